@@ -1,0 +1,1 @@
+"""From parallel text to span-masked samples, and from samples to batches."""

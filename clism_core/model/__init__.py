@@ -1,0 +1,1 @@
+"""The encoder with `[QUE]`, the span head and the MLM head."""

@@ -1,0 +1,1 @@
+"""The distributed training loop, its schedule, checkpoints and evaluation."""

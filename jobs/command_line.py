@@ -1,0 +1,54 @@
+"""The command line that every job shares: YAML presets, dotted overrides, `--print_config`, exit status."""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import jsonargparse
+
+from clism_core.errors import InputError
+
+ConfigT = TypeVar("ConfigT")
+
+CONFIGS = Path(__file__).parent / "configs"
+EXIT_DONE, EXIT_FAILURE, EXIT_BAD_INPUT = 0, 1, 2
+
+jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
+
+
+def build_parser(config_class: type[ConfigT], description: str | None) -> jsonargparse.ArgumentParser:
+    """Return the parser of a job: one option a field of `config_class`, nested ones with dots."""
+    parser = jsonargparse.ArgumentParser(description=description)
+    parser.add_argument("--config", action="config", help="a YAML preset; options after it override its fields")
+    parser.add_class_arguments(config_class)
+    return parser
+
+
+def run_job(
+    config_class: type[ConfigT],
+    main: Callable[[ConfigT], None],
+    *,
+    description: str | None,
+    arguments: Sequence[str] | None = None,
+    default_preset: str | None = None,
+) -> int:
+    """Parse the command line into a `config_class`, call `main` with it and return the exit status.
+
+    Without any argument, `default_preset` (a file of `jobs/configs`) is used where there is one. Exit status:
+    0 done, 2 bad configuration or input (argparse exits with it, too); any other failure propagates as an
+    exception, with which Python exits as 1.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given and default_preset is not None:
+        given = ["--config", str(CONFIGS / default_preset)]
+    parser = build_parser(config_class, description)
+    values = parser.parse_args(given)
+    del values["config"]
+    config = parser.instantiate_classes(values)
+    try:
+        main(config_class(**vars(config)))
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    return EXIT_DONE
