@@ -1,0 +1,93 @@
+"""Local paths and object stores behind one set of functions, all of them `pyarrow.fs`.
+
+A path is a local path (`data/x`, `~/x`, `file:///x`) or a URI that pyarrow knows (`s3://bucket/x`). Credentials,
+region and the endpoint of an S3-compatible store (`AWS_ENDPOINT_URL`) come from the environment.
+"""
+
+import posixpath
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import fs
+
+from clism_core.errors import InputError
+
+
+def is_local(path: str) -> bool:
+    """Tell whether `path` lies in a file system of this machine."""
+    return "://" not in path or path.startswith("file://")
+
+
+def filesystem(path: str) -> tuple[fs.FileSystem, str]:
+    """Return the file system that holds `path` and the path within it (absolute where it is local).
+
+    Raises `InputError` where the URI cannot be read or no file system has its scheme.
+    """
+    if "://" not in path:
+        return fs.LocalFileSystem(), str(Path(path).expanduser().absolute())
+    try:
+        store, inner = fs.FileSystem.from_uri(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: {error}; give a local path or an s3:// URI of a bucket that exists") from error
+    return store, inner
+
+
+def absolute(path: str) -> str:
+    """Return `path` such that it means the same in a process with another working folder."""
+    return filesystem(path)[1] if is_local(path) else path.rstrip("/")
+
+
+def join(path: str, *parts: str) -> str:
+    """Return `path` with `parts` below it."""
+    return posixpath.join(path, *parts)
+
+
+def exists(path: str) -> bool:
+    """Tell whether a file or folder is at `path`."""
+    store, inner = filesystem(path)
+    return bool(store.get_file_info(inner).type != fs.FileType.NotFound)
+
+
+def read_bytes(path: str) -> bytes:
+    """Return what the file at `path` holds; raises `FileNotFoundError`."""
+    store, inner = filesystem(path)
+    with store.open_input_stream(inner, compression=None) as stream:
+        return bytes(stream.read())
+
+
+def write_bytes(path: str, content: bytes) -> None:
+    """Make the file at `path`, and the folders above it, or replace it."""
+    store, inner = filesystem(path)
+    _make_folder(store, posixpath.dirname(inner))
+    with store.open_output_stream(inner, compression=None) as stream:
+        stream.write(content)
+
+
+def list_files(path: str) -> list[str]:
+    """Return the paths of all files under the folder `path`, sorted; none where there is no such folder."""
+    store, inner = filesystem(path)
+    infos = store.get_file_info(fs.FileSelector(inner, recursive=True, allow_not_found=True))
+    files = sorted(info.path for info in infos if info.type == fs.FileType.File)
+    if is_local(path):
+        return files
+    return [join(path, posixpath.relpath(file, inner)) for file in files]
+
+
+def upload_folder(local: Path, path: str) -> None:
+    """Copy what the folder `local` holds into the folder `path`, which is made."""
+    store, inner = filesystem(path)
+    _make_folder(store, inner)
+    fs.copy_files(str(local), inner, source_filesystem=fs.LocalFileSystem(), destination_filesystem=store)
+
+
+def download_folder(path: str, local: Path) -> None:
+    """Copy what the folder `path` holds into the folder `local`, which is made."""
+    store, inner = filesystem(path)
+    local.mkdir(parents=True, exist_ok=True)
+    fs.copy_files(inner, str(local), source_filesystem=store, destination_filesystem=fs.LocalFileSystem())
+
+
+def _make_folder(store: fs.FileSystem, inner: str) -> None:
+    # Object stores have no folders; making one would need the right to create buckets, or leave empty objects.
+    if isinstance(store, fs.LocalFileSystem):
+        store.create_dir(inner, recursive=True)

@@ -1,0 +1,44 @@
+from pathlib import Path
+
+import pytest
+
+from clism_core.errors import InputError
+from clism_core.model.names import resolve_model
+
+
+def test_folder_becomes_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "encoder").mkdir()
+    (tmp_path / "encoder" / "config.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    assert resolve_model("encoder") == str(tmp_path / "encoder")
+
+
+def test_hub_id_is_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cached = tmp_path / "models--org--tiny"
+    (cached / "refs").mkdir(parents=True)
+    (cached / "refs" / "main").write_text("0" * 40)
+    (cached / "snapshots" / ("0" * 40)).mkdir(parents=True)
+    (cached / "snapshots" / ("0" * 40) / "config.json").write_text("{}")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    assert resolve_model("org/tiny") == "org/tiny"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        pytest.param("./no/such/folder", "no such folder", id="folder"),
+        pytest.param("no-such-org/no-such-model", "no such folder", id="hub"),
+        pytest.param("models:/clism-none@candidate", "registry", id="registered-model"),
+        pytest.param("models:/clism-none/latest", "registry", id="registered-latest"),
+        pytest.param("runs:/0123456789abcdef/model", "registry", id="run"),
+    ],
+)
+def test_missing_model_is_named(home_folder: Path, name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        resolve_model(name)
+    assert name in str(caught.value)
+
+
+def test_folder_without_a_model(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no config\.json"):
+        resolve_model(str(tmp_path))

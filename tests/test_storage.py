@@ -1,0 +1,86 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clism_core import storage
+from clism_core.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[str]:
+    """Serve an S3 bucket on this machine, found through the environment as a user's would be."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="bucket")
+        yield "s3://bucket"
+    server.stop()
+
+
+@pytest.fixture(params=["local", "s3"])
+def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return a folder that is not there yet, on each kind of storage."""
+    if request.param == "local":
+        return str(tmp_path / "store")
+    return f"{request.getfixturevalue('bucket')}/{tmp_path.name}"
+
+
+def test_bytes_come_back(root: str) -> None:
+    path = storage.join(root, "a", "b.json.gz")  # the ending must not make it decompress
+    assert not storage.exists(path)
+    storage.write_bytes(path, b"first")
+    storage.write_bytes(path, b"\x00second")
+    assert storage.exists(path)
+    assert storage.exists(storage.join(root, "a"))
+    assert storage.read_bytes(path) == b"\x00second"
+
+
+def test_missing_file(root: str) -> None:
+    with pytest.raises(FileNotFoundError):
+        storage.read_bytes(storage.join(root, "none"))
+
+
+def test_list_files_is_recursive_and_sorted(root: str) -> None:
+    for name in ("b/2", "b/1", "a"):
+        storage.write_bytes(storage.join(root, name), b"x")
+    assert storage.list_files(root) == [f"{root}/a", f"{root}/b/1", f"{root}/b/2"]
+    assert storage.list_files(storage.join(root, "none")) == []
+
+
+def test_folders_go_up_and_come_down(root: str, tmp_path: Path) -> None:
+    (tmp_path / "up" / "deep").mkdir(parents=True)
+    (tmp_path / "up" / "config.json").write_text("{}")
+    (tmp_path / "up" / "deep" / "x").write_bytes(b"\x00")
+    storage.upload_folder(tmp_path / "up", root)
+    assert storage.list_files(root) == [f"{root}/config.json", f"{root}/deep/x"]
+    storage.download_folder(root, tmp_path / "down")
+    assert (tmp_path / "down" / "config.json").read_text() == "{}"
+    assert (tmp_path / "down" / "deep" / "x").read_bytes() == b"\x00"
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        pytest.param("x/y", "{cwd}/x/y", id="relative"),
+        pytest.param("~/y", "{home}/y", id="home"),
+        pytest.param("file:///x/y", "/x/y", id="file-uri"),
+        pytest.param("s3://bucket/x/", "s3://bucket/x", id="s3"),
+    ],
+)
+def test_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, path: str, expected: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/someone")
+    assert storage.absolute(path) == expected.format(cwd=tmp_path, home="/home/someone")
+
+
+def test_unknown_scheme_names_the_path() -> None:
+    with pytest.raises(InputError, match="gopher://x"):
+        storage.filesystem("gopher://x/y")
