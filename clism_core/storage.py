@@ -73,6 +73,16 @@ def list_files(path: str) -> list[str]:
     return [join(path, posixpath.relpath(file, inner)) for file in files]
 
 
+def delete(path: str) -> None:
+    """Remove the file at `path`, or the folder and all below it; nothing where there is neither."""
+    store, inner = filesystem(path)
+    kind = store.get_file_info(inner).type
+    if kind == fs.FileType.File:
+        store.delete_file(inner)
+    elif kind == fs.FileType.Directory:
+        store.delete_dir(inner)
+
+
 def upload_folder(local: Path, path: str) -> None:
     """Copy what the folder `local` holds into the folder `path`, which is made."""
     store, inner = filesystem(path)
