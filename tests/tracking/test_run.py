@@ -1,0 +1,174 @@
+import contextlib
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from clism_core.tracking.run import TrackedRun, flatten, page_command, start_run, tracked_run
+
+
+@pytest.fixture
+def run(home_folder: Path) -> TrackedRun:
+    return start_run(job="pretrain", output="/outputs/first")
+
+
+def params(run: TrackedRun) -> dict[str, str]:
+    return dict(run.client.get_run(run.run_id).data.params)
+
+
+def artifact(run: TrackedRun, name: str, folder: Path) -> str:
+    return Path(run.client.download_artifacts(run.run_id, name, str(folder))).read_text(encoding="utf-8")
+
+
+def history(run: TrackedRun, metric: str) -> list[tuple[int, float]]:
+    return [(point.step, point.value) for point in run.client.get_metric_history(run.run_id, metric)]
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        pytest.param({"a": 1, "b": {"c": {"d": "x"}}}, {"a": 1, "b.c.d": "x"}, id="nested"),
+        pytest.param({"a": {"b": [{"c": 1}]}}, {"a.b": [{"c": 1}]}, id="lists-stay"),
+        pytest.param({"a": {}}, {"a": {}}, id="empty"),
+    ],
+)
+def test_flatten(config: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert flatten(config) == expected
+
+
+def test_everything_is_below_home(run: TrackedRun, home_folder: Path) -> None:
+    run.log_environment()
+    found = {path.relative_to(home_folder).parts[0] for path in home_folder.rglob("*") if path.is_file()}
+    assert found == {"mlflow.db", "artifacts"}
+
+
+def test_config_becomes_parameters_and_a_file(run: TrackedRun, tmp_path: Path) -> None:
+    config = {"model": "xlm-roberta-base", "optimizer": {"lr": 1e-4, "fused": None}, "corpora": [{"lang": "العربية"}]}
+    run.log_config(config)
+    assert params(run) == {
+        "model": "xlm-roberta-base",
+        "optimizer.lr": "0.0001",
+        "optimizer.fused": "null",
+        "corpora": '[{"lang": "العربية"}]',
+    }
+    text = artifact(run, "config.yaml", tmp_path)
+    assert yaml.safe_load(text) == config
+    assert "العربية" in text
+
+
+def test_long_values_are_cut_only_as_parameters(run: TrackedRun, tmp_path: Path) -> None:
+    run.log_config({"files": "x" * 10_000})
+    assert params(run) == {"files": "x" * 6000}
+    assert yaml.safe_load(artifact(run, "config.yaml", tmp_path)) == {"files": "x" * 10_000}
+
+
+def test_changed_parameters_of_a_resumed_run_warn(
+    run: TrackedRun, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run.log_config({"steps": 6, "files": "x" * 10_000})
+    run.log_config({"steps": 64, "files": "x" * 10_000, "seed": 1})
+    assert params(run) == {"steps": "6", "files": "x" * 6000, "seed": "1"}
+    assert yaml.safe_load(artifact(run, "config.yaml", tmp_path))["steps"] == 64
+    assert [record.getMessage() for record in caplog.records if record.name == "clism_core.tracking.run"] == [
+        "MLflow keeps the first values of changed parameters: steps"
+    ]
+
+
+def test_metrics_arrive_in_order_after_flush(run: TrackedRun) -> None:
+    for step in range(5):
+        run.log_metrics({"train/loss": step / 2, "eval/en-vi/span_exact_match": 0.0}, step=step)
+    run.flush()
+    assert history(run, "train/loss") == [(0, 0.0), (1, 0.5), (2, 1.0), (3, 1.5), (4, 2.0)]
+    assert len(history(run, "eval/en-vi/span_exact_match")) == 5
+
+
+def test_metrics_never_raise(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    broken = TrackedRun(f"sqlite:///{tmp_path / 'is_a_file' / 'mlflow.db'}", "0" * 32)
+    (tmp_path / "is_a_file").touch()
+    broken.log_metrics({"train/loss": 1.0}, step=7)
+    assert "the metrics of step 7 were not logged" in caplog.text
+
+
+def test_a_pickled_run_logs_to_the_same_run(run: TrackedRun) -> None:
+    copy: TrackedRun = pickle.loads(pickle.dumps(run))
+    copy.log_metrics({"train/loss": 3.0}, step=1)
+    copy.flush()
+    assert history(run, "train/loss") == [(1, 3.0)]
+
+
+def test_dataset_shows_fingerprint_and_counts(run: TrackedRun) -> None:
+    run.log_dataset(folder="s3://bucket/data", fingerprint="ab" * 32, profile={"en-vi": {"samples": 3}})
+    logged = run.client.get_run(run.run_id)
+    assert logged.inputs is not None
+    (dataset,) = (entry.dataset for entry in logged.inputs.dataset_inputs)
+    assert (dataset.name, dataset.digest, dataset.source_type) == ("data", "ab" * 18, "s3")
+    assert json.loads(dataset.source) == {"uri": "s3://bucket/data"}
+    assert json.loads(dataset.profile or "") == {"en-vi": {"samples": 3}}
+    assert logged.data.tags["clism.data_fingerprint"] == "ab" * 32
+
+
+@pytest.mark.parametrize(
+    ("status", "resumed"),
+    [
+        pytest.param("KILLED", True, id="stopped"),
+        pytest.param("FAILED", True, id="failed"),
+        pytest.param("FINISHED", False, id="finished"),
+    ],
+)
+def test_same_output_resumes_unless_finished(run: TrackedRun, status: str, resumed: bool) -> None:
+    run.finish(status)
+    again = start_run(job="pretrain", output="/outputs/first")
+    assert (again.run_id == run.run_id) is resumed
+    assert again.status() == "RUNNING"
+
+
+def test_another_output_is_another_run(run: TrackedRun) -> None:
+    assert start_run(job="pretrain", output="/outputs/second").run_id != run.run_id
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        pytest.param(None, "FINISHED", id="done"),
+        pytest.param(ValueError, "FAILED", id="failed"),
+        pytest.param(KeyboardInterrupt, "KILLED", id="interrupted"),
+    ],
+)
+def test_status_follows_the_block(home_folder: Path, error: type[BaseException] | None, status: str) -> None:
+    with (
+        contextlib.suppress(ValueError, KeyboardInterrupt),
+        tracked_run(job="pretrain", output="/outputs/x", config={"seed": 1}) as run,
+    ):
+        if error is not None:
+            raise error
+    assert run.status() == status
+    assert params(run) == {"seed": "1"}
+
+
+def test_the_block_may_end_its_run_itself(home_folder: Path) -> None:
+    with tracked_run(job="pretrain", output="/outputs/x", config={}) as run:
+        run.finish("KILLED")
+    assert run.status() == "KILLED"
+
+
+def test_system_metrics_are_logged(home_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.05")
+    with tracked_run(job="pretrain", output="/outputs/x", config={}) as run:
+        for _ in range(100):
+            run.flush()
+            if any(name.startswith("system/") for name in run.client.get_run(run.run_id).data.metrics):
+                break
+    assert "system/cpu_utilization_percentage" in run.client.get_run(run.run_id).data.metrics
+
+
+def test_page_of_a_server_is_its_address() -> None:
+    assert page_command("http://mlflow:5000") == "http://mlflow:5000"
+
+
+def test_page_command_of_a_file_stays_on_this_machine() -> None:
+    assert page_command("sqlite:////x/mlflow.db").endswith(
+        "mlflow ui --backend-store-uri sqlite:////x/mlflow.db --host 127.0.0.1"
+    )
