@@ -1,0 +1,92 @@
+"""The parallel corpus of the demo: English with five languages, written from templates and localised names."""
+
+import csv
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+
+from clism_core.demo.names import LANGUAGES
+from clism_core.demo.sentences import Sentence, build_worlds, write_sentences
+from clism_core.errors import InputError
+
+SOURCE_LANGUAGE = LANGUAGES[0]
+TARGET_LANGUAGES = LANGUAGES[1:]
+
+
+@dataclass
+class DemoCorpusConfig:
+    """How much of the demo corpus to write."""
+
+    target_langs: list[str] = field(default_factory=lambda: list(TARGET_LANGUAGES))
+    """Languages beside English, from ar, hi, vi, de, es."""
+    pairs_per_language: int = 2000
+    """Training pairs of each language."""
+    held_out_pairs_per_language: int = 150
+    """Pairs of each language about people, places and dates that no training pair names."""
+    seed: int = 0
+    """Decides which names are held out, the facts of the world, and the sentences."""
+
+
+def generate_corpus(config: DemoCorpusConfig) -> dict[str, dict[str, list[Sentence]]]:
+    """Return {target language: {"train" or "held_out": sentences}}, each sentence in English and that language.
+
+    The sentences of all languages speak about the same two worlds; no sentence occurs twice within a language.
+
+    Raises:
+        InputError: a target language is none of the demo's.
+    """
+    if unknown := sorted(set(config.target_langs) - set(TARGET_LANGUAGES)):
+        raise InputError(
+            f"target_langs: the demo corpus has no {', '.join(unknown)}; choose from {', '.join(TARGET_LANGUAGES)}"
+        )
+    worlds = build_worlds(config.seed)
+    sizes = {"train": config.pairs_per_language, "held_out": config.held_out_pairs_per_language}
+    return {
+        target: {
+            origin: _distinct(
+                write_sentences(
+                    worlds[origin], random.Random(f"{config.seed} {target} {origin}"), (SOURCE_LANGUAGE, target)
+                ),
+                size,
+            )
+            for origin, size in sizes.items()
+        }
+        for target in config.target_langs
+    }
+
+
+def write_corpus(config: DemoCorpusConfig, folder: Path) -> list[Path]:
+    """Write `en-XX.tsv` for each target language XX into `folder` and return the paths.
+
+    Columns: source, target, origin ("train" or "held_out"), named in a header line. The bytes depend on `config` alone.
+
+    Raises:
+        InputError: a target language is none of the demo's.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for target, parts in generate_corpus(config).items():
+        path = folder / f"{SOURCE_LANGUAGE}-{target}.tsv"
+        with path.open("w", encoding="utf-8", newline="") as file:
+            rows = csv.writer(file, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE)
+            rows.writerow(["source", "target", "origin"])
+            for origin, sentence in chain.from_iterable(((o, s) for s in part) for o, part in parts.items()):
+                rows.writerow([sentence.texts[SOURCE_LANGUAGE].text, sentence.texts[target].text, origin])
+        paths.append(path)
+    return paths
+
+
+def _distinct(sentences: Iterable[Sentence], count: int) -> list[Sentence]:
+    """Return the first `count` sentences of which neither side has occurred before."""
+    seen: set[str] = set()
+    kept: list[Sentence] = []
+    for sentence in sentences:
+        if len(kept) == count:
+            break
+        sides = {text.text for text in sentence.texts.values()}
+        if not sides & seen:
+            seen |= sides
+            kept.append(sentence)
+    return kept

@@ -1,0 +1,276 @@
+"""The names that fill the demo corpus: places, languages and currencies of the CLDR, people, organisations, dates.
+
+Training text and held-out text draw on two gazetteers that share no name. Facts about the real world stay true in both,
+because a country is never parted from its cities, its language and its currency.
+"""
+
+import random
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from typing import Any, cast
+
+import yaml
+from babel import Locale
+from babel.core import get_global
+from babel.languages import get_official_languages
+from babel.numbers import get_territory_currencies
+
+LANGUAGES = ("en", "ar", "hi", "vi", "de", "es")
+"""What the demo is written in: English, the source language, and the targets."""
+
+NAME_LABELS = frozenset({"PERSON", "GPE", "ORG", "EVENT", "LANGUAGE", "MONEY", "DATE", "CARDINAL"})
+
+HELD_OUT_COUNTRIES = 14
+HELD_OUT_MONTHS = 3
+HELD_OUT_SHARE = 4
+"""One in so many personal names, years and numbers is held out."""
+
+YEARS = range(1930, 2025)
+NUMBERS = range(32, 100)  # days of a month are other numbers; from 11 to 99 Arabic counts in the singular
+
+
+@dataclass(frozen=True)
+class Name:
+    """One name in every language.
+
+    `label` is its entity type in the scheme of OntoNotes, which spaCy uses, or "" for what is no name (a profession).
+    `genders` are "m", "f" or "n" per language, for agreement; `prefixes` what may stand before it, per language and
+    grammatical case: articles and contractions (`articles` of names.yaml).
+    """
+
+    label: str
+    forms: Mapping[str, str]
+    genders: Mapping[str, str] = field(default_factory=dict)
+    prefixes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def __hash__(self) -> int:
+        return hash((self.label, self.forms["en"]))
+
+
+@dataclass(frozen=True)
+class Country:
+    """A country of the CLDR with its main official language, its currency and the cities that the CLDR knows of it."""
+
+    name: Name
+    language: Name
+    currency: Name
+    cities: tuple[Name, ...]
+    capital: Name | None
+
+
+@dataclass(frozen=True)
+class Gazetteer:
+    """All names that one half of the corpus may use."""
+
+    countries: tuple[Country, ...]
+    given: Mapping[str, tuple[Name, ...]]
+    """Given names per group ("european", ...); their gender is that of the person."""
+    family: Mapping[str, tuple[Name, ...]]
+    months: tuple[int, ...]
+    years: tuple[int, ...]
+    numbers: tuple[int, ...]
+
+    def atoms(self) -> Iterator[Name]:
+        """Yield the names of which all others are made: a held-out one must not stand in training text."""
+        for country in self.countries:
+            yield from (country.name, country.language, country.currency, *country.cities)
+        for names in (*self.given.values(), *self.family.values()):
+            yield from names
+        yield from (month_name(month) for month in self.months)
+        yield from (number_name(number) for number in (*self.years, *self.numbers))
+
+
+def read_data(file: str) -> Any:
+    """Return the content of a YAML file of this package."""
+    return yaml.safe_load(resources.files(__package__).joinpath(file).read_text(encoding="utf-8"))
+
+
+@cache
+def name_data() -> dict[str, Any]:
+    """Return the content of names.yaml."""
+    return cast(dict[str, Any], read_data("names.yaml"))
+
+
+@cache
+def _locale(language: str) -> Locale:
+    return Locale(language)
+
+
+def number_name(number: int, *, label: str = "CARDINAL") -> Name:
+    """Return a number or a year, written with the same digits in every language."""
+    return Name(label, dict.fromkeys(LANGUAGES, str(number)))
+
+
+def month_name(month: int) -> Name:
+    """Return the name of a month, 1 to 12."""
+    return Name("DATE", {language: _locale(language).months["format"]["wide"][month] for language in LANGUAGES})
+
+
+def date_name(*, year: int, month: int, day: int | None = None) -> Name:
+    """Return a day, or a month of a year, as each language writes it in running text."""
+    formats = name_data()["dates"]["month" if day is None else "day"]
+    months = month_name(month).forms
+    return Name("DATE", {lang: formats[lang].format(year=year, month=months[lang], day=day) for lang in LANGUAGES})
+
+
+def place_names(kind: Mapping[str, Any], place: Name, *, label: str) -> Name:
+    """Return the name of an organisation or an event of `kind` (names.yaml) that is called after `place`."""
+    forms = {lang: kind["names"][lang].format(city=place.forms[lang], country=place.forms[lang]) for lang in LANGUAGES}
+    prefixes = {}
+    for language, by_gender in name_data()["articles"].items():
+        takes_article = language in kind.get("articles", (language,))
+        prefixes[language] = by_gender[kind["gender"].get(language, "any") if takes_article else "none"]
+    return Name(label, forms, kind["gender"], prefixes)
+
+
+def contains_phrase(text: str, phrase: str) -> bool:
+    """Whether `phrase` stands in `text` between word boundaries; case matters."""
+    start = text.find(phrase)
+    while start >= 0:
+        end = start + len(phrase)
+        if not (_is_word_character(text[start - 1 : start]) or _is_word_character(text[end : end + 1])):
+            return True
+        start = text.find(phrase, start + 1)
+    return False
+
+
+def build_gazetteers(rng: random.Random, *, fixed_text: str) -> tuple[Gazetteer, Gazetteer]:
+    """Divide all names into those of the training half and those of the held-out half, by `rng`.
+
+    A name that is held out stands neither in a training name nor in `fixed_text`, the templates' own words: what would
+    is left out of both halves.
+    """
+    kept, held_out = _split_countries(rng)
+    given, held_out_given = _split_groups(rng, ("female", "male"))
+    family, held_out_family = _split_groups(rng, ("family",))
+    months = _split(rng, range(1, 13), HELD_OUT_MONTHS)
+    years, numbers = _split_range(rng, YEARS), _split_range(rng, NUMBERS)
+    train = Gazetteer(kept, given, family, months[0], years[0], numbers[0])
+    training_text = {lang: "\n".join([fixed_text, *(name.forms[lang] for name in train.atoms())]) for lang in LANGUAGES}
+
+    def is_new(name: Name) -> bool:
+        return not any(contains_phrase(training_text[lang], name.forms[lang]) for lang in LANGUAGES)
+
+    new_countries = (
+        Country(c.name, c.language, c.currency, tuple(filter(is_new, c.cities)), c.capital)
+        for c in held_out
+        if all(map(is_new, (c.name, c.language, c.currency, *([c.capital] if c.capital else []))))
+    )
+    return train, Gazetteer(
+        tuple(country for country in new_countries if country.cities),
+        {group: tuple(filter(is_new, names)) for group, names in held_out_given.items()},
+        {group: tuple(filter(is_new, names)) for group, names in held_out_family.items()},
+        tuple(month for month in months[1] if is_new(month_name(month))),
+        years[1],
+        numbers[1],
+    )
+
+
+def _split(rng: random.Random, items: Iterable[Any], held_out: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    items = list(items)
+    chosen = set(rng.sample(range(len(items)), held_out))
+    return (
+        tuple(item for place, item in enumerate(items) if place not in chosen),
+        tuple(item for place, item in enumerate(items) if place in chosen),
+    )
+
+
+def _split_range(rng: random.Random, numbers: range) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Hold out every n-th, so that both halves have some in any run of n."""
+    chosen = numbers[rng.randrange(HELD_OUT_SHARE) :: HELD_OUT_SHARE]
+    return tuple(number for number in numbers if number not in chosen), tuple(chosen)
+
+
+def _split_groups(
+    rng: random.Random, kinds: tuple[str, ...]
+) -> tuple[dict[str, tuple[Name, ...]], dict[str, tuple[Name, ...]]]:
+    """Divide the given (`female`, `male`) or the `family` names of each group of people."""
+    train: dict[str, tuple[Name, ...]] = defaultdict(tuple)
+    held_out: dict[str, tuple[Name, ...]] = defaultdict(tuple)
+    for group, lists in name_data()["people"].items():
+        for kind in kinds:
+            gender = {"female": "f", "male": "m"}.get(kind)
+            genders = dict.fromkeys(LANGUAGES, gender) if gender else {}
+            names = [
+                Name("PERSON", {**dict.fromkeys(LANGUAGES, latin), "ar": arabic, "hi": devanagari}, genders)
+                for latin, arabic, devanagari in lists[kind]
+            ]
+            kept, chosen = _split(rng, names, max(1, len(names) // HELD_OUT_SHARE))
+            train[group] += kept
+            held_out[group] += chosen
+    return dict(train), dict(held_out)
+
+
+def _split_countries(rng: random.Random) -> tuple[tuple[Country, ...], tuple[Country, ...]]:
+    """Hold out countries whose language and currency no other country has."""
+    countries = _countries()
+    users: dict[str, int] = defaultdict(int)
+    for country in countries:
+        users[country.language.forms["en"]] += 1
+        users[country.currency.forms["en"]] += 1
+    alone = [c for c in countries if users[c.language.forms["en"]] == users[c.currency.forms["en"]] == 1]
+    chosen = {country.name for country in rng.sample(alone, HELD_OUT_COUNTRIES)}
+    return (
+        tuple(country for country in countries if country.name not in chosen),
+        tuple(country for country in countries if country.name in chosen),
+    )
+
+
+@cache
+def _countries() -> tuple[Country, ...]:
+    """Return the countries of names.yaml, as the CLDR names them."""
+    zones = defaultdict(list)
+    for zone, territory in sorted(get_global("zone_territories").items()):
+        zones[territory].append(zone)
+    return tuple(_country(territory, zones[territory]) for territory in name_data()["countries"])
+
+
+def _country(territory: str, zones: list[str]) -> Country:
+    data = name_data()
+    forms = {lang: _locale(lang).territories[territory] for lang in LANGUAGES}
+    gender = "m" if territory in data["masculine_in_arabic"] else "f"
+    language = data["languages"].get(territory) or get_official_languages(territory)[0]
+    languages = {lang: _locale(lang).languages[language.split("_")[0]] for lang in LANGUAGES}
+    languages["vi"] = languages["vi"][0].lower() + languages["vi"][1:]  # "Tiếng" has a capital in lists only
+    currency = get_territory_currencies(territory)[0]
+    names = {zone.rpartition("/")[2]: _city_forms(zone) for zone in zones}
+    cities = {city["en"]: Name("GPE", city) for city in names.values() if _is_usable(city, country=forms)}
+    capitals = [city for english, city in cities.items() if english in data["capitals"]]
+    return Country(
+        Name("GPE", forms, {"ar": gender}),
+        Name("LANGUAGE", languages),
+        Name("MONEY", {lang: _locale(lang).currencies[currency] for lang in LANGUAGES}),
+        tuple(cities.values()),
+        capitals[0] if capitals else None,
+    )
+
+
+def _city_forms(zone: str) -> dict[str, str]:
+    """Return the exemplar city of a time zone; a locale that does not name it uses the zone's own last part."""
+    fallback = zone.rpartition("/")[2].replace("_", " ")
+    return {
+        lang: _locale(lang).time_zones.get(zone, {}).get("city", fallback).replace("\N{SOFT HYPHEN}", "")
+        for lang in LANGUAGES
+    }
+
+
+def _is_usable(city: Mapping[str, str], *, country: Mapping[str, str]) -> bool:
+    written = all(re.fullmatch(r"[^\W\d_]+", _without_marks(form)) for form in city.values())
+    return (
+        written
+        and city["en"] not in name_data()["excluded_cities"]
+        and all(city[lang] != country[lang] for lang in LANGUAGES)
+    )
+
+
+def _without_marks(form: str) -> str:
+    return "".join(c for c in form if not (unicodedata.category(c).startswith("M") or c in " -"))
+
+
+def _is_word_character(character: str) -> bool:
+    return bool(character) and unicodedata.category(character)[0] in "LMN"
