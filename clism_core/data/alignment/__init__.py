@@ -1,0 +1,1 @@
+"""Word alignment of sentence pairs: by eflomal, by the states of an encoder, or as given in a file."""

@@ -1,0 +1,62 @@
+"""Cleaning of a sentence pair, and what makes it unfit."""
+
+import unicodedata
+from dataclasses import dataclass
+
+import regex
+
+from clism_core.data.schema import Reason
+from clism_core.data.words import Word
+from clism_core.errors import InputError
+
+# What shows nothing and hides a word from its twin: soft hyphens, direction marks, zero-width spaces, byte order marks.
+# The joiners U+200C and U+200D stay, for they change the word.
+_INVISIBLE = regex.compile(
+    r"[[\p{Cf}&&\p{Default_Ignorable_Code_Point}]--[\u200c\u200d\p{Emoji_Component}]]", flags=regex.VERSION1
+)
+_CONTROL = regex.compile(r"[\p{Cc}--\t\n\v\f\r\x85]", flags=regex.VERSION1)
+_MOST_WORDS = 1023  # eflomal gives longer sentences an empty alignment
+_REPLACEMENT_CHARACTER = "\ufffd"
+
+
+@dataclass
+class CleaningConfig:
+    """What a sentence may be."""
+
+    max_characters: int = 2000
+    """Longest source or target, in code points."""
+    max_words: int = 200
+    """Longest source or target, in words; below 1,024, from which on eflomal aligns nothing."""
+
+    def check(self) -> None:
+        """Raise `InputError` where a limit cannot be."""
+        if not 1 <= self.max_words <= _MOST_WORDS:
+            raise InputError(f"cleaning.max_words is {self.max_words}; give a number from 1 to {_MOST_WORDS}")
+
+
+def clean(text: str) -> str:
+    """Return `text` in NFC, without invisible characters, its runs of white space one space each.
+
+    It has the same words between spaces as before, unless one was made of invisible characters only.
+    """
+    return unicodedata.normalize("NFC", " ".join(_INVISIBLE.sub("", text).split()))
+
+
+def text_reason(source: str, target: str, *, cleaned_source: str, cleaned_target: str) -> Reason | None:
+    """Return why a pair is unfit by its text alone, None where it is not."""
+    if _REPLACEMENT_CHARACTER in source or _REPLACEMENT_CHARACTER in target:
+        return Reason.INVALID_UTF8
+    if _CONTROL.search(source) or _CONTROL.search(target):
+        return Reason.CONTROL_CHARACTERS
+    if not cleaned_source:
+        return Reason.EMPTY_SOURCE
+    if not cleaned_target:
+        return Reason.EMPTY_TARGET
+    if cleaned_source.casefold() == cleaned_target.casefold():
+        return Reason.UNTRANSLATED
+    return None
+
+
+def is_too_long(text: str, words: list[Word], config: CleaningConfig) -> bool:
+    """Tell whether `text` has more characters or words than allowed."""
+    return len(text) > config.max_characters or len(words) > config.max_words

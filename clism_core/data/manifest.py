@@ -1,0 +1,105 @@
+"""The manifest of prepared data: what is in the folder, what it was made from; written last."""
+
+import hashlib
+import importlib.metadata
+import json
+from typing import Any, TypedDict
+
+from clism_core import storage
+from clism_core.errors import InputError
+
+MANIFEST = "manifest.json"
+UNFINISHED = "unfinished.json"
+"""Marks a folder as ours while it is being written, so that a run that was broken off can be repeated."""
+
+SAMPLES, REJECTS = "samples", "rejects"
+
+
+class PairCounts(TypedDict):
+    """Counts of one language pair; `rows` = `samples` + the sum of `rejects`."""
+
+    rows: int
+    samples: int
+    spans: int
+    rejects: dict[str, int]
+    beyond_cap: int
+
+
+class Manifest(TypedDict):
+    """What `manifest.json` holds."""
+
+    samples: int
+    rejects: int
+    pairs: dict[str, PairCounts]
+    work: dict[str, int]
+    config: dict[str, Any]
+    versions: dict[str, str]
+    fingerprint: str
+
+
+def read_manifest(folder: str) -> Manifest:
+    """Return the manifest of prepared data; raises `InputError` where `folder` holds none, or an unfinished run."""
+    if storage.exists(storage.join(folder, MANIFEST)):
+        manifest: Manifest = json.loads(storage.read_bytes(storage.join(folder, MANIFEST)))
+        return manifest
+    if not storage.exists(folder):
+        raise InputError(f"{folder}: no such folder; make it with python jobs/prepare.py --output {folder}")
+    if storage.exists(storage.join(folder, UNFINISHED)):
+        raise InputError(f"{folder}: its preparation was broken off; run the same python jobs/prepare.py again")
+    raise InputError(f"{folder}: no prepared data, for it has no {MANIFEST}; python jobs/prepare.py makes some")
+
+
+def open_output(folder: str, *, fingerprint: str) -> Manifest | None:
+    """Make `folder` ready to be written to; return the manifest where the same data is there already.
+
+    Files of a run that was broken off are removed. Raises `InputError` where `folder` holds anything else.
+    """
+    files = storage.list_files(folder)
+    if storage.exists(storage.join(folder, MANIFEST)):
+        manifest = read_manifest(folder)
+        if manifest["fingerprint"] != fingerprint:
+            raise InputError(
+                f"output: {folder} holds data prepared from other inputs, another config or other versions; choose "
+                "another folder"
+            )
+        return manifest
+    if files and not storage.exists(storage.join(folder, UNFINISHED)):
+        raise InputError(f"output: {folder} is not empty; choose another folder")
+    for part in (SAMPLES, REJECTS):
+        storage.delete(storage.join(folder, part))
+    storage.write_bytes(storage.join(folder, UNFINISHED), _to_json({"fingerprint": fingerprint}))
+    return None
+
+
+def finish_output(folder: str, manifest: Manifest) -> None:
+    """Write the manifest, which makes `folder` prepared data."""
+    storage.write_bytes(storage.join(folder, MANIFEST), _to_json(manifest))
+    storage.delete(storage.join(folder, UNFINISHED))
+
+
+def fingerprint(*, inputs: list[str], config: dict[str, Any], versions: dict[str, str]) -> str:
+    """Return the SHA-256, in hex, of the contents of the files `inputs`, of `config` and of `versions`."""
+    parts = {"inputs": [_digest(path) for path in inputs], "config": config, "versions": versions}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def package_versions(*names: str) -> dict[str, str]:
+    """Return the installed versions of `names`, "unknown" for a program that did not come with pip."""
+    found = {}
+    for name in names:
+        distributions = importlib.metadata.distributions(name=name)
+        found[name] = next((distribution.version for distribution in distributions), "unknown")
+    return found
+
+
+def _digest(path: str) -> str:
+    store, inner = storage.filesystem(path)
+    with store.open_input_stream(inner, compression=None) as stream:
+        digest = hashlib.sha256()
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _to_json(content: object) -> bytes:
+    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()

@@ -1,0 +1,134 @@
+"""From parallel corpora to span-masked samples, by Ray Data: read, align, find spans, project answers, write."""
+
+import dataclasses
+import logging
+import sys
+
+from clism_core import storage
+from clism_core.data.alignment.eflomal import find_program
+from clism_core.data.config import PrepareConfig
+from clism_core.data.corpus import CorpusConfig, check_corpus, input_paths
+from clism_core.data.entities import find_pipeline
+from clism_core.data.manifest import Manifest, PairCounts, fingerprint, finish_output, open_output, package_versions
+from clism_core.data.pipeline import TASK_CPUS, build_pipeline
+from clism_core.data.sink import PreparedDataSink
+from clism_core.data.tally import Tally
+from clism_core.errors import InputError
+
+__all__ = ["PrepareConfig", "check", "prepare"]
+
+logger = logging.getLogger(__name__)
+
+
+def prepare(config: PrepareConfig) -> Manifest:
+    """Prepare the corpora of `config` on the Ray cluster that is connected, and return the manifest.
+
+    Raises `InputError` where the config or a corpus cannot be used.
+    """
+    config = dataclasses.replace(
+        config, output=storage.absolute(config.output), corpora=[_with_absolute_paths(c) for c in config.corpora]
+    )
+    check(config)
+    versions = _versions(config)
+    identity = _fingerprint(config, versions)
+    finished = open_output(config.output, fingerprint=identity)
+    if finished is not None:
+        logger.info("%s is already prepared", config.output)
+        return finished
+    pairs, work = _run(config)
+    samples = sum(counts["samples"] for counts in pairs.values())
+    manifest = Manifest(
+        samples=samples,
+        rejects=sum(counts["rows"] for counts in pairs.values()) - samples,
+        pairs=pairs,
+        work=work,
+        config=dataclasses.asdict(config),
+        versions=versions,
+        fingerprint=identity,
+    )
+    finish_output(config.output, manifest)
+    return manifest
+
+
+def _run(config: PrepareConfig) -> tuple[dict[str, PairCounts], dict[str, int]]:
+    """Execute the pipeline; return the counts of each language pair and the rows that each stage has worked on."""
+    tally = Tally()
+    sink = PreparedDataSink(config.output)
+    rows = build_pipeline(config, tally=tally)
+    # Ray Data's bars are for a terminal; elsewhere they are ten lines every ten seconds, and the tally's one is enough.
+    rows.context.enable_progress_bars = sys.stderr.isatty()
+    with tally.logged():
+        try:
+            rows.write_datasink(sink, ray_remote_args={"num_cpus": TASK_CPUS})
+        except Exception as error:
+            cause = _input_error_within(error)
+            if cause is None:
+                raise
+            raise cause from None
+    counts = tally.read()
+    for pair, beyond_cap in counts.beyond_cap.items():
+        sink.counts[pair]["beyond_cap"] = beyond_cap
+    return sink.counts, counts.work
+
+
+def check(config: PrepareConfig) -> None:
+    """Raise `InputError` where `config` names what is not there, as far as that is known without reading it all."""
+    config.cleaning.check()
+    if not config.corpora:
+        raise InputError("corpora is empty; give one parallel corpus at least")
+    for corpus in config.corpora:
+        check_corpus(corpus)
+        if (corpus.alignment_path is None) == (config.aligner.kind == "pharaoh"):
+            raise InputError(
+                f"corpora: {corpus.path}: alignment_path belongs to aligner.kind pharaoh, and aligner.kind is "
+                f"{config.aligner.kind}; give both or neither"
+            )
+    pipeline = find_pipeline(config.entities)
+    for corpus in config.corpora:
+        if corpus.source_lang.split("-")[0] != pipeline["lang"]:
+            raise InputError(
+                f"corpora: {corpus.path}: source_lang is {corpus.source_lang}, but the spaCy pipeline "
+                f"{pipeline['name']} is for {pipeline['lang']}; give another entities.pipeline"
+            )
+    if config.aligner.kind == "eflomal":
+        find_program()
+    elif config.aligner.kind == "embedding":
+        from clism_core.data.alignment.embedding import check_encoder
+
+        check_encoder(config.aligner)
+
+
+def _with_absolute_paths(corpus: CorpusConfig) -> CorpusConfig:
+    # Ray's workers may have another working folder.
+    return dataclasses.replace(
+        corpus,
+        path=storage.absolute(corpus.path),
+        target_path=corpus.target_path and storage.absolute(corpus.target_path),
+        alignment_path=corpus.alignment_path and storage.absolute(corpus.alignment_path),
+    )
+
+
+def _versions(config: PrepareConfig) -> dict[str, str]:
+    pipeline = find_pipeline(config.entities)
+    aligner = {"eflomal": ["eflomal"], "embedding": ["torch", "transformers"], "pharaoh": []}[config.aligner.kind]
+    return package_versions("clism", "spacy", "regex", *aligner) | {pipeline["name"]: pipeline["version"]}
+
+
+def _fingerprint(config: PrepareConfig, versions: dict[str, str]) -> str:
+    settings = dataclasses.asdict(config)
+    del settings["output"]
+    for corpus in settings["corpora"]:
+        for name in ("path", "target_path", "alignment_path"):
+            del corpus[name]
+    inputs = [path for corpus in config.corpora for path in input_paths(corpus)]
+    return fingerprint(inputs=inputs, config=settings, versions=versions)
+
+
+def _input_error_within(error: BaseException) -> InputError | None:
+    """Return the `InputError` that a task of ours has raised, out of the exceptions that Ray wraps around it."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if type(seen) is InputError:
+            return seen
+        seen = getattr(seen, "cause", None) or seen.__cause__
+    return None

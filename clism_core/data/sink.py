@@ -1,0 +1,68 @@
+"""The last stage: samples and rejects leave in one pass, so that nothing before it runs twice."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from ray.data import Datasink
+from ray.data._internal.execution.interfaces import TaskContext
+from ray.data.block import Block
+from ray.data.datasource import WriteResult
+
+from clism_core import storage
+from clism_core.data.manifest import REJECTS, SAMPLES, PairCounts
+from clism_core.data.schema import REJECT_SCHEMA, SAMPLE_SCHEMA
+
+Counts = dict[str, PairCounts]
+
+
+class PreparedDataSink(Datasink[Counts]):
+    """Writes each block as a file of samples and a file of rejects, named after its first row."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self.counts: Counts = {}
+        """By language pair; filled when the writing is complete."""
+
+    def write(self, blocks: Iterable[Block], ctx: TaskContext) -> Counts:  # noqa: ARG002 - Ray's signature
+        """Write the blocks and return what is in them. A block holds rows of one language pair only."""
+        return merge_counts(self._write_block(block) for block in blocks if block.num_rows)
+
+    def on_write_complete(self, write_result: WriteResult[Counts]) -> None:
+        """Add up what the tasks have written."""
+        self.counts = merge_counts(write_result.write_returns)
+
+    def _write_block(self, rows: pa.Table) -> Counts:
+        name = rows["sample_id"][0].as_py().replace("/", "-") + ".parquet"
+        is_sample = pc.is_null(rows["reason"])
+        samples, rejects = rows.filter(is_sample), rows.filter(pc.invert(is_sample))
+        for part, table, schema in ((SAMPLES, samples, SAMPLE_SCHEMA), (REJECTS, rejects, REJECT_SCHEMA)):
+            if table.num_rows:
+                content = pa.BufferOutputStream()
+                pq.write_table(table.select(schema.names).cast(schema), content, compression="zstd")
+                storage.write_bytes(storage.join(self._folder, part, name), content.getvalue().to_pybytes())
+        pair = f"{rows['source_lang'][0].as_py()}-{rows['target_lang'][0].as_py()}"
+        return {
+            pair: PairCounts(
+                rows=rows.num_rows,
+                samples=samples.num_rows,
+                spans=pc.sum(pc.list_value_length(samples["spans"])).as_py() or 0,
+                rejects=dict(Counter(rejects["reason"].to_pylist())),
+                beyond_cap=0,
+            )
+        }
+
+
+def merge_counts(parts: Iterable[Counts]) -> Counts:
+    """Return the sum of `parts`."""
+    total: Counts = {}
+    for part in parts:
+        for pair, counts in part.items():
+            into = total.setdefault(pair, PairCounts(rows=0, samples=0, spans=0, rejects={}, beyond_cap=0))
+            into["rows"] += counts["rows"]
+            into["samples"] += counts["samples"]
+            into["spans"] += counts["spans"]
+            into["rejects"] = dict(Counter(into["rejects"]) + Counter(counts["rejects"]))
+    return total

@@ -1,0 +1,43 @@
+"""Prepare samples: parallel corpora -> span-masked samples, rejects and a manifest, by Ray Data.
+
+    python jobs/prepare.py --corpora '[{path: en-ar.tsv.gz, source_lang: en, target_lang: ar}]' --output prepared
+    python jobs/prepare.py --config jobs/configs/prepare.yaml --output prepared --aligner.kind embedding
+
+Wants `pip install -e '.[align]'`: the aligner eflomal and an English spaCy pipeline with NER.
+"""
+
+import sys
+from collections import Counter
+
+import ray
+from command_line import run_job
+
+from clism_core.data.config import PrepareConfig
+from clism_core.data.manifest import Manifest
+from clism_core.data.prepare import prepare
+
+
+def main(config: PrepareConfig) -> None:
+    """Prepare the corpora and say what came out."""
+    ray.init()
+    manifest = prepare(config)
+    print(summary(manifest, output=config.output))
+
+
+def summary(manifest: Manifest, *, output: str) -> str:
+    """Return what the user sees at the end."""
+    lines = [f"Prepared {manifest['samples']:,} samples; {manifest['rejects']:,} rows were rejected."]
+    for pair, counts in manifest["pairs"].items():
+        reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in Counter(counts["rejects"]).most_common(4))
+        beyond_cap = f"; {counts['beyond_cap']:,} rows beyond max_pairs" if counts["beyond_cap"] else ""
+        lines.append(
+            f"  {pair}: {counts['samples']:,} samples with {counts['spans']:,} spans from {counts['rows']:,} rows"
+            f"{beyond_cap}; rejected: {reasons or 'none'}"
+        )
+    lines += [f"They are in {output} (samples/, rejects/, manifest.json).", "Next:"]
+    lines.append(f"  python jobs/pretrain.py --data {output} --model xlm-roberta-base")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(PrepareConfig, main, description=__doc__))

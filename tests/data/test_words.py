@@ -1,0 +1,46 @@
+import pytest
+
+from clism_core.data.words import segment, whitespace_tokens
+
+
+def words_of(text: str) -> list[str]:
+    return [text[start:end] for start, end in segment(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("Italy's coach, 31-5.", ["Italy", "'s", "coach", ",", "31", "-", "5", "."], id="possessive"),
+        pytest.param("I don’t know Côte d'Ivoire", ["I", "don’t", "know", "Côte", "d'Ivoire"], id="apostrophes"),
+        pytest.param("the boys' 'own'", ["the", "boys", "'", "'", "own", "'"], id="quotes"),
+        pytest.param("1,000.50 at 10:30, 2007.", ["1,000.50", "at", "10:30", ",", "2007", "."], id="numbers"),
+        pytest.param("Größe für 5€", ["Größe", "für", "5", "€"], id="german"),
+        pytest.param("¿Qué año?", ["¿", "Qué", "año", "?"], id="spanish"),
+        pytest.param("Bồ Đào Nha.", ["Bồ", "Đào", "Nha", "."], id="vietnamese"),
+        pytest.param("Bo\u0302\u0300 a", ["Bo\u0302\u0300", "a"], id="combining-marks"),
+        pytest.param("قالَ: «مرحبا»؟", ["قالَ", ":", "«", "مرحبا", "»", "؟"], id="arabic-with-vowels"),
+        pytest.param("हिन्दी में क्\u200dष।", ["हिन्दी", "में", "क्\u200dष", "।"], id="hindi-matras-and-joiner"),
+        pytest.param("می\u200cخواهم", ["می\u200cخواهم"], id="zero-width-non-joiner"),
+        pytest.param("東京に 行く", ["東", "京", "に", "行", "く"], id="no-spaces"),
+        pytest.param("🇻🇳 ok 👩‍🔬!", ["🇻🇳", "ok", "👩‍🔬", "!"], id="emoji-clusters"),
+        pytest.param("f_x C++", ["f", "_", "x", "C", "+", "+"], id="symbols"),
+        pytest.param("", [], id="empty"),
+    ],
+)
+def test_segments_into_words(text: str, expected: list[str]) -> None:
+    assert words_of(text) == expected
+
+
+def test_every_character_but_space_is_in_one_word() -> None:
+    text = "«Ça va?» 'tis the U.S. 3.5% — नमस्ते\u200c x\u200d ٣٫١٤ \u0301a e\u0301 ’s"
+    covered = [place for start, end in segment(text) for place in range(start, end)]
+    assert covered == [place for place, character in enumerate(text) if not character.isspace()]
+
+
+def test_offsets_count_code_points() -> None:
+    assert segment("𝒳 a😀b") == [(0, 1), (2, 3), (3, 4), (4, 5)]
+
+
+def test_whitespace_tokens_are_those_of_split() -> None:
+    text = "a-b  c\u00a0d ."
+    assert [text[start:end] for start, end in whitespace_tokens(text)] == text.split() == ["a-b", "c", "d", "."]
