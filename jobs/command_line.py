@@ -1,5 +1,6 @@
 """The command line that every job shares: YAML presets, dotted overrides, `--print_config`, exit status."""
 
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -46,6 +47,8 @@ def run_job(
     values = parser.parse_args(given)
     del values["config"]
     config = parser.instantiate_classes(values)
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("clism_core").setLevel(logging.INFO)
     try:
         main(config_class(**vars(config)))
     except InputError as error:

@@ -19,7 +19,8 @@ from clism_core.data.prepare import prepare
 
 def main(config: PrepareConfig) -> None:
     """Prepare the corpora and say what came out."""
-    ray.init()
+    if not ray.is_initialized():
+        ray.init()
     manifest = prepare(config)
     print(summary(manifest, output=config.output))
 

@@ -1,0 +1,61 @@
+import pytest
+
+from clism_core.data.cleaning import CleaningConfig, clean, is_too_long, text_reason
+from clism_core.data.schema import Reason
+from clism_core.data.words import segment
+from clism_core.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("  a \t b\u00a0c\u2028d\r", "a b c d", id="white-space"),
+        pytest.param("Bo\u0302\u0300", "Bồ", id="nfc"),
+        pytest.param("\ufeffa\u00adb\u200bc\u200e", "abc", id="invisible"),
+        pytest.param("می\u200cخواهم क्\u200dष", "می\u200cخواهم क्\u200dष", id="joiners-stay"),
+        pytest.param("\u0661\u06dd", "\u0661\u06dd", id="visible-format-character-stays"),
+        pytest.param("👩‍🔬 🏴\U000e0067\U000e007f", "👩‍🔬 🏴\U000e0067\U000e007f", id="emoji-stay"),
+    ],
+)
+def test_clean(text: str, expected: str) -> None:
+    assert clean(text) == expected
+
+
+def test_cleaning_keeps_the_number_of_words_between_spaces() -> None:
+    text = "\ufeffa\u00a0\u200eb\u200b , c\u0301\u2003d"
+    assert len(clean(text).split()) == len(text.split()) == 5
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "expected"),
+    [
+        pytest.param("yes", "ja", None, id="fit"),
+        pytest.param(" \u200b", "ja", Reason.EMPTY_SOURCE, id="source-of-nothing-visible"),
+        pytest.param("yes", "", Reason.EMPTY_TARGET, id="empty-target"),
+        pytest.param("Berlin", "BERLIN ", Reason.UNTRANSLATED, id="same-but-for-case"),
+        pytest.param("yes", "j\ufffd", Reason.INVALID_UTF8, id="failed-conversion"),
+        pytest.param("y\x00es", "ja", Reason.CONTROL_CHARACTERS, id="nul"),
+        pytest.param("yes", "j\x1ba", Reason.CONTROL_CHARACTERS, id="escape"),
+        pytest.param("yes\r", "ja\t", None, id="white-space-is-no-control-character"),
+    ],
+)
+def test_reasons(source: str, target: str, expected: Reason | None) -> None:
+    assert text_reason(source, target, cleaned_source=clean(source), cleaned_target=clean(target)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("a b c", False, id="at-both-limits"),
+        pytest.param("a b cd", True, id="characters"),
+        pytest.param("a,b,", True, id="words"),
+    ],
+)
+def test_too_long(text: str, expected: bool) -> None:
+    assert is_too_long(text, segment(text), CleaningConfig(max_characters=5, max_words=3)) is expected
+
+
+def test_limit_of_eflomal() -> None:
+    CleaningConfig(max_words=1023).check()
+    with pytest.raises(InputError, match=r"cleaning\.max_words is 1024"):
+        CleaningConfig(max_words=1024).check()

@@ -1,0 +1,72 @@
+from pathlib import Path
+
+import pytest
+
+from clism_core.data.manifest import Manifest, fingerprint, finish_output, open_output, read_manifest
+from clism_core.errors import InputError
+
+
+def manifest(identity: str) -> Manifest:
+    return Manifest(samples=0, rejects=0, pairs={}, work={}, config={}, versions={}, fingerprint=identity)
+
+
+def test_finished_data_is_found_again(tmp_path: Path) -> None:
+    folder = str(tmp_path / "new" / "data")
+    assert open_output(folder, fingerprint="a") is None
+    finish_output(folder, manifest("a"))
+    assert sorted(path.name for path in Path(folder).iterdir()) == ["manifest.json"]
+    assert open_output(folder, fingerprint="a") == read_manifest(folder) == manifest("a")
+
+
+def test_other_data_is_not_overwritten(tmp_path: Path) -> None:
+    open_output(str(tmp_path), fingerprint="a")
+    finish_output(str(tmp_path), manifest("a"))
+    with pytest.raises(InputError, match="choose another folder"):
+        open_output(str(tmp_path), fingerprint="b")
+
+
+def test_other_files_are_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "samples").mkdir()
+    (tmp_path / "samples" / "mine.txt").touch()
+    with pytest.raises(InputError, match="is not empty"):
+        open_output(str(tmp_path), fingerprint="a")
+    assert (tmp_path / "samples" / "mine.txt").exists()
+
+
+def test_what_a_broken_off_run_has_left_is_removed(tmp_path: Path) -> None:
+    open_output(str(tmp_path), fingerprint="a")
+    for part in ("samples", "rejects"):
+        (tmp_path / part).mkdir()
+        (tmp_path / part / "x.parquet").touch()
+    assert open_output(str(tmp_path), fingerprint="b") is None
+    assert [path.name for path in tmp_path.rglob("*")] == ["unfinished.json"]
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        pytest.param(None, "no such folder", id="missing"),
+        pytest.param([], "no prepared data", id="empty"),
+        pytest.param(["unfinished.json"], "was broken off", id="unfinished"),
+    ],
+)
+def test_no_prepared_data(tmp_path: Path, files: list[str] | None, message: str) -> None:
+    folder = tmp_path / "data"
+    if files is not None:
+        folder.mkdir()
+        for name in files:
+            (folder / name).touch()
+    with pytest.raises(InputError, match=message):
+        read_manifest(str(folder))
+
+
+def test_fingerprint_is_of_contents_config_and_versions(tmp_path: Path) -> None:
+    one, copy, other = (tmp_path / name for name in ("one", "copy", "other"))
+    one.write_text("x")
+    copy.write_text("x")
+    other.write_text("y")
+    base = fingerprint(inputs=[str(one)], config={"a": 1}, versions={"v": "1"})
+    assert fingerprint(inputs=[str(copy)], config={"a": 1}, versions={"v": "1"}) == base
+    assert fingerprint(inputs=[str(other)], config={"a": 1}, versions={"v": "1"}) != base
+    assert fingerprint(inputs=[str(one)], config={"a": 2}, versions={"v": "1"}) != base
+    assert fingerprint(inputs=[str(one)], config={"a": 1}, versions={"v": "2"}) != base

@@ -1,0 +1,269 @@
+import gzip
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow.dataset as pds
+import pytest
+import spacy
+from command_line import CONFIGS, EXIT_BAD_INPUT, EXIT_DONE, build_parser, run_job
+from prepare import main
+
+from clism_core.data.prepare import PrepareConfig
+from clism_core.data.schema import REJECT_SCHEMA, SAMPLE_SCHEMA
+from tests.letter_encoder import write_letter_encoder
+
+# line, English, German, alignment of words as white space cuts them
+GERMAN = [
+    ("Anna lives in Rome .", "Anna wohnt in Rom .", "0-0 1-1 2-2 3-3 4-4"),
+    ("In Rome , Anna sings .", "Anna  singt in Rom .", "0-2 1-3 3-0 4-1 5-4"),
+    ("It rains .", "Es regnet .", "0-0 1-1 2-2"),
+    ("Anna sleeps", "Sie schläft", "1-1"),
+    ("Anna lives in Rome .", "Anna wohnt in Rom .", "0-0"),
+    ("", "Nichts", ""),
+    ("Rome", "Rom", "0-1"),
+]
+
+
+@pytest.fixture(scope="module")
+def pipeline_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return a spaCy pipeline that knows four names."""
+    nlp = spacy.blank("en")
+    ruler: Any = nlp.add_pipe("entity_ruler")
+    names = {"Anna": "PERSON", "Tim": "PERSON", "Rome": "GPE", "Bonn": "GPE"}
+    ruler.add_patterns([{"label": label, "pattern": name} for name, label in names.items()])
+    folder = tmp_path_factory.mktemp("pipeline")
+    nlp.to_disk(folder)
+    return str(folder)
+
+
+def run(corpora: list[dict[str, Any]], output: Path, *arguments: str) -> int:
+    given = ["--corpora", json.dumps(corpora), "--output", str(output), *arguments]
+    return run_job(PrepareConfig, main, description=None, arguments=given)
+
+
+def write_german(folder: Path) -> list[dict[str, Any]]:
+    """Write the pairs as a TSV file with alignments, and a Vietnamese one as Moses files."""
+    (folder / "de.tsv").write_text("".join(f"{source}\t{target}\tnews\n" for source, target, _ in GERMAN), "utf-8")
+    (folder / "de.links").write_text("".join(f"{links}\n" for *_, links in GERMAN))
+    (folder / "vi.en.gz").write_bytes(gzip.compress(b"Rome , Rome\nAnna\nAnna\n"))
+    (folder / "vi.vi").write_text("Rôma , Rô-ma\nAn Na\nAn\n", "utf-8")
+    (folder / "vi.links").write_text("0-0 1-1 2-2\n0-0 0-1\n0-0\n")
+    german: dict[str, Any] = {
+        "path": str(folder / "de.tsv"),
+        "source_lang": "en",
+        "target_lang": "de",
+        "origin_column": 3,
+    }
+    vietnamese: dict[str, Any] = {
+        "format": "moses",
+        "path": str(folder / "vi.en.gz"),
+        "target_path": str(folder / "vi.vi"),
+    }
+    vietnamese |= {"source_lang": "en", "target_lang": "vi", "max_pairs": 2}
+    return [
+        german | {"alignment_path": str(folder / "de.links")},
+        vietnamese | {"alignment_path": str(folder / "vi.links")},
+    ]
+
+
+def answers(output: Path) -> dict[str, list[tuple[str, str, str]]]:
+    return {
+        row["sample_id"]: [
+            (
+                row["source"][span["source_start"] : span["source_end"]],
+                row["target"][span["target_start"] : span["target_end"]],
+                span["label"],
+            )
+            for span in row["spans"]
+        ]
+        for row in pds.dataset(output / "samples").to_table().to_pylist()
+    }
+
+
+def words(*offsets: tuple[int, int]) -> list[dict[str, int]]:
+    return [{"start": start, "end": end} for start, end in offsets]
+
+
+@pytest.mark.ray
+def test_given_alignments(
+    ray_cluster: None, tmp_path: Path, pipeline_folder: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out"
+    arguments = ["--aligner.kind", "pharaoh", "--entities.pipeline", pipeline_folder, "--rows_per_file", "3"]
+    assert run(write_german(tmp_path), output, *arguments) == EXIT_DONE
+
+    assert answers(output) == {
+        "en-de/00/000000001": [("Anna", "Anna", "PERSON"), ("Rome", "Rom", "GPE")],
+        "en-de/00/000000002": [("Rome", "Rom", "GPE"), ("Anna", "Anna", "PERSON")],
+        "en-vi/01/000000001": [("Rome", "Rôma", "GPE"), ("Rome", "Rô-ma", "GPE")],
+        "en-vi/01/000000002": [("Anna", "An Na", "PERSON")],
+    }
+    samples = pds.dataset(output / "samples").to_table()
+    assert samples.schema == SAMPLE_SCHEMA
+    assert samples.to_pylist()[1] == {
+        "sample_id": "en-de/00/000000002",
+        "source_lang": "en",
+        "target_lang": "de",
+        "source": "In Rome , Anna sings .",
+        "target": "Anna singt in Rom .",
+        "spans": [
+            {"source_start": 3, "source_end": 7, "target_start": 14, "target_end": 17, "label": "GPE"},
+            {"source_start": 10, "source_end": 14, "target_start": 0, "target_end": 4, "label": "PERSON"},
+        ],
+        "origin": "news",
+        "source_words": [
+            {"start": start, "end": end} for start, end in [(0, 2), (3, 7), (8, 9), (10, 14), (15, 20), (21, 22)]
+        ],
+        "target_words": [
+            {"start": start, "end": end} for start, end in [(0, 4), (5, 10), (11, 13), (14, 17), (18, 19)]
+        ],
+        "alignment": "0-2 1-3 3-0 4-1 5-4",
+    }
+    rejects = pds.dataset(output / "rejects").to_table()
+    assert rejects.schema == REJECT_SCHEMA
+    assert [(row["line"], row["source"], row["reason"]) for row in rejects.to_pylist()] == [
+        (3, "It rains .", "no_span"),
+        (4, "Anna sleeps", "no_answer"),
+        (5, "Anna lives in Rome .", "duplicate"),
+        (6, "", "empty_source"),
+        (7, "Rome", "invalid_alignment"),
+    ]
+    assert {row["input"] for row in rejects.to_pylist()} == {str(tmp_path / "de.tsv")}
+    assert [path.relative_to(output).as_posix() for path in sorted(output.rglob("*.*"))] == [
+        "manifest.json",
+        "rejects/en-de-00-000000001.parquet",
+        "rejects/en-de-00-000000004.parquet",
+        "rejects/en-de-00-000000007.parquet",
+        "samples/en-de-00-000000001.parquet",
+        "samples/en-vi-01-000000001.parquet",
+    ]
+
+    manifest = json.loads((output / "manifest.json").read_text())
+    assert (manifest["samples"], manifest["rejects"]) == (4, 5)
+    german = {"rows": 7, "samples": 2, "spans": 4, "beyond_cap": 0}
+    german_rejects = {"no_span": 1, "no_answer": 1, "duplicate": 1, "empty_source": 1, "invalid_alignment": 1}
+    assert manifest["pairs"] == {
+        "en-de": german | {"rejects": german_rejects},
+        "en-vi": {"rows": 2, "samples": 2, "spans": 3, "rejects": {}, "beyond_cap": 1},
+    }
+    # Duplicate, empty and misaligned rows do not reach spaCy; each of the others does, once.
+    assert manifest["work"] == {"read": 9, "analysed": 6}
+    assert "Prepared 4 samples; 5 rows were rejected." in capsys.readouterr().out
+
+
+@pytest.mark.ray
+def test_the_same_run_again_does_nothing_and_another_one_wants_another_folder(
+    ray_cluster: None, tmp_path: Path, pipeline_folder: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpora, output = write_german(tmp_path)[1:], tmp_path / "out"
+    arguments = ["--aligner.kind", "pharaoh", "--entities.pipeline", pipeline_folder]
+    assert run(corpora, output, *arguments) == EXIT_DONE
+    times = {path: path.stat().st_mtime_ns for path in output.rglob("*")}
+    assert run(corpora, output, *arguments) == EXIT_DONE
+    assert {path: path.stat().st_mtime_ns for path in output.rglob("*")} == times
+
+    assert run(corpora, output, *arguments, "--max_answer_words", "1") == EXIT_BAD_INPUT
+    assert "choose another folder" in capsys.readouterr().err
+
+
+@pytest.mark.ray
+def test_what_only_the_workers_see_is_an_input_error(
+    ray_cluster: None, tmp_path: Path, pipeline_folder: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpora = write_german(tmp_path)[1:]
+    (tmp_path / "vi.links").write_text("0-0\n")
+    output = tmp_path / "out"
+    arguments = ["--aligner.kind", "pharaoh", "--entities.pipeline", pipeline_folder]
+    assert run(corpora, output, *arguments) == EXIT_BAD_INPUT
+    # Ray's own lines may come in between.
+    assert f"\nerror: corpora: {tmp_path / 'vi.links'} has 1 sentences" in "\n" + capsys.readouterr().err
+    assert not (output / "manifest.json").exists()
+
+    write_german(tmp_path)
+    assert run(corpora, output, *arguments) == EXIT_DONE
+    assert not (output / "unfinished.json").exists()
+
+
+@pytest.mark.ray
+def test_embedding_aligner(ray_cluster: None, tmp_path: Path, pipeline_folder: str) -> None:
+    write_letter_encoder(tmp_path / "encoder")
+    (tmp_path / "c.tsv").write_text("Tim saw Bonn.\tBonn , saw Tim\nit rains\tes regnet\n")
+    corpora = [{"path": str(tmp_path / "c.tsv"), "source_lang": "en", "target_lang": "de"}]
+    output = tmp_path / "out"
+    arguments = ["--aligner.kind", "embedding", "--aligner.model", str(tmp_path / "encoder"), "--aligner.layer", "0"]
+    assert run(corpora, output, *arguments, "--entities.pipeline", pipeline_folder) == EXIT_DONE
+    assert answers(output) == {"en-de/00/000000001": [("Tim", "Tim", "PERSON"), ("Bonn", "Bonn", "GPE")]}
+    # The second row has no span: nobody needs its alignment.
+    assert json.loads((output / "manifest.json").read_text())["work"] == {"read": 2, "analysed": 2, "aligned": 1}
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_eflomal(ray_cluster: None, tmp_path: Path, pipeline_folder: str) -> None:
+    beside_python = Path(sys.executable).with_name("eflomal-align")
+    if shutil.which("eflomal-align") is None and not beside_python.exists():
+        pytest.skip("eflomal could not be compiled here")
+    people, verbs = ["Anna", "Tom", "Eva", "Max"], {"sees": "sieht", "likes": "mag", "knows": "kennt"}
+    places = {"Rome": "Rom", "Venice": "Venedig", "Cologne": "Köln", "Munich": "München"}
+    lines = [
+        f"{person} {verb} {place}.\tHeute {verbs[verb]} {person} {places[place]}.\n"
+        for person in people
+        for verb in verbs
+        for place in places
+    ]
+    (tmp_path / "c.tsv").write_text("".join(lines), "utf-8")
+    corpora = [{"path": str(tmp_path / "c.tsv"), "source_lang": "en", "target_lang": "de"}]
+    output = tmp_path / "out"
+    assert run(corpora, output, "--entities.pipeline", pipeline_folder, "--rows_per_file", "10") == EXIT_DONE
+    found = [answer for spans in answers(output).values() for answer in spans]
+    # 12 sentences have Anna, 12 Rome.
+    right = [answer for answer in found if answer in (("Anna", "Anna", "PERSON"), ("Rome", "Rom", "GPE"))]
+    assert len(right) > 12
+    assert json.loads((output / "manifest.json").read_text())["work"] == {"read": 48, "analysed": 48, "aligned": 48}
+
+
+@pytest.mark.parametrize(
+    ("corpora", "message"),
+    [
+        pytest.param([], "corpora is empty", id="none"),
+        pytest.param([{"path": "/nowhere.tsv"}], "/nowhere.tsv cannot be read", id="missing"),
+        pytest.param([{"source_lang": "de", "target_lang": "en"}], "is for en", id="language-of-the-pipeline"),
+        pytest.param([{"alignment_path": "x"}], "x cannot be read", id="no-alignment-file"),
+    ],
+)
+def test_bad_input_needs_no_cluster(
+    tmp_path: Path,
+    pipeline_folder: str,
+    capsys: pytest.CaptureFixture[str],
+    corpora: list[dict[str, Any]],
+    message: str,
+) -> None:
+    (tmp_path / "c.tsv").write_text("a\tb\n")
+    corpora = [
+        {"path": str(tmp_path / "c.tsv"), "source_lang": "en", "target_lang": "de"} | fields for fields in corpora
+    ]
+    assert run(corpora, tmp_path / "out", "--entities.pipeline", pipeline_folder) == EXIT_BAD_INPUT
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("field", ["max_pairz: 3", "max_pairs: many"])
+def test_fields_of_a_corpus_are_checked(capsys: pytest.CaptureFixture[str], field: str) -> None:
+    parser = build_parser(PrepareConfig, None)
+    corpora = f"[{{path: x, source_lang: en, target_lang: ar, {field}}}]"
+    with pytest.raises(SystemExit) as exit_info:
+        parser.parse_args(["--corpora", corpora, "--output", "y"])
+    assert exit_info.value.code == EXIT_BAD_INPUT
+    assert field.split(":")[0] in capsys.readouterr().err
+
+
+def test_preset_says_the_defaults() -> None:
+    parser = build_parser(PrepareConfig, None)
+    given = ["--corpora", "[{path: x, source_lang: en, target_lang: ar}]", "--output", "y"]
+    preset = str(CONFIGS / "prepare.yaml")
+    with_preset, without = parser.parse_args(["--config", preset, *given]), parser.parse_args(given)
+    del with_preset["config"], without["config"]
+    assert with_preset == without
