@@ -1,0 +1,102 @@
+"""Ray Data hands each worker its part of every global batch, in the order that `SampleOrder` has decided.
+
+A row of the data set is one worker's part of one step. A block holds the same number of steps for one worker, and
+the blocks of a run of steps stand in order of rank: with order preserved, an equal split then deals them out in turn.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import ray
+from ray.data import DataIterator, Dataset
+
+from clism_core.data.encoding import ENCODED_SCHEMA, EncodedSample
+from clism_core.data.order import Integers, SampleOrder
+from clism_core.data.samples import EncodedData
+
+ROWS_PER_BLOCK = 256  # about this many inputs make a block: large enough for Ray, small enough to start soon
+_PLACED_SAMPLE = pa.struct([*ENCODED_SCHEMA, ("ordinal", pa.int64()), ("visit", pa.int64())])
+
+
+def ordered_dataset(
+    data: "ray.ObjectRef[EncodedData]", order: "ray.ObjectRef[SampleOrder]", *, steps: range, workers: int, share: int
+) -> Dataset:
+    """Return the data set of `steps` for `workers` workers that get `share` inputs a step each.
+
+    Its rows have the columns `step`, `rank`, `group_size` and `samples`, a list of encoded samples of which
+    `group_size` at a time make an input.
+    """
+    run_length = max(1, ROWS_PER_BLOCK // share)
+    parts = -(-len(steps) // run_length) * workers
+
+    def make_part(batch: dict[str, Any]) -> pa.Table:
+        (part,) = batch["id"].tolist()
+        run, rank = divmod(part, workers)
+        return _make_part(
+            ray.get(data), ray.get(order), steps[run * run_length : (run + 1) * run_length], rank, workers
+        )
+
+    dataset = ray.data.range(parts, override_num_blocks=parts).map_batches(make_part, batch_size=1, num_cpus=0.25)
+    dataset.context.execution_options.preserve_order = True
+    return dataset
+
+
+def _make_part(data: EncodedData, order: SampleOrder, steps: range, rank: int, workers: int) -> pa.Table:
+    batches = [order.batch(step) for step in steps]
+    shares = [(batch.ordinals_GK[rank::workers], batch.visits_GK[rank::workers]) for batch in batches]
+    ordinals = np.concatenate([ordinals.ravel() for ordinals, _ in shares])
+    visits = np.concatenate([visits.ravel() for _, visits in shares])
+    table = _take(data, ordinals).append_column("ordinal", pa.array(ordinals)).append_column("visit", pa.array(visits))
+    ends = np.cumsum([0, *(share.size for share, _ in shares)]).astype(np.int32)
+    samples = pa.ListArray.from_arrays(ends, table.to_struct_array().combine_chunks().cast(_PLACED_SAMPLE))
+    columns = {
+        "step": pa.array(list(steps), pa.int64()),
+        "rank": pa.array([rank] * len(steps), pa.int64()),
+        "group_size": pa.array([share.shape[1] for share, _ in shares], pa.int64()),
+        "samples": samples,
+    }
+    return pa.table(columns)
+
+
+def _take(data: EncodedData, ordinals: Integers) -> pa.Table:
+    """Return the rows of these ordinals, in this order, from whichever blocks they lie in."""
+    block_numbers, row_numbers = data.block_numbers[ordinals], data.row_numbers[ordinals]
+    needed = np.unique(block_numbers)
+    blocks = ray.get([data.blocks[number] for number in needed])
+    order = np.argsort(block_numbers, kind="stable")
+    parts = [
+        block.take(pa.array(row_numbers[order][block_numbers[order] == number]))
+        for number, block in zip(needed, blocks, strict=True)
+    ]
+    back = np.empty_like(order)
+    back[order] = np.arange(len(order))
+    return pa.concat_tables(parts).take(pa.array(back))
+
+
+def split_among_workers(dataset: Dataset, workers: int) -> list[DataIterator]:
+    """Return one iterator a worker, by rank."""
+    return dataset.streaming_split(workers, equal=True)
+
+
+def read_steps(shard: DataIterator, steps: range, rank: int) -> Iterator[list[list[EncodedSample]]]:
+    """Yield this worker's inputs of each step: groups of samples.
+
+    Raises:
+        RuntimeError: if a part is not the one that the order puts here; training on it would be wrong.
+    """
+    rows = shard.iter_batches(batch_size=1, batch_format="pyarrow", prefetch_batches=2)
+    for step, table in zip(steps, rows, strict=True):
+        assert isinstance(table, pa.Table)
+        row = table.to_pylist()[0]
+        if (row["step"], row["rank"]) != (step, rank):
+            raise RuntimeError(
+                f"worker {rank} waits for step {step}, but was given step {row['step']} of worker {row['rank']}"
+            )
+        samples = [
+            EncodedSample.from_row(sample, ordinal=sample["ordinal"], visit=sample["visit"])
+            for sample in row["samples"]
+        ]
+        size = row["group_size"]
+        yield [samples[first : first + size] for first in range(0, len(samples), size)]

@@ -1,0 +1,170 @@
+"""Prepared data for training: the held-out part taken off, everything else tokenized once into Ray's object store."""
+
+import hashlib
+import unicodedata
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import ray
+from transformers import PreTrainedTokenizerBase
+
+from clism_core.data.encoding import SAMPLE_COLUMNS, BlockEncoder
+from clism_core.data.order import Integers
+from clism_core.errors import InputError
+from clism_core.storage import filesystem, is_local
+
+HELD_OUT_COLUMNS = [*SAMPLE_COLUMNS, "source_words", "target_words", "alignment", "origin"]
+_HASH_RANGE = 2**64
+
+
+@dataclass
+class HeldOutConfig:
+    """Which samples are evaluated on the way instead of trained on."""
+
+    fraction: float = 0.01
+    """Share of the source sentences that is held out, by a hash of the normalised sentence: all translations of a
+    sentence are on the same side."""
+    origins: list[str] = field(default_factory=list)
+    """Origins that are held out as a whole, besides."""
+    max_samples: int = 300
+    """Held-out samples of a language pair that an evaluation uses, those with the smallest hashes."""
+
+
+@dataclass(frozen=True)
+class EncodedData:
+    """Training samples in the object store, and where each stands; an ordinal is a place in the order of ids.
+
+    `blocks` are references to tables of `ENCODED_SCHEMA`.
+    """
+
+    blocks: "list[ray.ObjectRef[pa.Table]]"
+    block_numbers: Integers  # [N] by ordinal
+    row_numbers: Integers  # [N]
+    lengths: Integers  # [N] tokens of source and target
+    pair_codes: Integers  # [N] places in language_pairs
+    language_pairs: list[str]
+    unencodable_spans: int
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+
+def normalise_source(text: str) -> str:
+    """Return a form of a sentence that is equal for copies that differ in case, width or white space."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def source_hash(text: str) -> int:
+    """Return an unsigned 64-bit hash of a normalised source sentence."""
+    return int.from_bytes(hashlib.blake2b(normalise_source(text).encode(), digest_size=8).digest(), "big")
+
+
+def held_out_mask(sources: pa.Array, origins: pa.Array, config: HeldOutConfig) -> npt.NDArray[np.bool_]:
+    """Say of each row of a block whether it is held out."""
+    limit = int(config.fraction * _HASH_RANGE)
+    by_hash = np.array([source_hash(source) < limit for source in sources.to_pylist()], dtype=bool)
+    by_origin = pc.is_in(origins, value_set=pa.array(config.origins, pa.string())).to_numpy(zero_copy_only=False)
+    mask: npt.NDArray[np.bool_] = by_hash | by_origin
+    return mask
+
+
+def read_samples(folder: str, columns: list[str]) -> "ray.data.Dataset":
+    """Return the samples of a prepared data set."""
+    file_system, path = filesystem(folder)
+    return ray.data.read_parquet(
+        f"{path}/samples", filesystem=None if is_local(folder) else file_system, columns=columns
+    )
+
+
+def load_held_out(folder: str, config: HeldOutConfig) -> list[dict[str, Any]]:
+    """Return the held-out samples of all language pairs, at most `max_samples` of each, in the order of their ids.
+
+    Raises:
+        InputError: if nothing is held out.
+    """
+
+    def keep(table: pa.Table) -> pa.Table:
+        return table.filter(pa.array(held_out_mask(table["source"], table["origin"], config)))
+
+    rows = read_samples(folder, HELD_OUT_COLUMNS).map_batches(keep, batch_format="pyarrow", batch_size=None).take_all()
+    if not rows:
+        raise InputError(
+            f"--held_out: no sample of {folder} is held out with fraction {config.fraction} and origins "
+            f"{config.origins}; raise the fraction or name origins that the data has"
+        )
+    by_pair: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        by_pair.setdefault((row["source_lang"], row["target_lang"]), []).append(row)
+    chosen = [
+        row
+        for group in by_pair.values()
+        for row in sorted(group, key=lambda row: (source_hash(row["source"]), row["sample_id"]))[: config.max_samples]
+    ]
+    return sorted(chosen, key=lambda row: str(row["sample_id"]))
+
+
+def encode_training_data(
+    folder: str, held_out: HeldOutConfig, tokenizer: PreTrainedTokenizerBase, *, min_samples: int
+) -> EncodedData:
+    """Tokenize all samples that are not held out, on the cluster, and index them.
+
+    Raises:
+        InputError: if fewer than `min_samples` are left.
+    """
+
+    def drop(table: pa.Table) -> pa.Table:
+        return table.filter(pa.array(~held_out_mask(table["source"], table["origin"], held_out)))
+
+    encoded = (
+        read_samples(folder, [*SAMPLE_COLUMNS, "origin"])
+        .map_batches(drop, batch_format="pyarrow", batch_size=None)
+        .map_batches(
+            BlockEncoder,
+            fn_constructor_kwargs={"tokenizer": tokenizer},
+            batch_format="pyarrow",
+            batch_size=1024,
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=max(1, int(ray.cluster_resources()["CPU"] // 2))),
+        )
+        .materialize()
+    )
+    data = _index(encoded.to_arrow_refs())
+    if len(data) < min_samples:
+        raise InputError(
+            f"--data {folder}: {len(data)} samples to train on, fewer than a global batch of {min_samples}; "
+            "prepare more data or lower --global_batch_size"
+        )
+    return data
+
+
+def _index(blocks: "list[ray.ObjectRef[pa.Table]]") -> EncodedData:
+    """Number the samples in the order of their ids, whatever the blocks they lie in."""
+    columns = [_index_columns.remote(block) for block in blocks]
+    parts = [part for part in ray.get(columns) if part.num_rows]
+    table = pa.concat_tables(parts) if parts else None
+    if table is None:
+        empty = np.empty(0, dtype=np.int64)
+        return EncodedData([], empty, empty, empty, empty, [], 0)
+    order = pc.sort_indices(table["sample_id"]).to_numpy()
+    sizes = [part.num_rows for part in parts]
+    pairs = table["language_pair"].unique().sort()
+    codes = pc.index_in(table["language_pair"], value_set=pairs).to_numpy()
+    return EncodedData(
+        blocks=[block for block, part in zip(blocks, ray.get(columns), strict=True) if part.num_rows],
+        block_numbers=np.repeat(np.arange(len(sizes)), sizes)[order],
+        row_numbers=np.concatenate([np.arange(size) for size in sizes])[order],
+        lengths=table["length"].to_numpy().astype(np.int64)[order],
+        pair_codes=codes.astype(np.int64)[order],
+        language_pairs=pairs.to_pylist(),
+        unencodable_spans=pc.sum(table["unencodable_spans"]).as_py(),
+    )
+
+
+@ray.remote(num_cpus=0.1)
+def _index_columns(block: pa.Table) -> pa.Table:
+    """Return the columns of a block that the index is made of."""
+    lengths = pc.add(pc.list_value_length(block["source_ids"]), pc.list_value_length(block["target_ids"]))
+    return block.select(["sample_id", "language_pair", "unencodable_spans"]).append_column("length", lengths)

@@ -1,0 +1,41 @@
+"""Collectives over all workers that are no-ops on a single one."""
+
+import torch
+from torch import Tensor
+from torch import distributed as dist
+
+
+def world_size() -> int:
+    """Return the number of workers."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """Return this worker's number, from 0."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def sum_over_workers(values: Tensor) -> list[float]:
+    """Add up a vector over the workers, position by position."""
+    if world_size() > 1:
+        dist.all_reduce(values)
+    sums: list[float] = values.tolist()
+    return sums
+
+
+def gather_rows(rows: Tensor) -> Tensor:
+    """Concatenate the workers' tensors [n_r, ...] along the first dimension, in order of rank; no gradient flows.
+
+    The workers' row counts may differ.
+    """
+    rows = rows.detach()
+    if world_size() == 1:
+        return rows
+    counts = [torch.zeros(1, dtype=torch.long, device=rows.device) for _ in range(world_size())]
+    dist.all_gather(counts, torch.tensor([len(rows)], device=rows.device))
+    longest = max(int(count) for count in counts)
+    padded = rows.new_zeros((longest, *rows.shape[1:]))
+    padded[: len(rows)] = rows
+    gathered = [torch.empty_like(padded) for _ in range(world_size())]
+    dist.all_gather(gathered, padded)
+    return torch.cat([part[: int(count)] for part, count in zip(gathered, counts, strict=True)])

@@ -1,0 +1,180 @@
+"""The held-out samples, evaluated on all workers, per language pair."""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from clism_core.data.batches import Batch, BatchBuilder, pad_sentences
+from clism_core.data.encoding import EncodedSample, encode_row
+from clism_core.data.tokens import TextTokenizer
+from clism_core.distributed import gather_rows, rank, sum_over_workers, world_size
+from clism_core.evaluation.baselines import longest_unaligned_run_exact_match, random_run_exact_match
+from clism_core.evaluation.retrieval import retrieval
+from clism_core.model.encoder import encode, mean_pool
+from clism_core.model.precision import Precision
+from clism_core.model.pretraining import PretrainingModel
+from clism_core.objectives.base import Objective, Result
+
+
+class HeldOutEvaluation:
+    """Evaluates a model on held-out samples; every sample is masked in the same way each time.
+
+    Args:
+        rows: prepared samples of all language pairs, the same on all workers.
+        model: the model, not its DDP wrapper.
+        builder: makes the inputs, as in training.
+        batch_size: inputs of a forward pass.
+        precision: of forward passes.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[dict[str, Any]],
+        *,
+        model: PretrainingModel,
+        builder: BatchBuilder,
+        batch_size: int,
+        precision: Precision,
+    ):
+        self.model = model
+        self.builder = builder
+        self.batch_size = batch_size
+        self.precision = precision
+        text_tokenizer = TextTokenizer(model.tokenizer)
+        self.samples: dict[str, list[EncodedSample]] = {}
+        self.baselines: dict[str, dict[str, float]] = {}
+        for pair, asked in _group_by_pair(rows, builder.config.max_spans, text_tokenizer).items():
+            encoded = [EncodedSample.from_row(encode_row(text_tokenizer, row)) for row in asked]
+            self.samples[pair] = [replace(sample, ordinal=place) for place, sample in enumerate(encoded)]
+            n_spans = max(1, sum(len(row["spans"]) for row in asked))
+            self.baselines[pair] = {
+                "random_run_exact_match": sum(map(random_run_exact_match, asked)) / n_spans,
+                "longest_unaligned_run_exact_match": sum(map(longest_unaligned_run_exact_match, asked)) / n_spans,
+            }
+
+    def __call__(self) -> dict[str, float]:
+        """Return `PAIR/metric` for every language pair, and `gradient_norm/OBJECTIVE` (a collective)."""
+        was_training = self.model.training
+        self.model.eval()
+        metrics: dict[str, float] = {}
+        for pair, samples in self.samples.items():
+            values = {**self.baselines[pair], **self._objectives(samples), **self._retrieval(samples)}
+            metrics |= {f"{pair}/{name}": value for name, value in values.items()}
+        metrics |= self._gradient_norms()
+        self.model.train(was_training)
+        return metrics
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.model.parameters()).device
+
+    def _batches(self, samples: Sequence[EncodedSample]) -> Iterator[list[EncodedSample]]:
+        """Yield this worker's samples, those of like length together."""
+        own = sorted(samples[rank() :: world_size()], key=lambda s: len(s.source_ids) + len(s.target_ids))
+        for first in range(0, len(own), self.batch_size):
+            yield own[first : first + self.batch_size]
+
+    def _build(self, samples: Sequence[EncodedSample]) -> Batch:
+        return self.builder([[sample] for sample in samples]).to(self.device)
+
+    @torch.no_grad()
+    def _objectives(self, samples: Sequence[EncodedSample]) -> dict[str, float]:
+        """Return loss and metrics of every objective that is no contrastive one."""
+        objectives = {n: module for n, module in self.model.objectives.items() if isinstance(module, Objective)}
+        totals: dict[str, dict[str, Tensor]] = {name: {} for name in objectives}
+        for chosen in self._batches(samples):
+            batch = self._build(chosen)
+            with self.precision.autocast():
+                results = self.model(batch)
+            for name, objective in objectives.items():
+                _add(totals[name], results[name], objective.count(batch))
+        metrics: dict[str, float] = {}
+        for name in objectives:
+            keys = ["count", "loss", *objectives[name].metrics]
+            local = torch.stack([totals[name].get(key, torch.zeros(())).double().to(self.device) for key in keys])
+            count, *sums = sum_over_workers(local)
+            if count:
+                metrics |= {f"{name}_{key}": total / count for key, total in zip(keys[1:], sums, strict=True)}
+        return {METRIC_NAMES.get(name, name): value for name, value in metrics.items()}
+
+    @torch.no_grad()
+    def _retrieval(self, samples: Sequence[EncodedSample]) -> dict[str, float]:
+        """Encode both sides by themselves and look for the translations."""
+        sources, targets, keys = [], [], []
+        for chosen in self._batches(samples):
+            sources.append(self._sentence_vectors([sample.source_ids for sample in chosen]))
+            targets.append(self._sentence_vectors([sample.target_ids for sample in chosen]))
+            keys.append(torch.tensor([[s.source_key, s.target_key] for s in chosen], device=self.device))
+        width = self.model.hidden_size
+        source = gather_rows(torch.cat([torch.empty(0, width, device=self.device), *sources]))
+        target = gather_rows(torch.cat([torch.empty(0, width, device=self.device), *targets]))
+        key = gather_rows(torch.cat([torch.empty(0, 2, dtype=torch.long, device=self.device), *keys]))
+        found = retrieval(source, target, key[:, 0], key[:, 1])
+        return {
+            "retrieval_accuracy": found.accuracy,
+            "retrieval_accuracy_reverse": found.reverse_accuracy,
+            "random_cosine": found.random_cosine,
+        }
+
+    def _sentence_vectors(self, texts: list[list[int]]) -> Tensor:
+        first, last = self.builder.single_template.parts
+        cut = [text[: self.builder.side_length] for text in texts]
+        ids, attention_mask, text_mask = pad_sentences(cut, first=first, last=last, pad_id=self.builder.pad_id)
+        with self.precision.autocast():
+            h_BLD = encode(self.model.encoder, ids.to(self.device), attention_mask.to(self.device), None)
+        return mean_pool(h_BLD, text_mask.to(self.device))
+
+    def _gradient_norms(self) -> dict[str, float]:
+        """Return the norm of each objective's gradient on one mixed batch of this worker, as a mean over workers.
+
+        An objective whose norm goes to 0 has stopped to teach; one that dwarfs the others drowns them.
+        """
+        mixed = [sample for samples in zip(*self.samples.values(), strict=False) for sample in samples]
+        batch = self._build((mixed[rank() :: world_size()] or mixed)[: self.batch_size])
+        parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        norms = []
+        for name in self.model.objectives:
+            with torch.enable_grad(), self.precision.autocast():
+                result = self.model(batch)[name]
+            if not isinstance(result, Result):
+                result = self.model.contrastive()[name].loss(result, batch.keys)
+            gradients = torch.autograd.grad(result.loss_sum, parameters, allow_unused=True)
+            count = max(1, self.model.count(name, batch))
+            norms.append(torch.stack([g.float().norm() for g in gradients if g is not None]).norm().double() / count)
+        means = sum_over_workers(torch.stack(norms) / world_size())
+        return {f"gradient_norm/{name}": mean for name, mean in zip(self.model.objectives, means, strict=True)}
+
+
+METRIC_NAMES = {"clism_span_exact_match": "span_exact_match"}
+"""Metrics that are known by a shorter name than OBJECTIVE_METRIC."""
+
+
+def score(metrics: dict[str, float], language_pairs: Sequence[str]) -> float:
+    """Return the one number by which checkpoints are compared, higher is better.
+
+    The mean over language pairs of the span exact match; of the retrieval accuracy without CLISM.
+    """
+    name = "span_exact_match" if f"{language_pairs[0]}/span_exact_match" in metrics else "retrieval_accuracy"
+    return sum(metrics[f"{pair}/{name}"] for pair in language_pairs) / len(language_pairs)
+
+
+def _group_by_pair(
+    rows: Sequence[dict[str, Any]], max_spans: int, text_tokenizer: TextTokenizer
+) -> dict[str, list[dict[str, Any]]]:
+    """Group samples by language pair, with `max_spans` of the spans that tokens can express, the same ones always."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        spans = [span for span in row["spans"] if encode_row(text_tokenizer, {**row, "spans": [span]})["spans"]]
+        drawn = random.Random(row["sample_id"]).sample(spans, min(max_spans, len(spans)))
+        groups.setdefault(f"{row['source_lang']}-{row['target_lang']}", []).append({**row, "spans": drawn})
+    return groups
+
+
+def _add(totals: dict[str, Tensor], result: Result, count: int) -> None:
+    for key, value in {"count": torch.tensor(count), "loss": result.loss_sum, **result.metric_sums}.items():
+        totals[key] = totals.get(key, torch.zeros((), device=value.device)) + value.detach()

@@ -1,0 +1,35 @@
+"""Sentence retrieval: is the nearest sentence of the other language the translation?"""
+
+from typing import NamedTuple
+
+from torch import Tensor
+from torch.nn import functional
+
+
+class Retrieval(NamedTuple):
+    """Shares of sentences whose nearest neighbour by cosine is a translation of theirs."""
+
+    accuracy: float
+    reverse_accuracy: float
+    random_cosine: float
+
+
+def retrieval(source_ND: Tensor, target_ND: Tensor, source_keys_N: Tensor, target_keys_N: Tensor) -> Retrieval:
+    """Retrieve targets by sources and sources by targets.
+
+    Args:
+        source_ND, target_ND: vectors of sentences and of their translations, row by row.
+        source_keys_N, target_keys_N: equal for equal texts; a neighbour that says the same as the right one is right.
+
+    Returns:
+        accuracy source to target and target to source, and the mean cosine between different source sentences (near
+        1: all sentences have collapsed to one vector; 0 for a single sentence).
+    """
+    source, target = functional.normalize(source_ND, dim=-1), functional.normalize(target_ND, dim=-1)
+    cosines = source @ target.T
+    forward = target_keys_N[cosines.argmax(dim=1)] == target_keys_N
+    backward = source_keys_N[cosines.argmax(dim=0)] == source_keys_N
+    n = len(source)
+    total = float(source.sum(dim=0).square().sum())
+    random_cosine = (total - n) / (n * (n - 1)) if n > 1 else 0.0
+    return Retrieval(float(forward.double().mean()), float(backward.double().mean()), random_cosine)

@@ -1,0 +1,91 @@
+"""Any Hugging Face encoder with `[QUE]` in its vocabulary, and its own MLM head."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModelForMaskedLM, PreTrainedModel, PreTrainedTokenizerBase
+
+from clism_core.data.tokens import QUE, load_tokenizer
+from clism_core.errors import InputError
+from clism_core.model.names import resolve_model
+
+
+@dataclass
+class LoadedEncoder:
+    """What pre-training starts from; `folder` is where it came from, a hub id or a local folder."""
+
+    encoder: PreTrainedModel
+    mlm_head: nn.Module
+    tokenizer: PreTrainedTokenizerBase
+    folder: str
+
+
+def load_encoder(name: str, *, seed: int) -> LoadedEncoder:
+    """Load an encoder in fp32, with its MLM head (new where the checkpoint has none) and `[QUE]`.
+
+    The embedding of a new `[QUE]` starts as that of the mask token: both stand for something to be found.
+
+    Args:
+        name: a hub id, a folder, or a name of the MLflow registry.
+        seed: of whatever the checkpoint does not hold.
+
+    Raises:
+        InputError: if there is no such model, or its architecture has no masked language model.
+    """
+    folder = resolve_model(name)
+    tokenizer = load_tokenizer(folder)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            model = AutoModelForMaskedLM.from_pretrained(folder, dtype=torch.float32)
+        except (OSError, ValueError) as error:
+            raise InputError(f"--model {name}: cannot be loaded as an encoder with an MLM head: {error}") from error
+        _add_que(model, tokenizer)
+    return LoadedEncoder(model.base_model, _mlm_head(model, name), tokenizer, folder)
+
+
+def _add_que(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Give `[QUE]` an embedding, unless the checkpoint was saved with one."""
+    que_id, rows = tokenizer.convert_tokens_to_ids(QUE), len(embedding_weight(model))
+    known = getattr(model.config, "que_token_id", None) == que_id
+    if len(tokenizer) > rows:
+        model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    if not known:
+        with torch.no_grad():
+            weight = embedding_weight(model)
+            weight[que_id] = weight[tokenizer.mask_token_id]
+        model.config.que_token_id = que_id
+
+
+def embedding_weight(model: PreTrainedModel) -> nn.Parameter:
+    """Return the word embeddings [V, D]."""
+    weight = model.get_input_embeddings().weight
+    assert isinstance(weight, nn.Parameter)
+    return weight
+
+
+def _mlm_head(model: PreTrainedModel, name: str) -> nn.Module:
+    """Return the module of a masked language model that turns states into vocabulary logits."""
+    heads = [module for module in model.children() if module is not model.base_model]
+    if len(heads) != 1:
+        raise InputError(f"--model {name}: {type(model).__name__} has no single MLM head; BERT, RoBERTa and XLM have")
+    # XLM's prediction layer computes the loss itself; its projection is what gives logits
+    head: nn.Module = getattr(heads[0], "proj", heads[0])
+    return head
+
+
+def encode(
+    encoder: PreTrainedModel, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None
+) -> Tensor:
+    """Return the last hidden states [B, L, D]."""
+    types = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
+    states: Tensor = encoder(input_ids=input_ids, attention_mask=attention_mask, **types).last_hidden_state
+    return states
+
+
+def mean_pool(h_BLD: Tensor, mask_BL: Tensor) -> Tensor:
+    """Return the means [B, D], in fp32, of the states at which `mask_BL` is true."""
+    weights = mask_BL.unsqueeze(-1).float()
+    mean: Tensor = (h_BLD.float() * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1.0)
+    return mean

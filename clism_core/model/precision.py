@@ -1,0 +1,65 @@
+"""fp32, bf16 and fp16, and which of them suits a device."""
+
+import math
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from clism_core.errors import InputError
+
+PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
+
+
+class Precision:
+    """Casts forward passes and, for fp16, scales the loss.
+
+    Args:
+        name: `auto` takes bf16 where the GPU computes it in hardware, fp16 on other GPUs (V100), fp32 on CPU.
+        device: where the model is.
+
+    Raises:
+        InputError: for fp16 on a CPU, which has no fast path for it.
+    """
+
+    def __init__(self, name: PrecisionName, device: torch.device):
+        if name == "auto":
+            name = _best_precision(device)
+        if name == "fp16" and device.type != "cuda":
+            raise InputError(f"--precision fp16: needs a GPU, but the workers train on {device.type}; use fp32 or bf16")
+        self.name = name
+        self.device = device
+        self.scaler = torch.amp.GradScaler(device.type, enabled=name == "fp16")
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Return the context of a forward pass."""
+        if self.name == "fp32":
+            return nullcontext()
+        context: AbstractContextManager[None] = torch.autocast(
+            self.device.type, dtype=torch.bfloat16 if self.name == "bf16" else torch.float16
+        )
+        return context
+
+    def scale(self, loss: Tensor) -> Tensor:
+        """Scale a loss before its backward pass."""
+        return self.scaler.scale(loss)
+
+    def step(self, optimizer: Optimizer, model: nn.Module, max_gradient_norm: float) -> float | None:
+        """Clip the gradients and take a step.
+
+        Returns:
+            the norm of the unscaled gradients before clipping; None if fp16 overflowed and the step was skipped.
+        """
+        self.scaler.unscale_(optimizer)
+        norm = float(nn.utils.clip_grad_norm_(model.parameters(), max_gradient_norm))
+        self.scaler.step(optimizer)
+        self.scaler.update()
+        return norm if math.isfinite(norm) else None
+
+
+def _best_precision(device: torch.device) -> Literal["fp32", "bf16", "fp16"]:
+    if device.type != "cuda":
+        return "fp32"
+    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"

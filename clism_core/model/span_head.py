@@ -1,0 +1,48 @@
+"""The span head: where is the answer to this `[QUE]`? (Eq. 1-3)"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class SpanLogits(NamedTuple):
+    """Logits of the answer's first and last token, [B, K, L] in fp32; padding has -inf."""
+
+    start_BKL: Tensor
+    end_BKL: Tensor
+
+
+class SpanHead(nn.Module):
+    """`W_s` and `W_e`: the logit of token k for a `[QUE]` at q is `h_k . (W h_q)`.
+
+    The matrices start small, with logits of about 1 for states of norm sqrt(D), so that the first softmax is soft.
+    """
+
+    def __init__(self, hidden_size: int):
+        super().__init__()
+        self.start = nn.Linear(hidden_size, hidden_size, bias=False)
+        self.end = nn.Linear(hidden_size, hidden_size, bias=False)
+        for linear in (self.start, self.end):
+            nn.init.normal_(linear.weight, std=1.0 / hidden_size)
+
+    def forward(self, h_BLD: Tensor, question_position_BK: Tensor, attention_mask_BL: Tensor) -> SpanLogits:
+        """Score every token of X as first and as last token of each question's answer."""
+        with torch.autocast(h_BLD.device.type, enabled=False):
+            h_BLD = h_BLD.float()
+            que_BKD = h_BLD.gather(1, question_position_BK.unsqueeze(-1).expand(-1, -1, h_BLD.shape[-1]))
+            padding_B1L = (attention_mask_BL == 0).unsqueeze(1)
+            start, end = (
+                torch.einsum("bkd,bld->bkl", linear(que_BKD), h_BLD).masked_fill(padding_B1L, float("-inf"))
+                for linear in (self.start, self.end)
+            )
+        return SpanLogits(start, end)
+
+
+def best_spans(logits: SpanLogits) -> tuple[Tensor, Tensor]:
+    """Return first and last token [B, K] of the span with the highest sum of logits, where first <= last."""
+    joint_BKLL = logits.start_BKL.unsqueeze(-1) + logits.end_BKL.unsqueeze(-2)
+    length = joint_BKLL.shape[-1]
+    backwards = torch.ones(length, length, dtype=torch.bool, device=joint_BKLL.device).tril(diagonal=-1)
+    best = joint_BKLL.masked_fill(backwards, float("-inf")).flatten(-2).argmax(dim=-1)
+    return best // length, best % length

@@ -1,0 +1,54 @@
+"""What an objective is: a small module that returns its loss sum, its count and its metrics."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from clism_core.data.batches import Batch
+
+
+@dataclass
+class States:
+    """What the encoder makes of a micro-batch: `H` of X [B, L, D]; the plain sources' states [B, S, D] if wanted."""
+
+    h_BLD: Tensor
+    plain_BSD: Tensor | None = None
+
+
+@dataclass
+class Result:
+    """A sum of losses over items, and sums of metrics over the same items."""
+
+    loss_sum: Tensor
+    metric_sums: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Objective(nn.Module, ABC):
+    """An objective whose items stand in one micro-batch; `metrics` are the names of its metric sums."""
+
+    name: ClassVar[str]
+    metrics: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def count(self, batch: Batch) -> int:
+        """Return how many items of `batch` the loss is summed over."""
+
+    @abstractmethod
+    def forward(self, states: States, batch: Batch) -> Result:
+        """Return the loss sum, with a graph even where there is no item."""
+
+
+class ContrastiveObjective(nn.Module, ABC):
+    """An objective that compares every input of the global batch with every other one."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def forward(self, states: States, batch: Batch) -> Tensor:
+        """Return V vectors of each input, [B, V, D] in fp32."""
+
+    @abstractmethod
+    def loss(self, vectors_NVD: Tensor, keys_N2: Tensor) -> Result:
+        """Return the loss sum over the N inputs of the global batch."""

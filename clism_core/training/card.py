@@ -1,0 +1,70 @@
+"""The model card of a pre-trained encoder."""
+
+from collections.abc import Mapping, Sequence
+
+from clism_core.training.config import PretrainConfig
+
+COLUMNS = {
+    "span_exact_match": "span exact match",
+    "longest_unaligned_run_exact_match": "longest unaligned run (baseline)",
+    "random_run_exact_match": "random run (baseline)",
+    "retrieval_accuracy": "retrieval",
+    "retrieval_accuracy_reverse": "retrieval, reverse",
+}
+
+TEMPLATE = """---
+base_model: {model}
+language: [{languages}]
+library_name: transformers
+tags: [cross-lingual, feature-extraction]
+---
+# Encoder with [QUE], pre-trained with {objectives}
+
+Started from `{model}` and pre-trained for {steps} steps of {global_batch_size} inputs on {samples:,} sentence pairs
+({pairs}), after "Bridging the Gap between Language Models and Cross-Lingual Sequence Labeling" (NAACL 2022).
+
+```python
+from transformers import AutoModel, AutoTokenizer
+
+encoder = AutoModel.from_pretrained(FOLDER)
+tokenizer = AutoTokenizer.from_pretrained(FOLDER)  # knows [QUE]
+```
+
+Beside the encoder lie the span head (`span_head.safetensors`: `start.weight`, `end.weight`; the logit of token k for
+the `[QUE]` at q is `h_k . (W h_q)`), the MLM head without the tied embeddings (`mlm_head.safetensors`), and the
+configuration of the run (`config.yaml`).
+
+## Held-out samples
+
+{table}
+
+Span exact match is the share of masked spans whose translation is found to the token.
+"""
+
+
+def model_card(
+    config: PretrainConfig, *, metrics: Mapping[str, float], samples: int, language_pairs: Sequence[str]
+) -> str:
+    """Return the card as Markdown with the front matter that the Hugging Face hub reads."""
+    languages = sorted({language for pair in language_pairs for language in pair.split("-")})
+    return TEMPLATE.format(
+        model=config.model,
+        languages=", ".join(languages),
+        objectives=", ".join(name.upper() for name in config.objectives.weights()),
+        steps=config.loop.steps,
+        global_batch_size=config.global_batch_size,
+        samples=samples,
+        pairs=", ".join(language_pairs),
+        table=metrics_table(metrics),
+    )
+
+
+def metrics_table(metrics: Mapping[str, float]) -> str:
+    """Return the evaluation as a Markdown table, one row a language pair, in percent."""
+    pairs = sorted({name.split("/")[0] for name in metrics if name.endswith("/retrieval_accuracy")})
+    columns = [name for name in COLUMNS if any(f"{pair}/{name}" in metrics for pair in pairs)]
+    lines = ["| | " + " | ".join(COLUMNS[name] for name in columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for pair in pairs:
+        values = (f"{100 * metrics[f'{pair}/{name}']:.1f}" for name in columns)
+        lines.append(f"| {pair} | " + " | ".join(values) + " |")
+    return "\n".join(lines)

@@ -1,0 +1,51 @@
+"""What a run needs to go on: the model as a Hugging Face folder, and the state of optimiser, schedule and scaler.
+
+Dropout, order and masking are functions of seed, step and rank, so that no random state is kept.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from clism_core.model.precision import Precision
+from clism_core.model.pretraining import PretrainingModel
+
+MODEL_FOLDER, STATE_FILE = "model", "training_state.pt"
+
+
+@dataclass
+class TrainingState:
+    """Everything that changes from step to step, but the model."""
+
+    optimizer: Optimizer
+    schedule: LRScheduler
+    precision: Precision
+    step: int = 0
+    """Optimiser steps taken."""
+
+
+def save_checkpoint(folder: Path, model: PretrainingModel, state: TrainingState) -> None:
+    """Write `model/` and `training_state.pt` into `folder`."""
+    model.save(folder / MODEL_FOLDER)
+    torch.save(
+        {
+            "step": state.step,
+            "optimizer": state.optimizer.state_dict(),
+            "schedule": state.schedule.state_dict(),
+            "scaler": state.precision.scaler.state_dict(),
+        },
+        folder / STATE_FILE,
+    )
+
+
+def load_training_state(folder: Path, state: TrainingState) -> None:
+    """Restore what `save_checkpoint` wrote beside the model; nothing but tensors and plain values is unpickled."""
+    saved: dict[str, Any] = torch.load(folder / STATE_FILE, map_location="cpu", weights_only=True)
+    state.step = saved["step"]
+    state.optimizer.load_state_dict(saved["optimizer"])
+    state.schedule.load_state_dict(saved["schedule"])
+    state.precision.scaler.load_state_dict(saved["scaler"])

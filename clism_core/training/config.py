@@ -1,0 +1,113 @@
+"""The configuration of a pre-training run, and what can be wrong with it."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from clism_core.data.batches import MaskingConfig
+from clism_core.data.samples import HeldOutConfig
+from clism_core.errors import InputError
+from clism_core.model.precision import PrecisionName
+from clism_core.objectives.build import ObjectivesConfig
+from clism_core.training.loop import LoopConfig
+from clism_core.training.optimizer import OptimizerConfig
+
+
+@dataclass
+class WorkersConfig:
+    """The Ray Train workers."""
+
+    number: int = 1
+    """Workers; with GPUs, one GPU each. The training does not depend on it."""
+    use_gpu: bool | None = None
+    """Whether workers train on GPUs; null: if the cluster has any."""
+    cpus: float = 0.5
+    """CPUs that Ray reserves for a worker. Leave some for the data tasks beside the workers; it does not bound the
+    threads of a worker."""
+    max_failures: int = 3
+    """How often the run starts again from its last checkpoint when a worker or a node is lost."""
+
+
+@dataclass
+class PretrainConfig:
+    """Pre-training with CLISM, CACR and MLM."""
+
+    model: str
+    """Encoder to start from: a hub id, a folder, or a name of the MLflow registry such as models:/NAME@ALIAS."""
+    data: str
+    """Folder of prepared data, from jobs/prepare.py; s3:// works."""
+    output: str
+    """Folder for checkpoints and the model; the same folder again goes on where a run was stopped. s3:// works."""
+    seed: int = 0
+    """Of order, masking, dropout and new weights."""
+    global_batch_size: int = 64
+    """Inputs of a step over all workers; a multiple of their number."""
+    micro_batch_size: int | None = None
+    """Inputs of a worker in one forward pass; more are accumulated. null: all of its part at once."""
+    pairs_per_sample: dict[float, int] = field(default_factory=lambda: {0.0: 1})
+    """Sentence pairs that are joined into one input, by share of the training: {0: 1, 0.6: 4} joins four in the last
+    two fifths."""
+    length_window: int = 16
+    """Global batches whose inputs are sorted by length together, so that little is padding; 1 leaves them mixed."""
+    sampling_alpha: float = 1.0
+    """Language pairs are drawn in proportion to size ** alpha; below 1, small ones more often."""
+    precision: PrecisionName = "auto"
+    """fp32, bf16, fp16 (with loss scaling), or auto: what suits the device."""
+    export: Literal["last", "best"] = "last"
+    """Which checkpoint becomes the model: the last, or the one with the best score on the held-out part."""
+    register: bool = True
+    """Whether the model becomes a version of clism-encoder in the MLflow registry."""
+    masking: MaskingConfig = field(default_factory=MaskingConfig)
+    """How sentence pairs become inputs."""
+    objectives: ObjectivesConfig = field(default_factory=ObjectivesConfig)
+    """Weights of the losses."""
+    held_out: HeldOutConfig = field(default_factory=HeldOutConfig)
+    """What is evaluated on the way."""
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    """Adam and its schedule."""
+    loop: LoopConfig = field(default_factory=LoopConfig)
+    """How long, and how often what."""
+    workers: WorkersConfig = field(default_factory=WorkersConfig)
+    """The Ray Train workers."""
+
+
+CHANGEABLE = ("output", "micro_batch_size", "export", "register", "workers", "precision", "data", "model")
+"""Fields that may change when a run is resumed; the data may have moved, but not changed."""
+
+
+def check_config(config: PretrainConfig) -> None:
+    """Find what can be found wrong without looking at the data.
+
+    Raises:
+        InputError: with all problems, one a line.
+    """
+    share, left = divmod(config.global_batch_size, config.workers.number)
+    stages = config.pairs_per_sample
+    masking = config.masking
+    problems = {
+        f"--workers.number {config.workers.number}: must be at least 1": config.workers.number < 1,
+        f"--global_batch_size {config.global_batch_size}: must be a multiple of --workers.number "
+        f"({config.workers.number})": left != 0 or share < 1,
+        "--micro_batch_size: must be at least 1": config.micro_batch_size is not None and config.micro_batch_size < 1,
+        f"--pairs_per_sample {stages}: shares of the training from 0 to below 1 that include 0, each with at least "
+        "1 pair": 0 not in stages or not all(0 <= start < 1 and size >= 1 for start, size in stages.items()),
+        "--length_window: must be at least 1": config.length_window < 1,
+        f"--seed {config.seed}: must not be negative": config.seed < 0,
+        "--objectives: all weights are 0, or one is negative": not config.objectives.weights()
+        or min(config.objectives.w_clism, config.objectives.w_cacr, config.objectives.w_mlm) < 0,
+        "--objectives.temperature: must be above 0": config.objectives.temperature <= 0,
+        "--masking.max_length: must be at least 16": masking.max_length < 16,
+        "--masking.max_spans: must be at least 1": masking.max_spans < 1,
+        "--masking.mlm_probability: must be above 0 and below 1": not 0 < masking.mlm_probability < 1,
+        "--held_out.fraction: must be from 0 to below 1": not 0 <= config.held_out.fraction < 1,
+        "--loop.steps: must be at least 1": config.loop.steps < 1,
+        "--loop: evaluate_every, checkpoint_every and log_every must be at least 1": min(
+            config.loop.evaluate_every, config.loop.checkpoint_every, config.loop.log_every
+        )
+        < 1,
+        "--optimizer.warmup_steps: must be from 0 to below --loop.steps": not (
+            0 <= config.optimizer.warmup_steps < config.loop.steps
+        ),
+    }
+    found = [problem for problem, is_so in problems.items() if is_so]
+    if found:
+        raise InputError("\n".join(found))

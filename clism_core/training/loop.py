@@ -1,0 +1,133 @@
+"""The training loop of one worker: steps, evaluation, checkpoints, metrics, and a stop when asked."""
+
+import logging
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import ray.train
+from ray.train import Checkpoint, CheckpointUploadMode
+from torch import nn
+
+from clism_core.data.batches import Batch
+from clism_core.distributed import rank
+from clism_core.tracking.run import TrackedRun
+from clism_core.training.checkpoints import TrainingState, save_checkpoint
+from clism_core.training.meter import Meter
+from clism_core.training.step import GradientStep
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class LoopConfig:
+    """How long to train, and what happens on the way, counted in steps of a global batch."""
+
+    steps: int = 15_000
+    """Optimiser steps in all."""
+    evaluate_every: int = 500
+    """Steps between evaluations of the held-out part; one more comes at the end."""
+    checkpoint_every: int = 500
+    """Steps between checkpoints, of which the last one and the best evaluated one are kept."""
+    log_every: int = 10
+    """Steps between metrics in MLflow; losses are means over these steps."""
+
+
+class TrainingLoop:
+    """Trains from the state's step to the last one, or to a stop request.
+
+    Args:
+        config: how long, and how often what.
+        model: as it is called: the DDP wrapper, if there is one.
+        state: optimiser, schedule, precision, and the step to begin at.
+        gradient_step: computes the gradients of a global batch.
+        max_gradient_norm: gradients are clipped to it.
+        evaluate: returns metrics and the score of checkpoints (a collective).
+        should_stop: says at a step boundary whether to stop (a collective).
+        run: where rank 0 logs metrics.
+    """
+
+    def __init__(
+        self,
+        config: LoopConfig,
+        *,
+        model: nn.Module,
+        state: TrainingState,
+        gradient_step: GradientStep,
+        max_gradient_norm: float,
+        evaluate: Callable[[], tuple[dict[str, float], float]],
+        should_stop: Callable[[], bool],
+        run: TrackedRun,
+    ):
+        self.config = config
+        self.model = model
+        self.state = state
+        self.gradient_step = gradient_step
+        self.max_gradient_norm = max_gradient_norm
+        self.evaluate = evaluate
+        self.should_stop = should_stop
+        self.run = run
+        self._scores: dict[int, float] = {}
+
+    def fit(self, data: Iterable[Sequence[Batch]]) -> bool:
+        """Train on `data`, this worker's micro-batches of each step from the state's on.
+
+        Returns:
+            whether training is finished; False after a stop request.
+        """
+        if self.state.step == 0:
+            self._evaluate()
+        meter = Meter(total_steps=self.config.steps, first_step=self.state.step)
+        self.model.train()
+        for micro_batches in data:
+            self._step(micro_batches, meter)
+            last, stop = self.state.step == self.config.steps, self.should_stop()
+            if last or stop or self.state.step % self.config.log_every == 0:
+                self._log(meter.read(self.gradient_step.weights))
+            with meter.paused():
+                if last or self.state.step % self.config.evaluate_every == 0:
+                    self._evaluate()
+                if last or stop or self.state.step % self.config.checkpoint_every == 0:
+                    self._save()
+            if stop and not last:
+                return False
+        return True
+
+    def _step(self, micro_batches: Sequence[Batch], meter: Meter) -> None:
+        self.state.optimizer.zero_grad(set_to_none=True)
+        self.gradient_step(self.state.step, micro_batches, meter.sums)
+        norm = self.state.precision.step(self.state.optimizer, self.model, self.max_gradient_norm)
+        learning_rate = float(self.state.schedule.get_last_lr()[0])
+        self.state.schedule.step()
+        self.state.step += 1
+        meter.add(micro_batches, gradient_norm=norm, learning_rate=learning_rate)
+
+    def _log(self, metrics: dict[str, float], *, prefix: str = "train") -> None:
+        if rank() == 0:
+            named = {f"{prefix}/{name}": value for name, value in metrics.items()}
+            self.run.log_metrics(named, step=self.state.step)
+
+    def _evaluate(self) -> None:
+        metrics, score = self.evaluate()
+        self._scores[self.state.step] = score
+        self._log(metrics, prefix="eval")
+        if rank() == 0:
+            logger.info("step %d: held-out score %.3f", self.state.step, score)
+
+    def _save(self) -> None:
+        """Report a checkpoint; it is uploaded while training goes on."""
+        metrics: dict[str, float] = {"step": self.state.step}
+        if self.state.step in self._scores:
+            metrics["score"] = self._scores[self.state.step]
+        checkpoint = None
+        if rank() == 0:
+            folder = tempfile.mkdtemp(prefix="clism-checkpoint-")
+            save_checkpoint(Path(folder), self.gradient_step.inner, self.state)
+            checkpoint = Checkpoint.from_directory(folder)
+        ray.train.report(
+            metrics,
+            checkpoint=checkpoint,
+            checkpoint_dir_name=f"step-{self.state.step:08d}",
+            checkpoint_upload_mode=CheckpointUploadMode.ASYNC,
+        )

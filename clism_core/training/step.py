@@ -1,0 +1,160 @@
+"""One optimiser step over a global batch that is spread over workers and micro-batches.
+
+Losses are sums divided by global counts, which are known before the first forward pass; so the step does not depend
+on how the batch is spread. Contrastive objectives see the whole global batch: their gradients are taken on gathered
+vectors, and sent into the encoder as a linear term `(vectors * gradients).sum()`. With several micro-batches the
+vectors come from a first pass without a graph, and each micro-batch is replayed with the same random state
+(gradient caching: Gao et al. 2021, arXiv 2101.06983).
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from clism_core.data.batches import Batch
+from clism_core.distributed import gather_rows, rank, sum_over_workers, world_size
+from clism_core.model.precision import Precision
+from clism_core.model.pretraining import PretrainingModel
+from clism_core.objectives.base import Result
+
+ResultsT = TypeVar("ResultsT")
+
+
+class StepSums:
+    """Losses and metrics of one or more global batches: local sums, and the global counts of their items."""
+
+    def __init__(self) -> None:
+        self._sums: dict[tuple[str, str], Tensor] = {}
+        self._counts: dict[str, float] = {}
+
+    def add_counts(self, counts: dict[str, float]) -> None:
+        """Add the global counts of a step, by objective."""
+        for name, count in counts.items():
+            self._counts[name] = self._counts.get(name, 0.0) + count
+
+    def add(self, name: str, result: Result, *, share: float = 1.0) -> None:
+        """Add `share` of a result's sums; a result that every worker holds whole is shared out among them."""
+        for metric, value in {"loss": result.loss_sum, **result.metric_sums}.items():
+            part, before = value.detach().double() * share, self._sums.get((name, metric))
+            self._sums[name, metric] = part if before is None else before + part
+
+    def means(self) -> dict[str, float]:
+        """Return `{objective}_{metric}` over all workers (a collective); objectives without items are left out."""
+        if not self._sums:
+            return {}
+        totals = sum_over_workers(torch.stack(list(self._sums.values())))
+        return {
+            f"{name}_{metric}": total / self._counts[name]
+            for (name, metric), total in zip(self._sums, totals, strict=True)
+            if self._counts[name] > 0
+        }
+
+
+class GradientStep:
+    """Computes the gradients of the weighted losses of a global batch.
+
+    Args:
+        model: the model, or its DDP wrapper, whose averaging of gradients is made up for.
+        weights: loss weight of each objective of the model.
+        precision: how forward passes are cast and the loss scaled.
+        seed: of dropout; each micro-batch of each step and rank has its own.
+    """
+
+    def __init__(self, model: nn.Module, *, weights: dict[str, float], precision: Precision, seed: int):
+        self.model = model
+        self.weights = weights
+        self.precision = precision
+        self.seed = seed
+        inner = model.module if isinstance(model, DistributedDataParallel) else model
+        assert isinstance(inner, PretrainingModel)
+        self.inner = inner
+
+    def __call__(self, step: int, micro_batches: Sequence[Batch], sums: StepSums) -> None:
+        """Add the gradients of one global batch to the parameters, and its losses and metrics to `sums`.
+
+        Args:
+            step: number of the optimiser step; it seeds dropout.
+            micro_batches: this worker's part, on its device.
+            sums: where losses and metrics are added up.
+        """
+        counts = self._global_counts(micro_batches)
+        sums.add_counts(counts)
+        cached = self._cached_gradients(step, micro_batches, counts, sums) if len(micro_batches) > 1 else None
+        for number, batch in enumerate(micro_batches):
+            with self._synchronised(last=number == len(micro_batches) - 1):
+                results = self._forward(self.model, step, number, batch)
+                vectors = {name: result for name, result in results.items() if isinstance(result, Tensor)}
+                if cached is None:
+                    gradients = self._vector_gradients(vectors, batch.keys, counts, sums)
+                else:
+                    gradients = {name: parts[number] for name, parts in cached.items()}
+                losses = [(vectors[name] * gradients[name]).sum() for name in vectors]
+                for name, result in results.items():
+                    if isinstance(result, Result):
+                        sums.add(name, result)
+                        losses.append(self.weights[name] * result.loss_sum / max(counts[name], 1.0))
+                # DDP divides the sum of the workers' gradients by their number
+                self.precision.scale(torch.stack(losses).sum() * world_size()).backward()
+
+    def _global_counts(self, micro_batches: Sequence[Batch]) -> dict[str, float]:
+        names = list(self.inner.objectives)
+        local = [float(sum(self.inner.count(name, batch) for batch in micro_batches)) for name in names]
+        device = micro_batches[0].input_ids.device
+        totals = sum_over_workers(torch.tensor(local, dtype=torch.float64, device=device))
+        return dict(zip(names, totals, strict=True))
+
+    def _forward(self, forward: Callable[[Batch], ResultsT], step: int, number: int, batch: Batch) -> ResultsT:
+        """Run a forward pass with the dropout that belongs to this micro-batch."""
+        seed = np.random.SeedSequence([self.seed, step, rank(), number]).generate_state(1, np.uint64)[0]
+        torch.manual_seed(int(seed >> np.uint64(1)))
+        with self.precision.autocast():
+            return forward(batch)
+
+    def _cached_gradients(
+        self, step: int, micro_batches: Sequence[Batch], counts: dict[str, float], sums: StepSums
+    ) -> dict[str, list[Tensor]]:
+        """Return the gradients of each micro-batch's vectors, from a first pass over all of them."""
+        if not self.inner.contrastive():
+            return {}
+        with torch.no_grad():
+            parts = [
+                self._forward(self.inner.contrastive_vectors, step, number, batch)
+                for number, batch in enumerate(micro_batches)
+            ]
+        vectors = {name: torch.cat([part[name] for part in parts]) for name in self.inner.contrastive()}
+        keys = torch.cat([batch.keys for batch in micro_batches])
+        gradients = self._vector_gradients(vectors, keys, counts, sums)
+        sizes = [len(batch.input_ids) for batch in micro_batches]
+        return {name: list(gradient.split(sizes)) for name, gradient in gradients.items()}
+
+    def _vector_gradients(
+        self, vectors: dict[str, Tensor], keys: Tensor, counts: dict[str, float], sums: StepSums
+    ) -> dict[str, Tensor]:
+        """Return the gradient of each contrastive loss of the global batch on this worker's vectors.
+
+        Every worker computes the whole loss, as anchor and as negative of all others: no gradient has to be sent.
+        """
+        gradients = {}
+        for name, local in vectors.items():
+            objective = self.inner.contrastive()[name]
+            everything = gather_rows(local).requires_grad_()
+            first = int(gather_rows(torch.tensor([len(local)], device=local.device))[: rank()].sum())
+            with torch.enable_grad():
+                result = objective.loss(everything, gather_rows(keys))
+                loss = self.weights[name] * result.loss_sum / counts[name]
+                (gradient,) = torch.autograd.grad(loss, everything)
+            gradients[name] = gradient[first : first + len(local)]
+            sums.add(name, result, share=1.0 / world_size())
+        return gradients
+
+    def _synchronised(self, *, last: bool) -> AbstractContextManager[None]:
+        """Let DDP add up the gradients over the workers in the last micro-batch only."""
+        if isinstance(self.model, DistributedDataParallel) and not last:
+            context: AbstractContextManager[None] = self.model.no_sync()
+            return context
+        return nullcontext()

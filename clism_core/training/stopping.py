@@ -1,0 +1,100 @@
+"""A stop request: from a signal at the driver to all workers, agreed on at a step boundary."""
+
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, TimeoutError
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, TypeVar, cast
+
+import ray
+import torch
+from ray.actor import ActorHandle
+
+from clism_core.distributed import rank, sum_over_workers
+
+logger = logging.getLogger(__name__)
+ResultT = TypeVar("ResultT")
+
+
+class StopRequest:
+    """Holds whether the run shall stop."""
+
+    def __init__(self) -> None:
+        self._requested = False
+
+    def request(self) -> None:
+        """Ask the run to stop."""
+        self._requested = True
+
+    def requested(self) -> bool:
+        """Say whether it was asked to."""
+        return self._requested
+
+
+def start_stop_request() -> "ActorHandle[StopRequest]":
+    """Start the actor that holds the request of a run."""
+    handle: Any = ray.remote(num_cpus=0)(StopRequest).remote()
+    return cast("ActorHandle[StopRequest]", handle)
+
+
+class StopPoll:
+    """A worker's view of a `StopRequest`; rank 0 asks without waiting, and all workers agree."""
+
+    def __init__(self, request: "ActorHandle[Any]", device: torch.device):
+        self._request = request
+        self._device = device
+        self._pending: Any = request.requested.remote() if rank() == 0 else None
+        self._seen: bool = False
+
+    def __call__(self) -> bool:
+        """Say whether to stop now, the same on all workers (a collective)."""
+        if self._pending is not None and ray.wait([self._pending], timeout=0)[0]:
+            self._seen = ray.get(self._pending)
+            self._pending = self._request.requested.remote()
+        (votes,) = sum_over_workers(torch.tensor([float(self._seen)], device=self._device))
+        return votes > 0
+
+
+def run_stoppably(function: Callable[[], ResultT], request: "ActorHandle[Any]") -> ResultT:
+    """Run `function` in a thread; SIGINT and SIGTERM ask it to stop, a second SIGINT gives up waiting.
+
+    Ray Train handles signals only where it runs in the main thread, and then by aborting.
+    """
+    future: Future[ResultT] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(function())
+        except BaseException as error:  # handed on to the main thread
+            future.set_exception(error)
+
+    with _signals_request_stop(request):
+        threading.Thread(target=run, name="train", daemon=True).start()
+        while True:
+            try:
+                return future.result(timeout=0.5)  # wakes up for signals
+            except TimeoutError:
+                if future.done():
+                    raise
+
+
+@contextmanager
+def _signals_request_stop(request: "ActorHandle[Any]") -> Iterator[None]:
+    asked: list[int] = []
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGINT and asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+        logger.warning("%s: saving at the next step, then stopping", signal.Signals(number).name)
+        request.request.remote()
+
+    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

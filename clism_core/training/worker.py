@@ -1,0 +1,169 @@
+"""What each Ray Train worker does in a pre-training run."""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.train
+import torch
+import transformers
+from ray.actor import ActorHandle
+from ray.data import DataIterator
+from ray.train.collective import broadcast_from_rank_zero
+from ray.train.torch import get_device, prepare_model
+
+from clism_core.data.batches import Batch, BatchBuilder
+from clism_core.data.encoding import EncodedSample, encode_row
+from clism_core.data.ingest import ordered_dataset, read_steps, split_among_workers
+from clism_core.data.order import SampleOrder
+from clism_core.data.samples import EncodedData
+from clism_core.data.tokens import TextTokenizer
+from clism_core.distributed import rank, world_size
+from clism_core.evaluation.held_out import HeldOutEvaluation, score
+from clism_core.model.encoder import load_encoder
+from clism_core.model.precision import Precision
+from clism_core.model.pretraining import PretrainingModel, freeze_unused
+from clism_core.objectives.build import build_objectives
+from clism_core.tracking.run import TrackedRun
+from clism_core.training.checkpoints import MODEL_FOLDER, TrainingState, load_training_state
+from clism_core.training.config import PretrainConfig
+from clism_core.training.loop import TrainingLoop
+from clism_core.training.optimizer import build_optimizer
+from clism_core.training.step import GradientStep
+from clism_core.training.stopping import StopPoll
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What the driver sends to its workers; large things as references."""
+
+    config: PretrainConfig
+    data: "ray.ObjectRef[EncodedData]"
+    order: "ray.ObjectRef[SampleOrder]"
+    held_out: "ray.ObjectRef[list[dict[str, Any]]]"
+    stop_request: "ActorHandle[Any]"
+    run: TrackedRun
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a worker returns; rank 0's is the run's."""
+
+    step: int
+    finished: bool
+    metrics: dict[str, float]
+
+
+def train_worker(arguments: dict[str, Any]) -> Outcome:
+    """Train one worker's part, from the last checkpoint where there is one.
+
+    Args:
+        arguments: `assignment`, an `Assignment`.
+    """
+    assignment: Assignment = arguments["assignment"]
+    config = assignment.config
+    _set_up_process()
+    held_out = ray.get(assignment.held_out)
+    model, state = _restore_or_begin(config, held_out)
+    builder = BatchBuilder(model.tokenizer, config.masking, seed=config.seed)
+    share = config.global_batch_size // world_size()
+    micro_batch_size = min(config.micro_batch_size or share, share)
+    evaluation = HeldOutEvaluation(
+        held_out, model=model, builder=builder, batch_size=micro_batch_size, precision=state.precision
+    )
+    last_metrics: dict[str, float] = {}
+
+    def evaluate() -> tuple[dict[str, float], float]:
+        last_metrics.update(evaluation())
+        return dict(last_metrics), score(last_metrics, list(evaluation.samples))
+
+    wrapped = prepare_model(
+        model,
+        parallel_strategy="ddp" if world_size() > 1 else None,
+        parallel_strategy_kwargs={"broadcast_buffers": False, "gradient_as_bucket_view": True},
+    )
+    loop = TrainingLoop(
+        config.loop,
+        model=wrapped,
+        state=state,
+        gradient_step=GradientStep(
+            wrapped, weights=config.objectives.weights(), precision=state.precision, seed=config.seed
+        ),
+        max_gradient_norm=config.optimizer.max_gradient_norm,
+        evaluate=evaluate,
+        should_stop=StopPoll(assignment.stop_request, get_device()),
+        run=assignment.run,
+    )
+    finished = loop.fit(_read_batches(assignment, state.step, builder, share, micro_batch_size))
+    assignment.run.flush()
+    return Outcome(step=state.step, finished=finished, metrics=last_metrics)
+
+
+def _set_up_process() -> None:
+    """Show log lines at the driver, be quiet about loading, and share the cores of the machine."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
+    logging.getLogger("clism_core").setLevel(logging.INFO)
+    logging.getLogger().setLevel(logging.WARNING)
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    if not torch.cuda.is_available():
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // ray.train.get_context().get_local_world_size()))
+
+
+def _restore_or_begin(config: PretrainConfig, held_out: list[dict[str, Any]]) -> tuple[PretrainingModel, TrainingState]:
+    """Build model and training state on this worker's device."""
+    checkpoint = ray.train.get_checkpoint()
+    if checkpoint is None:
+        return _begin(config, config.model, held_out)
+    with checkpoint.as_directory() as folder:
+        model, state = _begin(config, str(Path(folder) / MODEL_FOLDER), held_out)
+        load_training_state(Path(folder), state)
+    if rank() == 0:
+        logger.info("going on from the checkpoint of step %d", state.step)
+    return model, state
+
+
+def _begin(
+    config: PretrainConfig, model_name: str, held_out: list[dict[str, Any]]
+) -> tuple[PretrainingModel, TrainingState]:
+    model = PretrainingModel(load_encoder(model_name, seed=config.seed), seed=config.seed)
+    model.use(build_objectives(model, config.objectives))
+    text_tokenizer = TextTokenizer(model.tokenizer)
+    probe = [[EncodedSample.from_row(encode_row(text_tokenizer, row))] for row in held_out[:2]]
+    freeze_unused(model, BatchBuilder(model.tokenizer, config.masking, seed=config.seed)(probe))
+    model.to(get_device())
+    optimizer, schedule = build_optimizer(model, config.optimizer, config.loop.steps)
+    return model, TrainingState(optimizer, schedule, Precision(config.precision, get_device()))
+
+
+def _read_batches(
+    assignment: Assignment, first_step: int, builder: BatchBuilder, share: int, micro_batch_size: int
+) -> Iterator[list[Batch]]:
+    """Yield this worker's micro-batches of every step from `first_step` on, on its device."""
+    steps = range(first_step, assignment.config.loop.steps)
+    if not steps:
+        return
+    for groups in read_steps(_shard(assignment, steps, share), steps, rank()):
+        parts = [groups[first : first + micro_batch_size] for first in range(0, len(groups), micro_batch_size)]
+        yield [builder(part).to(get_device()) for part in parts]
+
+
+def _shard(assignment: Assignment, steps: range, share: int) -> DataIterator:
+    """Return this worker's part of the ordered data set, which rank 0 makes and splits.
+
+    It is made here and not by the driver: only a worker knows at which step, and among how many, it begins.
+    """
+    splits = None
+    if rank() == 0:
+        dataset = ordered_dataset(assignment.data, assignment.order, steps=steps, workers=world_size(), share=share)
+        # as a reference, for only small things can be broadcast; in a list, for Ray would resolve it on the way
+        splits = [ray.put(split_among_workers(dataset, world_size()))]
+    shard: DataIterator = ray.get(broadcast_from_rank_zero(splits)[0])[rank()]
+    return shard
