@@ -1,6 +1,5 @@
 """What all tests share: a home folder of their own, no network, one Ray cluster a session."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ def session_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
         patch.setenv("TOKENIZERS_PARALLELISM", "false")
         patch.setenv("HF_HUB_OFFLINE", "1")
+        patch.setenv("RAY_ADDRESS", "local")  # never a cluster that happens to run here
         yield folder
 
 
@@ -32,7 +32,8 @@ def ray_cluster(session_home: Path) -> Iterator[None]:
     """Run one local Ray cluster of four CPUs for all tests of the session that need one."""
     import ray
 
-    os.environ.pop("RAY_ADDRESS", None)
-    ray.init(num_cpus=4, include_dashboard=False, _node_ip_address="127.0.0.1")
+    from clism_core.cluster import connect
+
+    connect(num_cpus=4)
     yield
     ray.shutdown()

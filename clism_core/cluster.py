@@ -1,0 +1,138 @@
+"""Joining a Ray cluster, or starting one that only this machine can reach."""
+
+import json
+import logging
+import os
+import socket
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import ray
+from ray._private import ray_constants, services
+from ray.exceptions import AuthenticationError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from clism_core import storage
+from clism_core.errors import InputError
+from clism_core.home import home, tracking_uri
+
+logger = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT, PROBE_TIMEOUT = 10.0, 120.0  # seconds
+
+
+def connect(*, num_cpus: int | None = None) -> None:
+    """Connect this process to Ray, unless it is connected.
+
+    To the cluster at `RAY_ADDRESS` (of a submitted job: its own) or one that `ray start` runs on this machine; without
+    either, a local one is started, which ends with the process and listens on 127.0.0.1 only.
+
+    Args:
+        num_cpus: Of a local cluster; all of the machine's without it.
+
+    Raises `InputError` where the cluster cannot be reached or refuses the token.
+    """
+    if ray.is_initialized():
+        return
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    address = services.get_ray_address_from_environment(None, None)  # type: ignore[arg-type]
+    if address in (None, "local"):
+        _start_local(num_cpus)
+    else:
+        _join(address)
+
+
+def _start_local(num_cpus: int | None) -> None:
+    # Ray's processes listen on all interfaces, but for this switch of its own, which is meant for laptops: it is on
+    # where Ray cannot form clusters. `_node_ip_address="127.0.0.1"` would be replaced by the machine's address.
+    os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"  # for the processes it starts
+    ray_constants.ENABLE_RAY_CLUSTER = False  # for this one, which has read it
+    # It makes a token where there is none, so that other users of the machine are refused, and warns of it.
+    logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
+    ray.init(address="local", num_cpus=num_cpus, include_dashboard=False, logging_level=logging.WARNING)
+
+
+def _join(address: str) -> None:
+    _check_reachable(address)
+    # What a job was submitted with, its workers have; Ray refuses to be told it again.
+    submitted = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}"))
+    known = (submitted.get("runtime_env") or {}).get("env_vars") or {}
+    ours = {"TOKENIZERS_PARALLELISM": "false", "CLISM_HOME": str(home()), "MLFLOW_TRACKING_URI": tracking_uri()}
+    env_vars = {name: value for name, value in ours.items() if name not in known}
+    try:
+        ray.init(address=address, runtime_env={"env_vars": env_vars}, logging_level=logging.WARNING)
+    except (AuthenticationError, ConnectionError) as error:  # the latter after 20 s of trying a wrong token
+        raise InputError(
+            f"the Ray cluster at {address} refuses us: copy its ~/.ray/auth_token to this machine (or set "
+            f"RAY_AUTH_TOKEN) and set RAY_AUTH_MODE=token: {error}"
+        ) from error
+
+
+def _check_reachable(address: str) -> None:
+    """Raise `InputError` unless something listens at `address`: Ray itself would wait for minutes, then end us."""
+    url = urlsplit(address if "://" in address else f"//{address}")
+    advice = "give RAY_ADDRESS as HOST:PORT of a running `ray start --head`, or unset it to run on this machine"
+    if url.scheme.startswith("http") or url.hostname is None or url.port is None:
+        raise InputError(f"RAY_ADDRESS {address}: no address of a Ray cluster (`ray job submit` takes http); {advice}")
+    try:
+        socket.create_connection((url.hostname, url.port), timeout=CONNECT_TIMEOUT).close()
+    except OSError as error:
+        raise InputError(f"no Ray cluster at {address} ({error}); {advice}") from error
+
+
+def check_shared(output: str, tracking: str) -> None:
+    """Check that all nodes of the cluster can work together; a cluster of one node always can.
+
+    Args:
+        output: The job's output, which every node writes to: an object store, or a folder that all of them see.
+        tracking: The MLflow tracking URI: a server or a database, not a file of one node.
+
+    Raises `InputError` naming all that is missing.
+    """
+    nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+    here = ray.get_runtime_context().get_node_id()
+    problems = shared_problems(output, tracking, [node for node in nodes if node != here], _sees)
+    if problems:
+        raise InputError(f"the Ray cluster has {len(nodes)} nodes: " + "; ".join(problems))
+
+
+def shared_problems(
+    output: str, tracking: str, other_nodes: list[str], sees: Callable[[str, list[str]], list[bool]]
+) -> list[str]:
+    """Return what keeps `other_nodes` from sharing storage and tracking with this one, each with what to do.
+
+    Args:
+        output: As in `check_shared`.
+        tracking: As in `check_shared`.
+        other_nodes: Ids of the nodes that are not this one.
+        sees: Tells, for each of some nodes, whether a file of this node is there too.
+    """
+    problems: list[str] = []
+    if not other_nodes:
+        return problems
+    if tracking.startswith(("sqlite:", "file:")) or "://" not in tracking:
+        problems.append(f"they cannot all write to {tracking}; set MLFLOW_TRACKING_URI to an MLflow server")
+    if storage.is_local(output):
+        marker = Path(storage.absolute(output)) / f".seen-{uuid.uuid4().hex}"
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        marker.touch()
+        try:
+            blind = sees(str(marker), other_nodes).count(False)
+        finally:
+            marker.unlink()
+        if blind:
+            problems.append(f"{blind} of them do not see {output}; give an s3:// output or a folder on shared storage")
+    return problems
+
+
+def _sees(file: str, nodes: list[str]) -> list[bool]:
+    @ray.remote(num_cpus=0, max_retries=0)
+    def exists(path: str) -> bool:
+        folder = Path(path).parent
+        return folder.is_dir() and path in map(str, folder.iterdir())  # listing it refreshes what NFS has cached
+
+    pinned = [exists.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)) for node in nodes]
+    seen: list[bool] = ray.get([task.remote(file) for task in pinned], timeout=PROBE_TIMEOUT)
+    return seen
