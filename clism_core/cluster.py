@@ -91,11 +91,12 @@ def check_shared(output: str, tracking: str) -> None:
 
     Raises `InputError` naming all that is missing.
     """
-    nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
     here = ray.get_runtime_context().get_node_id()
-    problems = shared_problems(output, tracking, [node for node in nodes if node != here], _sees)
+    working = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+    others = [node for node in working if node != here]
+    problems = shared_problems(output, tracking, others, _sees)
     if problems:
-        raise InputError(f"the Ray cluster has {len(nodes)} nodes: " + "; ".join(problems))
+        raise InputError(f"the job's workers run on {len(others)} more node(s): " + "; ".join(problems))
 
 
 def shared_problems(
