@@ -4,7 +4,7 @@ A row of the data set is one worker's part of one step. A block holds the same n
 the blocks of a run of steps stand in order of rank: with order preserved, an equal split then deals them out in turn.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,18 +29,46 @@ def ordered_dataset(
     `group_size` at a time make an input.
     """
     run_length = max(1, ROWS_PER_BLOCK // share)
-    parts = -(-len(steps) // run_length) * workers
-
-    def make_part(batch: dict[str, Any]) -> pa.Table:
-        (part,) = batch["id"].tolist()
-        run, rank = divmod(part, workers)
-        return _make_part(
-            ray.get(data), ray.get(order), steps[run * run_length : (run + 1) * run_length], rank, workers
-        )
-
-    dataset = ray.data.range(parts, override_num_blocks=parts).map_batches(make_part, batch_size=1, num_cpus=0.25)
+    runs = [steps[first : first + run_length] for first in range(0, len(steps), run_length)]
+    parts = len(runs) * workers
+    dataset = ray.data.range(parts, override_num_blocks=parts).map_batches(
+        _PartMaker,
+        fn_constructor_args=(
+            data,
+            order,
+            [steps[first : first + run_length] for first in range(0, len(steps), run_length)],
+        ),
+        fn_constructor_kwargs={"workers": workers},
+        batch_size=1,
+        num_cpus=0.25,
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=4),
+    )
     dataset.context.execution_options.preserve_order = True
+    dataset.context.enable_progress_bars = False  # the training loop says how far it is
     return dataset
+
+
+class _PartMaker:
+    """An actor that looks samples up and puts them together; it keeps the index and the epochs it is in."""
+
+    def __init__(
+        self,
+        data: "ray.ObjectRef[EncodedData]",
+        order: "ray.ObjectRef[SampleOrder]",
+        runs: Sequence[range],
+        *,
+        workers: int,
+    ):
+        self.data: EncodedData = ray.get(data)
+        self.order: SampleOrder = ray.get(order)
+        self.runs = runs
+        self.workers = workers
+
+    def __call__(self, batch: dict[str, Any]) -> pa.Table:
+        """Return the block of one worker and one run of steps."""
+        (part,) = batch["id"].tolist()
+        run, rank = divmod(part, self.workers)
+        return _make_part(self.data, self.order, self.runs[run], rank, self.workers)
 
 
 def _make_part(data: EncodedData, order: SampleOrder, steps: range, rank: int, workers: int) -> pa.Table:

@@ -163,7 +163,7 @@ def _index(blocks: "list[ray.ObjectRef[pa.Table]]") -> EncodedData:
     )
 
 
-@ray.remote(num_cpus=0.1)
+@ray.remote
 def _index_columns(block: pa.Table) -> pa.Table:
     """Return the columns of a block that the index is made of."""
     lengths = pc.add(pc.list_value_length(block["source_ids"]), pc.list_value_length(block["target_ids"]))

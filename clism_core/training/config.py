@@ -35,8 +35,9 @@ class PretrainConfig:
     """Encoder to start from: a hub id, a folder, or a name of the MLflow registry such as models:/NAME@ALIAS."""
     data: str
     """Folder of prepared data, from jobs/prepare.py; s3:// works."""
-    output: str
-    """Folder for checkpoints and the model; the same folder again goes on where a run was stopped. s3:// works."""
+    output: str = ""
+    """Folder for checkpoints and the model; the same folder again goes on where a run was stopped. s3:// works.
+    Empty: a new folder below CLISM_HOME/outputs."""
     seed: int = 0
     """Of order, masking, dropout and new weights."""
     global_batch_size: int = 64
@@ -70,7 +71,7 @@ class PretrainConfig:
     """The Ray Train workers."""
 
 
-CHANGEABLE = ("output", "micro_batch_size", "export", "register", "workers", "precision", "data", "model")
+CHANGEABLE = ("output", "micro_batch_size", "export", "register", "workers", "precision", "data", "model", "demo")
 """Fields that may change when a run is resumed; the data may have moved, but not changed."""
 
 

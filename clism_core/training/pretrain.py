@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import logging
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,10 @@ from clism_core.data.tokens import load_tokenizer
 from clism_core.errors import InputError
 from clism_core.model.names import resolve_model
 from clism_core.storage import exists, filesystem, join, read_bytes, upload_folder, write_bytes
+from clism_core.tracking.plots import log_plots
+from clism_core.tracking.registry import register_encoder
 from clism_core.tracking.run import TrackedRun
-from clism_core.training.card import model_card
+from clism_core.training.card import metrics_table, model_card
 from clism_core.training.checkpoints import MODEL_FOLDER
 from clism_core.training.config import CHANGEABLE, PretrainConfig, check_config
 from clism_core.training.stopping import run_stoppably, start_stop_request
@@ -30,7 +33,7 @@ from clism_core.training.worker import Assignment, Outcome, train_worker
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINTS = "checkpoints"
+CHECKPOINTS, RESULT_FILE = "checkpoints", "result.json"
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,49 @@ def pretrain(config: PretrainConfig, run: TrackedRun) -> Pretrained:
     assert result.checkpoint is not None
     best = result.get_best_checkpoint("score", "max") if config.export == "best" else None
     return Pretrained(result.return_value, best or result.checkpoint, len(data), data.language_pairs)
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """A finished run: what was made and where it is."""
+
+    model: str
+    """The model folder."""
+    registry_uri: str
+    """The version in the registry, such as models:/clism-encoder/3; empty if it was not registered."""
+    tracking_uri: str
+    run_id: str
+    step: int
+    samples: int
+    table: str
+    """The last evaluation, as Markdown."""
+
+
+def deliver(config: PretrainConfig, pretrained: Pretrained, run: TrackedRun) -> Delivered:
+    """Write `OUTPUT/model`, log plots and model, register it, and note in `OUTPUT/result.json` that all is done."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / MODEL_FOLDER
+        export_model(config, pretrained, folder)
+        log_plots(run)
+        run.log_artifact(folder / "README.md")
+        registered = register_encoder(run, folder, step=pretrained.outcome.step) if config.register else None
+    delivered = Delivered(
+        model=join(config.output, MODEL_FOLDER),
+        registry_uri=registered.uri if registered else "",
+        tracking_uri=run.tracking_uri,
+        run_id=run.run_id,
+        step=pretrained.outcome.step,
+        samples=pretrained.samples,
+        table=metrics_table(pretrained.outcome.metrics),
+    )
+    write_bytes(join(config.output, RESULT_FILE), json.dumps(dataclasses.asdict(delivered), indent=2).encode())
+    return delivered
+
+
+def delivered_before(output: str) -> Delivered | None:
+    """Return what a finished run has left in `output`; None where there is no finished run."""
+    file = join(output, RESULT_FILE)
+    return Delivered(**json.loads(read_bytes(file))) if exists(file) else None
 
 
 def _trainer(config: PretrainConfig, assignment: Assignment) -> TorchTrainer:

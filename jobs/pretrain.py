@@ -1,0 +1,93 @@
+"""Pre-train: span-masked samples -> an encoder with [QUE] and a span head, by Ray Train, into the MLflow registry.
+
+    python jobs/pretrain.py                                             (the demo, from data to registered model)
+    python jobs/pretrain.py --config jobs/configs/paper-xlmr.yaml --data prepared --output runs/xlmr
+    ray job submit --working-dir . -- python jobs/pretrain.py
+
+The same command with the same --output goes on where a run was stopped or lost.
+"""
+
+import dataclasses
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from command_line import run_job
+
+from clism_core.cluster import check_shared, connect
+from clism_core.demo.build import DemoConfig, build_demo
+from clism_core.home import default_output, tracking_uri
+from clism_core.storage import absolute
+from clism_core.tracking.run import page_command, tracked_run
+from clism_core.training.config import PretrainConfig, check_config
+from clism_core.training.pretrain import Delivered, deliver, delivered_before, pretrain
+
+DEMO = "demo"
+
+
+@dataclass
+class PretrainJobConfig(PretrainConfig):
+    """Pre-training with CLISM, CACR and MLM. `--model demo` and `--data demo` are made on the spot."""
+
+    demo: DemoConfig = field(default_factory=DemoConfig)
+    """Sizes of the demo's model and data."""
+
+
+def main(config: PretrainJobConfig) -> None:
+    """Train, deliver the model, and say what was made, where it is and what to type next."""
+    check_config(config)
+    config = dataclasses.replace(config, output=absolute(config.output or default_output("pretrain")))
+    delivered = delivered_before(config.output) or train(config)
+    print(stopped_text(config) if delivered is None else summary(delivered))
+
+
+def train(config: PretrainJobConfig) -> Delivered | None:
+    """Run the training; None if it was asked to stop before its end."""
+    connect()
+    check_shared(config.output, tracking_uri())
+    with tracked_run(job="pretrain", output=config.output, config=dataclasses.asdict(config)) as run:
+        config = with_demo_parts(config)
+        pretrained = pretrain(config, run)
+        if not pretrained.outcome.finished:
+            run.finish("KILLED")
+            return None
+        return deliver(config, pretrained, run)
+
+
+def with_demo_parts(config: PretrainJobConfig) -> PretrainJobConfig:
+    """Make the demo's model and data where they are asked for."""
+    if DEMO not in (config.model, config.data):
+        return config
+    model, data = build_demo(config.demo, Path(config.output) / DEMO)
+    return dataclasses.replace(
+        config,
+        model=str(model) if config.model == DEMO else config.model,
+        data=str(data) if config.data == DEMO else config.data,
+    )
+
+
+def stopped_text(config: PretrainJobConfig) -> str:
+    """Return what a user sees after a stop request."""
+    return f"Stopped; the checkpoint is in {config.output}. To go on: the same command with --output {config.output}"
+
+
+def summary(delivered: Delivered) -> str:
+    """Return what the user sees at the end."""
+    registered = f"\nIn the registry:  {delivered.registry_uri}" if delivered.registry_uri else ""
+    model = delivered.registry_uri or delivered.model
+    return f"""
+Pre-trained for {delivered.step:,} steps on {delivered.samples:,} samples. Held-out samples, in percent:
+
+{delivered.table}
+
+The model:        {delivered.model}{registered}
+Curves and files: {page_command(delivered.tracking_uri)}
+                  (run {delivered.run_id})
+Next:
+  python -c "from transformers import AutoModel; print(AutoModel.from_pretrained('{delivered.model}'))"
+  python jobs/pretrain.py --config jobs/configs/short.yaml --model {model} --data PREPARED
+"""
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(PretrainJobConfig, main, description=__doc__, default_preset="demo.yaml"))
