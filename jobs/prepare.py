@@ -9,9 +9,9 @@ Wants `pip install -e '.[align]'`: the aligner eflomal and an English spaCy pipe
 import sys
 from collections import Counter
 
-import ray
 from command_line import run_job
 
+from clism_core.cluster import connect
 from clism_core.data.config import PrepareConfig
 from clism_core.data.manifest import Manifest
 from clism_core.data.prepare import prepare
@@ -19,8 +19,7 @@ from clism_core.data.prepare import prepare
 
 def main(config: PrepareConfig) -> None:
     """Prepare the corpora and say what came out."""
-    if not ray.is_initialized():
-        ray.init()
+    connect()
     manifest = prepare(config)
     print(summary(manifest, output=config.output))
 

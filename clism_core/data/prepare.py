@@ -3,6 +3,8 @@
 import dataclasses
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from clism_core import storage
 from clism_core.data.alignment.eflomal import find_program
@@ -56,8 +58,8 @@ def _run(config: PrepareConfig) -> tuple[dict[str, PairCounts], dict[str, int]]:
     sink = PreparedDataSink(config.output)
     rows = build_pipeline(config, tally=tally)
     # Ray Data's bars are for a terminal; elsewhere they are ten lines every ten seconds, and the tally's one is enough.
-    rows.context.enable_progress_bars = sys.stderr.isatty()
-    with tally.logged():
+    rows.context.enable_progress_bars = sys.stdout.isatty()
+    with _quiet_console(), tally.logged():
         try:
             rows.write_datasink(sink, ray_remote_args={"num_cpus": TASK_CPUS})
         except Exception as error:
@@ -129,6 +131,20 @@ def _input_error_within(error: BaseException) -> InputError | None:
     seen: BaseException | None = error
     while seen is not None:
         if type(seen) is InputError:
-            return seen
+            return InputError(str(seen).split("\n", 1)[0])  # Ray Data has appended a word on retries
         seen = getattr(seen, "cause", None) or seen.__cause__
     return None
+
+
+@contextmanager
+def _quiet_console() -> Iterator[None]:
+    """Leave Ray Data's messages to its log file: it prints a traceback three times over, and then raises it."""
+    consoles = [handler for handler in logging.getLogger("ray.data").handlers if handler.name == "console"]
+    levels = [handler.level for handler in consoles]
+    for handler in consoles:
+        handler.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for handler, level in zip(consoles, levels, strict=True):
+            handler.setLevel(level)
