@@ -14,11 +14,12 @@ from command_line import run_job
 from clism_core.cluster import connect
 from clism_core.data.config import PrepareConfig
 from clism_core.data.manifest import Manifest
-from clism_core.data.prepare import prepare
+from clism_core.data.prepare import check, prepare
 
 
 def main(config: PrepareConfig) -> None:
     """Prepare the corpora and say what came out."""
+    check(config)  # before a cluster is started for nothing
     connect()
     manifest = prepare(config)
     print(summary(manifest, output=config.output))

@@ -238,6 +238,7 @@ def test_bad_input_needs_no_cluster(
     tmp_path: Path,
     pipeline_folder: str,
     capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
     corpora: list[dict[str, Any]],
     message: str,
 ) -> None:
