@@ -3,6 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from letter_encoder import write_letter_encoder
 
 from clism_core.data.alignment.config import AlignerConfig
 from clism_core.data.alignment.embedding import (
@@ -15,7 +16,6 @@ from clism_core.data.alignment.embedding import (
 )
 from clism_core.data.spans import Link
 from clism_core.errors import InputError
-from tests.letter_encoder import write_letter_encoder
 
 
 def linked(mask: np.ndarray[Any, Any]) -> set[Link]:

@@ -9,11 +9,11 @@ import pyarrow.dataset as pds
 import pytest
 import spacy
 from command_line import CONFIGS, EXIT_BAD_INPUT, EXIT_DONE, build_parser, run_job
+from letter_encoder import write_letter_encoder
 from prepare import main
 
 from clism_core.data.prepare import PrepareConfig
 from clism_core.data.schema import REJECT_SCHEMA, SAMPLE_SCHEMA
-from tests.letter_encoder import write_letter_encoder
 
 # line, English, German, alignment of words as white space cuts them
 GERMAN = [
