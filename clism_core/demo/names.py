@@ -5,13 +5,13 @@ because a country is never parted from its cities, its language and its currency
 """
 
 import random
-import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
+from itertools import chain
 from typing import Any, cast
 
 import yaml
@@ -58,9 +58,14 @@ class Country:
 
     name: Name
     language: Name
-    currency: Name
+    currency: Name | None
+    """None where the CLDR's name is no running text ("CFA-Franc (BCEAO)")."""
     cities: tuple[Name, ...]
     capital: Name | None
+
+    def names(self) -> tuple[Name, ...]:
+        """Return the names of the country, its language and its currency."""
+        return (self.name, self.language, *([self.currency] if self.currency else []))
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,7 @@ class Gazetteer:
     def atoms(self) -> Iterator[Name]:
         """Yield the names of which all others are made: a held-out one must not stand in training text."""
         for country in self.countries:
-            yield from (country.name, country.language, country.currency, *country.cities)
+            yield from (*country.names(), *country.cities)
         for names in (*self.given.values(), *self.family.values()):
             yield from names
         yield from (month_name(month) for month in self.months)
@@ -159,7 +164,7 @@ def build_gazetteers(rng: random.Random, *, fixed_text: str) -> tuple[Gazetteer,
     new_countries = (
         Country(c.name, c.language, c.currency, tuple(filter(is_new, c.cities)), c.capital)
         for c in held_out
-        if all(map(is_new, (c.name, c.language, c.currency, *([c.capital] if c.capital else []))))
+        if all(map(is_new, (*c.names(), *([c.capital] if c.capital else []))))
     )
     return train, Gazetteer(
         tuple(country for country in new_countries if country.cities),
@@ -209,11 +214,8 @@ def _split_groups(
 def _split_countries(rng: random.Random) -> tuple[tuple[Country, ...], tuple[Country, ...]]:
     """Hold out countries whose language and currency no other country has."""
     countries = _countries()
-    users: dict[str, int] = defaultdict(int)
-    for country in countries:
-        users[country.language.forms["en"]] += 1
-        users[country.currency.forms["en"]] += 1
-    alone = [c for c in countries if users[c.language.forms["en"]] == users[c.currency.forms["en"]] == 1]
+    users = Counter(name.forms["en"] for country in countries for name in country.names())
+    alone = [country for country in countries if all(users[name.forms["en"]] == 1 for name in country.names())]
     chosen = {country.name for country in rng.sample(alone, HELD_OUT_COUNTRIES)}
     return (
         tuple(country for country in countries if country.name not in chosen),
@@ -224,8 +226,10 @@ def _split_countries(rng: random.Random) -> tuple[tuple[Country, ...], tuple[Cou
 @cache
 def _countries() -> tuple[Country, ...]:
     """Return the countries of names.yaml, as the CLDR names them."""
+    territories = get_global("zone_territories")
+    aliases = {alias: territories.get(zone) for alias, zone in get_global("zone_aliases").items()}
     zones = defaultdict(list)
-    for zone, territory in sorted(get_global("zone_territories").items()):
+    for zone, territory in sorted({**territories, **aliases}.items()):  # locales name some zones by their older ids
         zones[territory].append(zone)
     return tuple(_country(territory, zones[territory]) for territory in name_data()["countries"])
 
@@ -238,13 +242,13 @@ def _country(territory: str, zones: list[str]) -> Country:
     languages = {lang: _locale(lang).languages[language.split("_")[0]] for lang in LANGUAGES}
     languages["vi"] = languages["vi"][0].lower() + languages["vi"][1:]  # "Tiếng" has a capital in lists only
     currency = get_territory_currencies(territory)[0]
-    names = {zone.rpartition("/")[2]: _city_forms(zone) for zone in zones}
-    cities = {city["en"]: Name("GPE", city) for city in names.values() if _is_usable(city, country=forms)}
+    currencies = {lang: _locale(lang).currencies[currency] for lang in LANGUAGES}
+    cities = {city["en"]: Name("GPE", city) for city in map(_city_forms, zones) if _is_usable(city, country=forms)}
     capitals = [city for english, city in cities.items() if english in data["capitals"]]
     return Country(
         Name("GPE", forms, {"ar": gender}),
         Name("LANGUAGE", languages),
-        Name("MONEY", {lang: _locale(lang).currencies[currency] for lang in LANGUAGES}),
+        Name("MONEY", currencies) if _is_plain(currencies) else None,
         tuple(cities.values()),
         capitals[0] if capitals else None,
     )
@@ -260,16 +264,19 @@ def _city_forms(zone: str) -> dict[str, str]:
 
 
 def _is_usable(city: Mapping[str, str], *, country: Mapping[str, str]) -> bool:
-    written = all(re.fullmatch(r"[^\W\d_]+", _without_marks(form)) for form in city.values())
     return (
-        written
+        _is_plain(city)
         and city["en"] not in name_data()["excluded_cities"]
         and all(city[lang] != country[lang] for lang in LANGUAGES)
     )
 
 
-def _without_marks(form: str) -> str:
-    return "".join(c for c in form if not (unicodedata.category(c).startswith("M") or c in " -"))
+def _is_plain(forms: Mapping[str, str]) -> bool:
+    """Whether a name consists of letters, in Arabic and Hindi of their own script."""
+    letters = {lang: [c for c in form if _is_word_character(c) or c not in " -"] for lang, form in forms.items()}
+    return all(map(_is_word_character, chain(*letters.values()))) and not any(
+        letter.isascii() for lang in ("ar", "hi") for letter in letters[lang]
+    )
 
 
 def _is_word_character(character: str) -> bool:

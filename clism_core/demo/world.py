@@ -45,7 +45,7 @@ class CountryRecord:
 
     country: Name
     language: Name
-    currency: Name
+    currency: Name | None
     partner_country: Name
     treaty_city: Name
     treaty_date: Name
