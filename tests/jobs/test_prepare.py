@@ -209,7 +209,7 @@ def test_eflomal(ray_cluster: None, tmp_path: Path, pipeline_folder: str) -> Non
     people, verbs = ["Anna", "Tom", "Eva", "Max"], {"sees": "sieht", "likes": "mag", "knows": "kennt"}
     places = {"Rome": "Rom", "Venice": "Venedig", "Cologne": "Köln", "Munich": "München"}
     lines = [
-        f"{person} {verb} {place}.\tHeute {verbs[verb]} {person} {places[place]}.\n"
+        f"{person} {verb} {place}.\t{person} {verbs[verb]} {places[place]}.\n"
         for person in people
         for verb in verbs
         for place in places
