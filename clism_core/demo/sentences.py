@@ -8,7 +8,8 @@ from functools import cache
 from typing import Any, cast
 
 from clism_core.demo.names import LANGUAGES, Gazetteer, Name, build_gazetteers, read_data
-from clism_core.demo.world import World, build_world, slots
+from clism_core.demo.records import slots
+from clism_core.demo.world import World, build_world
 
 TOKENS = re.compile(r"\{(?P<slot>\w+)(?:\.(?P<case>\w+))?\}|<(?P<agree>\w+):(?P<m>[^|<>]*)\|(?P<f>[^|<>]*)>")
 ORIGINS = ("train", "held_out")
@@ -37,7 +38,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Fact:
-    """What a clause says: `relation` is a field of the subject's record (world.py)."""
+    """What a clause says: `relation` is a field of the subject's record (records.py)."""
 
     subject: Name
     relation: str

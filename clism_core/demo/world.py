@@ -1,132 +1,16 @@
 """A small invented world over a gazetteer: who was born where, who leads what, who beat whom.
 
-A record holds the facts about its subject. Its fields are the slots that the clauses of patterns.yaml fill; the first
-is the subject, the name of every other is its relation. The facts of a world do not contradict each other, and those
-about countries, languages and currencies are real.
+Its facts do not contradict each other; those about countries, their languages, currencies and cities are real.
 """
 
 import random
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from clism_core.demo.names import LANGUAGES, Country, Gazetteer, Name, date_name, name_data, number_name, place_names
+from clism_core.demo.records import City, CountryRecord, Event, Match, Organisation, Person, Record
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Person:
-    """Somebody, with a career."""
-
-    person: Name
-    birth_country: Name
-    birth_city: Name
-    birth_date: Name
-    birth_year: Name
-    language: Name
-    profession: Name
-    university: Name
-    graduation_year: Name
-    home_city: Name
-    employer: Name
-    joined_year: Name
-    visited_city: Name
-    visit_month: Name
-    interviewer: Name
-    interview_date: Name
-    partner: Name | None
-    """Stands in the record of one of the two."""
-    wedding_month: Name | None
-
-
-@dataclass(frozen=True)
-class CountryRecord:
-    """A country, its foreign affairs, and, where the CLDR knows its capital, that too."""
-
-    country: Name
-    language: Name
-    currency: Name | None
-    partner_country: Name
-    treaty_city: Name
-    treaty_date: Name
-    ambassador: Name
-    embassy_city: Name
-    embassy_year: Name
-    tourists: Name
-    tour_month: Name
-    capital: Name | None
-
-
-@dataclass(frozen=True)
-class City:
-    """A city, its mayor and its twin city."""
-
-    city: Name
-    country: Name
-    mayor: Name
-    mayor_year: Name
-    library_month: Name
-    twin_city: Name
-    twin_year: Name
-    airline: Name
-    flight_year: Name
-    students: Name
-    study_month: Name
-    architect: Name
-    architect_city: Name
-
-
-@dataclass(frozen=True)
-class Organisation:
-    """A university, a company, a museum, ..."""
-
-    organisation: Name
-    founder: Name
-    founder_city: Name
-    founded_year: Name
-    director: Name
-    director_year: Name
-    employees: Name
-    partner_organisation: Name
-    deal_date: Name
-    branch_city: Name
-    branch_month: Name
-    guest: Name
-    guest_country: Name
-    visit_date: Name
-
-
-@dataclass(frozen=True)
-class Event:
-    """A festival or a fair."""
-
-    event: Name
-    event_date: Name
-    event_year: Name
-    opener: Name
-    winner: Name
-    winner_country: Name
-    guest_country: Name
-    guests: Name
-    sponsor: Name
-
-
-@dataclass(frozen=True)
-class Match:
-    """A match between two football clubs, and who made the winner what it is."""
-
-    club: Name
-    opponent: Name
-    former_club: Name
-    match_city: Name
-    match_date: Name
-    scorer: Name
-    transfer_month: Name
-    coach: Name
-    coach_year: Name
-
-
-Record = Person | CountryRecord | City | Organisation | Event | Match
 
 
 @dataclass(frozen=True)
@@ -135,12 +19,6 @@ class World:
 
     records: dict[str, tuple[Record, ...]]
     newspapers: tuple[Name, ...]
-
-
-def slots(record: Record) -> dict[str, Name]:
-    """Return the record's facts by the names of their slots, without those that are unknown."""
-    values = {f.name: getattr(record, f.name) for f in fields(record)}
-    return {slot: name for slot, name in values.items() if name is not None}
 
 
 def build_world(gazetteer: Gazetteer, rng: random.Random) -> World:

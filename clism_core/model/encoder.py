@@ -9,6 +9,7 @@ from transformers import AutoModelForMaskedLM, PreTrainedModel, PreTrainedTokeni
 from clism_core.data.tokens import QUE, load_tokenizer
 from clism_core.errors import InputError
 from clism_core.model.names import resolve_model
+from clism_core.model.precision import at_least_fp32
 
 
 @dataclass
@@ -85,7 +86,8 @@ def encode(
 
 
 def mean_pool(h_BLD: Tensor, mask_BL: Tensor) -> Tensor:
-    """Return the means [B, D], in fp32, of the states at which `mask_BL` is true."""
-    weights = mask_BL.unsqueeze(-1).float()
-    mean: Tensor = (h_BLD.float() * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1.0)
+    """Return the means [B, D], at least in fp32, of the states at which `mask_BL` is true."""
+    h_BLD = at_least_fp32(h_BLD)
+    weights = mask_BL.unsqueeze(-1).to(h_BLD.dtype)
+    mean: Tensor = (h_BLD * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1.0)
     return mean

@@ -13,6 +13,11 @@ from clism_core.errors import InputError
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
 
 
+def at_least_fp32(tensor: Tensor) -> Tensor:
+    """Return half-precision values as fp32, others as they are."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
 class Precision:
     """Casts forward passes and, for fp16, scales the loss.
 

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from clism_core.model.precision import at_least_fp32
+
 
 class SpanLogits(NamedTuple):
     """Logits of the answer's first and last token, [B, K, L] in fp32; padding has -inf."""
@@ -29,7 +31,7 @@ class SpanHead(nn.Module):
     def forward(self, h_BLD: Tensor, question_position_BK: Tensor, attention_mask_BL: Tensor) -> SpanLogits:
         """Score every token of X as first and as last token of each question's answer."""
         with torch.autocast(h_BLD.device.type, enabled=False):
-            h_BLD = h_BLD.float()
+            h_BLD = at_least_fp32(h_BLD)
             que_BKD = h_BLD.gather(1, question_position_BK.unsqueeze(-1).expand(-1, -1, h_BLD.shape[-1]))
             padding_B1L = (attention_mask_BL == 0).unsqueeze(1)
             start, end = (

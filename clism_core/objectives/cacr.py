@@ -39,11 +39,11 @@ class CACR(ContrastiveObjective):
 
         Inputs with an equal source or target (`keys_N2`) are no negatives of each other.
         """
-        masked, target, plain = functional.normalize(vectors_NVD.float(), dim=-1).unbind(dim=1)
+        masked, target, plain = functional.normalize(vectors_NVD, dim=-1).unbind(dim=1)
         same_NN = (keys_N2.unsqueeze(0) == keys_N2.unsqueeze(1)).any(dim=-1)
         same_NN.fill_diagonal_(False)
         own = torch.arange(len(masked), device=masked.device)
-        loss_sum = vectors_NVD.new_zeros((), dtype=torch.float32)
+        loss_sum = vectors_NVD.new_zeros(())
         for anchor, other in ((target, masked), (plain, masked), (target, plain)):
             scores_NN = (anchor @ other.T / self.temperature).masked_fill(same_NN, float("-inf"))
             loss_sum = loss_sum + functional.cross_entropy(scores_NN, own, reduction="sum")

@@ -5,6 +5,7 @@ from torch import nn
 from torch.nn import functional
 
 from clism_core.data.batches import Batch
+from clism_core.model.precision import at_least_fp32
 from clism_core.objectives.base import Objective, Result, States
 
 
@@ -24,7 +25,7 @@ class MLM(Objective):
 
     def forward(self, states: States, batch: Batch) -> Result:
         """Return the summed cross-entropy and how many tokens were predicted right."""
-        logits_MV = self.head(states.h_BLD[batch.mlm_row, batch.mlm_position]).float()
+        logits_MV = at_least_fp32(self.head(states.h_BLD[batch.mlm_row, batch.mlm_position]))
         loss_sum = functional.cross_entropy(logits_MV, batch.mlm_label, reduction="sum")
         with torch.no_grad():
             right = (logits_MV.argmax(dim=-1) == batch.mlm_label).sum()

@@ -1,0 +1,130 @@
+"""Tiny encoders of real architectures with real tokenizers, and samples in token ids."""
+
+import json
+from pathlib import Path
+
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import (
+    BertConfig,
+    BertModel,
+    PreTrainedTokenizerFast,
+    XLMConfig,
+    XLMModel,
+    XLMRobertaConfig,
+    XLMRobertaModel,
+    XLMTokenizer,
+    set_seed,
+)
+
+from clism_core.data.encoding import EncodedSample, Span
+
+TEXTS = [
+    "Mary Smith was born in Paris in 1984 and lives in Berlin.",
+    "Mary Smith wurde 1984 in Paris geboren und lebt in Berlin.",
+    "ولدت ماري سميث في باريس عام 1984 وتعيش في برلين.",
+    "मैरी स्मिथ का जन्म 1984 में पेरिस में हुआ था और वह बर्लिन में रहती हैं।",
+    "玛丽·史密斯1984年出生于巴黎，现居柏林。",
+    "メアリー・スミスは1984年にパリで生まれ、ベルリンに住んでいる。",
+    "แมรี่ สมิธ เกิดที่ปารีสในปี 1984 และอาศัยอยู่ในเบอร์ลิน",
+]
+
+
+def write_encoder(kind: str, folder: Path) -> Path:
+    """Write a tiny randomly initialised encoder of `kind` (xlmr, bert or xlm) and its tokenizer into `folder`."""
+    set_seed(0)
+    {"xlmr": _write_xlmr, "bert": _write_bert, "xlm": _write_xlm}[kind](folder)
+    return folder
+
+
+def _write_xlmr(folder: Path) -> None:
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    tokenizer.train_from_iterator(
+        TEXTS, trainers.UnigramTrainer(vocab_size=400, special_tokens=special, unk_token="<unk>", show_progress=False)
+    )
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    _wrap(tokenizer, cls="<s>", sep="</s>", pad="<pad>", unk="<unk>", mask="<mask>").save_pretrained(folder)
+    XLMRobertaModel(
+        XLMRobertaConfig(
+            vocab_size=tokenizer.get_vocab_size(),
+            hidden_size=16,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=32,
+            max_position_embeddings=130,
+            hidden_dropout_prob=0.0,
+            attention_probs_dropout_prob=0.0,
+        )
+    ).save_pretrained(folder)
+
+
+def _write_bert(folder: Path) -> None:
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokenizer.train_from_iterator(
+        TEXTS, trainers.WordPieceTrainer(vocab_size=400, special_tokens=special, show_progress=False)
+    )
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
+    )
+    _wrap(tokenizer, cls="[CLS]", sep="[SEP]", pad="[PAD]", unk="[UNK]", mask="[MASK]").save_pretrained(folder)
+    BertModel(
+        BertConfig(
+            vocab_size=tokenizer.get_vocab_size(),
+            hidden_size=16,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=32,
+            max_position_embeddings=128,
+        )
+    ).save_pretrained(folder)
+
+
+def _wrap(tokenizer: Tokenizer, **special: str) -> PreTrainedTokenizerFast:
+    named = {f"{name}_token": token for name, token in special.items()}
+    inputs = ["input_ids", "token_type_ids", "attention_mask"]
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_input_names=inputs, **named)
+
+
+def _write_xlm(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    letters = sorted({letter for text in TEXTS for letter in text.lower() if not letter.isspace()})
+    tokens = ["<s>", "</s>", "<pad>", "<unk>", *(f"<special{i}>" for i in range(10))]
+    tokens += [*letters, *(f"{letter}</w>" for letter in letters)]
+    (folder / "vocab.json").write_text(json.dumps({token: number for number, token in enumerate(tokens)}))
+    (folder / "merges.txt").write_text("")
+    XLMTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt")).save_pretrained(folder)
+    XLMModel(
+        XLMConfig(vocab_size=len(tokens), emb_dim=16, n_layers=2, n_heads=2, max_position_embeddings=256, n_langs=2)
+    ).save_pretrained(folder)
+
+
+def sample(
+    *,
+    source: list[int],
+    target: list[int],
+    spans: list[tuple[int, int, int, int]],
+    ordinal: int = 0,
+    visit: int = 0,
+    pair: str = "en-de",
+) -> EncodedSample:
+    """Return an encoded sample; equal ids are equal texts."""
+    return EncodedSample(
+        sample_id=f"{pair}/00/{ordinal:09d}",
+        language_pair=pair,
+        source_ids=source,
+        target_ids=target,
+        spans=[Span(*span) for span in spans],
+        source_key=hash(tuple(source)),
+        target_key=hash(tuple(target)),
+        ordinal=ordinal,
+        visit=visit,
+    )
