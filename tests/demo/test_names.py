@@ -64,6 +64,20 @@ def test_brand_has_no_article_but_its_prepositions() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("kind", "german", "spanish"),
+    [
+        pytest.param("club", "zum FC Lima", "al FC Lima", id="with articles"),
+        pytest.param("united", "zu Lima United", "al Lima United", id="without one in German"),
+    ],
+)
+def test_articles_of_clubs_differ_by_language(kind: str, german: str, spanish: str) -> None:
+    lima = name("Lima", "ليما", "लीमा", "Lima", "Lima", "Lima")
+    club = place_names(name_data()["clubs"][kind], lima, label="ORG")
+    assert club.prefixes["de"]["zu"] + club.forms["de"] == german
+    assert club.prefixes["es"]["al"] + club.forms["es"] == spanish
+
+
 def test_countries_keep_their_real_language_and_currency() -> None:
     countries = {c.name.forms["en"]: c for half in split_names(0) for c in half.countries}
     peru = countries["Peru"]

@@ -5,6 +5,7 @@ from itertools import islice
 import pytest
 
 from clism_core.demo.names import LANGUAGES, Name
+from clism_core.demo.records import City, CountryRecord, Event, Match, Organisation, Person, Record
 from clism_core.demo.sentences import (
     TOKENS,
     Sentence,
@@ -15,7 +16,7 @@ from clism_core.demo.sentences import (
     used_slots,
     write_sentences,
 )
-from clism_core.demo.world import City, CountryRecord, Event, Match, Organisation, Person, Record, World
+from clism_core.demo.world import World
 
 CLAUSES = [
     (kind, number, pattern) for kind, section in patterns()["clauses"].items() for number, pattern in enumerate(section)
