@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
@@ -128,3 +129,31 @@ def sample(
         ordinal=ordinal,
         visit=visit,
     )
+
+
+def make_sample(target: str, spans: list[tuple[str, str]], *, source: str = "", alignment: str = "") -> dict[str, Any]:
+    """A sample whose words are separated by single spaces; spans are given by their texts."""
+
+    def words(text: str) -> list[dict[str, int]]:
+        ranges, at = [], 0
+        for word in text.split():
+            ranges.append({"start": at, "end": at + len(word)})
+            at += len(word) + 1
+        return ranges
+
+    return {
+        "source": source,
+        "target": target,
+        "source_words": words(source),
+        "target_words": words(target),
+        "alignment": alignment,
+        "spans": [
+            {
+                "source_start": source.find(question),
+                "source_end": source.find(question) + len(question),
+                "target_start": target.index(answer),
+                "target_end": target.index(answer) + len(answer),
+            }
+            for question, answer in spans
+        ],
+    }

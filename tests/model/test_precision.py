@@ -1,0 +1,46 @@
+import pytest
+import torch
+from torch import nn
+
+from clism_core.errors import InputError
+from clism_core.model.precision import Precision, at_least_fp32
+
+CPU = torch.device("cpu")
+
+
+def test_auto_is_fp32_on_a_cpu() -> None:
+    assert Precision("auto", CPU).name == "fp32"
+
+
+def test_fp16_needs_a_gpu() -> None:
+    with pytest.raises(InputError, match="--precision fp16: needs a GPU"):
+        Precision("fp16", CPU)
+
+
+@pytest.mark.parametrize(("name", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
+def test_forward_passes_are_cast(name: str, dtype: torch.dtype) -> None:
+    with Precision(name, CPU).autocast():  # type: ignore[arg-type]
+        assert nn.Linear(2, 2)(torch.ones(1, 2)).dtype == dtype
+
+
+def test_gradients_are_clipped_and_their_norm_is_told() -> None:
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.ones_(model.weight)
+    model.weight.grad = torch.tensor([[5.0]])
+    norm = Precision("fp32", CPU).step(torch.optim.SGD(model.parameters(), lr=1.0), model, 2.0)
+    assert norm == 5.0
+    assert float(model.weight) == pytest.approx(-1.0, abs=1e-5)
+
+
+def test_a_norm_that_is_not_finite_is_told_as_none() -> None:
+    model = nn.Linear(1, 1, bias=False)
+    model.weight.grad = torch.tensor([[float("inf")]])
+    assert Precision("fp32", CPU).step(torch.optim.SGD(model.parameters(), lr=1.0), model, 2.0) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [(torch.float16, torch.float32), (torch.bfloat16, torch.float32), (torch.float64, torch.float64)],
+)
+def test_at_least_fp32(given: torch.dtype, expected: torch.dtype) -> None:
+    assert at_least_fp32(torch.ones(1, dtype=given)).dtype == expected

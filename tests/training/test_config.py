@@ -1,0 +1,41 @@
+from dataclasses import replace
+
+import pytest
+
+from clism_core.errors import InputError
+from clism_core.objectives.build import ObjectivesConfig
+from clism_core.training.config import PretrainConfig, WorkersConfig, check_config
+from clism_core.training.optimizer import OptimizerConfig
+
+GOOD = PretrainConfig(model="xlm-roberta-base", data="prepared", output="out")
+
+
+def test_the_defaults_are_the_papers() -> None:
+    check_config(GOOD)
+    assert (GOOD.global_batch_size, GOOD.loop.steps, GOOD.optimizer.warmup_steps) == (64, 15_000, 1_500)
+    assert (GOOD.optimizer.learning_rate, GOOD.masking.max_length, GOOD.masking.mlm_probability) == (1e-5, 256, 0.15)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param({"workers": WorkersConfig(number=3)}, "multiple of --workers.number", id="workers"),
+        pytest.param({"global_batch_size": 0}, "--global_batch_size 0", id="empty batch"),
+        pytest.param({"micro_batch_size": 0}, "--micro_batch_size", id="empty micro-batch"),
+        pytest.param({"pairs_per_sample": {0.5: 2}}, "--pairs_per_sample", id="no first stage"),
+        pytest.param({"pairs_per_sample": {0.0: 1, 1.0: 2}}, "--pairs_per_sample", id="a stage after the end"),
+        pytest.param({"objectives": ObjectivesConfig(w_clism=0, w_cacr=0, w_mlm=0)}, "all weights are 0", id="none"),
+        pytest.param({"objectives": ObjectivesConfig(w_mlm=-1)}, "negative", id="negative weight"),
+        pytest.param({"objectives": ObjectivesConfig(temperature=0)}, "temperature", id="temperature"),
+        pytest.param({"optimizer": OptimizerConfig(warmup_steps=20_000)}, "warmup_steps", id="endless warm-up"),
+        pytest.param({"seed": -1}, "--seed -1", id="seed"),
+    ],
+)
+def test_what_cannot_work_is_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        check_config(replace(GOOD, **change))  # type: ignore[arg-type]
+
+
+def test_all_problems_are_told_at_once() -> None:
+    with pytest.raises(InputError, match=r"(?s)--micro_batch_size.*--length_window"):
+        check_config(replace(GOOD, micro_batch_size=0, length_window=0))

@@ -1,0 +1,42 @@
+import pytest
+import torch
+from torch import nn
+
+from clism_core.training.optimizer import OptimizerConfig, build_optimizer
+
+
+def test_the_rate_warms_up_and_falls_to_0() -> None:
+    optimizer, schedule = build_optimizer(nn.Linear(2, 2), OptimizerConfig(learning_rate=1.0, warmup_steps=4), 10)
+    rates = []
+    for _ in range(10):
+        rates.append(schedule.get_last_lr()[0])
+        optimizer.step()
+        schedule.step()
+    assert rates == pytest.approx([0, 1 / 4, 2 / 4, 3 / 4, 1, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6])
+    assert schedule.get_last_lr()[0] == 0.0
+
+
+def test_biases_and_normalisations_do_not_decay() -> None:
+    model = nn.Sequential(nn.Linear(3, 2), nn.LayerNorm(2))
+    optimizer, _ = build_optimizer(model, OptimizerConfig(weight_decay=0.1), 2000)
+    decay = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
+    assert [decay[id(p)] for p in model.parameters()] == [0.1, 0.0, 0.0, 0.0]
+
+
+def test_frozen_parameters_are_left_out() -> None:
+    model = nn.Linear(3, 2)
+    model.weight.requires_grad_(False)
+    optimizer, _ = build_optimizer(model, OptimizerConfig(), 2000)
+    assert [p is model.bias for group in optimizer.param_groups for p in group["params"]] == [True]
+
+
+def test_without_decay_it_is_adam() -> None:
+    torch.manual_seed(0)
+    ours, theirs = nn.Linear(3, 2), nn.Linear(3, 2)
+    theirs.load_state_dict(ours.state_dict())
+    optimizer, _ = build_optimizer(ours, OptimizerConfig(learning_rate=0.1, warmup_steps=0), 10**9)
+    adam = torch.optim.Adam(theirs.parameters(), lr=0.1)
+    for model, steps in ((ours, optimizer), (theirs, adam)):
+        model(torch.ones(1, 3)).square().sum().backward()
+        steps.step()
+    torch.testing.assert_close(ours.weight, theirs.weight)
