@@ -16,7 +16,8 @@ from clism_core.data.encoding import ENCODED_SCHEMA, EncodedSample
 from clism_core.data.order import Integers, SampleOrder
 from clism_core.data.samples import EncodedData
 
-ROWS_PER_BLOCK = 256  # about this many inputs make a block: large enough for Ray, small enough to start soon
+INPUTS_PER_BLOCK = 256  # about this many make a block: large enough for Ray, small enough to start soon;
+MAX_BLOCKS = 10_000  # larger ones in long runs, for a run's blocks are all known to Ray from the start
 _PLACED_SAMPLE = pa.struct([*ENCODED_SCHEMA, ("ordinal", pa.int64()), ("visit", pa.int64())])
 
 
@@ -28,16 +29,14 @@ def ordered_dataset(
     Its rows have the columns `step`, `rank`, `group_size` and `samples`, a list of encoded samples of which
     `group_size` at a time make an input.
     """
-    run_length = max(1, ROWS_PER_BLOCK // share)
+    inputs_per_block = max(INPUTS_PER_BLOCK, len(steps) * share * workers // MAX_BLOCKS)
+    run_length = max(1, inputs_per_block // share)
     runs = [steps[first : first + run_length] for first in range(0, len(steps), run_length)]
-    parts = len(runs) * workers
-    dataset = ray.data.range(parts, override_num_blocks=parts).map_batches(
+    # Given as blocks and not by a read: read tasks want a whole CPU, which there may not be beside the workers.
+    parts = [pa.table({"part": [part]}) for part in range(len(runs) * workers)]
+    dataset = ray.data.from_arrow(parts).map_batches(
         _PartMaker,
-        fn_constructor_args=(
-            data,
-            order,
-            [steps[first : first + run_length] for first in range(0, len(steps), run_length)],
-        ),
+        fn_constructor_args=(data, order, runs),
         fn_constructor_kwargs={"workers": workers},
         batch_size=1,
         num_cpus=0.25,
@@ -66,7 +65,7 @@ class _PartMaker:
 
     def __call__(self, batch: dict[str, Any]) -> pa.Table:
         """Return the block of one worker and one run of steps."""
-        (part,) = batch["id"].tolist()
+        (part,) = batch["part"].tolist()
         run, rank = divmod(part, self.workers)
         return _make_part(self.data, self.order, self.runs[run], rank, self.workers)
 

@@ -19,6 +19,8 @@ from clism_core.storage import filesystem, is_local
 
 HELD_OUT_COLUMNS = [*SAMPLE_COLUMNS, "source_words", "target_words", "alignment", "origin"]
 _HASH_RANGE = 2**64
+TASK_CPUS = 0.5
+"""CPUs of a task: as a fraction, so that reading and tokenizing both find a place on a machine of one core."""
 
 
 @dataclass
@@ -76,7 +78,10 @@ def read_samples(folder: str, columns: list[str]) -> "ray.data.Dataset":
     """Return the samples of a prepared data set."""
     file_system, path = filesystem(folder)
     return ray.data.read_parquet(
-        f"{path}/samples", filesystem=None if is_local(folder) else file_system, columns=columns
+        f"{path}/samples",
+        filesystem=None if is_local(folder) else file_system,
+        columns=columns,
+        ray_remote_args={"num_cpus": TASK_CPUS},
     )
 
 
@@ -127,7 +132,8 @@ def encode_training_data(
             fn_constructor_kwargs={"tokenizer": tokenizer},
             batch_format="pyarrow",
             batch_size=1024,
-            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=max(1, int(ray.cluster_resources()["CPU"] // 2))),
+            num_cpus=TASK_CPUS,
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=max(1, int(ray.cluster_resources()["CPU"]))),
         )
         .materialize()
     )
