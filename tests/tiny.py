@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
     BertConfig,
@@ -18,6 +20,8 @@ from transformers import (
 )
 
 from clism_core.data.encoding import EncodedSample, Span
+from clism_core.data.manifest import Manifest, finish_output
+from clism_core.data.schema import SAMPLE_SCHEMA
 
 TEXTS = [
     "Mary Smith was born in Paris in 1984 and lives in Berlin.",
@@ -157,3 +161,40 @@ def make_sample(target: str, spans: list[tuple[str, str]], *, source: str = "", 
             for question, answer in spans
         ],
     }
+
+
+NAMES = ["Mary", "Smith", "Paris", "Berlin", "1984", "Mary Smith"]
+
+
+def write_prepared(folder: Path, *, samples: int = 40, languages: tuple[str, ...] = ("de", "es")) -> Path:
+    """Write prepared data: for each language, `samples` pairs of different sentences, one span each."""
+    rows = []
+    for language in languages:
+        for number in range(samples):
+            name, place = NAMES[number % len(NAMES)], NAMES[2 + number // len(NAMES) % 3]
+            source, target = f"{name} was born in {place} {number}", f"{number} wurde {name} in {place} geboren"
+            rows.append(
+                make_sample(target, [(name, name)], source=source, alignment="1-1 3-3")
+                | {"sample_id": f"en-{language}/00/{number:09d}", "source_lang": "en", "target_lang": language}
+                | {"origin": None}
+            )
+    for row in rows:
+        row["spans"] = [span | {"label": "PERSON"} for span in row["spans"]]
+    (folder / "samples").mkdir(parents=True)
+    for part in range(3):
+        pq.write_table(
+            pa.Table.from_pylist(rows[part::3], schema=SAMPLE_SCHEMA), folder / "samples" / f"{part}.parquet"
+        )
+    finish_output(
+        str(folder),
+        Manifest(
+            samples=len(rows),
+            rejects=0,
+            pairs={},
+            work={},
+            config={},
+            versions={},
+            fingerprint="0123456789abcdef",
+        ),
+    )
+    return folder

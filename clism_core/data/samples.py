@@ -80,9 +80,8 @@ def read_samples(folder: str, columns: list[str]) -> "ray.data.Dataset":
     return ray.data.read_parquet(
         f"{path}/samples",
         filesystem=None if is_local(folder) else file_system,
-        columns=columns,
-        ray_remote_args={"num_cpus": TASK_CPUS},
-    )
+        num_cpus=TASK_CPUS,
+    ).select_columns(columns)
 
 
 def load_held_out(folder: str, config: HeldOutConfig) -> list[dict[str, Any]]:

@@ -87,7 +87,7 @@ def train_worker(arguments: dict[str, Any]) -> Outcome:
     wrapped = prepare_model(
         model,
         parallel_strategy="ddp" if world_size() > 1 else None,
-        parallel_strategy_kwargs={"broadcast_buffers": False, "gradient_as_bucket_view": True},
+        parallel_strategy_kwargs={"forward_sync_buffers": False, "gradient_as_bucket_view": True},
     )
     loop = TrainingLoop(
         config.loop,

@@ -1,0 +1,139 @@
+"""What each worker is handed, by Ray Data, beside what the order says."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import ray
+from tiny import write_encoder, write_prepared
+
+from clism_core.data.encoding import EncodedSample
+from clism_core.data.ingest import ordered_dataset, read_steps, split_among_workers
+from clism_core.data.order import SampleOrder, make_stages
+from clism_core.data.samples import (
+    EncodedData,
+    HeldOutConfig,
+    encode_training_data,
+    load_held_out,
+    normalise_source,
+)
+from clism_core.data.tokens import load_tokenizer
+from clism_core.errors import InputError
+
+pytestmark = pytest.mark.ray
+
+BATCH = 12
+Drawn = list[list[tuple[str, int, int]]]  # of each step: sample id, ordinal, visit
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_prepared(tmp_path_factory.mktemp("prepared") / "data")
+
+
+@pytest.fixture(scope="module")
+def data(ray_cluster: None, prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> EncodedData:
+    tokenizer = load_tokenizer(str(write_encoder("xlmr", tmp_path_factory.mktemp("xlmr"))))
+    return encode_training_data(str(prepared), HeldOutConfig(fraction=0.1), tokenizer, min_samples=BATCH)
+
+
+def make_order(data: EncodedData, *, pairs_per_sample: int = 1) -> SampleOrder:
+    return SampleOrder(
+        lengths=data.lengths,
+        pair_codes=data.pair_codes,
+        stages=make_stages({0.0: pairs_per_sample}, 100),
+        global_batch_size=BATCH,
+        window=4,
+        sampling_alpha=1.0,
+        seed=5,
+    )
+
+
+def draw(data: EncodedData, order: SampleOrder, steps: range, workers: int) -> list[list[list[list[EncodedSample]]]]:
+    """Return the groups of each worker and step; all workers read at the same time, as they do in training."""
+    dataset = ordered_dataset(ray.put(data), ray.put(order), steps=steps, workers=workers, share=BATCH // workers)
+    shards = split_among_workers(dataset, workers)
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(lambda rank: list(read_steps(shards[rank], steps, rank)), range(workers)))
+
+
+def whole_steps(parts: list[list[list[list[EncodedSample]]]]) -> Drawn:
+    return [
+        sorted((s.sample_id, s.ordinal, s.visit) for groups in step for group in groups for s in group)
+        for step in zip(*parts, strict=True)
+    ]
+
+
+def test_ordinals_follow_the_ids_whatever_the_blocks(data: EncodedData) -> None:
+    ids = [
+        ray.get(data.blocks[block])["sample_id"][int(row)].as_py()
+        for block, row in zip(data.block_numbers, data.row_numbers, strict=True)
+    ]
+    assert ids == sorted(ids)
+    assert [data.language_pairs[code] for code in data.pair_codes] == [name.split("/")[0] for name in ids]
+
+
+def test_held_out_sentences_are_never_trained_on_in_any_language(data: EncodedData, prepared: Path) -> None:
+    held_out = load_held_out(str(prepared), HeldOutConfig(fraction=0.1))
+    sentences = {normalise_source(row["source"]) for row in held_out}
+    assert {row["target_lang"] for row in held_out} == {"de", "es"}
+    assert len(held_out) == 2 * len(sentences)  # the two languages share their sentences
+    assert len(data) + len(held_out) == 80
+    trained = {
+        ray.get(data.blocks[block])["sample_id"][int(row)].as_py()
+        for block, row in zip(data.block_numbers, data.row_numbers, strict=True)
+    }
+    assert not trained & {row["sample_id"] for row in held_out}
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_any_number_of_workers_gets_the_steps_of_the_order(data: EncodedData, workers: int) -> None:
+    steps = range(40)
+    order = make_order(data)
+    drawn = whole_steps(draw(data, order, steps, workers))
+    for step, got in zip(steps, drawn, strict=True):
+        batch = order.batch(step)
+        expected = zip(batch.ordinals_GK.ravel().tolist(), batch.visits_GK.ravel().tolist(), strict=True)
+        assert [(ordinal, visit) for _, ordinal, visit in sorted(got, key=lambda entry: entry[1:])] == sorted(expected)
+
+
+def test_resuming_in_mid_epoch_on_other_workers_sees_nothing_twice_and_skips_nothing(data: EncodedData) -> None:
+    order = make_order(data)
+    whole = whole_steps(draw(data, order, range(30), 2))
+    resumed = whole_steps(draw(data, order, range(13), 2)) + whole_steps(draw(data, order, range(13, 30), 3))
+    assert resumed == whole
+    epoch = -(-len(data) // BATCH)
+    seen = [entry for step in whole[: 4 * epoch] for entry in step]
+    assert len(seen) == len(set(seen))  # an id comes again only with its next visit
+
+
+def test_joined_pairs_arrive_as_groups(data: EncodedData) -> None:
+    (part,) = draw(data, make_order(data, pairs_per_sample=3), range(2), 1)
+    for groups in part:
+        assert [len(group) for group in groups] == [3] * BATCH
+        assert all(len({entry.language_pair for entry in group}) == 1 for group in groups)
+
+
+def test_a_part_in_the_wrong_place_is_an_error(data: EncodedData) -> None:
+    dataset = ordered_dataset(ray.put(data), ray.put(make_order(data)), steps=range(3), workers=1, share=BATCH)
+    (shard,) = split_among_workers(dataset, 1)
+    with pytest.raises(RuntimeError, match="waits for step 1, but was given step 0"):
+        list(read_steps(shard, range(1, 4), 0))
+
+
+def test_too_little_data_is_told(ray_cluster: None, prepared: Path, tmp_path: Path) -> None:
+    tokenizer = load_tokenizer(str(write_encoder("xlmr", tmp_path)))
+    with pytest.raises(InputError, match="samples to train on, fewer than a global batch of 1000"):
+        encode_training_data(str(prepared), HeldOutConfig(), tokenizer, min_samples=1000)
+
+
+def test_nothing_held_out_is_told(ray_cluster: None, prepared: Path) -> None:
+    with pytest.raises(InputError, match="--held_out: no sample"):
+        load_held_out(str(prepared), HeldOutConfig(fraction=0.0, origins=["news"]))
+
+
+def test_lengths_are_those_of_both_sides(data: EncodedData) -> None:
+    first = ray.get(data.blocks[int(data.block_numbers[0])]).slice(int(data.row_numbers[0]), 1).to_pylist()[0]
+    assert data.lengths[0] == len(first["source_ids"]) + len(first["target_ids"])
+    assert data.lengths.dtype == np.int64

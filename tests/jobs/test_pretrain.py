@@ -1,0 +1,137 @@
+"""The pretrain job from prepared data to a registered model, on a tiny encoder and two workers."""
+
+import os
+import signal
+import threading
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pretrain as job
+import pytest
+import torch
+import yaml
+from mlflow import MlflowClient
+from safetensors.torch import load_file
+from tiny import write_encoder, write_prepared
+from transformers import AutoModel, AutoTokenizer
+
+from clism_core.data.samples import HeldOutConfig
+from clism_core.errors import InputError
+from clism_core.home import tracking_uri
+from clism_core.model.names import resolve_model
+from clism_core.tracking.run import tracked_run
+from clism_core.training.config import WorkersConfig
+from clism_core.training.loop import LoopConfig
+from clism_core.training.optimizer import OptimizerConfig
+from clism_core.training.pretrain import Pretrained, pretrain
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> job.PretrainJobConfig:
+    root = tmp_path_factory.mktemp("pretrain")
+    return job.PretrainJobConfig(
+        model=str(write_encoder("xlmr", root / "encoder")),
+        data=str(write_prepared(root / "prepared")),
+        global_batch_size=8,
+        micro_batch_size=2,
+        length_window=4,
+        optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=2),
+        loop=LoopConfig(steps=12, evaluate_every=6, checkpoint_every=4, log_every=2),
+        held_out=HeldOutConfig(fraction=0.1, max_samples=5),
+        workers=WorkersConfig(number=2, use_gpu=False),
+    )
+
+
+def run(config: job.PretrainJobConfig, output: Path) -> Pretrained:
+    config = replace(config, output=str(output))
+    with tracked_run(job="pretrain", output=config.output, config=asdict(config)) as tracked:
+        return pretrain(config, tracked)
+
+
+def test_from_prepared_data_to_a_registered_model(
+    ray_cluster: None, config: job.PretrainJobConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out"
+    job.main(replace(config, output=str(output)))
+    said = capsys.readouterr().out
+    assert sorted(path.name for path in output.iterdir()) == [
+        "checkpoints",
+        "config.yaml",
+        "model",
+        "result.json",
+        "run.json",
+    ]
+    assert sorted(path.name for path in (output / "model").iterdir()) == [
+        "README.md",
+        "config.json",
+        "config.yaml",
+        "mlm_head.safetensors",
+        "model.safetensors",
+        "span_head.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    ]
+    assert yaml.safe_load((output / "model" / "config.yaml").read_text())["loop"]["steps"] == 12
+
+    assert "models:/clism-encoder/1" in said
+    folder = resolve_model("models:/clism-encoder@candidate")
+    assert resolve_model("models:/clism-encoder@champion") == folder or Path(folder).is_dir()
+    encoder, tokenizer = AutoModel.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    assert encoder(**tokenizer("Mary [QUE]", return_tensors="pt")).last_hidden_state.isfinite().all()
+
+    client = MlflowClient(tracking_uri())
+    (tracked,) = client.search_runs(
+        [client.get_experiment_by_name("clism").experiment_id], f"tags.`clism.output` = '{output}'"
+    )
+    assert tracked.info.status == "FINISHED"
+    assert tracked.data.tags["clism.data_fingerprint"] == "0123456789abcdef"
+    history = client.get_metric_history(tracked.info.run_id, "train/loss")
+    assert [metric.step for metric in history] == [2, 4, 6, 8, 10, 12]
+    evaluations = client.get_metric_history(tracked.info.run_id, "eval/en-de/span_exact_match")
+    assert [metric.step for metric in evaluations] == [0, 6, 12]
+    plots = {artefact.path for artefact in client.list_artifacts(tracked.info.run_id, "plots")}
+    assert plots == {"plots/loss.png", "plots/evaluation.png"}
+
+    job.main(replace(config, output=str(output)))  # once more: all is done, and only said again
+    assert "models:/clism-encoder/1" in capsys.readouterr().out
+    with pytest.raises(InputError, match="another seed"):
+        job.main(replace(config, output=str(_without_result(output)), seed=1))
+
+
+def _without_result(output: Path) -> Path:
+    (output / "result.json").unlink()
+    return output
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(
+    ray_cluster: None, config: job.PretrainJobConfig, tmp_path: Path
+) -> None:
+    longer = replace(config, loop=LoopConfig(steps=40, evaluate_every=40, checkpoint_every=10, log_every=5))
+    whole = run(longer, tmp_path / "whole")
+    assert whole.outcome.finished
+
+    stopper = threading.Thread(target=_terminate_once_there_is, args=(tmp_path / "stopped" / "checkpoints",))
+    stopper.start()
+    stopped = run(longer, tmp_path / "stopped")
+    stopper.join()
+    assert not stopped.outcome.finished
+    assert 10 <= stopped.outcome.step < 40
+    assert stopped.checkpoint.path.endswith(f"step-{stopped.outcome.step:08d}")
+
+    resumed = run(replace(longer, workers=WorkersConfig(number=1, use_gpu=False)), tmp_path / "stopped")
+    assert resumed.outcome.finished
+    left, right = (load_file(Path(done.checkpoint.path) / "model" / "model.safetensors") for done in (whole, resumed))
+    for name, weight in left.items():
+        torch.testing.assert_close(right[name], weight, rtol=1e-3, atol=2e-5, msg=name)
+
+
+def _terminate_once_there_is(folder: Path) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if list(folder.glob("step-*/training_state.pt")):
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
+        time.sleep(0.02)
