@@ -7,14 +7,17 @@ import socket
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 from urllib.parse import urlsplit
 
 import ray
-from ray._private import ray_constants, services
+from ray._private import ray_constants, services, worker
 from ray.exceptions import AuthenticationError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from clism_core import storage
+from clism_core.console import quieten_core_worker, quieten_ray
 from clism_core.errors import InputError
 from clism_core.home import home, tracking_uri
 
@@ -37,6 +40,7 @@ def connect(*, num_cpus: int | None = None) -> None:
     if ray.is_initialized():
         return
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    quieten_ray()
     address = services.get_ray_address_from_environment(None, None)  # type: ignore[arg-type]
     if address in (None, "local"):
         _start_local(num_cpus)
@@ -51,7 +55,17 @@ def _start_local(num_cpus: int | None) -> None:
     ray_constants.ENABLE_RAY_CLUSTER = False  # for this one, which has read it
     # It makes a token where there is none, so that other users of the machine are refused, and warns of it.
     logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
-    ray.init(address="local", num_cpus=num_cpus, include_dashboard=False, logging_level=logging.WARNING)
+    # Ray starts its processes and then connects, in one call; only what comes after the processes is to be quiet.
+    with patch.object(worker, "connect", _after_quietening(worker.connect)):
+        ray.init(address="local", num_cpus=num_cpus, include_dashboard=False, logging_level=logging.WARNING)
+
+
+def _after_quietening(function: Callable[..., Any]) -> Callable[..., Any]:
+    def quieten_and_call(*arguments: Any, **options: Any) -> Any:
+        quieten_core_worker()
+        return function(*arguments, **options)
+
+    return quieten_and_call
 
 
 def _join(address: str) -> None:
@@ -61,6 +75,7 @@ def _join(address: str) -> None:
     known = (submitted.get("runtime_env") or {}).get("env_vars") or {}
     ours = {"TOKENIZERS_PARALLELISM": "false", "CLISM_HOME": str(home()), "MLFLOW_TRACKING_URI": tracking_uri()}
     env_vars = {name: value for name, value in ours.items() if name not in known}
+    quieten_core_worker()
     try:
         ray.init(address=address, runtime_env={"env_vars": env_vars}, logging_level=logging.WARNING)
     except (AuthenticationError, ConnectionError) as error:  # the latter after 20 s of trying a wrong token

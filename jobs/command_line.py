@@ -8,7 +8,8 @@ from typing import TypeVar
 
 import jsonargparse
 
-from clism_core.errors import InputError
+from clism_core.console import quieten_libraries
+from clism_core.errors import input_error_within
 
 ConfigT = TypeVar("ConfigT")
 
@@ -37,8 +38,8 @@ def run_job(
     """Parse the command line into a `config_class`, call `main` with it and return the exit status.
 
     Without any argument, `default_preset` (a file of `jobs/configs`) is used where there is one. Exit status:
-    0 done, 2 bad configuration or input (argparse exits with it, too); any other failure propagates as an
-    exception, with which Python exits as 1.
+    0 done, 2 bad configuration or input (argparse exits with it, too), wherever on the cluster it was found; any
+    other failure propagates as an exception, with which Python exits as 1.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given and default_preset is not None:
@@ -46,12 +47,16 @@ def run_job(
     parser = build_parser(config_class, description)
     values = parser.parse_args(given)
     del values["config"]
-    config = parser.instantiate_classes(values)
+    config = parser.instantiate(values)
     logging.basicConfig(format="%(message)s")
     logging.getLogger("clism_core").setLevel(logging.INFO)
+    quieten_libraries()
     try:
         main(config_class(**vars(config)))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except Exception as error:
+        input_error = input_error_within(error)
+        if input_error is None:
+            raise
+        print(f"error: {input_error}", file=sys.stderr)
         return EXIT_BAD_INPUT
     return EXIT_DONE

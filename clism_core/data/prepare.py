@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,7 +14,7 @@ from clism_core.data.manifest import Manifest, PairCounts, fingerprint, finish_o
 from clism_core.data.pipeline import TASK_CPUS, build_pipeline
 from clism_core.data.sink import PreparedDataSink
 from clism_core.data.tally import Tally
-from clism_core.errors import InputError
+from clism_core.errors import InputError, input_error_within
 
 __all__ = ["PrepareConfig", "check", "prepare"]
 
@@ -57,13 +56,11 @@ def _run(config: PrepareConfig) -> tuple[dict[str, PairCounts], dict[str, int]]:
     tally = Tally()
     sink = PreparedDataSink(config.output)
     rows = build_pipeline(config, tally=tally)
-    # Ray Data's bars are for a terminal; elsewhere they are ten lines every ten seconds, and the tally's one is enough.
-    rows.context.enable_progress_bars = sys.stdout.isatty()
     with _quiet_console(), tally.logged():
         try:
             rows.write_datasink(sink, ray_remote_args={"num_cpus": TASK_CPUS})
         except Exception as error:
-            cause = _input_error_within(error)
+            cause = input_error_within(error)
             if cause is None:
                 raise
             raise cause from None
@@ -124,16 +121,6 @@ def _fingerprint(config: PrepareConfig, versions: dict[str, str]) -> str:
             del corpus[name]
     inputs = [path for corpus in config.corpora for path in input_paths(corpus)]
     return fingerprint(inputs=inputs, config=settings, versions=versions)
-
-
-def _input_error_within(error: BaseException) -> InputError | None:
-    """Return the `InputError` that a task of ours has raised, out of the exceptions that Ray wraps around it."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if type(seen) is InputError:
-            return InputError(str(seen).split("\n", 1)[0])  # Ray Data has appended a word on retries
-        seen = getattr(seen, "cause", None) or seen.__cause__
-    return None
 
 
 @contextmanager
