@@ -6,23 +6,39 @@
 Wants `pip install -e '.[align]'`: the aligner eflomal and an English spaCy pipeline with NER.
 """
 
+import dataclasses
 import sys
+import time
 from collections import Counter
 
 from command_line import run_job
 
-from clism_core.cluster import connect
+from clism_core.cluster import check_shared, connect
 from clism_core.data.config import PrepareConfig
 from clism_core.data.manifest import Manifest
-from clism_core.data.prepare import check, prepare
+from clism_core.data.prepare import check, prepare, prepared_before, with_absolute_paths
+from clism_core.home import tracking_uri
+from clism_core.tracking.prepared import log_prepared
+from clism_core.tracking.run import page_command, tracked_run
 
 
 def main(config: PrepareConfig) -> None:
     """Prepare the corpora and say what came out."""
     check(config)  # before a cluster is started for nothing
-    connect()
-    manifest = prepare(config)
+    config = with_absolute_paths(config)
+    manifest = prepared_before(config) or run(config)
     print(summary(manifest, output=config.output))
+
+
+def run(config: PrepareConfig) -> Manifest:
+    """Prepare on the cluster, as an MLflow run."""
+    connect()
+    check_shared(config.output, tracking_uri())
+    with tracked_run(job="prepare", output=config.output, config=dataclasses.asdict(config)) as tracked:
+        began = time.monotonic()
+        manifest = prepare(config)
+        log_prepared(tracked, manifest, output=config.output, seconds=time.monotonic() - began)
+    return manifest
 
 
 def summary(manifest: Manifest, *, output: str) -> str:
@@ -35,7 +51,7 @@ def summary(manifest: Manifest, *, output: str) -> str:
             f"  {pair}: {counts['samples']:,} samples with {counts['spans']:,} spans from {counts['rows']:,} rows"
             f"{beyond_cap}; rejected: {reasons or 'none'}"
         )
-    lines += [f"They are in {output} (samples/, rejects/, manifest.json).", "Next:"]
+    lines += [f"They are in {output} (samples/, rejects/, manifest.json).", f"Counts by run: {page_command(tracking_uri())}", "Next:"]
     lines.append(f"  python jobs/pretrain.py --data {output} --model xlm-roberta-base")
     return "\n".join(lines)
 

@@ -16,11 +16,13 @@ from command_line import run_job
 
 from clism_core.cluster import check_shared, connect
 from clism_core.demo.build import DemoConfig, build_demo
+from clism_core.errors import InputError
 from clism_core.home import default_output, tracking_uri
-from clism_core.storage import absolute
+from clism_core.storage import absolute, is_local
 from clism_core.tracking.run import page_command, tracked_run
 from clism_core.training.config import PretrainConfig, check_config
-from clism_core.training.pretrain import Delivered, deliver, delivered_before, pretrain
+from clism_core.training.delivery import Delivered, deliver, delivered_before
+from clism_core.training.pretrain import CONFIG_FILE, pretrain
 
 DEMO = "demo"
 
@@ -37,7 +39,7 @@ def main(config: PretrainJobConfig) -> None:
     """Train, deliver the model, and say what was made, where it is and what to type next."""
     check_config(config)
     config = dataclasses.replace(config, output=absolute(config.output or default_output("pretrain")))
-    delivered = delivered_before(config.output) or train(config)
+    delivered = delivered_before(config) or train(config)
     print(stopped_text(config) if delivered is None else summary(delivered))
 
 
@@ -48,7 +50,7 @@ def train(config: PretrainJobConfig) -> Delivered | None:
     with tracked_run(job="pretrain", output=config.output, config=dataclasses.asdict(config)) as run:
         config = with_demo_parts(config)
         pretrained = pretrain(config, run)
-        if not pretrained.outcome.finished:
+        if not pretrained.finished:
             run.finish("KILLED")
             return None
         return deliver(config, pretrained, run)
@@ -58,6 +60,8 @@ def with_demo_parts(config: PretrainJobConfig) -> PretrainJobConfig:
     """Make the demo's model and data where they are asked for."""
     if DEMO not in (config.model, config.data):
         return config
+    if not is_local(config.output):
+        raise InputError(f"--output {config.output}: the demo's model and data are made in a local folder")
     model, data = build_demo(config.demo, Path(config.output) / DEMO)
     return dataclasses.replace(
         config,
@@ -68,7 +72,10 @@ def with_demo_parts(config: PretrainJobConfig) -> PretrainJobConfig:
 
 def stopped_text(config: PretrainJobConfig) -> str:
     """Return what a user sees after a stop request."""
-    return f"Stopped; the checkpoint is in {config.output}. To go on: the same command with --output {config.output}"
+    return f"""
+Stopped, with a checkpoint in {config.output}. To go on:
+  python jobs/pretrain.py --config {config.output}/{CONFIG_FILE}
+"""
 
 
 def summary(delivered: Delivered) -> str:

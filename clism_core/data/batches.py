@@ -51,8 +51,7 @@ class Batch:
     plain_token_type_ids: Tensor | None  # [B, S]
     plain_mask: Tensor  # [B, S] its tokens without the template
     keys: Tensor  # [B, 2] hashes of source and target text
-    n_tokens: int = 0  # tokens of X and of the plain source that are no padding
-    n_cells: int = 0  # places in their tensors
+    n_tokens: int = 0  # tokens of X that are no padding, of B * L places
     truncated_questions: int = 0  # questions dropped because [QUE] or answer was cut off
     sample_ids: list[str] = field(default_factory=list)
     language_pairs: list[str] = field(default_factory=list)
@@ -202,8 +201,7 @@ class BatchBuilder:
             plain_token_type_ids=torch.zeros_like(plain_ids) if uses_types else None,
             plain_mask=plain_mask,
             keys=torch.tensor([_group_keys(group) for group in groups]),
-            n_tokens=int(masks[0].sum() + plain_attention_mask.sum()),
-            n_cells=input_ids.numel() + plain_ids.numel(),
+            n_tokens=int(masks[0].sum()),
             truncated_questions=sum(entry.truncated for entry in inputs),
             sample_ids=[sample.sample_id for group in groups for sample in group],
             language_pairs=[group[0].language_pair for group in groups],

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-from transformers import PreTrainedTokenizerBase
 
 from clism_core.data.tokens import TextTokenizer, token_span
 
@@ -99,13 +98,6 @@ def text_key(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
 
 
-class BlockEncoder:
-    """Tokenizes blocks of prepared samples in a Ray Data actor, which is sent the tokenizer once."""
-
-    def __init__(self, tokenizer: PreTrainedTokenizerBase):
-        self.text_tokenizer = TextTokenizer(tokenizer)
-
-    def __call__(self, table: pa.Table) -> pa.Table:
-        """Turn a block with the columns `SAMPLE_COLUMNS` into one of `ENCODED_SCHEMA`."""
-        rows = [encode_row(self.text_tokenizer, row) for row in table.to_pylist()]
-        return pa.Table.from_pylist(rows, schema=ENCODED_SCHEMA)
+def encode_table(text_tokenizer: TextTokenizer, table: pa.Table) -> pa.Table:
+    """Turn a table with the columns `SAMPLE_COLUMNS` into one of `ENCODED_SCHEMA`."""
+    return pa.Table.from_pylist([encode_row(text_tokenizer, row) for row in table.to_pylist()], schema=ENCODED_SCHEMA)

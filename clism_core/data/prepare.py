@@ -8,15 +8,23 @@ from contextlib import contextmanager
 from clism_core import storage
 from clism_core.data.alignment.eflomal import find_program
 from clism_core.data.config import PrepareConfig
-from clism_core.data.corpus import CorpusConfig, check_corpus, input_paths
+from clism_core.data.corpus import check_corpus, input_paths
 from clism_core.data.entities import find_pipeline
-from clism_core.data.manifest import Manifest, PairCounts, fingerprint, finish_output, open_output, package_versions
+from clism_core.data.manifest import (
+    MANIFEST,
+    Manifest,
+    PairCounts,
+    fingerprint,
+    finish_output,
+    open_output,
+    package_versions,
+)
 from clism_core.data.pipeline import TASK_CPUS, build_pipeline
 from clism_core.data.sink import PreparedDataSink
 from clism_core.data.tally import Tally
 from clism_core.errors import InputError, input_error_within
 
-__all__ = ["PrepareConfig", "check", "prepare"]
+__all__ = ["PrepareConfig", "check", "prepare", "prepared_before", "with_absolute_paths"]
 
 logger = logging.getLogger(__name__)
 
@@ -26,9 +34,7 @@ def prepare(config: PrepareConfig) -> Manifest:
 
     Raises `InputError` where the config or a corpus cannot be used.
     """
-    config = dataclasses.replace(
-        config, output=storage.absolute(config.output), corpora=[_with_absolute_paths(c) for c in config.corpora]
-    )
+    config = with_absolute_paths(config)
     check(config)
     versions = _versions(config)
     identity = _fingerprint(config, versions)
@@ -49,6 +55,17 @@ def prepare(config: PrepareConfig) -> Manifest:
     )
     finish_output(config.output, manifest)
     return manifest
+
+
+def prepared_before(config: PrepareConfig) -> Manifest | None:
+    """Return the manifest where `output` holds what `config` would make; None where it holds no prepared data.
+
+    Needs no cluster. Raises `InputError` where `output` holds other prepared data.
+    """
+    config = with_absolute_paths(config)
+    if not storage.exists(storage.join(config.output, MANIFEST)):
+        return None
+    return open_output(config.output, fingerprint=_fingerprint(config, _versions(config)))
 
 
 def _run(config: PrepareConfig) -> tuple[dict[str, PairCounts], dict[str, int]]:
@@ -97,14 +114,18 @@ def check(config: PrepareConfig) -> None:
         check_encoder(config.aligner)
 
 
-def _with_absolute_paths(corpus: CorpusConfig) -> CorpusConfig:
-    # Ray's workers may have another working folder.
-    return dataclasses.replace(
-        corpus,
-        path=storage.absolute(corpus.path),
-        target_path=corpus.target_path and storage.absolute(corpus.target_path),
-        alignment_path=corpus.alignment_path and storage.absolute(corpus.alignment_path),
-    )
+def with_absolute_paths(config: PrepareConfig) -> PrepareConfig:
+    """Return `config` as Ray's workers can use it, whose working folder is another one."""
+    corpora = [
+        dataclasses.replace(
+            corpus,
+            path=storage.absolute(corpus.path),
+            target_path=corpus.target_path and storage.absolute(corpus.target_path),
+            alignment_path=corpus.alignment_path and storage.absolute(corpus.alignment_path),
+        )
+        for corpus in config.corpora
+    ]
+    return dataclasses.replace(config, output=storage.absolute(config.output), corpora=corpora)
 
 
 def _versions(config: PrepareConfig) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import hashlib
 import unicodedata
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ import pyarrow.compute as pc
 import ray
 from transformers import PreTrainedTokenizerBase
 
-from clism_core.data.encoding import SAMPLE_COLUMNS, BlockEncoder
+from clism_core.data.encoding import SAMPLE_COLUMNS, encode_table
 from clism_core.data.order import Integers
+from clism_core.data.tokens import TextTokenizer
 from clism_core.errors import InputError
 from clism_core.storage import filesystem, is_local
 
@@ -120,22 +122,15 @@ def encode_training_data(
         InputError: if fewer than `min_samples` are left.
     """
 
-    def drop(table: pa.Table) -> pa.Table:
-        return table.filter(pa.array(~held_out_mask(table["source"], table["origin"], held_out)))
+    text_tokenizer = ray.put(TextTokenizer(tokenizer))
 
-    encoded = (
-        read_samples(folder, [*SAMPLE_COLUMNS, "origin"])
-        .map_batches(drop, batch_format="pyarrow", batch_size=None)
-        .map_batches(
-            BlockEncoder,
-            fn_constructor_kwargs={"tokenizer": tokenizer},
-            batch_format="pyarrow",
-            batch_size=1024,
-            num_cpus=TASK_CPUS,
-            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=max(1, int(ray.cluster_resources()["CPU"]))),
-        )
-        .materialize()
-    )
+    def encode(table: pa.Table) -> pa.Table:
+        kept = table.filter(pa.array(~held_out_mask(table["source"], table["origin"], held_out)))
+        return encode_table(_get(text_tokenizer), kept)
+
+    # Tasks and no actors: what a lost node held can then be made again.
+    samples = read_samples(folder, [*SAMPLE_COLUMNS, "origin"])
+    encoded = samples.map_batches(encode, batch_format="pyarrow", batch_size=1024, num_cpus=TASK_CPUS).materialize()
     data = _index(encoded.to_arrow_refs())
     if len(data) < min_samples:
         raise InputError(
@@ -145,20 +140,27 @@ def encode_training_data(
     return data
 
 
+@lru_cache(maxsize=1)
+def _get(text_tokenizer: "ray.ObjectRef[TextTokenizer]") -> TextTokenizer:
+    """Fetch the tokenizer once for all tasks of a process."""
+    return ray.get(text_tokenizer)
+
+
 def _index(blocks: "list[ray.ObjectRef[pa.Table]]") -> EncodedData:
     """Number the samples in the order of their ids, whatever the blocks they lie in."""
-    columns = [_index_columns.remote(block) for block in blocks]
-    parts = [part for part in ray.get(columns) if part.num_rows]
-    table = pa.concat_tables(parts) if parts else None
-    if table is None:
+    columns = ray.get([_index_columns.remote(block) for block in blocks])
+    filled = [(block, part) for block, part in zip(blocks, columns, strict=True) if part.num_rows]
+    if not filled:
         empty = np.empty(0, dtype=np.int64)
         return EncodedData([], empty, empty, empty, empty, [], 0)
+    parts = [part for _, part in filled]
+    table = pa.concat_tables(parts)
     order = pc.sort_indices(table["sample_id"]).to_numpy()
     sizes = [part.num_rows for part in parts]
     pairs = table["language_pair"].unique().sort()
     codes = pc.index_in(table["language_pair"], value_set=pairs).to_numpy()
     return EncodedData(
-        blocks=[block for block, part in zip(blocks, ray.get(columns), strict=True) if part.num_rows],
+        blocks=[block for block, _ in filled],
         block_numbers=np.repeat(np.arange(len(sizes)), sizes)[order],
         row_numbers=np.concatenate([np.arange(size) for size in sizes])[order],
         lengths=table["length"].to_numpy().astype(np.int64)[order],

@@ -12,12 +12,21 @@ from typing import NamedTuple
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from clism_core.errors import InputError
+
 QUE = "[QUE]"
 
 
 def load_tokenizer(folder_or_id: str) -> PreTrainedTokenizerBase:
-    """Load a tokenizer and make `[QUE]` one of its special tokens, unless it is already."""
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder_or_id)
+    """Load a tokenizer and make `[QUE]` one of its special tokens, unless it is already.
+
+    Raises:
+        InputError: if there is none.
+    """
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder_or_id)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder_or_id}: no tokenizer can be loaded from there: {error}") from error
     tokenizer.add_special_tokens({"extra_special_tokens": [QUE]}, replace_extra_special_tokens=False)
     return tokenizer
 

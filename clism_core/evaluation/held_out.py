@@ -90,7 +90,7 @@ class HeldOutEvaluation:
         for chosen in self._batches(samples):
             batch = self._build(chosen)
             with self.precision.autocast():
-                results = self.model(batch)
+                results = self.model.results(batch)
             for name, objective in objectives.items():
                 _add(totals[name], results[name], objective.count(batch))
         metrics: dict[str, float] = {}
@@ -126,7 +126,8 @@ class HeldOutEvaluation:
         cut = [text[: self.builder.side_length] for text in texts]
         ids, attention_mask, text_mask = pad_sentences(cut, first=first, last=last, pad_id=self.builder.pad_id)
         with self.precision.autocast():
-            h_BLD = encode(self.model.encoder, ids.to(self.device), attention_mask.to(self.device), None)
+            types = torch.zeros_like(ids, device=self.device) if self.builder.pair_template.type_ids else None
+            h_BLD = encode(self.model.encoder, ids.to(self.device), attention_mask.to(self.device), types)
         return mean_pool(h_BLD, text_mask.to(self.device))
 
     def _gradient_norms(self) -> dict[str, float]:
@@ -143,9 +144,10 @@ class HeldOutEvaluation:
                 result = self.model(batch)[name]
             if not isinstance(result, Result):
                 result = self.model.contrastive()[name].loss(result, batch.keys)
-            gradients = torch.autograd.grad(result.loss_sum, parameters, allow_unused=True)
-            count = max(1, self.model.count(name, batch))
-            norms.append(torch.stack([g.float().norm() for g in gradients if g is not None]).norm().double() / count)
+            scale = self.precision.scaler.get_scale()  # without it, fp16 gradients vanish
+            gradients = torch.autograd.grad(result.loss_sum * scale, parameters, allow_unused=True)
+            norm = torch.stack([gradient.float().norm() for gradient in gradients if gradient is not None]).norm()
+            norms.append(norm.double() / scale / max(1, self.model.count(name, batch)))
         means = sum_over_workers(torch.stack(norms) / world_size())
         return {f"gradient_norm/{name}": mean for name, mean in zip(self.model.objectives, means, strict=True)}
 
@@ -157,10 +159,11 @@ METRIC_NAMES = {"clism_span_exact_match": "span_exact_match"}
 def score(metrics: dict[str, float], language_pairs: Sequence[str]) -> float:
     """Return the one number by which checkpoints are compared, higher is better.
 
-    The mean over language pairs of the span exact match; of the retrieval accuracy without CLISM.
+    The mean over the language pairs with questions of the span exact match; of the retrieval accuracy without CLISM.
     """
-    name = "span_exact_match" if f"{language_pairs[0]}/span_exact_match" in metrics else "retrieval_accuracy"
-    return sum(metrics[f"{pair}/{name}"] for pair in language_pairs) / len(language_pairs)
+    matches = [metrics[name] for name in (f"{pair}/span_exact_match" for pair in language_pairs) if name in metrics]
+    values = matches or [metrics[f"{pair}/retrieval_accuracy"] for pair in language_pairs]
+    return sum(values) / len(values)
 
 
 def _group_by_pair(

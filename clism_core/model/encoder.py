@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModelForMaskedLM, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModelForMaskedLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from clism_core.data.tokens import QUE, load_tokenizer
 from clism_core.errors import InputError
@@ -44,6 +44,24 @@ def load_encoder(name: str, *, seed: int) -> LoadedEncoder:
             raise InputError(f"--model {name}: cannot be loaded as an encoder with an MLM head: {error}") from error
         _add_que(model, tokenizer)
     return LoadedEncoder(model.base_model, _mlm_head(model, name), tokenizer, folder)
+
+
+def check_architecture(folder: str, *, max_length: int) -> None:
+    """Look at a model's configuration alone, without its weights.
+
+    Raises:
+        InputError: if it has no single MLM head, or takes fewer than `max_length` tokens.
+    """
+    try:
+        config = AutoConfig.from_pretrained(folder)
+        with torch.device("meta"):
+            model = AutoModelForMaskedLM.from_config(config)
+    except (OSError, ValueError) as error:
+        raise InputError(f"--model {folder}: cannot be loaded as an encoder with an MLM head: {error}") from error
+    _mlm_head(model, folder)
+    positions = getattr(config, "max_position_embeddings", max_length)
+    if positions < max_length:
+        raise InputError(f"--masking.max_length {max_length}: {folder} takes {positions} tokens at most")
 
 
 def _add_que(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:

@@ -33,6 +33,25 @@ def resolve_model(name: str) -> str:
     return name
 
 
+def pin_version(name: str) -> str:
+    """Return `models:/NAME/VERSION` for `models:/NAME@ALIAS`, which may be moved meanwhile; other names as they are."""
+    if not (name.startswith("models:/") and "@" in name):
+        return name
+    import mlflow
+
+    model, alias = name.removeprefix("models:/").split("@", 1)
+    try:
+        version = mlflow.MlflowClient(tracking_uri()).get_model_version_by_alias(model, alias).version
+    except mlflow.MlflowException as error:
+        raise InputError(f"model {name}: not found in the registry at {tracking_uri()}: {error}") from error
+    return f"models:/{model}/{version}"
+
+
+def is_hub_id(name: str) -> bool:
+    """Tell whether `name` is neither a place nor a name of the MLflow registry."""
+    return ":/" not in name and not Path(storage.absolute(name)).is_dir()
+
+
 def _download_from_registry(name: str) -> Path:
     import mlflow  # takes seconds, and hub ids and folders need none of it
 

@@ -56,9 +56,14 @@ class Precision:
 
         Returns:
             the norm of the unscaled gradients before clipping; None if fp16 overflowed and the step was skipped.
+
+        Raises:
+            FloatingPointError: if gradients are not finite without loss scaling: a step would destroy the model.
         """
         self.scaler.unscale_(optimizer)
         norm = float(nn.utils.clip_grad_norm_(model.parameters(), max_gradient_norm))
+        if not math.isfinite(norm) and not self.scaler.is_enabled():
+            raise FloatingPointError(f"the gradient norm is {norm} in {self.name}; lower --optimizer.learning_rate")
         self.scaler.step(optimizer)
         self.scaler.update()
         return norm if math.isfinite(norm) else None

@@ -47,7 +47,7 @@ class PretrainingModel(nn.Module):
 
     def forward(self, batch: Batch) -> dict[str, Result | Tensor]:
         """Return each objective's loss sum, or its vectors where it needs the global batch, by its name."""
-        states = self._states(batch)
+        states = self._states(batch, plain=bool(self.contrastive()))
         return {name: objective(states, batch) for name, objective in self.objectives.items()}
 
     def count(self, name: str, batch: Batch) -> int:
@@ -57,17 +57,22 @@ class PretrainingModel(nn.Module):
             return objective.count(batch)
         return len(batch.input_ids)
 
+    def results(self, batch: Batch) -> dict[str, Result]:
+        """Return the loss sums of the objectives that need no global batch alone."""
+        states = self._states(batch, plain=False)
+        return {n: module(states, batch) for n, module in self.objectives.items() if isinstance(module, Objective)}
+
     def contrastive_vectors(self, batch: Batch) -> dict[str, Tensor]:
         """Return the vectors of the contrastive objectives alone."""
-        states = self._states(batch)
+        states = self._states(batch, plain=True)
         return {name: objective(states, batch) for name, objective in self.contrastive().items()}
 
-    def _states(self, batch: Batch) -> States:
-        """Encode X, and then the plain source where an objective wants it: always in this order, for dropout."""
+    def _states(self, batch: Batch, *, plain: bool) -> States:
+        """Encode X, and then the plain source if it is wanted: always in this order, for dropout."""
         states = States(encode(self.encoder, batch.input_ids, batch.attention_mask, batch.token_type_ids))
-        if self.contrastive():
-            plain = (batch.plain_ids, batch.plain_attention_mask, batch.plain_token_type_ids)
-            states.plain_BSD = encode(self.encoder, *plain)
+        if plain:
+            inputs = (batch.plain_ids, batch.plain_attention_mask, batch.plain_token_type_ids)
+            states.plain_BSD = encode(self.encoder, *inputs)
         return states
 
     def save(self, folder: Path) -> None:

@@ -43,8 +43,7 @@ class SpanHead(nn.Module):
 
 def best_spans(logits: SpanLogits) -> tuple[Tensor, Tensor]:
     """Return first and last token [B, K] of the span with the highest sum of logits, where first <= last."""
-    joint_BKLL = logits.start_BKL.unsqueeze(-1) + logits.end_BKL.unsqueeze(-2)
-    length = joint_BKLL.shape[-1]
-    backwards = torch.ones(length, length, dtype=torch.bool, device=joint_BKLL.device).tril(diagonal=-1)
-    best = joint_BKLL.masked_fill(backwards, float("-inf")).flatten(-2).argmax(dim=-1)
-    return best // length, best % length
+    best_start = logits.start_BKL.cummax(dim=-1)  # up to each token: the best one to start from, if it is the last
+    end_BK = (best_start.values + logits.end_BKL).argmax(dim=-1)
+    start_BK = best_start.indices.gather(-1, end_BK.unsqueeze(-1)).squeeze(-1)
+    return start_BK, end_BK

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from clism_core.model.names import is_hub_id
 from clism_core.training.config import PretrainConfig
 
 COLUMNS = {
@@ -13,8 +14,7 @@ COLUMNS = {
 }
 
 TEMPLATE = """---
-base_model: {model}
-language: [{languages}]
+{base_model}language: [{languages}]
 library_name: transformers
 tags: [cross-lingual, feature-extraction]
 ---
@@ -43,15 +43,16 @@ Span exact match is the share of masked spans whose translation is found to the 
 
 
 def model_card(
-    config: PretrainConfig, *, metrics: Mapping[str, float], samples: int, language_pairs: Sequence[str]
+    config: PretrainConfig, *, step: int, metrics: Mapping[str, float], samples: int, language_pairs: Sequence[str]
 ) -> str:
     """Return the card as Markdown with the front matter that the Hugging Face hub reads."""
     languages = sorted({language for pair in language_pairs for language in pair.split("-")})
     return TEMPLATE.format(
         model=config.model,
+        base_model=f"base_model: {config.model}\n" if is_hub_id(config.model) else "",
         languages=", ".join(languages),
         objectives=", ".join(name.upper() for name in config.objectives.weights()),
-        steps=config.loop.steps,
+        steps=step,
         global_batch_size=config.global_batch_size,
         samples=samples,
         pairs=", ".join(language_pairs),
@@ -65,6 +66,7 @@ def metrics_table(metrics: Mapping[str, float]) -> str:
     columns = [name for name in COLUMNS if any(f"{pair}/{name}" in metrics for pair in pairs)]
     lines = ["| | " + " | ".join(COLUMNS[name] for name in columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for pair in pairs:
-        values = (f"{100 * metrics[f'{pair}/{name}']:.1f}" for name in columns)
+        found = (metrics.get(f"{pair}/{name}") for name in columns)
+        values = ("-" if value is None else f"{100 * value:.1f}" for value in found)
         lines.append(f"| {pair} | " + " | ".join(values) + " |")
     return "\n".join(lines)

@@ -48,4 +48,5 @@ def load_training_state(folder: Path, state: TrainingState) -> None:
     state.step = saved["step"]
     state.optimizer.load_state_dict(saved["optimizer"])
     state.schedule.load_state_dict(saved["schedule"])
-    state.precision.scaler.load_state_dict(saved["scaler"])
+    if saved["scaler"] and state.precision.scaler.is_enabled():  # empty where the run was not in fp16 before
+        state.precision.scaler.load_state_dict(saved["scaler"])

@@ -71,23 +71,19 @@ class PretrainConfig:
     """The Ray Train workers."""
 
 
-CHANGEABLE = ("output", "micro_batch_size", "export", "register", "workers", "precision", "data", "model", "demo")
-"""Fields that may change when a run is resumed; the data may have moved, but not changed."""
-
-
 def check_config(config: PretrainConfig) -> None:
     """Find what can be found wrong without looking at the data.
 
     Raises:
         InputError: with all problems, one a line.
     """
-    share, left = divmod(config.global_batch_size, config.workers.number)
+    number, size = config.workers.number, config.global_batch_size
     stages = config.pairs_per_sample
     masking = config.masking
     problems = {
-        f"--workers.number {config.workers.number}: must be at least 1": config.workers.number < 1,
-        f"--global_batch_size {config.global_batch_size}: must be a multiple of --workers.number "
-        f"({config.workers.number})": left != 0 or share < 1,
+        f"--workers.number {number}: must be at least 1": number < 1,
+        f"--global_batch_size {size}: must be a multiple of --workers.number ({number})": size < 1
+        or size % max(1, number) != 0,
         "--micro_batch_size: must be at least 1": config.micro_batch_size is not None and config.micro_batch_size < 1,
         f"--pairs_per_sample {stages}: shares of the training from 0 to below 1 that include 0, each with at least "
         "1 pair": 0 not in stages or not all(0 <= start < 1 and size >= 1 for start, size in stages.items()),
@@ -99,6 +95,8 @@ def check_config(config: PretrainConfig) -> None:
         "--masking.max_length: must be at least 16": masking.max_length < 16,
         "--masking.max_spans: must be at least 1": masking.max_spans < 1,
         "--masking.mlm_probability: must be above 0 and below 1": not 0 < masking.mlm_probability < 1,
+        "--sampling_alpha: must not be negative": config.sampling_alpha < 0,
+        "--optimizer.learning_rate: must be above 0": config.optimizer.learning_rate <= 0,
         "--held_out.fraction: must be from 0 to below 1": not 0 <= config.held_out.fraction < 1,
         "--loop.steps: must be at least 1": config.loop.steps < 1,
         "--loop: evaluate_every, checkpoint_every and log_every must be at least 1": min(

@@ -1,6 +1,7 @@
 """The training loop of one worker: steps, evaluation, checkpoints, metrics, and a stop when asked."""
 
 import logging
+import math
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ class LoopConfig:
     steps: int = 15_000
     """Optimiser steps in all."""
     evaluate_every: int = 500
-    """Steps between evaluations of the held-out part; one more comes at the end."""
+    """Steps between evaluations of the held-out part; one more comes at the end. The best one so far is saved."""
     checkpoint_every: int = 500
     """Steps between checkpoints, of which the last one and the best evaluated one are kept."""
     log_every: int = 10
@@ -68,7 +69,9 @@ class TrainingLoop:
         self.evaluate = evaluate
         self.should_stop = should_stop
         self.run = run
-        self._scores: dict[int, float] = {}
+        self._metrics: dict[str, float] = {}
+        self._evaluated = -1
+        self._best_score = -math.inf
 
     def fit(self, data: Iterable[Sequence[Batch]]) -> bool:
         """Train on `data`, this worker's micro-batches of each step from the state's on.
@@ -76,9 +79,9 @@ class TrainingLoop:
         Returns:
             whether training is finished; False after a stop request.
         """
-        if self.state.step == 0:
+        if self.state.step in (0, self.config.steps):  # the latter if a finished run is started again
             self._evaluate()
-        meter = Meter(total_steps=self.config.steps, first_step=self.state.step)
+        meter = Meter(total_steps=self.config.steps, first_step=self.state.step, device=self.state.precision.device)
         self.model.train()
         for micro_batches in data:
             self._step(micro_batches, meter)
@@ -86,9 +89,9 @@ class TrainingLoop:
             if last or stop or self.state.step % self.config.log_every == 0:
                 self._log(meter.read(self.gradient_step.weights))
             with meter.paused():
-                if last or self.state.step % self.config.evaluate_every == 0:
-                    self._evaluate()
-                if last or stop or self.state.step % self.config.checkpoint_every == 0:
+                due = last or self.state.step % self.config.evaluate_every == 0
+                is_best = due and self._evaluate()
+                if last or stop or is_best or self.state.step % self.config.checkpoint_every == 0:
                     self._save()
             if stop and not last:
                 return False
@@ -108,18 +111,20 @@ class TrainingLoop:
             named = {f"{prefix}/{name}": value for name, value in metrics.items()}
             self.run.log_metrics(named, step=self.state.step)
 
-    def _evaluate(self) -> None:
-        metrics, score = self.evaluate()
-        self._scores[self.state.step] = score
-        self._log(metrics, prefix="eval")
+    def _evaluate(self) -> bool:
+        """Evaluate; say whether the score is the best so far."""
+        self._metrics, score = self.evaluate()
+        self._evaluated = self.state.step
+        is_best, self._best_score = score > self._best_score, max(score, self._best_score)
+        self._metrics["score"] = score
+        self._log(self._metrics, prefix="eval")
         if rank() == 0:
             logger.info("step %d: held-out score %.3f", self.state.step, score)
+        return is_best
 
     def _save(self) -> None:
-        """Report a checkpoint; it is uploaded while training goes on."""
-        metrics: dict[str, float] = {"step": self.state.step}
-        if self.state.step in self._scores:
-            metrics["score"] = self._scores[self.state.step]
+        """Report a checkpoint, with the metrics of this step's evaluation; it is uploaded while training goes on."""
+        metrics = {"step": self.state.step} | (self._metrics if self._evaluated == self.state.step else {})
         checkpoint = None
         if rank() == 0:
             folder = tempfile.mkdtemp(prefix="clism-checkpoint-")

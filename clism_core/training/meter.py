@@ -11,7 +11,7 @@ from datetime import timedelta
 import torch
 
 from clism_core.data.batches import Batch
-from clism_core.distributed import rank
+from clism_core.distributed import rank, sum_over_workers
 from clism_core.training.step import StepSums
 
 logger = logging.getLogger(__name__)
@@ -25,9 +25,11 @@ class Meter:
     Args:
         total_steps: of the run.
         first_step: where this process begins.
+        device: of the model.
     """
 
-    def __init__(self, *, total_steps: int, first_step: int):
+    def __init__(self, *, total_steps: int, first_step: int, device: torch.device):
+        self._device = device
         self.total_steps = total_steps
         self.step = first_step
         self._first_step = first_step
@@ -48,7 +50,7 @@ class Meter:
         self._steps += 1
         self._learning_rate = learning_rate
         self._tokens += sum(batch.n_tokens for batch in micro_batches)
-        self._cells += sum(batch.n_cells for batch in micro_batches)
+        self._cells += sum(batch.input_ids.numel() for batch in micro_batches)
         self._truncated += sum(batch.truncated_questions for batch in micro_batches)
         if gradient_norm is None:
             self._skipped += 1
@@ -58,25 +60,30 @@ class Meter:
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Leave the time spent in the block out of the time a step takes."""
-        self._seconds += time.monotonic() - self._resumed_at
+        self._stop_clock()
         yield
         self._resumed_at = time.monotonic()
+
+    def _stop_clock(self) -> None:
+        now = time.monotonic()
+        self._seconds, self._resumed_at = self._seconds + now - self._resumed_at, now
 
     def read(self, weights: Mapping[str, float]) -> dict[str, float]:
         """Return the metrics since the last reading (a collective) and begin anew.
 
-        Losses and objectives' metrics are means over the global batches; padding, truncation and memory are this
-        worker's.
+        Losses, metrics, padding and truncation are those of the global batches; memory is this worker's.
         """
-        with self.paused():
-            metrics = self.sums.means()
+        metrics = self.sums.means()
+        self._stop_clock()
+        local = torch.tensor([self._tokens, self._cells, self._truncated], dtype=torch.float64, device=self._device)
+        tokens, cells, truncated = sum_over_workers(local)
         metrics["loss"] = sum(weight * metrics.get(f"{name}_loss", 0.0) for name, weight in weights.items())
         metrics["learning_rate"] = self._learning_rate
         metrics["seconds_per_step"] = (self._seconds - self._seconds_at_reset) / self._steps
-        metrics["padding_share"] = 1 - self._tokens / self._cells
-        metrics["truncated_questions"] = self._truncated
+        metrics["padding_share"] = 1 - tokens / cells
+        metrics["truncated_questions"] = truncated
         metrics["skipped_steps"] = self._skipped
-        metrics["peak_memory_gb"] = _peak_memory_gb()
+        metrics["peak_memory_gb"] = _peak_memory_gb(self._device)
         if self._norms:
             metrics["gradient_norm"] = sum(self._norms) / len(self._norms)
         self._reset()
@@ -97,8 +104,8 @@ class Meter:
         )
 
 
-def _peak_memory_gb() -> float:
+def _peak_memory_gb(device: torch.device) -> float:
     """Return the most memory this process has held: of the GPU where there is one, else of the machine."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / 1e9
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e9
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # Linux counts in KB

@@ -1,10 +1,11 @@
 """A stop request: from a signal at the driver to all workers, agreed on at a step boundary."""
 
+import asyncio
 import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, TimeoutError
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeVar, cast
@@ -12,6 +13,7 @@ from typing import Any, TypeVar, cast
 import ray
 import torch
 from ray.actor import ActorHandle
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from clism_core.distributed import rank, sum_over_workers
 
@@ -20,41 +22,38 @@ ResultT = TypeVar("ResultT")
 
 
 class StopRequest:
-    """Holds whether the run shall stop."""
+    """Holds whether the run shall stop, and lets one worker wait for it."""
 
     def __init__(self) -> None:
-        self._requested = False
+        self._requested = asyncio.Event()
 
-    def request(self) -> None:
+    async def request(self) -> None:
         """Ask the run to stop."""
-        self._requested = True
+        self._requested.set()
 
-    def requested(self) -> bool:
-        """Say whether it was asked to."""
-        return self._requested
+    async def wait(self) -> None:
+        """Return when the run was asked to stop."""
+        await self._requested.wait()
 
 
 def start_stop_request() -> "ActorHandle[StopRequest]":
-    """Start the actor that holds the request of a run."""
-    handle: Any = ray.remote(num_cpus=0)(StopRequest).remote()
+    """Start the actor that holds the request of a run, on the driver's node: it shall live as long as the driver."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    handle: Any = ray.remote(StopRequest).options(num_cpus=0, scheduling_strategy=here).remote()
     return cast("ActorHandle[StopRequest]", handle)
 
 
 class StopPoll:
-    """A worker's view of a `StopRequest`; rank 0 asks without waiting, and all workers agree."""
+    """A worker's view of a `StopRequest`: rank 0 listens, and all workers agree."""
 
     def __init__(self, request: "ActorHandle[Any]", device: torch.device):
-        self._request = request
         self._device = device
-        self._pending: Any = request.requested.remote() if rank() == 0 else None
-        self._seen: bool = False
+        self._asked: Any = request.wait.remote() if rank() == 0 else None
 
     def __call__(self) -> bool:
         """Say whether to stop now, the same on all workers (a collective)."""
-        if self._pending is not None and ray.wait([self._pending], timeout=0)[0]:
-            self._seen = ray.get(self._pending)
-            self._pending = self._request.requested.remote()
-        (votes,) = sum_over_workers(torch.tensor([float(self._seen)], device=self._device))
+        asked = self._asked is not None and bool(ray.wait([self._asked], timeout=0)[0])
+        (votes,) = sum_over_workers(torch.tensor([float(asked)], device=self._device))
         return votes > 0
 
 
@@ -73,12 +72,9 @@ def run_stoppably(function: Callable[[], ResultT], request: "ActorHandle[Any]") 
 
     with _signals_request_stop(request):
         threading.Thread(target=run, name="train", daemon=True).start()
-        while True:
-            try:
-                return future.result(timeout=0.5)  # wakes up for signals
-            except TimeoutError:
-                if future.done():
-                    raise
+        while not future.done():
+            wait([future], timeout=0.5)  # wakes up for signals
+    return future.result()
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,9 @@ from clism_core.data.order import SampleOrder
 from clism_core.data.samples import EncodedData
 from clism_core.data.tokens import TextTokenizer
 from clism_core.distributed import rank, world_size
+from clism_core.errors import InputError
 from clism_core.evaluation.held_out import HeldOutEvaluation, score
+from clism_core.home import SQLITE
 from clism_core.model.encoder import load_encoder
 from clism_core.model.precision import Precision
 from clism_core.model.pretraining import PretrainingModel, freeze_unused
@@ -50,15 +52,14 @@ class Assignment:
     held_out: "ray.ObjectRef[list[dict[str, Any]]]"
     stop_request: "ActorHandle[Any]"
     run: TrackedRun
+    driver_node: str
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What a worker returns; rank 0's is the run's."""
 
-    step: int
     finished: bool
-    metrics: dict[str, float]
 
 
 def train_worker(arguments: dict[str, Any]) -> Outcome:
@@ -70,19 +71,19 @@ def train_worker(arguments: dict[str, Any]) -> Outcome:
     assignment: Assignment = arguments["assignment"]
     config = assignment.config
     _set_up_process()
+    _check_tracking(assignment)
     held_out = ray.get(assignment.held_out)
     model, state = _restore_or_begin(config, held_out)
-    builder = BatchBuilder(model.tokenizer, config.masking, seed=config.seed)
+    builder = _builder(config, model)
     share = config.global_batch_size // world_size()
     micro_batch_size = min(config.micro_batch_size or share, share)
     evaluation = HeldOutEvaluation(
         held_out, model=model, builder=builder, batch_size=micro_batch_size, precision=state.precision
     )
-    last_metrics: dict[str, float] = {}
 
     def evaluate() -> tuple[dict[str, float], float]:
-        last_metrics.update(evaluation())
-        return dict(last_metrics), score(last_metrics, list(evaluation.samples))
+        metrics = evaluation()
+        return metrics, score(metrics, list(evaluation.samples))
 
     wrapped = prepare_model(
         model,
@@ -102,8 +103,9 @@ def train_worker(arguments: dict[str, Any]) -> Outcome:
         run=assignment.run,
     )
     finished = loop.fit(_read_batches(assignment, state.step, builder, share, micro_batch_size))
-    assignment.run.flush()
-    return Outcome(step=state.step, finished=finished, metrics=last_metrics)
+    if rank() == 0:
+        assignment.run.flush()
+    return Outcome(finished)
 
 
 def _set_up_process() -> None:
@@ -115,6 +117,27 @@ def _set_up_process() -> None:
     transformers.logging.disable_progress_bar()
     if not torch.cuda.is_available():
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // ray.train.get_context().get_local_world_size()))
+
+
+def _check_tracking(assignment: Assignment) -> None:
+    """Nodes that were started for this run are known only now: rank 0 must reach the driver's tracking store.
+
+    Raises:
+        InputError: if it is a file on another node.
+    """
+    uri = assignment.run.tracking_uri
+    elsewhere = ray.get_runtime_context().get_node_id() != assignment.driver_node
+    if rank() == 0 and elsewhere and uri.startswith(SQLITE):
+        raise InputError(
+            f"the workers run on other nodes than the driver, and cannot write to {uri}; set "
+            "MLFLOW_TRACKING_URI to an MLflow server"
+        )
+
+
+def _builder(config: PretrainConfig, model: PretrainingModel) -> BatchBuilder:
+    """Return what makes inputs; without MLM nothing is masked for it."""
+    masking = config.masking if config.objectives.w_mlm > 0 else replace(config.masking, mlm_probability=0.0)
+    return BatchBuilder(model.tokenizer, masking, seed=config.seed)
 
 
 def _restore_or_begin(config: PretrainConfig, held_out: list[dict[str, Any]]) -> tuple[PretrainingModel, TrainingState]:
@@ -137,7 +160,7 @@ def _begin(
     model.use(build_objectives(model, config.objectives))
     text_tokenizer = TextTokenizer(model.tokenizer)
     probe = [[EncodedSample.from_row(encode_row(text_tokenizer, row))] for row in held_out[:2]]
-    freeze_unused(model, BatchBuilder(model.tokenizer, config.masking, seed=config.seed)(probe))
+    freeze_unused(model, _builder(config, model)(probe))
     model.to(get_device())
     optimizer, schedule = build_optimizer(model, config.optimizer, config.loop.steps)
     return model, TrainingState(optimizer, schedule, Precision(config.precision, get_device()))

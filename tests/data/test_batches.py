@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from clism_core.data.batches import Batch, BatchBuilder, MaskingConfig, draw_spans, mask_spans
-from clism_core.data.encoding import Span
+from clism_core.data.encoding import EncodedSample, Span
 from clism_core.data.tokens import QUE
 
 CLS, SEP, PAD, UNK, MASK = range(5)
@@ -44,9 +44,9 @@ def tokenizer() -> PreTrainedTokenizerFast:
 QUE_ID = 5 + len(LETTERS)
 
 
-def build(tokenizer: PreTrainedTokenizerFast, *groups: list[object], **settings: object) -> Batch:
+def build(tokenizer: PreTrainedTokenizerFast, *groups: list[EncodedSample], **settings: object) -> Batch:
     config = MaskingConfig(**({"mlm_probability": NO_MLM} | settings))  # type: ignore[arg-type]
-    return BatchBuilder(tokenizer, config, seed=3)(groups)  # type: ignore[arg-type]
+    return BatchBuilder(tokenizer, config, seed=3)(groups)
 
 
 def test_an_input(tokenizer: PreTrainedTokenizerFast) -> None:
@@ -68,7 +68,7 @@ def test_an_input(tokenizer: PreTrainedTokenizerFast) -> None:
     assert batch.answer_end[0].tolist() == [10, 7]
     assert batch.plain_ids.tolist() == [[CLS, A, B, C, D, E, SEP], [CLS, A, SEP, PAD, PAD, PAD, PAD]]
     assert batch.plain_mask.sum(dim=1).tolist() == [5, 1]
-    assert (batch.n_tokens, batch.n_cells) == (12 + 6 + 7 + 3, 24 + 14)
+    assert batch.n_tokens == 12 + 6
     assert batch.token_type_ids is None
 
 

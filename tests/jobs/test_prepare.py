@@ -10,10 +10,12 @@ import pytest
 import spacy
 from command_line import CONFIGS, EXIT_BAD_INPUT, EXIT_DONE, build_parser, run_job
 from letter_encoder import write_letter_encoder
+from mlflow import MlflowClient
 from prepare import main
 
 from clism_core.data.prepare import PrepareConfig
 from clism_core.data.schema import REJECT_SCHEMA, SAMPLE_SCHEMA
+from clism_core.home import tracking_uri
 
 # line, English, German, alignment of words as white space cuts them
 GERMAN = [
@@ -81,6 +83,13 @@ def answers(output: Path) -> dict[str, list[tuple[str, str, str]]]:
         ]
         for row in pds.dataset(output / "samples").to_table().to_pylist()
     }
+
+
+def tracked_runs(output: Path) -> list[Any]:
+    """Return the MLflow runs whose output is in the folder."""
+    client = MlflowClient(tracking_uri())
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    return list(client.search_runs(experiments, f"tags.`clism.output` = '{output}'"))
 
 
 def words(*offsets: tuple[int, int]) -> list[dict[str, int]]:
@@ -153,6 +162,15 @@ def test_given_alignments(
     assert manifest["work"] == {"read": 9, "analysed": 6}
     assert "Prepared 4 samples; 5 rows were rejected." in capsys.readouterr().out
 
+    (tracked,) = tracked_runs(output)
+    assert tracked.info.status == "FINISHED"
+    assert tracked.data.tags["clism.job"] == "prepare"
+    assert tracked.data.tags["clism.data_fingerprint"] == manifest["fingerprint"]
+    assert tracked.data.params["aligner.kind"] == "pharaoh"
+    assert tracked.data.metrics["prepare/en-vi/beyond_cap"] == 1
+    files = {file.path for file in MlflowClient(tracking_uri()).list_artifacts(tracked.info.run_id)}
+    assert files == {"config.yaml", "environment.json", "manifest.json"}
+
 
 @pytest.mark.ray
 def test_the_same_run_again_does_nothing_and_another_one_wants_another_folder(
@@ -164,6 +182,7 @@ def test_the_same_run_again_does_nothing_and_another_one_wants_another_folder(
     times = {path: path.stat().st_mtime_ns for path in output.rglob("*")}
     assert run(corpora, output, *arguments) == EXIT_DONE
     assert {path: path.stat().st_mtime_ns for path in output.rglob("*")} == times
+    assert len(tracked_runs(output)) == 1
 
     assert run(corpora, output, *arguments, "--max_answer_words", "1") == EXIT_BAD_INPUT
     assert "choose another folder" in capsys.readouterr().err

@@ -1,6 +1,8 @@
 """The pretrain job from prepared data to a registered model, on a tiny encoder and two workers."""
 
+import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -11,6 +13,7 @@ import pretrain as job
 import pytest
 import torch
 import yaml
+from command_line import run_job
 from mlflow import MlflowClient
 from safetensors.torch import load_file
 from tiny import write_encoder, write_prepared
@@ -83,9 +86,9 @@ def test_from_prepared_data_to_a_registered_model(
     assert encoder(**tokenizer("Mary [QUE]", return_tensors="pt")).last_hidden_state.isfinite().all()
 
     client = MlflowClient(tracking_uri())
-    (tracked,) = client.search_runs(
-        [client.get_experiment_by_name("clism").experiment_id], f"tags.`clism.output` = '{output}'"
-    )
+    experiment = client.get_experiment_by_name("clism")
+    assert experiment is not None
+    (tracked,) = client.search_runs([experiment.experiment_id], f"tags.`clism.output` = '{output}'")
     assert tracked.info.status == "FINISHED"
     assert tracked.data.tags["clism.data_fingerprint"] == "0123456789abcdef"
     history = client.get_metric_history(tracked.info.run_id, "train/loss")
@@ -98,12 +101,32 @@ def test_from_prepared_data_to_a_registered_model(
     job.main(replace(config, output=str(output)))  # once more: all is done, and only said again
     assert "models:/clism-encoder/1" in capsys.readouterr().out
     with pytest.raises(InputError, match="another seed"):
-        job.main(replace(config, output=str(_without_result(output)), seed=1))
+        job.main(replace(config, output=str(output), seed=1))
 
 
-def _without_result(output: Path) -> Path:
+def test_a_run_that_was_lost_after_its_last_step_is_delivered_from_its_checkpoint(
+    ray_cluster: None, config: job.PretrainJobConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And it starts from a model of the registry, goes on by the configuration it left, and exports the best."""
+    output = tmp_path / "out"
+    first = replace(config, output=str(output), export="best", workers=WorkersConfig(number=1, use_gpu=False))
+    job.main(first)
+    before = json.loads((output / "result.json").read_text())
     (output / "result.json").unlink()
-    return output
+    shutil.rmtree(output / "model")
+    capsys.readouterr()
+    assert (
+        run_job(job.PretrainJobConfig, job.main, description="", arguments=["--config", f"{output}/config.yaml"]) == 0
+    )
+    after = json.loads((output / "result.json").read_text())
+    assert {name: after[name] for name in ("step", "samples", "table")} == {
+        name: before[name] for name in ("step", "samples", "table")
+    }
+    assert "| en-de |" in after["table"]
+
+    second = replace(config, model="models:/clism-encoder@candidate", output=str(tmp_path / "again"), register=False)
+    job.main(replace(second, loop=LoopConfig(steps=2), optimizer=OptimizerConfig(warmup_steps=1)))
+    assert "models:/clism-encoder" in yaml.safe_load((tmp_path / "again" / "config.yaml").read_text())["model"]
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(
@@ -111,18 +134,18 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(
 ) -> None:
     longer = replace(config, loop=LoopConfig(steps=40, evaluate_every=40, checkpoint_every=10, log_every=5))
     whole = run(longer, tmp_path / "whole")
-    assert whole.outcome.finished
+    assert whole.finished
 
     stopper = threading.Thread(target=_terminate_once_there_is, args=(tmp_path / "stopped" / "checkpoints",))
     stopper.start()
     stopped = run(longer, tmp_path / "stopped")
     stopper.join()
-    assert not stopped.outcome.finished
-    assert 10 <= stopped.outcome.step < 40
-    assert stopped.checkpoint.path.endswith(f"step-{stopped.outcome.step:08d}")
+    assert not stopped.finished
+    assert 10 <= stopped.step < 40
+    assert stopped.checkpoint.path.endswith(f"step-{stopped.step:08d}")
 
     resumed = run(replace(longer, workers=WorkersConfig(number=1, use_gpu=False)), tmp_path / "stopped")
-    assert resumed.outcome.finished
+    assert resumed.finished
     left, right = (load_file(Path(done.checkpoint.path) / "model" / "model.safetensors") for done in (whole, resumed))
     for name, weight in left.items():
         torch.testing.assert_close(right[name], weight, rtol=1e-3, atol=2e-5, msg=name)

@@ -32,10 +32,14 @@ def test_gradients_are_clipped_and_their_norm_is_told() -> None:
     assert float(model.weight) == pytest.approx(-1.0, abs=1e-5)
 
 
-def test_a_norm_that_is_not_finite_is_told_as_none() -> None:
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_gradients_that_are_not_finite_never_reach_the_weights(value: float) -> None:
     model = nn.Linear(1, 1, bias=False)
-    model.weight.grad = torch.tensor([[float("inf")]])
-    assert Precision("fp32", CPU).step(torch.optim.SGD(model.parameters(), lr=1.0), model, 2.0) is None
+    before = model.weight.detach().clone()
+    model.weight.grad = torch.tensor([[value]])
+    with pytest.raises(FloatingPointError, match="lower --optimizer"):
+        Precision("fp32", CPU).step(torch.optim.SGD(model.parameters(), lr=1.0), model, 2.0)
+    assert torch.equal(model.weight, before)
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_clism_without_questions_is_zero_with_a_graph() -> None:
     head = SpanHead(DIM)
     result = CLISM(head)(States(h), batch)
     assert float(result.loss_sum) == 0.0
-    result.loss_sum.backward()  # type: ignore[no-untyped-call]
+    result.loss_sum.backward()
     assert head.start.weight.grad is not None
     assert not head.start.weight.grad.any()
     assert h.grad is not None
@@ -107,7 +107,7 @@ def test_clism_without_questions_is_zero_with_a_graph() -> None:
 def test_clism_gradients_do_not_reach_padding() -> None:
     batch = make_batch(questions=QUESTIONS, lengths=[7, 5, 6])
     h = random_states(batch)
-    CLISM(SpanHead(DIM))(States(h), batch).loss_sum.backward()  # type: ignore[no-untyped-call]
+    CLISM(SpanHead(DIM))(States(h), batch).loss_sum.backward()
     assert h.grad is not None
     assert not h.grad[1].any()
     assert not h.grad[2, 6:].any()
@@ -220,7 +220,7 @@ def test_mlm_without_masked_tokens_is_zero_with_a_graph() -> None:
     batch = make_batch(questions=[[]], lengths=[4])
     head = nn.Linear(DIM, 4)
     result = MLM(head)(States(random_states(batch)), batch)
-    result.loss_sum.backward()  # type: ignore[no-untyped-call]
+    result.loss_sum.backward()
     assert float(result.loss_sum) == 0.0
     assert head.weight.grad is not None
     assert not head.weight.grad.any()

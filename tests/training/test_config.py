@@ -20,6 +20,7 @@ def test_the_defaults_are_the_papers() -> None:
     ("change", "message"),
     [
         pytest.param({"workers": WorkersConfig(number=3)}, "multiple of --workers.number", id="workers"),
+        pytest.param({"workers": WorkersConfig(number=0)}, "--workers.number 0", id="no workers"),
         pytest.param({"global_batch_size": 0}, "--global_batch_size 0", id="empty batch"),
         pytest.param({"micro_batch_size": 0}, "--micro_batch_size", id="empty micro-batch"),
         pytest.param({"pairs_per_sample": {0.5: 2}}, "--pairs_per_sample", id="no first stage"),

@@ -9,7 +9,7 @@ import torch
 from tiny import sample, write_encoder
 from torch import Tensor
 from torch import distributed as dist
-from torch import multiprocessing as mp
+from torch.multiprocessing.spawn import spawn
 from torch.nn.functional import cross_entropy, normalize
 from torch.nn.parallel import DistributedDataParallel
 
@@ -82,7 +82,7 @@ def results(folder: Path, spread: Spread, *, questions: bool = True) -> list[dic
         if spread.workers == 1:
             run_step(0, folder, spread, questions, Path(out))
         else:
-            mp.spawn(run_step, (folder, spread, questions, Path(out)), nprocs=spread.workers)  # type: ignore[no-untyped-call]
+            spawn(run_step, (folder, spread, questions, Path(out)), nprocs=spread.workers)
         return [torch.load(Path(out) / f"{rank}.pt") for rank in range(spread.workers)]
 
 
@@ -182,7 +182,7 @@ def test_dropout_is_replayed_under_accumulation(folder: Path) -> None:
 
 @pytest.mark.parametrize("off", ["clism", "cacr", "mlm"])
 def test_an_objective_of_weight_0_is_not_computed(folder: Path, off: str) -> None:
-    model = build_model(folder, ObjectivesConfig(**{f"w_{off}": 0.0}))  # type: ignore[arg-type]
+    model = build_model(folder, ObjectivesConfig(**{f"w_{off}": 0.0}))
     assert off not in model.objectives
     forwards = []
     model.encoder.register_forward_hook(lambda *_: forwards.append(1))

@@ -1,0 +1,55 @@
+"""What a run is: kept in its output folder, and compared when the same folder is given again."""
+
+import dataclasses
+import hashlib
+import json
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from clism_core.errors import InputError
+from clism_core.storage import exists, join, read_bytes, write_bytes
+from clism_core.tracking.run import flatten
+from clism_core.training.config import PretrainConfig
+
+RUN_FILE = "run.json"
+CHANGEABLE = ("output", "micro_batch_size", "export", "register", "workers", "precision", "data", "model", "demo")
+"""Fields that may change when a run is resumed; data and model may have moved, but not changed."""
+CHANGEABLE_IN_LOOP = ("evaluate_every", "checkpoint_every", "log_every")
+
+
+def config_identity(config: PretrainConfig) -> dict[str, Any]:
+    """Return the fields that make a run what it is, with dotted names."""
+    fields = {name: value for name, value in dataclasses.asdict(config).items() if name not in CHANGEABLE}
+    fields["loop"] = {name: value for name, value in fields["loop"].items() if name not in CHANGEABLE_IN_LOOP}
+    identity: dict[str, Any] = json.loads(json.dumps(flatten(fields)))
+    return identity
+
+
+def identity(config: PretrainConfig, *, data: str, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    """Return what makes a run: its configuration, the fingerprint of its data, and its vocabulary."""
+    vocabulary = json.dumps(sorted(tokenizer.get_vocab().items())).encode()
+    return config_identity(config) | {"data": data, "vocabulary": hashlib.sha256(vocabulary).hexdigest()}
+
+
+def check_same_run(output: str, given: dict[str, Any]) -> None:
+    """Compare with the run that `output` holds, if it holds one, in the fields that are given.
+
+    Raises:
+        InputError: naming the fields that differ.
+    """
+    file = join(output, RUN_FILE)
+    if not exists(file):
+        return
+    before = json.loads(read_bytes(file))
+    changed = sorted(name for name, value in given.items() if before.get(name) != value)
+    if changed:
+        raise InputError(
+            f"--output {output}: holds a run with another {', '.join(changed)}; "
+            "give what it had to go on (see config.yaml there), or choose another folder"
+        )
+
+
+def keep_identity(output: str, identity: dict[str, Any]) -> None:
+    """Write the identity of a run that is about to start."""
+    write_bytes(join(output, RUN_FILE), json.dumps(identity, indent=2).encode())

@@ -1,0 +1,145 @@
+"""The command line as other people's scripts rely on it."""
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from command_line import CONFIGS, EXIT_BAD_INPUT, EXIT_DONE, build_parser, run_job
+from ray.train import WorkerGroupError
+
+from clism_core.errors import InputError
+
+OPTIONS = Path(__file__).parent / "options"
+CONFIG_CLASSES = {"prepare": "PrepareConfig", "pretrain": "PretrainJobConfig"}
+PRESETS = sorted(CONFIGS.glob("*.yaml"))
+GIVEN_BY_THE_USER = {"corpora", "output"}  # of prepare: a preset cannot know them
+
+
+def config_class(job: str) -> type[Any]:
+    found: type[Any] = getattr(importlib.import_module(job), CONFIG_CLASSES[job])
+    return found
+
+
+def job_of(preset: Path) -> str:
+    return "prepare" if preset.stem == "prepare" else "pretrain"
+
+
+def option_strings(job: str) -> list[str]:
+    # A private list, but the only one; --help breaks lines by the width of the terminal.
+    return sorted(
+        option for action in build_parser(config_class(job), None)._actions for option in action.option_strings
+    )
+
+
+def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Yield the dotted names of all fields; a mapping with numbers as keys is a value."""
+    for name, value in values.items():
+        if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+            yield from leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+@pytest.mark.parametrize("job", CONFIG_CLASSES)
+def test_options_are_frozen(job: str) -> None:
+    now, frozen = option_strings(job), (OPTIONS / f"{job}.txt").read_text().split()
+    assert now == frozen, (
+        f"the options of jobs/{job}.py have changed, and other people's scripts with them. If that is meant: "
+        "python tests/jobs/test_command_line.py writes tests/jobs/options anew"
+    )
+
+
+@pytest.mark.parametrize("preset", [pytest.param(preset, id=preset.stem) for preset in PRESETS])
+def test_preset_sets_every_field(preset: Path) -> None:
+    job = job_of(preset)
+    required = ["--corpora", "[]", "--output", "x"] if job == "prepare" else []
+    parser = build_parser(config_class(job), None)
+    values = parser.parse_args(["--config", str(preset), *required])
+    parser.instantiate(values)
+    del values["config"]
+    fields = set(leaves(yaml.safe_load(parser.dump(values))))
+    expected = fields - GIVEN_BY_THE_USER if job == "prepare" else fields
+    if preset.stem != "demo":
+        expected = {name for name in expected if not name.startswith("demo.")}
+    assert set(leaves(yaml.safe_load(preset.read_text()))) == expected
+
+
+@pytest.mark.parametrize(
+    ("job", "given", "named"),
+    [
+        pytest.param("prepare", ["--nope", "1"], "--nope", id="unknown"),
+        pytest.param("prepare", ["--aligner.nope", "1"], "--aligner.nope", id="unknown-nested"),
+        pytest.param("prepare", ["--rows_per_file", "many"], "rows_per_file", id="ill-typed"),
+        pytest.param("prepare", ["--aligner.kind", "giza"], "aligner.kind", id="not-one-of"),
+        pytest.param("prepare", ["--corpora", "[{path: x}]"], "source_lang", id="missing-in-list"),
+        pytest.param("pretrain", ["--loop.step", "3"], "--loop.step", id="no-abbreviations"),
+        pytest.param("pretrain", ["--optimizer.betas", "[0.9]"], "optimizer.betas", id="too-few"),
+        pytest.param("pretrain", ["--pairs_per_sample", "{0: x}"], "pairs_per_sample", id="ill-typed-mapping"),
+        pytest.param("pretrain", ["--config", "{yaml: loop}"], "loop", id="ill-typed-group-in-preset"),
+        pytest.param("pretrain", ["--config", "{yaml: nested}"], "nope", id="unknown-in-preset"),
+        pytest.param("pretrain", ["--config", "/nowhere.yaml"], "/nowhere.yaml", id="no-such-preset"),
+    ],
+)
+def test_bad_field_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], job: str, given: list[str], named: str
+) -> None:
+    presets = {"{yaml: loop}": "loop: 3\n", "{yaml: nested}": "loop: {nope: 3}\n"}
+    if text := presets.get(given[1]):
+        (tmp_path / "preset.yaml").write_text(text)
+        given = [given[0], str(tmp_path / "preset.yaml")]
+    required = {"prepare": ["--corpora", "[]", "--output", "x"], "pretrain": ["--model", "m", "--data", "d"]}[job]
+    with pytest.raises(SystemExit) as exit_info:
+        build_parser(config_class(job), None).parse_args([*required, *given])
+    assert exit_info.value.code == EXIT_BAD_INPUT
+    message = capsys.readouterr().err.partition("error:")[2]  # after the usage, which names all fields
+    assert named in message
+
+
+@dataclass
+class ToyConfig:
+    """A job with one field."""
+
+    size: int = 3
+    """Any number."""
+
+
+def raising(error: Exception) -> Callable[[ToyConfig], None]:
+    def main(config: ToyConfig) -> None:
+        raise error
+
+    return main
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(InputError("--size 3: too small"), id="driver"),
+        pytest.param(WorkerGroupError("a traceback", {1: InputError("--size 3: too small")}), id="worker"),
+    ],
+)
+def test_input_error_is_one_line_and_status_2(capsys: pytest.CaptureFixture[str], error: Exception) -> None:
+    assert run_job(ToyConfig, raising(error), description=None, arguments=[]) == EXIT_BAD_INPUT
+    assert capsys.readouterr().err == "error: --size 3: too small\n"
+
+
+def test_other_errors_propagate() -> None:
+    with pytest.raises(ZeroDivisionError):
+        run_job(ToyConfig, raising(ZeroDivisionError()), description=None, arguments=[])
+
+
+def test_overrides_win_over_the_preset(tmp_path: Path) -> None:
+    preset = tmp_path / "preset.yaml"
+    preset.write_text("size: 4\n")
+    seen: list[ToyConfig] = []
+    for given in ([], ["--config", str(preset)], ["--config", str(preset), "--size", "5"]):
+        assert run_job(ToyConfig, seen.append, description=None, arguments=given) == EXIT_DONE
+    assert [config.size for config in seen] == [3, 4, 5]
+
+
+if __name__ == "__main__":
+    for changed in CONFIG_CLASSES:
+        (OPTIONS / f"{changed}.txt").write_text("\n".join(option_strings(changed)) + "\n")
