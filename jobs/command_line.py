@@ -1,10 +1,11 @@
 """The command line that every job shares: YAML presets, dotted overrides, `--print_config`, exit status."""
 
+import dataclasses
 import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_type_hints
 
 import jsonargparse
 
@@ -21,10 +22,25 @@ jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
 def build_parser(config_class: type[ConfigT], description: str | None) -> jsonargparse.ArgumentParser:
     """Return the parser of a job: one option a field of `config_class`, nested ones with dots."""
-    parser = jsonargparse.ArgumentParser(description=description)
+    parser = jsonargparse.ArgumentParser(description=description, allow_abbrev=False)
     parser.add_argument("--config", action="config", help="a YAML preset; options after it override its fields")
     parser.add_class_arguments(config_class)
     return parser
+
+
+def check_groups(
+    parser: jsonargparse.ArgumentParser, config_class: type[object], values: jsonargparse.Namespace, prefix: str = ""
+) -> None:
+    """Exit with the status of bad input where a preset gives a group of fields as a single value, as in `loop: 3`.
+
+    jsonargparse finds this on the command line only.
+    """
+    for name, kind in get_type_hints(config_class).items():
+        if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
+            continue
+        if not isinstance(values[name], jsonargparse.Namespace):
+            parser.error(f'Parser key "{prefix}{name}": Expected the fields of a {kind.__name__}. Got: {values[name]}')
+        check_groups(parser, kind, values[name], f"{prefix}{name}.")
 
 
 def run_job(
@@ -47,6 +63,7 @@ def run_job(
     parser = build_parser(config_class, description)
     values = parser.parse_args(given)
     del values["config"]
+    check_groups(parser, config_class, values)
     config = parser.instantiate(values)
     logging.basicConfig(format="%(message)s")
     logging.getLogger("clism_core").setLevel(logging.INFO)

@@ -51,7 +51,11 @@ def summary(manifest: Manifest, *, output: str) -> str:
             f"  {pair}: {counts['samples']:,} samples with {counts['spans']:,} spans from {counts['rows']:,} rows"
             f"{beyond_cap}; rejected: {reasons or 'none'}"
         )
-    lines += [f"They are in {output} (samples/, rejects/, manifest.json).", f"Counts by run: {page_command(tracking_uri())}", "Next:"]
+    lines += [
+        f"They are in {output} (samples/, rejects/, manifest.json).",
+        f"Counts by run: {page_command(tracking_uri())}",
+        "Next:",
+    ]
     lines.append(f"  python jobs/pretrain.py --data {output} --model xlm-roberta-base")
     return "\n".join(lines)
 
