@@ -22,8 +22,9 @@ class MaskingConfig:
 
     max_length: int = 256
     """Tokens of an input X at most, template tokens included; each side gets half of what they leave."""
-    max_spans: int = 4
-    """Spans of a sentence pair that are drawn and masked with [QUE]; the data may hold more."""
+    max_spans: int = 2
+    """Spans of a sentence pair that are drawn and masked with [QUE]; the data may hold more. The more are masked, the
+    less is left to tell them apart by."""
     mlm_probability: float = 0.15
     """Share of X's tokens that MLM predicts; of these 80 % become <mask>, 10 % a random token, 10 % stay."""
     mask_answers: bool = False

@@ -46,8 +46,9 @@ NEGLIGIBLE = 1e-5
 class DemoEncoderConfig:
     """Size of the demo's encoder."""
 
-    vocab_size: int = 6000
-    """Tokens at most, special ones included."""
+    vocab_size: int = 3000
+    """Tokens at most, special ones included. So few that names are made of pieces which other names share: the held-out
+    part has names of its own."""
     hidden_size: int = 128
     """Width of the token states."""
     num_hidden_layers: int = 4
