@@ -1,6 +1,6 @@
 """The configuration of a pre-training run, and what can be wrong with it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from clism_core.data.batches import MaskingConfig
@@ -69,6 +69,11 @@ class PretrainConfig:
     """How long, and how often what."""
     workers: WorkersConfig = field(default_factory=WorkersConfig)
     """The Ray Train workers."""
+
+
+def plain_config(config: PretrainConfig) -> PretrainConfig:
+    """Return the configuration without what a job's subclass adds: workers cannot import the job's module."""
+    return PretrainConfig(**{entry.name: getattr(config, entry.name) for entry in fields(PretrainConfig)})
 
 
 def check_config(config: PretrainConfig) -> None:

@@ -20,7 +20,7 @@ from clism_core.model.encoder import check_architecture
 from clism_core.model.names import pin_version, resolve_model
 from clism_core.storage import filesystem, join, write_bytes
 from clism_core.tracking.run import TrackedRun
-from clism_core.training.config import PretrainConfig, check_config
+from clism_core.training.config import PretrainConfig, check_config, plain_config
 from clism_core.training.identity import check_same_run, identity, keep_identity
 from clism_core.training.stopping import run_stoppably, start_stop_request
 from clism_core.training.worker import Assignment, train_worker
@@ -73,7 +73,7 @@ def pretrain(config: PretrainConfig, run: TrackedRun) -> Pretrained:
     write_bytes(join(config.output, CONFIG_FILE), dump_config(config).encode())
     stop_request = start_stop_request()
     assignment = Assignment(
-        config=config,
+        config=plain_config(config),
         data=ray.put(data),
         order=ray.put(build_order(config, data)),
         held_out=ray.put(held_out),

@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from tiny import write_encoder, write_prepared
 from transformers import AutoModel, AutoTokenizer
 
+from clism_core.data.batches import MaskingConfig
 from clism_core.data.samples import HeldOutConfig
 from clism_core.errors import InputError
 from clism_core.home import tracking_uri
@@ -41,6 +42,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> job.PretrainJobConfig:
         global_batch_size=8,
         micro_batch_size=2,
         length_window=4,
+        masking=MaskingConfig(max_length=64),
         optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=2),
         loop=LoopConfig(steps=12, evaluate_every=6, checkpoint_every=4, log_every=2),
         held_out=HeldOutConfig(fraction=0.1, max_samples=5),
