@@ -121,7 +121,6 @@ def encode_training_data(
     Raises:
         InputError: if fewer than `min_samples` are left.
     """
-
     text_tokenizer = ray.put(TextTokenizer(tokenizer))
 
     def encode(table: pa.Table) -> pa.Table:

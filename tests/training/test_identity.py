@@ -3,7 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from jsonargparse import ArgumentParser
+from command_line import build_parser
 from tiny import write_encoder
 
 from clism_core.data.tokens import load_tokenizer
@@ -45,11 +45,9 @@ def test_a_new_folder_holds_no_run(tmp_path: Path) -> None:
 def test_the_dumped_configuration_can_be_given_again(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(dump_config(CONFIG))
-    parser = ArgumentParser()
-    parser.add_argument("--config", action="config")
-    parser.add_class_arguments(PretrainConfig)
+    parser = build_parser(PretrainConfig, None)
     values = parser.parse_args(["--config", str(file)])
     del values["config"]
-    again = PretrainConfig(**vars(parser.instantiate_classes(values)))
+    again = PretrainConfig(**vars(parser.instantiate(values)))
     assert again == CONFIG
     assert json.dumps(config_identity(again)) == json.dumps(config_identity(CONFIG))
