@@ -1,7 +1,7 @@
 """However a global batch is spread over workers and micro-batches, losses and gradients are the same."""
 
-import tempfile
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,7 @@ import torch
 from tiny import sample, write_encoder
 from torch import Tensor
 from torch import distributed as dist
+from torch.distributed import TCPStore
 from torch.multiprocessing.spawn import spawn
 from torch.nn.functional import cross_entropy, normalize
 from torch.nn.parallel import DistributedDataParallel
@@ -26,12 +27,22 @@ N = 16
 WEIGHTS = ObjectivesConfig(w_clism=1.0, w_cacr=0.5, w_mlm=2.0, temperature=0.2)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Spread:
-    """How a global batch of 16 is spread."""
+    """How a global batch of 16 is spread, and whether anybody asks anything."""
 
     workers: int
     micro_batch_size: int
+    questions: bool = True
+
+
+TWO_WORKERS = [
+    pytest.param(Spread(workers=2, micro_batch_size=8), id="2 x 8"),
+    pytest.param(Spread(workers=2, micro_batch_size=4), id="2 x (2 x 4 accumulated)"),
+    pytest.param(Spread(workers=2, micro_batch_size=3), id="2 x (3 + 3 + 2 accumulated)"),
+]
+NO_QUESTIONS = Spread(workers=2, micro_batch_size=8, questions=False)
+Results = dict[str, dict[str, Tensor]]
 
 
 def samples(*, questions: bool = True) -> list[EncodedSample]:
@@ -54,36 +65,31 @@ def build_model(folder: Path, weights: ObjectivesConfig = WEIGHTS) -> Pretrainin
     return model.double()
 
 
-def micro_batches(model: PretrainingModel, spread: Spread, rank: int, *, questions: bool = True) -> list[Batch]:
-    own = samples(questions=questions)[rank :: spread.workers]
+def micro_batches(model: PretrainingModel, spread: Spread, rank: int) -> list[Batch]:
+    own = samples(questions=spread.questions)[rank :: spread.workers]
     builder = BatchBuilder(model.tokenizer, MaskingConfig(max_length=64), seed=0)
     size = spread.micro_batch_size
     return [builder([[entry] for entry in own[first : first + size]]) for first in range(0, len(own), size)]
 
 
-def run_step(rank: int, folder: Path, spread: Spread, questions: bool, out: Path) -> None:
-    if spread.workers > 1:
-        dist.init_process_group("gloo", init_method=f"file://{out}/meet", rank=rank, world_size=spread.workers)
-    torch.set_num_threads(1)
+def run_step(rank: int, folder: Path, spread: Spread) -> Results:
     model = build_model(folder)
     wrapped = DistributedDataParallel(model) if spread.workers > 1 else model
     sums = StepSums()
     step = GradientStep(wrapped, weights=WEIGHTS.weights(), precision=Precision("fp32", torch.device("cpu")), seed=0)
-    step(3, micro_batches(model, spread, rank, questions=questions), sums)
+    step(3, micro_batches(model, spread, rank), sums)
     means = sums.means()
-    gradients = {name: p.grad for name, p in model.named_parameters() if p.requires_grad}
-    torch.save({"means": means, "gradients": gradients}, out / f"{rank}.pt")
-    if spread.workers > 1:
-        dist.destroy_process_group()
+    gradients = {name: p.grad for name, p in model.named_parameters() if p.requires_grad and p.grad is not None}
+    return {"means": means, "gradients": gradients}
 
 
-def results(folder: Path, spread: Spread, *, questions: bool = True) -> list[dict[str, dict[str, Tensor]]]:
-    with tempfile.TemporaryDirectory() as out:
-        if spread.workers == 1:
-            run_step(0, folder, spread, questions, Path(out))
-        else:
-            spawn(run_step, (folder, spread, questions, Path(out)), nprocs=spread.workers)
-        return [torch.load(Path(out) / f"{rank}.pt") for rank in range(spread.workers)]
+def run_steps(rank: int, folder: Path, spreads: list[Spread], port: int, out: Path) -> None:
+    """Run the steps of one of two workers, one after the other, and leave the results in `out`."""
+    torch.set_num_threads(1)
+    store = TCPStore("127.0.0.1", port, is_master=False)
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=2, timeout=timedelta(minutes=3))
+    torch.save([run_step(rank, folder, spread) for spread in spreads], out / f"{rank}.pt")
+    dist.destroy_process_group()
 
 
 @pytest.fixture(scope="module")
@@ -92,30 +98,40 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def whole(folder: Path) -> dict[str, dict[str, Tensor]]:
-    return results(folder, Spread(workers=1, micro_batch_size=16))[0]
+def whole(folder: Path) -> Results:
+    return run_step(0, folder, Spread(workers=1, micro_batch_size=16))
 
 
-@pytest.mark.parametrize(
-    "spread",
-    [
-        pytest.param(Spread(workers=1, micro_batch_size=4), id="1 x (4 x 4 accumulated)"),
-        pytest.param(Spread(workers=2, micro_batch_size=8), id="2 x 8"),
-        pytest.param(Spread(workers=2, micro_batch_size=4), id="2 x (2 x 4 accumulated)"),
-        pytest.param(Spread(workers=2, micro_batch_size=3), id="2 x (3 + 3 + 2 accumulated)"),
-    ],
-)
+@pytest.fixture(scope="module")
+def by_worker(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Spread, list[Results]]:
+    """What each of two workers gets, by spread; they are started once, and meet at a store of this process."""
+    out = tmp_path_factory.mktemp("workers")
+    spreads = [*(param.values[0] for param in TWO_WORKERS), NO_QUESTIONS]
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    spawn(run_steps, (folder, spreads, store.port, out), nprocs=2, daemon=True)
+    return dict(zip(spreads, zip(*(torch.load(out / f"{rank}.pt") for rank in range(2)), strict=True), strict=True))
+
+
+def check(result: Results, whole: Results) -> None:
+    assert result["means"] == pytest.approx(whole["means"], rel=1e-9)
+    assert result["gradients"].keys() == whole["gradients"].keys()
+    for name, gradient in result["gradients"].items():
+        torch.testing.assert_close(gradient, whole["gradients"][name], rtol=1e-7, atol=1e-9, msg=name)
+
+
+@pytest.mark.parametrize("spread", TWO_WORKERS)
 def test_losses_and_gradients_do_not_depend_on_the_spread(
-    folder: Path, whole: dict[str, dict[str, Tensor]], spread: Spread
+    whole: Results, by_worker: dict[Spread, list[Results]], spread: Spread
 ) -> None:
-    for result in results(folder, spread):
-        assert result["means"] == pytest.approx(whole["means"], rel=1e-9)
-        assert result["gradients"].keys() == whole["gradients"].keys()
-        for name, gradient in result["gradients"].items():
-            torch.testing.assert_close(gradient, whole["gradients"][name], rtol=1e-7, atol=1e-9, msg=name)
+    for result in by_worker[spread]:
+        check(result, whole)
 
 
-def test_the_whole_step_is_the_sum_of_plain_losses(folder: Path, whole: dict[str, dict[str, Tensor]]) -> None:
+def test_losses_and_gradients_do_not_depend_on_accumulation(folder: Path, whole: Results) -> None:
+    check(run_step(0, folder, Spread(workers=1, micro_batch_size=4)), whole)
+
+
+def test_the_whole_step_is_the_sum_of_plain_losses(folder: Path, whole: Results) -> None:
     """Without gathering, caching or surrogate: the three losses written down, and one backward pass."""
     model = build_model(folder)
     (batch,) = micro_batches(model, Spread(1, 16), 0)
@@ -151,15 +167,14 @@ def test_the_whole_step_is_the_sum_of_plain_losses(folder: Path, whole: dict[str
             torch.testing.assert_close(parameter.grad, whole["gradients"][name], rtol=1e-7, atol=1e-9, msg=name)
 
 
-def test_a_worker_without_questions_takes_part(folder: Path) -> None:
-    """The second of two workers holds the odd samples, which ask nothing; and nobody asks anything."""
-    spread = Spread(workers=2, micro_batch_size=8)
-    for questions in (True, False):
-        first, second = results(folder, spread, questions=questions)
-        assert ("clism_loss" in first["means"]) == questions
-        for name, gradient in first["gradients"].items():
-            torch.testing.assert_close(gradient, second["gradients"][name], msg=name)
-        assert bool(first["gradients"]["span_head.start.weight"].any()) == questions
+@pytest.mark.parametrize("spread", [TWO_WORKERS[0].values[0], NO_QUESTIONS], ids=["one asks", "nobody asks"])
+def test_a_worker_without_questions_takes_part(by_worker: dict[Spread, list[Results]], spread: Spread) -> None:
+    """The second of two workers holds the odd samples, which ask nothing."""
+    first, second = by_worker[spread]
+    assert ("clism_loss" in first["means"]) == spread.questions
+    for name, gradient in first["gradients"].items():
+        torch.testing.assert_close(gradient, second["gradients"][name], msg=name)
+    assert bool(first["gradients"]["span_head.start.weight"].any()) == spread.questions
 
 
 def test_dropout_is_replayed_under_accumulation(folder: Path) -> None:
