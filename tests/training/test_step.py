@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TypedDict
 
 import pytest
 import torch
 from tiny import sample, write_encoder
 from torch import Tensor
 from torch import distributed as dist
-from torch.distributed import TCPStore
+from torch._C._distributed_c10d import TCPStore
 from torch.multiprocessing.spawn import spawn
 from torch.nn.functional import cross_entropy, normalize
 from torch.nn.parallel import DistributedDataParallel
@@ -36,13 +37,19 @@ class Spread:
     questions: bool = True
 
 
-TWO_WORKERS = [
-    pytest.param(Spread(workers=2, micro_batch_size=8), id="2 x 8"),
-    pytest.param(Spread(workers=2, micro_batch_size=4), id="2 x (2 x 4 accumulated)"),
-    pytest.param(Spread(workers=2, micro_batch_size=3), id="2 x (3 + 3 + 2 accumulated)"),
-]
+TWO_WORKERS = {
+    "2 x 8": Spread(workers=2, micro_batch_size=8),
+    "2 x (2 x 4 accumulated)": Spread(workers=2, micro_batch_size=4),
+    "2 x (3 + 3 + 2 accumulated)": Spread(workers=2, micro_batch_size=3),
+}
 NO_QUESTIONS = Spread(workers=2, micro_batch_size=8, questions=False)
-Results = dict[str, dict[str, Tensor]]
+
+
+class Results(TypedDict):
+    """Of one step on one worker."""
+
+    means: dict[str, float]
+    gradients: dict[str, Tensor]
 
 
 def samples(*, questions: bool = True) -> list[EncodedSample]:
@@ -106,10 +113,11 @@ def whole(folder: Path) -> Results:
 def by_worker(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Spread, list[Results]]:
     """What each of two workers gets, by spread; they are started once, and meet at a store of this process."""
     out = tmp_path_factory.mktemp("workers")
-    spreads = [*(param.values[0] for param in TWO_WORKERS), NO_QUESTIONS]
+    spreads = [*TWO_WORKERS.values(), NO_QUESTIONS]
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     spawn(run_steps, (folder, spreads, store.port, out), nprocs=2, daemon=True)
-    return dict(zip(spreads, zip(*(torch.load(out / f"{rank}.pt") for rank in range(2)), strict=True), strict=True))
+    first, second = (torch.load(out / f"{rank}.pt") for rank in range(2))
+    return {spread: [first[number], second[number]] for number, spread in enumerate(spreads)}
 
 
 def check(result: Results, whole: Results) -> None:
@@ -119,7 +127,7 @@ def check(result: Results, whole: Results) -> None:
         torch.testing.assert_close(gradient, whole["gradients"][name], rtol=1e-7, atol=1e-9, msg=name)
 
 
-@pytest.mark.parametrize("spread", TWO_WORKERS)
+@pytest.mark.parametrize("spread", TWO_WORKERS.values(), ids=TWO_WORKERS)
 def test_losses_and_gradients_do_not_depend_on_the_spread(
     whole: Results, by_worker: dict[Spread, list[Results]], spread: Spread
 ) -> None:
@@ -167,7 +175,7 @@ def test_the_whole_step_is_the_sum_of_plain_losses(folder: Path, whole: Results)
             torch.testing.assert_close(parameter.grad, whole["gradients"][name], rtol=1e-7, atol=1e-9, msg=name)
 
 
-@pytest.mark.parametrize("spread", [TWO_WORKERS[0].values[0], NO_QUESTIONS], ids=["one asks", "nobody asks"])
+@pytest.mark.parametrize("spread", [TWO_WORKERS["2 x 8"], NO_QUESTIONS], ids=["one asks", "nobody asks"])
 def test_a_worker_without_questions_takes_part(by_worker: dict[Spread, list[Results]], spread: Spread) -> None:
     """The second of two workers holds the odd samples, which ask nothing."""
     first, second = by_worker[spread]
