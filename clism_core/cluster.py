@@ -5,7 +5,7 @@ import logging
 import os
 import socket
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -97,11 +97,12 @@ def _check_reachable(address: str) -> None:
         raise InputError(f"no Ray cluster at {address} ({error}); {advice}") from error
 
 
-def check_shared(output: str, tracking: str) -> None:
+def check_shared(*, output: str, inputs: Iterable[str], tracking: str) -> None:
     """Check that all nodes of the cluster can work together; a cluster of one node always can.
 
     Args:
         output: The job's output, which every node writes to: an object store, or a folder that all of them see.
+        inputs: What every node reads, likewise; local paths exist.
         tracking: The MLflow tracking URI: a server or a database, not a file of one node.
 
     Raises `InputError` naming all that is missing.
@@ -109,46 +110,49 @@ def check_shared(output: str, tracking: str) -> None:
     here = ray.get_runtime_context().get_node_id()
     working = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
     others = [node for node in working if node != here]
-    problems = shared_problems(output, tracking, others, _sees)
+    if not others:
+        return
+    problems = [*tracking_problems(tracking), *storage_problems(output, inputs, lambda path: _blind(path, others))]
     if problems:
         raise InputError(f"the job's workers run on {len(others)} more node(s): " + "; ".join(problems))
 
 
-def shared_problems(
-    output: str, tracking: str, other_nodes: list[str], sees: Callable[[str, list[str]], list[bool]]
-) -> list[str]:
-    """Return what keeps `other_nodes` from sharing storage and tracking with this one, each with what to do.
+def tracking_problems(tracking: str) -> list[str]:
+    """Return why several nodes cannot use a tracking URI, and what to do; nothing where they can."""
+    if tracking.startswith(("sqlite:", "file:")) or "://" not in tracking:
+        return [f"they cannot all write to {tracking}; set MLFLOW_TRACKING_URI to an MLflow server"]
+    return []
+
+
+def storage_problems(output: str, inputs: Iterable[str], blind: Callable[[str], int]) -> list[str]:
+    """Return what keeps other nodes from sharing storage with this one, each with what to do.
 
     Args:
         output: As in `check_shared`.
-        tracking: As in `check_shared`.
-        other_nodes: Ids of the nodes that are not this one.
-        sees: Tells, for each of some nodes, whether a file of this node is there too.
+        inputs: As in `check_shared`.
+        blind: Tells how many of the other nodes do not see a file or folder of this node.
     """
-    problems: list[str] = []
-    if not other_nodes:
-        return problems
-    if tracking.startswith(("sqlite:", "file:")) or "://" not in tracking:
-        problems.append(f"they cannot all write to {tracking}; set MLFLOW_TRACKING_URI to an MLflow server")
+    missing = {path: blind(path) for path in map(storage.absolute, filter(storage.is_local, inputs))}
     if storage.is_local(output):
         marker = Path(storage.absolute(output)) / f".seen-{uuid.uuid4().hex}"
         marker.parent.mkdir(parents=True, exist_ok=True)
         marker.touch()
         try:
-            blind = sees(str(marker), other_nodes).count(False)
+            missing[output] = blind(str(marker))
         finally:
             marker.unlink()
-        if blind:
-            problems.append(f"{blind} of them do not see {output}; give an s3:// output or a folder on shared storage")
-    return problems
+    return [
+        f"{nodes} of them do not see {path}; give an s3:// path or one on shared storage"
+        for path, nodes in missing.items()
+        if nodes
+    ]
 
 
-def _sees(file: str, nodes: list[str]) -> list[bool]:
+def _blind(file: str, nodes: list[str]) -> int:
     @ray.remote(num_cpus=0, max_retries=0)
     def exists(path: str) -> bool:
         folder = Path(path).parent
         return folder.is_dir() and path in map(str, folder.iterdir())  # listing it refreshes what NFS has cached
 
     pinned = [exists.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)) for node in nodes]
-    seen: list[bool] = ray.get([task.remote(file) for task in pinned], timeout=PROBE_TIMEOUT)
-    return seen
+    return ray.get([task.remote(file) for task in pinned], timeout=PROBE_TIMEOUT).count(False)

@@ -4,6 +4,7 @@ A path is a local path (`data/x`, `~/x`, `file:///x`) or a URI that pyarrow know
 region and the endpoint of an S3-compatible store (`AWS_ENDPOINT_URL`) come from the environment.
 """
 
+import hashlib
 import posixpath
 from pathlib import Path
 
@@ -71,6 +72,17 @@ def list_files(path: str) -> list[str]:
     if is_local(path):
         return files
     return [join(path, posixpath.relpath(file, inner)) for file in files]
+
+
+def fingerprint(path: str) -> str:
+    """Return a hash of the names, sizes and times of all files under the folder `path`: another one when any changes.
+
+    Raises `FileNotFoundError` where there is no such folder.
+    """
+    store, inner = filesystem(path)
+    infos = store.get_file_info(fs.FileSelector(inner, recursive=True))
+    listing = sorted((info.path, info.size, info.mtime_ns) for info in infos if info.type == fs.FileType.File)
+    return hashlib.blake2b(repr(listing).encode(), digest_size=16).hexdigest()
 
 
 def delete(path: str) -> None:

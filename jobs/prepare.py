@@ -15,9 +15,11 @@ from command_line import run_job
 
 from clism_core.cluster import check_shared, connect
 from clism_core.data.config import PrepareConfig
+from clism_core.data.corpus import input_paths
 from clism_core.data.manifest import Manifest
 from clism_core.data.prepare import check, prepare, prepared_before, with_absolute_paths
 from clism_core.home import tracking_uri
+from clism_core.model.names import is_folder
 from clism_core.tracking.prepared import log_prepared
 from clism_core.tracking.run import page_command, tracked_run
 
@@ -33,12 +35,18 @@ def main(config: PrepareConfig) -> None:
 def run(config: PrepareConfig) -> Manifest:
     """Prepare on the cluster, as an MLflow run."""
     connect()
-    check_shared(config.output, tracking_uri())
+    check_shared(output=config.output, inputs=inputs(config), tracking=tracking_uri())
     with tracked_run(job="prepare", output=config.output, config=dataclasses.asdict(config)) as tracked:
         began = time.monotonic()
         manifest = prepare(config)
         log_prepared(tracked, manifest, output=config.output, seconds=time.monotonic() - began)
     return manifest
+
+
+def inputs(config: PrepareConfig) -> list[str]:
+    """Return the files and folders that the job reads."""
+    encoder = [config.aligner.model] if config.aligner.kind == "embedding" and is_folder(config.aligner.model) else []
+    return [path for corpus in config.corpora for path in input_paths(corpus)] + encoder
 
 
 def summary(manifest: Manifest, *, output: str) -> str:

@@ -18,6 +18,7 @@ from clism_core.cluster import check_shared, connect
 from clism_core.demo.build import DemoConfig, build_demo
 from clism_core.errors import InputError
 from clism_core.home import default_output, tracking_uri
+from clism_core.model.names import is_folder
 from clism_core.storage import absolute, is_local
 from clism_core.tracking.run import page_command, tracked_run
 from clism_core.training.config import PretrainConfig, check_config
@@ -46,7 +47,8 @@ def main(config: PretrainJobConfig) -> None:
 def train(config: PretrainJobConfig) -> Delivered | None:
     """Run the training; None if it was asked to stop before its end."""
     connect()
-    check_shared(config.output, tracking_uri())
+    inputs = [path for path in (config.data, config.model) if is_folder(path)]
+    check_shared(output=config.output, inputs=inputs, tracking=tracking_uri())
     with tracked_run(job="pretrain", output=config.output, config=dataclasses.asdict(config)) as run:
         config = with_demo_parts(config)
         pretrained = pretrain(config, run)

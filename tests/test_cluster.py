@@ -5,40 +5,46 @@ import psutil
 import pytest
 import ray
 
-from clism_core.cluster import check_shared, connect, shared_problems
+from clism_core.cluster import check_shared, connect, storage_problems, tracking_problems
 from clism_core.errors import InputError
 
 SERVER, BUCKET = "http://mlflow:5000", "s3://bucket/output"
 
 
 @pytest.mark.parametrize(
-    ("tracking", "output", "others", "seen", "expected"),
+    ("tracking", "fits"),
     [
-        pytest.param("sqlite:////x.db", "local", [], [], [], id="one-node"),
-        pytest.param(SERVER, BUCKET, ["a"], [], [], id="server-and-bucket"),
-        pytest.param("postgresql://db/x", BUCKET, ["a"], [], [], id="database"),
-        pytest.param("sqlite:////x.db", BUCKET, ["a"], [], ["MLFLOW_TRACKING_URI"], id="file-tracking"),
-        pytest.param(SERVER, "local", ["a", "b"], [True, True], [], id="shared-folder"),
-        pytest.param(SERVER, "local", ["a", "b"], [True, False], ["1 of them do not see"], id="one-node-blind"),
-        pytest.param(
-            "sqlite:////x.db", "local", ["a"], [False], ["MLFLOW_TRACKING_URI", "1 of them do not see"], id="both"
-        ),
+        pytest.param(SERVER, True, id="server"),
+        pytest.param("postgresql://db/x", True, id="database"),
+        pytest.param("sqlite:////x.db", False, id="file-of-a-database"),
+        pytest.param("/runs", False, id="folder"),
     ],
 )
-def test_shared_problems(
-    tmp_path: Path, tracking: str, output: str, others: list[str], seen: list[bool], expected: list[str]
-) -> None:
-    asked: list[tuple[bool, list[str]]] = []
+def test_tracking_problems(tracking: str, fits: bool) -> None:
+    problems = tracking_problems(tracking)
+    assert fits == (not problems)
+    assert all(tracking in problem and "MLFLOW_TRACKING_URI" in problem for problem in problems)
 
-    def sees(file: str, nodes: list[str]) -> list[bool]:
-        asked.append((Path(file).is_file(), nodes))
-        return seen
 
-    folder = str(tmp_path / "output") if output == "local" else output
-    problems = shared_problems(folder, tracking, others, sees)
-    assert len(problems) == len(expected)
-    assert all(part in problem for part, problem in zip(expected, problems, strict=True))
-    assert asked == ([(True, others)] if seen else [])
+@pytest.mark.parametrize("output_is_local", [True, False])
+@pytest.mark.parametrize("blind", [0, 2])
+def test_storage_problems(tmp_path: Path, output_is_local: bool, blind: int) -> None:
+    asked: list[str] = []
+
+    def count(path: str) -> int:
+        assert Path(path).exists()
+        asked.append(path)
+        return blind
+
+    (tmp_path / "corpus.tsv").touch()
+    inputs = ["s3://bucket/corpus.tsv", str(tmp_path / "corpus.tsv")]
+    output = str(tmp_path / "output") if output_is_local else BUCKET
+    problems = storage_problems(output, inputs, count)
+    expected = [inputs[1], *([output] if output_is_local else [])]
+    assert len(asked) == len(expected)
+    assert [problem.split(";")[0] for problem in problems] == (
+        [f"2 of them do not see {path}" for path in expected] if blind else []
+    )
     assert not list(tmp_path.rglob(".seen-*"))
 
 
@@ -75,4 +81,4 @@ def test_local_cluster_listens_on_this_machine_only(ray_cluster: None) -> None:
 
 @pytest.mark.ray
 def test_one_node_shares_everything_with_itself(ray_cluster: None, tmp_path: Path) -> None:
-    check_shared(str(tmp_path), f"sqlite:///{tmp_path}/mlflow.db")
+    check_shared(output=str(tmp_path), inputs=[str(tmp_path)], tracking=f"sqlite:///{tmp_path}/mlflow.db")

@@ -1,28 +1,9 @@
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from clism_core import storage
 from clism_core.errors import InputError
-
-
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
-    """Serve an S3 bucket on this machine, found through the environment as a user's would be."""
-    import boto3
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="bucket")
-        yield "s3://bucket"
-    server.stop()
 
 
 @pytest.fixture(params=["local", "s3"])
@@ -53,6 +34,18 @@ def test_list_files_is_recursive_and_sorted(root: str) -> None:
         storage.write_bytes(storage.join(root, name), b"x")
     assert storage.list_files(root) == [f"{root}/a", f"{root}/b/1", f"{root}/b/2"]
     assert storage.list_files(storage.join(root, "none")) == []
+
+
+def test_fingerprint_is_another_when_a_file_changes(root: str) -> None:
+    with pytest.raises(FileNotFoundError):
+        storage.fingerprint(storage.join(root, "none"))
+    storage.write_bytes(storage.join(root, "b", "1"), b"x")
+    first = storage.fingerprint(root)
+    assert storage.fingerprint(root) == first
+    storage.write_bytes(storage.join(root, "b", "1"), b"xy")
+    second = storage.fingerprint(root)
+    storage.write_bytes(storage.join(root, "2"), b"")
+    assert len({first, second, storage.fingerprint(root)}) == 3
 
 
 def test_folders_go_up_and_come_down(root: str, tmp_path: Path) -> None:

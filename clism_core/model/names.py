@@ -1,11 +1,15 @@
 """What a job may be given as its model: a hub id, a folder, `s3://...`, or a model or run of the MLflow registry."""
 
-import tempfile
+import hashlib
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+
+from filelock import FileLock
 
 from clism_core import storage
 from clism_core.errors import InputError
-from clism_core.home import tracking_uri
+from clism_core.home import home, tracking_uri
 
 MODEL_FILE = "config.json"
 
@@ -15,49 +19,74 @@ def resolve_model(name: str) -> str:
 
     A hub id comes back unchanged. Anything else becomes the absolute path of a local folder that holds `config.json`:
     `models:/NAME@ALIAS`, `models:/NAME/3`, `models:/NAME/latest`, `runs:/ID/PATH` and `s3://...` are downloaded,
-    to this machine only: call it on every node that loads the model. Raises `InputError` where there is no model.
+    to this machine only: call it on every node that loads the model. What was downloaded once is kept in the home
+    folder, below `models`. Raises `InputError` where there is no model.
     """
     if name.startswith(("models:/", "runs:/")):
-        return _model_folder(_download_from_registry(name), name)
+        name = pin_version(name)
+        return _model_folder(_cached(f"{tracking_uri()} {name}", lambda to: _download_from_registry(name, to)), name)
     if not storage.is_local(name):
-        folder = Path(tempfile.mkdtemp(prefix="clism-model-"))
         try:
-            storage.download_folder(name, folder)
+            state = storage.fingerprint(name)
+            return _model_folder(_cached(f"{name} {state}", lambda to: storage.download_folder(name, to)), name)
         except OSError as error:
             raise InputError(f"model {name}: cannot be downloaded: {error}") from error
-        return _model_folder(folder, name)
-    folder = Path(storage.absolute(name))
-    if folder.is_dir():
-        return _model_folder(folder, name)
+    if is_folder(name):
+        return _model_folder(Path(storage.absolute(name)), name)
     _check_hub_id(name)
     return name
 
 
 def pin_version(name: str) -> str:
-    """Return `models:/NAME/VERSION` for `models:/NAME@ALIAS`, which may be moved meanwhile; other names as they are."""
-    if not (name.startswith("models:/") and "@" in name):
+    """Return `models:/NAME/VERSION` for `models:/NAME@ALIAS` and `models:/NAME/latest`, which mean another version
+    tomorrow; other names as they are."""
+    model, at, alias = name.removeprefix("models:/").partition("@")
+    if not name.startswith("models:/") or not (at or model.endswith("/latest")):
         return name
     import mlflow
 
-    model, alias = name.removeprefix("models:/").split("@", 1)
+    client = mlflow.MlflowClient(tracking_uri())
     try:
-        version = mlflow.MlflowClient(tracking_uri()).get_model_version_by_alias(model, alias).version
-    except mlflow.MlflowException as error:
+        if at:
+            return f"models:/{model}/{client.get_model_version_by_alias(model, alias).version}"
+        model = model.removesuffix("/latest")
+        client.get_registered_model(model)  # raises where there is none
+        versions = client.search_model_versions(f"name = '{model}'", max_results=1, order_by=["version_number DESC"])
+        return f"models:/{model}/{versions[0].version}"
+    except (mlflow.MlflowException, IndexError) as error:
         raise InputError(f"model {name}: not found in the registry at {tracking_uri()}: {error}") from error
-    return f"models:/{model}/{version}"
+
+
+def is_folder(name: str) -> bool:
+    """Tell whether `name` is a folder of this machine."""
+    return ":/" not in name and Path(storage.absolute(name)).is_dir()
 
 
 def is_hub_id(name: str) -> bool:
     """Tell whether `name` is neither a place nor a name of the MLflow registry."""
-    return ":/" not in name and not Path(storage.absolute(name)).is_dir()
+    return ":/" not in name and not is_folder(name)
 
 
-def _download_from_registry(name: str) -> Path:
+def _cached(key: str, download: Callable[[Path], object]) -> Path:
+    """Return the folder that `download` has filled for `key`; it is called once on a machine, one process at a time."""
+    folder = home() / "models" / hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
+    folder.parent.mkdir(exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.is_dir():
+            partial = folder.with_suffix(".partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir()
+            download(partial)
+            partial.rename(folder)
+    return folder
+
+
+def _download_from_registry(name: str, folder: Path) -> None:
     import mlflow  # takes seconds, and hub ids and folders need none of it
 
     mlflow.set_tracking_uri(tracking_uri())  # `models:/` is looked up in the global one
     try:
-        return Path(mlflow.artifacts.download_artifacts(name))
+        mlflow.artifacts.download_artifacts(name, dst_path=str(folder))
     except (mlflow.MlflowException, OSError) as error:
         raise InputError(f"model {name}: not found in the registry at {tracking_uri()}: {error}") from error
 

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from clism_core import storage
 from clism_core.errors import InputError
 from clism_core.model.names import resolve_model
 
@@ -42,3 +43,32 @@ def test_missing_model_is_named(home_folder: Path, name: str, message: str) -> N
 def test_folder_without_a_model(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no config\.json"):
         resolve_model(str(tmp_path))
+
+
+def test_model_in_a_bucket_is_downloaded_once_and_anew_when_it_changes(
+    bucket: str, home_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.write_bytes(f"{bucket}/encoder/config.json", b"{}")
+    first = resolve_model(f"{bucket}/encoder")
+    assert Path(first, "config.json").read_bytes() == b"{}"
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "download_folder", lambda *_: pytest.fail("downloaded again"))
+        assert resolve_model(f"{bucket}/encoder") == first
+    storage.write_bytes(f"{bucket}/encoder/config.json", b'{"a": 1}')
+    assert Path(resolve_model(f"{bucket}/encoder"), "config.json").read_bytes() == b'{"a": 1}'
+    assert not list((home_folder / "models").glob("*.partial"))
+
+
+def test_interrupted_download_is_begun_again(bucket: str, home_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage.write_bytes(f"{bucket}/other/config.json", b"{}")
+
+    def half(_path: str, folder: Path) -> None:
+        (folder / "part").write_text("x")
+        raise OSError("connection lost")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "download_folder", half)
+        with pytest.raises(InputError, match="cannot be downloaded: connection lost"):
+            resolve_model(f"{bucket}/other")
+    folder = Path(resolve_model(f"{bucket}/other"))
+    assert [file.name for file in folder.iterdir()] == ["config.json"]
