@@ -1,11 +1,15 @@
 """Adam with linear warm-up and linear decay."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LRScheduler
 from transformers import get_linear_schedule_with_warmup
+
+SPAN_HEAD = "span_head."
+"""What the names of the span head's parameters begin with in every model of ours."""
 
 
 @dataclass
@@ -14,6 +18,8 @@ class OptimizerConfig:
 
     learning_rate: float = 1e-5
     """At the end of the warm-up."""
+    span_head_learning_rate: float | None = None
+    """Of the span head, which starts from nothing beside an encoder that knows much; null: the same."""
     warmup_steps: int = 1500
     """Steps of a global batch in which the rate grows from 0; after them it falls, to 0 at the last step."""
     betas: tuple[float, float] = field(default=(0.9, 0.999))
@@ -31,10 +37,16 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig, total_steps: int)
 
     Steps are those of a global batch, whatever number of workers shares it.
     """
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    head = {name for name in trained if name.startswith(SPAN_HEAD) and config.span_head_learning_rate is not None}
+    rest = [parameter for name, parameter in trained.items() if name not in head]
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in rest if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0},
     ]
+    if head:
+        matrices = [trained[name] for name in sorted(head)]
+        rate = config.span_head_learning_rate
+        groups.append({"params": matrices, "weight_decay": config.weight_decay, "lr": rate})
     optimizer = AdamW(groups, lr=config.learning_rate, betas=config.betas, eps=config.epsilon)
     return optimizer, get_linear_schedule_with_warmup(optimizer, config.warmup_steps, total_steps)

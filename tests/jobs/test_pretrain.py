@@ -2,14 +2,20 @@
 
 import json
 import os
+import re
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Callable, Iterator, Set
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pretrain as job
+import psutil
 import pytest
 import torch
 import yaml
@@ -17,6 +23,7 @@ from command_line import run_job
 from mlflow import MlflowClient
 from safetensors.torch import load_file
 from tiny import write_encoder, write_prepared
+from torch import Tensor
 from transformers import AutoModel, AutoTokenizer
 
 from clism_core.data.batches import MaskingConfig
@@ -28,7 +35,7 @@ from clism_core.tracking.run import tracked_run
 from clism_core.training.config import WorkersConfig
 from clism_core.training.loop import LoopConfig
 from clism_core.training.optimizer import OptimizerConfig
-from clism_core.training.pretrain import Pretrained, pretrain
+from clism_core.training.pretrain import Pretrained, dump_config, pretrain
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -81,9 +88,9 @@ def test_from_prepared_data_to_a_registered_model(
     ]
     assert yaml.safe_load((output / "model" / "config.yaml").read_text())["loop"]["steps"] == 12
 
-    assert "models:/clism-encoder/1" in said
+    (registered,) = set(re.findall(r"models:/clism-encoder/\d+", said))
     folder = resolve_model("models:/clism-encoder@candidate")
-    assert resolve_model("models:/clism-encoder@champion") == folder or Path(folder).is_dir()
+    assert resolve_model(registered) == folder
     encoder, tokenizer = AutoModel.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
     assert encoder(**tokenizer("Mary [QUE]", return_tensors="pt")).last_hidden_state.isfinite().all()
 
@@ -101,7 +108,7 @@ def test_from_prepared_data_to_a_registered_model(
     assert plots == {"plots/loss.png", "plots/evaluation.png"}
 
     job.main(replace(config, output=str(output)))  # once more: all is done, and only said again
-    assert "models:/clism-encoder/1" in capsys.readouterr().out
+    assert registered in capsys.readouterr().out
     with pytest.raises(InputError, match="another seed"):
         job.main(replace(config, output=str(output), seed=1))
 
@@ -131,32 +138,112 @@ def test_a_run_that_was_lost_after_its_last_step_is_delivered_from_its_checkpoin
     assert "models:/clism-encoder" in yaml.safe_load((tmp_path / "again" / "config.yaml").read_text())["model"]
 
 
-def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(
-    ray_cluster: None, config: job.PretrainJobConfig, tmp_path: Path
-) -> None:
-    longer = replace(config, loop=LoopConfig(steps=40, evaluate_every=40, checkpoint_every=10, log_every=5))
-    whole = run(longer, tmp_path / "whole")
-    assert whole.finished
+@pytest.fixture(scope="module")
+def longer(config: job.PretrainJobConfig) -> job.PretrainJobConfig:
+    """A run that lasts long enough to be interrupted."""
+    return replace(config, loop=LoopConfig(steps=40, evaluate_every=40, checkpoint_every=10, log_every=5))
 
-    stopper = threading.Thread(target=_terminate_once_there_is, args=(tmp_path / "stopped" / "checkpoints",))
-    stopper.start()
-    stopped = run(longer, tmp_path / "stopped")
-    stopper.join()
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    ray_cluster: None, longer: job.PretrainJobConfig, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Tensor]:
+    """The weights that the longer run comes to when nothing happens."""
+    return weights(run(longer, tmp_path_factory.mktemp("undisturbed")))
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(
+    undisturbed: dict[str, Tensor], longer: job.PretrainJobConfig, tmp_path: Path
+) -> None:
+    def stop() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with once_there_is_a_checkpoint(tmp_path, stop):
+        stopped = run(longer, tmp_path)
     assert not stopped.finished
     assert 10 <= stopped.step < 40
     assert stopped.checkpoint.path.endswith(f"step-{stopped.step:08d}")
 
-    resumed = run(replace(longer, workers=WorkersConfig(number=1, use_gpu=False)), tmp_path / "stopped")
+    resumed = run(replace(longer, workers=WorkersConfig(number=1, use_gpu=False)), tmp_path)
     assert resumed.finished
-    left, right = (load_file(Path(done.checkpoint.path) / "model" / "model.safetensors") for done in (whole, resumed))
-    for name, weight in left.items():
-        torch.testing.assert_close(right[name], weight, rtol=1e-3, atol=2e-5, msg=name)
+    assert_close(weights(resumed), undisturbed)
 
 
-def _terminate_once_there_is(folder: Path) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        if list(folder.glob("step-*/training_state.pt")):
-            os.kill(os.getpid(), signal.SIGTERM)
-            return
-        time.sleep(0.02)
+def test_a_killed_worker_is_replaced(
+    undisturbed: dict[str, Tensor], longer: job.PretrainJobConfig, tmp_path: Path
+) -> None:
+    killed: list[int] = []
+
+    def kill() -> None:
+        processes = psutil.Process().children(recursive=True)
+        worker = next(process for process in processes if "TrainWorker" in " ".join(process.cmdline()))
+        killed.append(worker.pid)
+        worker.kill()
+
+    with once_there_is_a_checkpoint(tmp_path, kill):
+        done = run(longer, tmp_path)
+    assert killed
+    assert done.finished
+    assert_close(weights(done), undisturbed)
+
+
+def test_a_job_survives_ctrl_c_and_the_loss_of_its_driver(
+    undisturbed: dict[str, Tensor], longer: job.PretrainJobConfig, tmp_path: Path
+) -> None:
+    """Three starts of one command: the first gets what a terminal sends, the second is killed, the third finishes."""
+    output = tmp_path / "out"
+    (tmp_path / "config.yaml").write_text(dump_config(replace(longer, output=str(output), register=False)))
+    log = tmp_path / "log"
+
+    def start() -> subprocess.Popen[bytes]:
+        command = [sys.executable, job.__file__, "--config", str(tmp_path / "config.yaml")]
+        with log.open("wb") as out:
+            return subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+
+    first = start()
+    with once_there_is_a_checkpoint(output, lambda: os.killpg(first.pid, signal.SIGINT)):
+        assert first.wait(300) == 0, log.read_text()
+    assert "Stopped, with a checkpoint" in log.read_text()
+    assert not (output / "result.json").exists()
+
+    seen = checkpoints(output)
+    second = start()
+    with once_there_is_a_checkpoint(output, second.kill, besides=seen):
+        assert second.wait(300) == -signal.SIGKILL, log.read_text()
+
+    assert start().wait(300) == 0, log.read_text()
+    assert_close(load_file(output / "model" / "model.safetensors"), undisturbed)
+
+
+def weights(done: Pretrained) -> dict[str, Tensor]:
+    return load_file(Path(done.checkpoint.path) / "model" / "model.safetensors")
+
+
+def assert_close(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    assert found.keys() == expected.keys()
+    for name, weight in expected.items():
+        torch.testing.assert_close(found[name], weight, rtol=1e-3, atol=2e-5, msg=name)
+
+
+def checkpoints(output: Path) -> set[Path]:
+    return set((output / "checkpoints").glob("step-*/training_state.pt"))
+
+
+@contextmanager
+def once_there_is_a_checkpoint(
+    output: Path, act: Callable[[], None], *, besides: Set[Path] = frozenset()
+) -> Iterator[None]:
+    """Do something while the body runs, as soon as the run has left a checkpoint."""
+
+    def watch() -> None:
+        deadline = time.monotonic() + 240
+        while time.monotonic() < deadline:
+            if checkpoints(output) - besides:
+                act()
+                return
+            time.sleep(0.02)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    yield
+    watcher.join()

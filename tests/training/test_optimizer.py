@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from clism_core.model.span_head import SpanHead
 from clism_core.training.optimizer import OptimizerConfig, build_optimizer
 
 
@@ -40,3 +41,20 @@ def test_without_decay_it_is_adam() -> None:
         model(torch.ones(1, 3)).square().sum().backward()
         steps.step()
     torch.testing.assert_close(ours.weight, theirs.weight)
+
+
+def test_the_span_head_may_have_a_rate_of_its_own() -> None:
+    model = nn.ModuleDict({"encoder": nn.Linear(2, 2), "span_head": SpanHead(2)})
+    config = OptimizerConfig(learning_rate=0.1, span_head_learning_rate=1.0, warmup_steps=2, weight_decay=0.3)
+    optimizer, schedule = build_optimizer(model, config, 4)
+    optimizer.step()
+    schedule.step()
+    groups = {id(p): (group["lr"], group["weight_decay"]) for group in optimizer.param_groups for p in group["params"]}
+    found = {name: groups[id(parameter)] for name, parameter in model.named_parameters()}
+    assert found == {
+        "encoder.weight": (0.05, 0.3),
+        "encoder.bias": (0.05, 0.0),
+        "span_head.start.weight": (0.5, 0.3),
+        "span_head.end.weight": (0.5, 0.3),
+    }
+    assert schedule.get_last_lr()[0] == 0.05

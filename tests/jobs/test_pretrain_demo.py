@@ -1,0 +1,60 @@
+"""The demo at a small size, from no input at all to a registered model."""
+
+import json
+from pathlib import Path
+
+import pretrain as job
+import pytest
+from command_line import run_job
+from transformers import AutoModel
+
+from clism_core.errors import InputError
+from clism_core.model.names import resolve_model
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+SMALL = [
+    "--demo.corpus.target_langs=[de,hi]",
+    "--demo.corpus.pairs_per_language=120",
+    "--demo.corpus.held_out_pairs_per_language=20",
+    "--demo.encoder.vocab_size=1000",
+    "--demo.encoder.hidden_size=32",
+    "--demo.encoder.intermediate_size=64",
+    "--global_batch_size=8",
+    "--loop.steps=4",
+    "--loop.evaluate_every=4",
+    "--loop.checkpoint_every=4",
+    "--optimizer.warmup_steps=1",
+]
+
+
+@pytest.mark.parametrize("eflomal", [True, False], ids=["eflomal", "no-eflomal"])
+def test_demo(
+    ray_cluster: None,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    eflomal: bool,
+) -> None:
+    if not eflomal:
+
+        def missing() -> str:
+            raise InputError("no eflomal")
+
+        monkeypatch.setattr("clism_core.demo.build.find_program", missing)
+    arguments = [*SMALL, f"--output={tmp_path / 'out'}"]
+    assert (
+        run_job(job.PretrainJobConfig, job.main, description="", default_preset="demo.yaml", arguments=arguments) == 0
+    )
+    assert ("words are aligned by embeddings" in caplog.text) == (not eflomal)
+    manifest = json.loads((tmp_path / "out" / "demo" / "prepared" / "manifest.json").read_text())
+    assert manifest["config"]["aligner"]["kind"] == ("eflomal" if eflomal else "embedding")
+    assert {pair: counts["samples"] > 100 for pair, counts in manifest["pairs"].items()} == {
+        "en-de": True,
+        "en-hi": True,
+    }
+    said = capsys.readouterr().out
+    assert "| en-de |" in said
+    uri = next(word for word in said.split() if word.startswith("models:/clism-encoder/"))
+    assert AutoModel.from_pretrained(resolve_model(uri)).config.hidden_size == 32
