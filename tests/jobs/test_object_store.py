@@ -1,0 +1,59 @@
+"""Both jobs with everything in a bucket: corpus, prepared data, checkpoints and model; and an encoder from there."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import prepare
+import pretrain
+import pytest
+import spacy
+from tiny import write_encoder
+
+from clism_core import storage
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+NAMES = ["Anna", "Rome", "Tim", "Bonn"]
+
+
+def run(job: str, *arguments: str) -> str:
+    """Run a job in a process of its own, whose Ray workers have the bucket's address from its environment."""
+    done = subprocess.run([sys.executable, job, *arguments], capture_output=True, text=True, timeout=400, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_jobs_live_on_an_object_store(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLISM_HOME", str(tmp_path / "home"))
+    nlp = spacy.blank("en")
+    nlp.add_pipe("entity_ruler").add_patterns([{"label": "NAME", "pattern": name} for name in NAMES])  # type: ignore[attr-defined]
+    nlp.to_disk(tmp_path / "pipeline")
+    lines = [f"{NAMES[n % 4]} saw {n} ships\t{n} Schiffe sah {NAMES[n % 4]}\n" for n in range(40)]
+    storage.write_bytes(f"{bucket}/corpus/de.tsv", "".join(lines).encode())
+    storage.write_bytes(f"{bucket}/corpus/de.links", b"0-3 1-2 2-0 3-1\n" * 40)
+    corpus = {"path": f"{bucket}/corpus/de.tsv", "alignment_path": f"{bucket}/corpus/de.links"}
+    languages = {"source_lang": "en", "target_lang": "de"}
+    prepared, output = f"{bucket}/prepared", f"{bucket}/run"
+    run(
+        prepare.__file__,
+        *("--corpora", json.dumps([corpus | languages]), "--output", prepared, "--aligner.kind", "pharaoh"),
+        *("--entities.pipeline", str(tmp_path / "pipeline")),
+    )
+    manifest = json.loads(storage.read_bytes(f"{prepared}/manifest.json"))
+    assert manifest["samples"] == 40
+
+    storage.upload_folder(write_encoder("xlmr", tmp_path / "encoder"), f"{bucket}/encoder")
+    steps = ["--loop.steps=4", "--loop.checkpoint_every=2", "--loop.evaluate_every=4", "--optimizer.warmup_steps=1"]
+    said = run(
+        pretrain.__file__,
+        *("--data", prepared, "--output", output, "--model", f"{bucket}/encoder", "--workers.number=2"),
+        *("--global_batch_size=8", "--masking.max_length=64", "--held_out.fraction=0.2", *steps),
+    )
+    assert f"{output}/model" in said
+    files = {file.removeprefix(f"{output}/") for file in storage.list_files(output)}
+    assert {"model/model.safetensors", "model/span_head.safetensors", "config.yaml", "result.json"} <= files
+    assert any(file.startswith("checkpoints/step-00000004/") for file in files)
+    assert os.listdir(tmp_path / "home" / "models")  # noqa: PTH208  (the encoder, downloaded once)
