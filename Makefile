@@ -34,6 +34,6 @@ $(VENV)/installed: pyproject.toml constraints.txt spacy_pipeline.txt
 	$(BIN)/python -m pip install -e '.[test,dev]' -c constraints.txt
 	$(BIN)/python -m pip install --no-deps --require-hashes -r spacy_pipeline.txt
 	$(BIN)/python -m pip install -e '.[align]' -c constraints.txt || { \
-		echo; echo "The aligner eflomal could not be compiled (it needs a C compiler and Python's headers)."; \
-		echo "Going on without it: the demo aligns with the embedding aligner instead."; echo; }
+		echo; echo "The aligner eflomal could not be installed, as said above (it needs a C compiler and Python's headers)."; \
+		echo "Going on without it: the demo aligns with the embedding aligner. To try again: make -B setup"; echo; }
 	touch $@

@@ -5,7 +5,7 @@ import logging
 import os
 import socket
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -94,19 +94,34 @@ def _check_reachable(address: str) -> None:
     try:
         socket.create_connection((url.hostname, url.port), timeout=CONNECT_TIMEOUT).close()
     except OSError as error:
+        if "RAY_ADDRESS" not in os.environ:
+            advice = "`ray start` has left a note of it here, which `ray stop` takes away"
         raise InputError(f"no Ray cluster at {address} ({error}); {advice}") from error
 
 
-def check_shared(*, output: str, inputs: Iterable[str], tracking: str) -> None:
+def check_shared(*, output: str, inputs: Iterable[str], tracking: str, wanted: Mapping[str, float] = {}) -> None:
     """Check that all nodes of the cluster can work together; a cluster of one node always can.
+
+    Where the job wants more than the cluster has, nodes will have to join. What they see is not known yet.
 
     Args:
         output: The job's output, which every node writes to: an object store, or a folder that all of them see.
         inputs: What every node reads, likewise; local paths exist.
         tracking: The MLflow tracking URI: a server or a database, not a file of one node.
+        wanted: Resources that the job's workers want together, such as `{"GPU": 8}`.
 
     Raises `InputError` naming all that is missing.
     """
+    has = ray.cluster_resources()
+    lacking = [f"{amount:g} {name}s" for name, amount in wanted.items() if amount > has.get(name, 0)]
+    if lacking and (problems := tracking_problems(tracking)):
+        raise InputError(
+            f"the job's workers want {' and '.join(lacking)}, more than the cluster has, so they wait for nodes to "
+            f"join it: {'; '.join(problems)}; or let the workers want less"
+        )
+    if lacking:
+        local = ", ".join(path for path in (output, *inputs) if storage.is_local(path))
+        logger.warning("this waits for nodes with %s to join; they must see %s", " and ".join(lacking), local or "S3")
     here = ray.get_runtime_context().get_node_id()
     working = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
     others = [node for node in working if node != here]

@@ -23,6 +23,15 @@ def sum_over_workers(values: Tensor) -> list[float]:
     return sums
 
 
+def gather_texts(text: str) -> list[str]:
+    """Return the workers' texts, in order of rank."""
+    if world_size() == 1:
+        return [text]
+    texts = [""] * world_size()
+    dist.all_gather_object(texts, text)
+    return texts
+
+
 def gather_rows(rows: Tensor) -> Tensor:
     """Concatenate the workers' tensors [n_r, ...] along the first dimension, in order of rank; no gradient flows.
 

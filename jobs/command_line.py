@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,7 +16,9 @@ from clism_core.errors import input_error_within
 ConfigT = TypeVar("ConfigT")
 
 CONFIGS = Path(__file__).parent / "configs"
-EXIT_DONE, EXIT_FAILURE, EXIT_BAD_INPUT = 0, 1, 2
+PYTHON = os.path.relpath(sys.executable) if Path(sys.executable).is_relative_to(Path.cwd()) else "python"
+"""How a user calls this Python again: its path where it is one of the project's, which may not be activated."""
+EXIT_DONE, EXIT_BAD_INPUT = 0, 2  # and 1 for any other failure, as Python does
 
 jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
 

@@ -11,7 +11,7 @@ import sys
 import time
 from collections import Counter
 
-from command_line import run_job
+from command_line import PYTHON, run_job
 
 from clism_core.cluster import check_shared, connect
 from clism_core.data.config import PrepareConfig
@@ -46,7 +46,8 @@ def run(config: PrepareConfig) -> Manifest:
 def inputs(config: PrepareConfig) -> list[str]:
     """Return the files and folders that the job reads."""
     encoder = [config.aligner.model] if config.aligner.kind == "embedding" and is_folder(config.aligner.model) else []
-    return [path for corpus in config.corpora for path in input_paths(corpus)] + encoder
+    pipeline = [config.entities.pipeline] if config.entities.pipeline and is_folder(config.entities.pipeline) else []
+    return [path for corpus in config.corpora for path in input_paths(corpus)] + encoder + pipeline
 
 
 def summary(manifest: Manifest, *, output: str) -> str:
@@ -64,7 +65,7 @@ def summary(manifest: Manifest, *, output: str) -> str:
         f"Counts by run: {page_command(tracking_uri())}",
         "Next:",
     ]
-    lines.append(f"  python jobs/pretrain.py --data {output} --model xlm-roberta-base")
+    lines.append(f"  {PYTHON} jobs/pretrain.py --data {output} --model xlm-roberta-base")
     return "\n".join(lines)
 
 

@@ -12,13 +12,13 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from command_line import run_job
+from command_line import PYTHON, run_job
 
 from clism_core.cluster import check_shared, connect
 from clism_core.demo.build import DemoConfig, build_demo
 from clism_core.errors import InputError
 from clism_core.home import default_output, tracking_uri
-from clism_core.model.names import is_folder
+from clism_core.model.names import absolute_if_folder, is_folder, pin_version
 from clism_core.storage import absolute, is_local
 from clism_core.tracking.run import page_command, tracked_run
 from clism_core.training.config import PretrainConfig, check_config
@@ -39,7 +39,12 @@ class PretrainJobConfig(PretrainConfig):
 def main(config: PretrainJobConfig) -> None:
     """Train, deliver the model, and say what was made, where it is and what to type next."""
     check_config(config)
-    config = dataclasses.replace(config, output=absolute(config.output or default_output("pretrain")))
+    config = dataclasses.replace(
+        config,
+        model=absolute_if_folder(config.model),
+        data=absolute_if_folder(config.data),
+        output=absolute(config.output or default_output("pretrain")),
+    )
     delivered = delivered_before(config) or train(config)
     print(stopped_text(config) if delivered is None else summary(delivered))
 
@@ -48,9 +53,12 @@ def train(config: PretrainJobConfig) -> Delivered | None:
     """Run the training; None if it was asked to stop before its end."""
     connect()
     inputs = [path for path in (config.data, config.model) if is_folder(path)]
-    check_shared(output=config.output, inputs=inputs, tracking=tracking_uri())
+    wanted = {"CPU": config.workers.number * config.workers.cpus}
+    wanted |= {"GPU": config.workers.number} if config.workers.use_gpu else {}
+    check_shared(output=config.output, inputs=inputs, tracking=tracking_uri(), wanted=wanted)
+    config = with_demo_parts(config)
+    config = dataclasses.replace(config, model=pin_version(config.model))
     with tracked_run(job="pretrain", output=config.output, config=dataclasses.asdict(config)) as run:
-        config = with_demo_parts(config)
         pretrained = pretrain(config, run)
         if not pretrained.finished:
             run.finish("KILLED")
@@ -74,9 +82,12 @@ def with_demo_parts(config: PretrainJobConfig) -> PretrainJobConfig:
 
 def stopped_text(config: PretrainJobConfig) -> str:
     """Return what a user sees after a stop request."""
+    again = f"{PYTHON} jobs/pretrain.py --config {config.output}/{CONFIG_FILE}"
+    if not is_local(config.output):
+        again = f"the same command, with --output {config.output}"
     return f"""
 Stopped, with a checkpoint in {config.output}. To go on:
-  python jobs/pretrain.py --config {config.output}/{CONFIG_FILE}
+  {again}
 """
 
 
@@ -84,6 +95,8 @@ def summary(delivered: Delivered) -> str:
     """Return what the user sees at the end."""
     registered = f"\nIn the registry:  {delivered.registry_uri}" if delivered.registry_uri else ""
     model = delivered.registry_uri or delivered.model
+    code = f"from transformers import AutoModel; print(AutoModel.from_pretrained('{delivered.model}'))"
+    look = f'  {PYTHON} -c "{code}"\n' if is_local(delivered.model) else ""
     return f"""
 Pre-trained for {delivered.step:,} steps on {delivered.samples:,} samples. Held-out samples, in percent:
 
@@ -93,8 +106,7 @@ The model:        {delivered.model}{registered}
 Curves and files: {page_command(delivered.tracking_uri)}
                   (run {delivered.run_id})
 Next:
-  python -c "from transformers import AutoModel; print(AutoModel.from_pretrained('{delivered.model}'))"
-  python jobs/pretrain.py --config jobs/configs/short.yaml --model {model} --data PREPARED
+{look}  {PYTHON} jobs/pretrain.py --config jobs/configs/short.yaml --model {model} --data PREPARED
 """
 
 

@@ -82,3 +82,14 @@ def test_local_cluster_listens_on_this_machine_only(ray_cluster: None) -> None:
 @pytest.mark.ray
 def test_one_node_shares_everything_with_itself(ray_cluster: None, tmp_path: Path) -> None:
     check_shared(output=str(tmp_path), inputs=[str(tmp_path)], tracking=f"sqlite:///{tmp_path}/mlflow.db")
+
+
+@pytest.mark.ray
+def test_workers_on_nodes_that_have_yet_to_join(
+    ray_cluster: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    wanted = {"CPU": 2.0, "GPU": 8.0}
+    with pytest.raises(InputError, match=r"want 8 GPUs, more than the cluster has.*MLFLOW_TRACKING_URI.*want less"):
+        check_shared(output=BUCKET, inputs=[], tracking=f"sqlite:///{tmp_path}/mlflow.db", wanted=wanted)
+    check_shared(output=str(tmp_path), inputs=[BUCKET], tracking=SERVER, wanted=wanted)
+    assert f"waits for nodes with 8 GPUs to join; they must see {tmp_path}" in caplog.text

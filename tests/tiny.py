@@ -195,6 +195,7 @@ def write_prepared(folder: Path, *, samples: int = 40, languages: tuple[str, ...
             config={},
             versions={},
             fingerprint="0123456789abcdef",
+            content="fedcba9876543210",
         ),
     )
     return folder

@@ -89,6 +89,10 @@ def check_corpus(config: CorpusConfig) -> None:
         raise InputError(f"{where}: format is moses, which wants target_path, the file of the other language")
     if config.format == "tsv" and config.target_path is not None:
         raise InputError(f"{where}: target_path is given, but format is tsv; did you mean moses?")
+    if config.format == "moses":
+        for name in ("header", "origin_column", "source_column", "target_column"):
+            if getattr(config, name) != getattr(CorpusConfig, name):
+                raise InputError(f"{where}: {name} is given, but format is moses, whose files have no columns")
     for path in input_paths(config):
         if next(_lines(path), None) is None:
             raise InputError(f"corpora: {path} is empty")

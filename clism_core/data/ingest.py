@@ -18,6 +18,8 @@ from clism_core.data.samples import EncodedData
 
 INPUTS_PER_BLOCK = 256  # about this many make a block: large enough for Ray, small enough to start soon;
 MAX_BLOCKS = 10_000  # larger ones in long runs, for a run's blocks are all known to Ray from the start
+INGEST_CPUS = 0.25
+"""CPUs of an actor that puts workers' parts together."""
 _PLACED_SAMPLE = pa.struct([*ENCODED_SCHEMA, ("ordinal", pa.int64()), ("visit", pa.int64())])
 
 
@@ -39,7 +41,7 @@ def ordered_dataset(
         fn_constructor_args=(data, order, runs),
         fn_constructor_kwargs={"workers": workers},
         batch_size=1,
-        num_cpus=0.25,
+        num_cpus=INGEST_CPUS,
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=4),
     )
     dataset.context.execution_options.preserve_order = True

@@ -25,6 +25,11 @@ class PairCounts(TypedDict):
     beyond_cap: int
 
 
+def no_rows() -> PairCounts:
+    """Return the counts of a language pair of which nothing was read."""
+    return PairCounts(rows=0, samples=0, spans=0, rejects={}, beyond_cap=0)
+
+
 class Manifest(TypedDict):
     """What `manifest.json` holds."""
 
@@ -35,6 +40,9 @@ class Manifest(TypedDict):
     config: dict[str, Any]
     versions: dict[str, str]
     fingerprint: str
+    """Of what the samples were made from: inputs, config and versions."""
+    content: str
+    """Of the samples themselves: eflomal does not make the same links twice."""
 
 
 def read_manifest(folder: str) -> Manifest:

@@ -20,7 +20,7 @@ _STREAM, _EPOCH, _WINDOW = 0, 1, 2  # what a random generator is for, a part of 
 
 
 class GlobalBatch(NamedTuple):
-    """Samples of one global batch: for each of its G inputs, k ordinals and how often each was drawn before."""
+    """Samples of one global batch: for each of its G inputs, k ordinals and how often its stage drew each before."""
 
     ordinals_GK: Integers
     visits_GK: Integers

@@ -42,12 +42,15 @@ def build_pipeline(config: PrepareConfig, *, tally: Tally) -> Dataset:
         from clism_core.data.alignment.embedding import EmbeddingAligner
 
         rows = _map_by_actors(rows, EmbeddingAligner, config.aligner, tally=tally, gpus=_gpus())
-    return rows.map_batches(
+    rows = rows.map_batches(
         partial(add_spans, max_answer_words=config.max_answer_words),
         batch_size=None,
         batch_format="pyarrow",
         num_cpus=TASK_CPUS,
     )
+    # Ray would cut what is read into blocks of 128 MiB, and eflomal shall see a language pair as a whole.
+    rows.context.target_max_block_size = None
+    return rows
 
 
 def add_spans(table: pa.Table, *, max_answer_words: int) -> pa.Table:

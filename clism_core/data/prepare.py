@@ -16,6 +16,7 @@ from clism_core.data.manifest import (
     PairCounts,
     fingerprint,
     finish_output,
+    no_rows,
     open_output,
     package_versions,
 )
@@ -23,6 +24,7 @@ from clism_core.data.pipeline import TASK_CPUS, build_pipeline
 from clism_core.data.sink import PreparedDataSink
 from clism_core.data.tally import Tally
 from clism_core.errors import InputError, input_error_within
+from clism_core.model.names import absolute_if_folder
 
 __all__ = ["PrepareConfig", "check", "prepare", "prepared_before", "with_absolute_paths"]
 
@@ -42,7 +44,7 @@ def prepare(config: PrepareConfig) -> Manifest:
     if finished is not None:
         logger.info("%s is already prepared", config.output)
         return finished
-    pairs, work = _run(config)
+    pairs, work, content = _run(config)
     samples = sum(counts["samples"] for counts in pairs.values())
     manifest = Manifest(
         samples=samples,
@@ -52,6 +54,7 @@ def prepare(config: PrepareConfig) -> Manifest:
         config=dataclasses.asdict(config),
         versions=versions,
         fingerprint=identity,
+        content=content,
     )
     finish_output(config.output, manifest)
     return manifest
@@ -68,8 +71,12 @@ def prepared_before(config: PrepareConfig) -> Manifest | None:
     return open_output(config.output, fingerprint=_fingerprint(config, _versions(config)))
 
 
-def _run(config: PrepareConfig) -> tuple[dict[str, PairCounts], dict[str, int]]:
-    """Execute the pipeline; return the counts of each language pair and the rows that each stage has worked on."""
+def _run(config: PrepareConfig) -> tuple[dict[str, PairCounts], dict[str, int], str]:
+    """Execute the pipeline.
+
+    Returns:
+        the counts of each language pair, the rows that each stage has worked on, and a hash of the samples.
+    """
     tally = Tally()
     sink = PreparedDataSink(config.output)
     rows = build_pipeline(config, tally=tally)
@@ -83,13 +90,23 @@ def _run(config: PrepareConfig) -> tuple[dict[str, PairCounts], dict[str, int]]:
             raise cause from None
     counts = tally.read()
     for pair, beyond_cap in counts.beyond_cap.items():
-        sink.counts[pair]["beyond_cap"] = beyond_cap
-    return sink.counts, counts.work
+        sink.counts.setdefault(pair, no_rows())["beyond_cap"] = beyond_cap
+    return sink.counts, counts.work, sink.content
 
 
 def check(config: PrepareConfig) -> None:
     """Raise `InputError` where `config` names what is not there, as far as that is known without reading it all."""
     config.cleaning.check()
+    limits = {
+        "max_answer_words": config.max_answer_words,
+        "rows_per_file": config.rows_per_file,
+        "entities.max_tokens": config.entities.max_tokens,
+        "entities.batch_size": config.entities.batch_size,
+        "aligner.batch_size": config.aligner.batch_size,
+    }
+    for name, value in limits.items():
+        if value < 1:
+            raise InputError(f"{name} is {value}; give 1 or more")
     if not config.corpora:
         raise InputError("corpora is empty; give one parallel corpus at least")
     for corpus in config.corpora:
@@ -125,7 +142,15 @@ def with_absolute_paths(config: PrepareConfig) -> PrepareConfig:
         )
         for corpus in config.corpora
     ]
-    return dataclasses.replace(config, output=storage.absolute(config.output), corpora=corpora)
+    return dataclasses.replace(
+        config,
+        output=storage.absolute(config.output),
+        corpora=corpora,
+        aligner=dataclasses.replace(config.aligner, model=absolute_if_folder(config.aligner.model)),
+        entities=dataclasses.replace(
+            config.entities, pipeline=config.entities.pipeline and absolute_if_folder(config.entities.pipeline)
+        ),
+    )
 
 
 def _versions(config: PrepareConfig) -> dict[str, str]:

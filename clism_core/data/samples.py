@@ -20,6 +20,7 @@ from clism_core.errors import InputError
 from clism_core.storage import filesystem, is_local
 
 HELD_OUT_COLUMNS = [*SAMPLE_COLUMNS, "source_words", "target_words", "alignment", "origin"]
+Hashes = npt.NDArray[np.uint64]
 _HASH_RANGE = 2**64
 TASK_CPUS = 0.5
 """CPUs of a task: as a fraction, so that reading and tokenizing both find a place on a machine of one core."""
@@ -33,9 +34,9 @@ class HeldOutConfig:
     """Share of the source sentences that is held out, by a hash of the normalised sentence: all translations of a
     sentence are on the same side."""
     origins: list[str] = field(default_factory=list)
-    """Origins that are held out as a whole, besides."""
+    """Origins that are held out as a whole, besides; and with them their source sentences wherever else they stand."""
     max_samples: int = 300
-    """Held-out samples of a language pair that an evaluation uses, those with the smallest hashes."""
+    """Held-out samples of a language pair that an evaluation uses, drawn by a hash of their ids."""
 
 
 @dataclass(frozen=True)
@@ -64,16 +65,46 @@ def normalise_source(text: str) -> str:
 
 def source_hash(text: str) -> int:
     """Return an unsigned 64-bit hash of a normalised source sentence."""
-    return int.from_bytes(hashlib.blake2b(normalise_source(text).encode(), digest_size=8).digest(), "big")
+    return _digest(normalise_source(text))
 
 
-def held_out_mask(sources: pa.Array, origins: pa.Array, config: HeldOutConfig) -> npt.NDArray[np.bool_]:
-    """Say of each row of a block whether it is held out."""
-    limit = int(config.fraction * _HASH_RANGE)
-    by_hash = np.array([source_hash(source) < limit for source in sources.to_pylist()], dtype=bool)
-    by_origin = pc.is_in(origins, value_set=pa.array(config.origins, pa.string())).to_numpy(zero_copy_only=False)
-    mask: npt.NDArray[np.bool_] = by_hash | by_origin
-    return mask
+def _digest(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+@dataclass(frozen=True)
+class HeldOutSentences:
+    """Tells which source sentences are held out; `of_origins` are the hashes of those of whole origins."""
+
+    config: HeldOutConfig
+    of_origins: Hashes
+
+    def mask(self, sources: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+        """Say of each sentence whether it is held out."""
+        hashes = _source_hashes(sources)
+        mask: npt.NDArray[np.bool_] = (hashes < np.uint64(self.config.fraction * _HASH_RANGE)) | np.isin(
+            hashes, self.of_origins
+        )
+        return mask
+
+
+def find_held_out(folder: str, config: HeldOutConfig) -> HeldOutSentences:
+    """Look up, on the cluster, which source sentences of a prepared data set are held out."""
+    if not config.origins:
+        return HeldOutSentences(config, np.empty(0, dtype=np.uint64))
+
+    def hash_origins(table: pa.Table) -> pa.Table:
+        kept = table.filter(pc.is_in(table["origin"], value_set=pa.array(config.origins, pa.string())))
+        return pa.table({"hash": _source_hashes(kept["source"])})
+
+    rows = read_samples(folder, ["source", "origin"])
+    hashed = rows.map_batches(hash_origins, batch_format="pyarrow", batch_size=None, num_cpus=TASK_CPUS)
+    parts = [table["hash"].to_numpy() for table in ray.get(hashed.to_arrow_refs()) if table.num_rows]
+    return HeldOutSentences(config, np.unique(np.concatenate([np.empty(0, dtype=np.uint64), *parts])))
+
+
+def _source_hashes(sources: pa.ChunkedArray) -> Hashes:
+    return np.array([source_hash(source) for source in sources.to_pylist()], dtype=np.uint64)
 
 
 def read_samples(folder: str, columns: list[str]) -> "ray.data.Dataset":
@@ -86,7 +117,7 @@ def read_samples(folder: str, columns: list[str]) -> "ray.data.Dataset":
     ).select_columns(columns)
 
 
-def load_held_out(folder: str, config: HeldOutConfig) -> list[dict[str, Any]]:
+def load_held_out(folder: str, sentences: HeldOutSentences) -> list[dict[str, Any]]:
     """Return the held-out samples of all language pairs, at most `max_samples` of each, in the order of their ids.
 
     Raises:
@@ -94,9 +125,10 @@ def load_held_out(folder: str, config: HeldOutConfig) -> list[dict[str, Any]]:
     """
 
     def keep(table: pa.Table) -> pa.Table:
-        return table.filter(pa.array(held_out_mask(table["source"], table["origin"], config)))
+        return table.filter(pa.array(sentences.mask(table["source"])))
 
-    rows = read_samples(folder, HELD_OUT_COLUMNS).map_batches(keep, batch_format="pyarrow", batch_size=None).take_all()
+    samples, config = read_samples(folder, HELD_OUT_COLUMNS), sentences.config
+    rows = samples.map_batches(keep, batch_format="pyarrow", batch_size=None, num_cpus=TASK_CPUS).take_all()
     if not rows:
         raise InputError(
             f"--held_out: no sample of {folder} is held out with fraction {config.fraction} and origins "
@@ -108,13 +140,13 @@ def load_held_out(folder: str, config: HeldOutConfig) -> list[dict[str, Any]]:
     chosen = [
         row
         for group in by_pair.values()
-        for row in sorted(group, key=lambda row: (source_hash(row["source"]), row["sample_id"]))[: config.max_samples]
+        for row in sorted(group, key=lambda row: _digest(row["sample_id"]))[: config.max_samples]
     ]
     return sorted(chosen, key=lambda row: str(row["sample_id"]))
 
 
 def encode_training_data(
-    folder: str, held_out: HeldOutConfig, tokenizer: PreTrainedTokenizerBase, *, min_samples: int
+    folder: str, held_out: HeldOutSentences, tokenizer: PreTrainedTokenizerBase, *, min_samples: int
 ) -> EncodedData:
     """Tokenize all samples that are not held out, on the cluster, and index them.
 
@@ -124,11 +156,11 @@ def encode_training_data(
     text_tokenizer = ray.put(TextTokenizer(tokenizer))
 
     def encode(table: pa.Table) -> pa.Table:
-        kept = table.filter(pa.array(~held_out_mask(table["source"], table["origin"], held_out)))
+        kept = table.filter(pa.array(~held_out.mask(table["source"])))
         return encode_table(_get(text_tokenizer), kept)
 
     # Tasks and no actors: what a lost node held can then be made again.
-    samples = read_samples(folder, [*SAMPLE_COLUMNS, "origin"])
+    samples = read_samples(folder, SAMPLE_COLUMNS)
     encoded = samples.map_batches(encode, batch_format="pyarrow", batch_size=1024, num_cpus=TASK_CPUS).materialize()
     data = _index(encoded.to_arrow_refs())
     if len(data) < min_samples:

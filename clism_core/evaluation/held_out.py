@@ -44,17 +44,33 @@ class HeldOutEvaluation:
         self.builder = builder
         self.batch_size = batch_size
         self.precision = precision
-        text_tokenizer = TextTokenizer(model.tokenizer)
+        self._text_tokenizer = TextTokenizer(model.tokenizer)
         self.samples: dict[str, list[EncodedSample]] = {}
         self.baselines: dict[str, dict[str, float]] = {}
-        for pair, asked in _group_by_pair(rows, builder.config.max_spans, text_tokenizer).items():
-            encoded = [EncodedSample.from_row(encode_row(text_tokenizer, row)) for row in asked]
-            self.samples[pair] = [replace(sample, ordinal=place) for place, sample in enumerate(encoded)]
+        for pair, asked in self._ask(rows).items():
+            self.samples[pair] = [replace(self._encode(row), ordinal=place) for place, row in enumerate(asked)]
             n_spans = max(1, sum(len(row["spans"]) for row in asked))
             self.baselines[pair] = {
                 "random_run_exact_match": sum(map(random_run_exact_match, asked)) / n_spans,
                 "longest_unaligned_run_exact_match": sum(map(longest_unaligned_run_exact_match, asked)) / n_spans,
             }
+
+    def _ask(self, rows: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+        """Return the samples by language pair, each with the spans to ask for, the same ones always.
+
+        A span that the model cannot be asked for, because tokens cannot express it or it lies behind the longest
+        input, is left out; the baselines are then not asked for it, either.
+        """
+        groups: dict[str, list[dict[str, Any]]] = {}
+        for row in rows:
+            single = [(span, self.builder([[self._encode({**row, "spans": [span]})]])) for span in row["spans"]]
+            spans = [span for span, batch in single if batch.question_mask.any()]
+            drawn = random.Random(row["sample_id"]).sample(spans, min(self.builder.config.max_spans, len(spans)))
+            groups.setdefault(f"{row['source_lang']}-{row['target_lang']}", []).append({**row, "spans": drawn})
+        return groups
+
+    def _encode(self, row: dict[str, Any]) -> EncodedSample:
+        return EncodedSample.from_row(encode_row(self._text_tokenizer, row))
 
     def __call__(self) -> dict[str, float]:
         """Return `PAIR/metric` for every language pair, and `gradient_norm/OBJECTIVE` (a collective)."""
@@ -144,14 +160,16 @@ class HeldOutEvaluation:
                 result = self.model(batch)[name]
             if not isinstance(result, Result):
                 result = self.model.contrastive()[name].loss(result, batch.keys)
-            scale = self.precision.scaler.get_scale()  # without it, fp16 gradients vanish
-            gradients = torch.autograd.grad(result.loss_sum * scale, parameters, allow_unused=True)
+            mean = result.loss_sum / max(1, self.model.count(name, batch))
+            gradients = torch.autograd.grad(mean * FP16_SCALE, parameters, allow_unused=True)
             norm = torch.stack([gradient.float().norm() for gradient in gradients if gradient is not None]).norm()
-            norms.append(norm.double() / scale / max(1, self.model.count(name, batch)))
+            norms.append(norm.double() / FP16_SCALE)
         means = sum_over_workers(torch.stack(norms) / world_size())
         return {f"gradient_norm/{name}": mean for name, mean in zip(self.model.objectives, means, strict=True)}
 
 
+FP16_SCALE = 1024.0
+"""Factor of a mean loss whose gradients are looked at: in fp16, small ones vanish without it; large ones still fit."""
 METRIC_NAMES = {"clism_span_exact_match": "span_exact_match"}
 """Metrics that are known by a shorter name than OBJECTIVE_METRIC."""
 
@@ -164,18 +182,6 @@ def score(metrics: dict[str, float], language_pairs: Sequence[str]) -> float:
     matches = [metrics[name] for name in (f"{pair}/span_exact_match" for pair in language_pairs) if name in metrics]
     values = matches or [metrics[f"{pair}/retrieval_accuracy"] for pair in language_pairs]
     return sum(values) / len(values)
-
-
-def _group_by_pair(
-    rows: Sequence[dict[str, Any]], max_spans: int, text_tokenizer: TextTokenizer
-) -> dict[str, list[dict[str, Any]]]:
-    """Group samples by language pair, with `max_spans` of the spans that tokens can express, the same ones always."""
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        spans = [span for span in row["spans"] if encode_row(text_tokenizer, {**row, "spans": [span]})["spans"]]
-        drawn = random.Random(row["sample_id"]).sample(spans, min(max_spans, len(spans)))
-        groups.setdefault(f"{row['source_lang']}-{row['target_lang']}", []).append({**row, "spans": drawn})
-    return groups
 
 
 def _add(totals: dict[str, Tensor], result: Result, count: int) -> None:

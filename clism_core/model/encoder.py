@@ -59,9 +59,17 @@ def check_architecture(folder: str, *, max_length: int) -> None:
     except (OSError, ValueError) as error:
         raise InputError(f"--model {folder}: cannot be loaded as an encoder with an MLM head: {error}") from error
     _mlm_head(model, folder)
-    positions = getattr(config, "max_position_embeddings", max_length)
+    positions = getattr(config, "max_position_embeddings", max_length) - _positions_before_the_first(model)
     if positions < max_length:
         raise InputError(f"--masking.max_length {max_length}: {folder} takes {positions} tokens at most")
+
+
+def _positions_before_the_first(model: PreTrainedModel) -> int:
+    """Return how many positions are never used: RoBERTa and XLM-R count from the padding's place, which stays free."""
+    for name, module in model.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding) and module.padding_idx is not None:
+            return module.padding_idx + 1
+    return 0
 
 
 def _add_que(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:

@@ -62,6 +62,11 @@ def is_folder(name: str) -> bool:
     return ":/" not in name and Path(storage.absolute(name)).is_dir()
 
 
+def absolute_if_folder(name: str) -> str:
+    """Return the absolute path of a folder, for Ray's workers stand in another one; any other name as it is."""
+    return storage.absolute(name) if is_folder(name) else name
+
+
 def is_hub_id(name: str) -> bool:
     """Tell whether `name` is neither a place nor a name of the MLflow registry."""
     return ":/" not in name and not is_folder(name)

@@ -145,8 +145,11 @@ def start_run(*, job: str, output: str, name: str | None = None, tags: Mapping[s
     uri = tracking_uri()
     client = _client(uri)
     experiment_id = _experiment_id(client, uri)
+    quote = '"' if "'" in output else "'"  # MLflow's filters have no escapes
     unfinished = client.search_runs(
-        [experiment_id], f"tags.`{OUTPUT_TAG}` = '{output}' AND attributes.status != 'FINISHED'", max_results=1
+        [experiment_id],
+        f"tags.`{OUTPUT_TAG}` = {quote}{output}{quote} AND attributes.status != 'FINISHED'",
+        max_results=1,
     )
     if unfinished:
         run = TrackedRun(uri, unfinished[0].info.run_id)

@@ -19,7 +19,8 @@ class WorkersConfig:
     number: int = 1
     """Workers; with GPUs, one GPU each. The training does not depend on it."""
     use_gpu: bool | None = None
-    """Whether workers train on GPUs; null: if the cluster has any."""
+    """Whether workers train on GPUs, one each; null: if the cluster has enough of them now. Give true where GPU nodes
+    come when they are wanted."""
     cpus: float = 0.5
     """CPUs that Ray reserves for a worker. Leave some for the data tasks beside the workers; it does not bound the
     threads of a worker."""
@@ -102,6 +103,11 @@ def check_config(config: PretrainConfig) -> None:
         "--masking.mlm_probability: must be above 0 and below 1": not 0 < masking.mlm_probability < 1,
         "--sampling_alpha: must not be negative": config.sampling_alpha < 0,
         "--optimizer.learning_rate: must be above 0": config.optimizer.learning_rate <= 0,
+        "--optimizer.span_head_learning_rate: must be above 0": config.optimizer.span_head_learning_rate is not None
+        and config.optimizer.span_head_learning_rate <= 0,
+        "--optimizer.max_gradient_norm: must be above 0": config.optimizer.max_gradient_norm <= 0,
+        "--workers.cpus: must not be negative": config.workers.cpus < 0,
+        "--held_out.max_samples: must be at least 1": config.held_out.max_samples < 1,
         "--held_out.fraction: must be from 0 to below 1": not 0 <= config.held_out.fraction < 1,
         "--loop.steps: must be at least 1": config.loop.steps < 1,
         "--loop: evaluate_every, checkpoint_every and log_every must be at least 1": min(

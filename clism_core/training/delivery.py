@@ -31,8 +31,9 @@ class Delivered:
     """The version in the registry, such as models:/clism-encoder/3; empty if it was not registered."""
     tracking_uri: str
     run_id: str
+    export: str
     step: int
-    """Of the checkpoint that became the model."""
+    """Of the checkpoint that became the model, the last or the best as `export` says."""
     samples: int
     table: str
     """The evaluation of that checkpoint, as Markdown."""
@@ -53,6 +54,7 @@ def deliver(config: PretrainConfig, pretrained: Pretrained, run: TrackedRun) -> 
         registry_uri=version.uri if version else "",
         tracking_uri=run.tracking_uri,
         run_id=run.run_id,
+        export=config.export,
         step=pretrained.step,
         samples=pretrained.samples,
         table=metrics_table(pretrained.metrics),
@@ -64,6 +66,8 @@ def deliver(config: PretrainConfig, pretrained: Pretrained, run: TrackedRun) -> 
 def delivered_before(config: PretrainConfig) -> Delivered | None:
     """Return what a finished run has left in the output folder; None where there is no finished run.
 
+    None, too, where the model is now to be another checkpoint or to be registered: it is delivered once more.
+
     Raises:
         InputError: if that run had another configuration.
     """
@@ -71,7 +75,10 @@ def delivered_before(config: PretrainConfig) -> Delivered | None:
     if not exists(file):
         return None
     check_same_run(config.output, config_identity(config))
-    return Delivered(**json.loads(read_bytes(file)))
+    delivered = Delivered(**json.loads(read_bytes(file)))
+    if delivered.export != config.export or (config.register and not delivered.registry_uri):
+        return None
+    return delivered
 
 
 def export_model(config: PretrainConfig, pretrained: Pretrained, folder: Path) -> None:

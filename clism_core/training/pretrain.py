@@ -11,16 +11,17 @@ import yaml
 from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
+from clism_core.data.ingest import INGEST_CPUS
 from clism_core.data.manifest import read_manifest
 from clism_core.data.order import SampleOrder, make_stages
-from clism_core.data.samples import EncodedData, encode_training_data, load_held_out
+from clism_core.data.samples import EncodedData, encode_training_data, find_held_out, load_held_out
 from clism_core.data.tokens import load_tokenizer
 from clism_core.errors import InputError
 from clism_core.model.encoder import check_architecture
-from clism_core.model.names import pin_version, resolve_model
+from clism_core.model.names import resolve_model
 from clism_core.storage import filesystem, join, write_bytes
 from clism_core.tracking.run import TrackedRun
-from clism_core.training.config import PretrainConfig, check_config, plain_config
+from clism_core.training.config import PretrainConfig, WorkersConfig, check_config, plain_config
 from clism_core.training.identity import check_same_run, identity, keep_identity
 from clism_core.training.stopping import run_stoppably, start_stop_request
 from clism_core.training.worker import Assignment, train_worker
@@ -51,19 +52,21 @@ def pretrain(config: PretrainConfig, run: TrackedRun) -> Pretrained:
 
     Raises:
         InputError: for a configuration or data that cannot be used, before anything is started.
+        FloatingPointError: if training has diverged.
     """
     check_config(config)
     use_gpu = _use_gpu(config)
-    config = dataclasses.replace(config, model=pin_version(config.model))
+    _warn_if_data_must_wait(config.workers)
     manifest = read_manifest(config.data)
     model_folder = resolve_model(config.model)
     check_architecture(model_folder, max_length=config.masking.max_length)
     tokenizer = load_tokenizer(model_folder)
-    this_run = identity(config, data=manifest["fingerprint"], tokenizer=tokenizer)
+    this_run = identity(config, data=manifest["content"], tokenizer=tokenizer)
     check_same_run(config.output, this_run)
     run.log_dataset(folder=config.data, fingerprint=manifest["fingerprint"], profile=manifest["pairs"])
-    held_out = load_held_out(config.data, config.held_out)
-    data = encode_training_data(config.data, config.held_out, tokenizer, min_samples=config.global_batch_size)
+    sentences = find_held_out(config.data, config.held_out)
+    held_out = load_held_out(config.data, sentences)
+    data = encode_training_data(config.data, sentences, tokenizer, min_samples=config.global_batch_size)
     logger.info(
         "%d samples to train on, %d held out; %d spans do not begin and end with tokens and are left out",
         *(len(data), len(held_out), data.unencodable_spans),
@@ -82,6 +85,8 @@ def pretrain(config: PretrainConfig, run: TrackedRun) -> Pretrained:
         driver_node=ray.get_runtime_context().get_node_id(),
     )
     result: Any = run_stoppably(_trainer(config, assignment, use_gpu=use_gpu).fit, stop_request)
+    if result.return_value.error is not None:
+        raise result.return_value.error
     finished = result.return_value.finished
     checkpoint, metrics = result.checkpoint, result.metrics
     if finished and config.export == "best":
@@ -130,9 +135,21 @@ def _use_gpu(config: PretrainConfig) -> bool:
                 "for more",
                 *(gpus, config.workers.number),
             )
+    logger.info("training on %d %s", config.workers.number, "GPUs" if use_gpu else "workers without a GPU")
     if config.precision == "fp16" and not use_gpu:
         raise InputError("--precision fp16: needs GPUs, but the workers train on CPUs; use fp32, bf16 or auto")
     return use_gpu
+
+
+def _warn_if_data_must_wait(workers: WorkersConfig) -> None:
+    """Say why nothing moves where the workers take all CPUs; nodes that join later may bring more."""
+    total, reserved = float(ray.cluster_resources().get("CPU", 0)), workers.number * workers.cpus
+    if total < reserved + INGEST_CPUS:
+        logger.warning(
+            "the workers reserve %g CPUs of %g in the cluster, and handing them data takes %g: training waits until "
+            "nodes join; or stop, and lower --workers.number or --workers.cpus",
+            *(reserved, total, INGEST_CPUS),
+        )
 
 
 def _trainer(config: PretrainConfig, assignment: Assignment, *, use_gpu: bool) -> TorchTrainer:

@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import ray
 import ray.train
 import torch
 import transformers
+from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from ray.actor import ActorHandle
 from ray.data import DataIterator
 from ray.train.collective import broadcast_from_rank_zero
@@ -23,7 +25,7 @@ from clism_core.data.ingest import ordered_dataset, read_steps, split_among_work
 from clism_core.data.order import SampleOrder
 from clism_core.data.samples import EncodedData
 from clism_core.data.tokens import TextTokenizer
-from clism_core.distributed import rank, world_size
+from clism_core.distributed import gather_texts, rank, world_size
 from clism_core.errors import InputError
 from clism_core.evaluation.held_out import HeldOutEvaluation, score
 from clism_core.home import SQLITE
@@ -31,9 +33,11 @@ from clism_core.model.encoder import load_encoder
 from clism_core.model.precision import Precision
 from clism_core.model.pretraining import PretrainingModel, freeze_unused
 from clism_core.objectives.build import build_objectives
+from clism_core.storage import exists, is_local, join
 from clism_core.tracking.run import TrackedRun
 from clism_core.training.checkpoints import MODEL_FOLDER, TrainingState, load_training_state
 from clism_core.training.config import PretrainConfig
+from clism_core.training.identity import RUN_FILE
 from clism_core.training.loop import TrainingLoop
 from clism_core.training.optimizer import build_optimizer
 from clism_core.training.step import GradientStep
@@ -57,9 +61,13 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a worker returns; rank 0's is the run's."""
+    """What a worker returns; rank 0's is the run's.
+
+    `error` is returned and not raised where it would come again: Ray Train starts a run again that has raised.
+    """
 
     finished: bool
+    error: Exception | None = None
 
 
 def train_worker(arguments: dict[str, Any]) -> Outcome:
@@ -71,7 +79,9 @@ def train_worker(arguments: dict[str, Any]) -> Outcome:
     assignment: Assignment = arguments["assignment"]
     config = assignment.config
     _set_up_process()
-    _check_tracking(assignment)
+    problems = {problem for problem in gather_texts(_problem(assignment)) if problem}
+    if problems:
+        return Outcome(finished=False, error=InputError("; ".join(sorted(problems))))
     held_out = ray.get(assignment.held_out)
     model, state = _restore_or_begin(config, held_out)
     builder = _builder(config, model)
@@ -102,10 +112,15 @@ def train_worker(arguments: dict[str, Any]) -> Outcome:
         should_stop=StopPoll(assignment.stop_request, get_device()),
         run=assignment.run,
     )
-    finished = loop.fit(_read_batches(assignment, state.step, builder, share, micro_batch_size))
-    if rank() == 0:
-        assignment.run.flush()
-    return Outcome(finished)
+    batches = _read_batches(assignment, state.step, builder, share, micro_batch_size)
+    try:
+        with _system_metrics(assignment):
+            return Outcome(finished=loop.fit(batches))
+    except FloatingPointError as error:  # of the gathered gradients, so all workers are here
+        return Outcome(finished=False, error=error)
+    finally:
+        if rank() == 0:
+            assignment.run.flush()
 
 
 def _set_up_process() -> None:
@@ -115,23 +130,46 @@ def _set_up_process() -> None:
     logging.getLogger().setLevel(logging.WARNING)
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    if not torch.cuda.is_available():
+    if torch.cuda.is_available():
+        torch.cuda.set_device(get_device())  # for collectives on objects
+    else:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // ray.train.get_context().get_local_world_size()))
 
 
-def _check_tracking(assignment: Assignment) -> None:
-    """Nodes that were started for this run are known only now: rank 0 must reach the driver's tracking store.
+def _problem(assignment: Assignment) -> str:
+    """Say what this worker cannot reach of what the driver has: nodes that have joined for this run are known only now.
 
-    Raises:
-        InputError: if it is a file on another node.
+    Empty if it reaches everything.
     """
-    uri = assignment.run.tracking_uri
-    elsewhere = ray.get_runtime_context().get_node_id() != assignment.driver_node
-    if rank() == 0 and elsewhere and uri.startswith(SQLITE):
-        raise InputError(
-            f"the workers run on other nodes than the driver, and cannot write to {uri}; set "
-            "MLFLOW_TRACKING_URI to an MLflow server"
-        )
+    if _on_driver_node(assignment):
+        return ""
+    uri, config = assignment.run.tracking_uri, assignment.config
+    if rank() == 0 and uri.startswith(SQLITE):
+        return f"the workers cannot write to {uri} from other nodes; set MLFLOW_TRACKING_URI to an MLflow server"
+    written_by_driver = join(config.output, RUN_FILE)
+    missing = [path for path in (written_by_driver, config.model) if is_local(path) and Path(path).is_absolute()]
+    unseen = [path for path in missing if not exists(path)]
+    return f"workers on other nodes do not see {', '.join(unseen)}; give s3:// or shared storage" if unseen else ""
+
+
+def _on_driver_node(assignment: Assignment) -> bool:
+    return bool(ray.get_runtime_context().get_node_id() == assignment.driver_node)
+
+
+@contextmanager
+def _system_metrics(assignment: Assignment) -> Iterator[None]:
+    """Log CPU, memory and GPUs of this node, unless the driver does or another worker of the node."""
+    if _on_driver_node(assignment) or ray.train.get_context().get_local_rank() != 0:
+        yield
+        return
+    run = assignment.run
+    node = f"node-{ray.train.get_context().get_node_rank()}"
+    monitor = SystemMetricsMonitor(run.run_id, resume_logging=True, tracking_uri=run.tracking_uri, node_id=node)
+    monitor.start()
+    try:
+        yield
+    finally:
+        monitor.finish()
 
 
 def _builder(config: PretrainConfig, model: PretrainingModel) -> BatchBuilder:

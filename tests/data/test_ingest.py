@@ -1,9 +1,12 @@
 """What each worker is handed, by Ray Data, beside what the order says."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import ray
 from tiny import write_encoder, write_prepared
@@ -15,6 +18,7 @@ from clism_core.data.samples import (
     EncodedData,
     HeldOutConfig,
     encode_training_data,
+    find_held_out,
     load_held_out,
     normalise_source,
 )
@@ -35,7 +39,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def data(ray_cluster: None, prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> EncodedData:
     tokenizer = load_tokenizer(str(write_encoder("xlmr", tmp_path_factory.mktemp("xlmr"))))
-    return encode_training_data(str(prepared), HeldOutConfig(fraction=0.1), tokenizer, min_samples=BATCH)
+    held_out = find_held_out(str(prepared), HeldOutConfig(fraction=0.1))
+    return encode_training_data(str(prepared), held_out, tokenizer, min_samples=BATCH)
 
 
 def make_order(data: EncodedData, *, pairs_per_sample: int = 1) -> SampleOrder:
@@ -75,7 +80,7 @@ def test_ordinals_follow_the_ids_whatever_the_blocks(data: EncodedData) -> None:
 
 
 def test_held_out_sentences_are_never_trained_on_in_any_language(data: EncodedData, prepared: Path) -> None:
-    held_out = load_held_out(str(prepared), HeldOutConfig(fraction=0.1))
+    held_out = load_held_out(str(prepared), find_held_out(str(prepared), HeldOutConfig(fraction=0.1)))
     sentences = {normalise_source(row["source"]) for row in held_out}
     assert {row["target_lang"] for row in held_out} == {"de", "es"}
     assert len(held_out) == 2 * len(sentences)  # the two languages share their sentences
@@ -125,12 +130,32 @@ def test_a_part_in_the_wrong_place_is_an_error(data: EncodedData) -> None:
 def test_too_little_data_is_told(ray_cluster: None, prepared: Path, tmp_path: Path) -> None:
     tokenizer = load_tokenizer(str(write_encoder("xlmr", tmp_path)))
     with pytest.raises(InputError, match="samples to train on, fewer than a global batch of 1000"):
-        encode_training_data(str(prepared), HeldOutConfig(), tokenizer, min_samples=1000)
+        encode_training_data(str(prepared), find_held_out(str(prepared), HeldOutConfig()), tokenizer, min_samples=1000)
 
 
 def test_nothing_held_out_is_told(ray_cluster: None, prepared: Path) -> None:
     with pytest.raises(InputError, match="--held_out: no sample"):
-        load_held_out(str(prepared), HeldOutConfig(fraction=0.0, origins=["news"]))
+        load_held_out(str(prepared), find_held_out(str(prepared), HeldOutConfig(fraction=0.0, origins=["news"])))
+
+
+def test_sentences_of_a_held_out_origin_are_held_out_wherever_they_stand(ray_cluster: None, tmp_path: Path) -> None:
+    """And in an evaluation of few samples they have their share beside those of the fraction."""
+    folder = write_prepared(tmp_path / "data")
+    table = pq.read_table(folder / "samples" / "0.parquet")
+    origins = ["news" if row["target_lang"] == "de" else row["origin"] for row in table.to_pylist()]
+    news = {row["source"] for row in table.to_pylist() if row["target_lang"] == "de"}
+    pq.write_table(
+        table.set_column(table.schema.get_field_index("origin"), "origin", pa.array(origins, pa.string())),
+        folder / "samples" / "0.parquet",
+    )
+    sentences = find_held_out(str(folder), HeldOutConfig(fraction=0.3, origins=["news"], max_samples=1000))
+    held_out = load_held_out(str(folder), sentences)
+    assert news
+    assert news < {row["source"] for row in held_out if row["target_lang"] == "es"}
+    few = replace(sentences, config=replace(sentences.config, max_samples=10))
+    drawn = [row for row in load_held_out(str(folder), few) if row["target_lang"] == "de"]
+    assert len(drawn) == 10
+    assert 0 < sum(row["source"] in news for row in drawn) < 10
 
 
 def test_lengths_are_those_of_both_sides(data: EncodedData) -> None:

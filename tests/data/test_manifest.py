@@ -7,7 +7,7 @@ from clism_core.errors import InputError
 
 
 def manifest(identity: str) -> Manifest:
-    return Manifest(samples=0, rejects=0, pairs={}, work={}, config={}, versions={}, fingerprint=identity)
+    return Manifest(samples=0, rejects=0, pairs={}, work={}, config={}, versions={}, fingerprint=identity, content="")
 
 
 def test_finished_data_is_found_again(tmp_path: Path) -> None:

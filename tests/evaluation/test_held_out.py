@@ -108,3 +108,15 @@ def test_the_gradient_norm_is_that_of_the_mean_loss(model: PretrainingModel) -> 
     (result.loss_sum / 4).backward()
     squares = [p.grad.square().sum() for p in model.parameters() if p.grad is not None]
     assert metrics["gradient_norm/clism"] == pytest.approx(float(torch.stack(squares).sum().sqrt()), rel=1e-4)
+
+
+def test_spans_behind_the_longest_input_are_not_asked_for(model: PretrainingModel) -> None:
+    model.use(build_objectives(model, ObjectivesConfig()))
+    builder = BatchBuilder(model.tokenizer, MaskingConfig(max_length=12), seed=0)
+    precision = Precision("fp32", torch.device("cpu"))
+    held_out = HeldOutEvaluation(rows(("de",)), model=model, builder=builder, batch_size=2, precision=precision)
+    batch = builder([[sample] for sample in held_out.samples["en-de"]])
+    assert batch.truncated_questions == 0
+    assert 0 < int(batch.question_mask.sum()) < len(SENTENCES)
+    asked = [len(sample.spans) > 0 for sample in held_out.samples["en-de"]]
+    assert asked == [builder.side_length >= last for last in (6, 2, 2, 2, 1)]

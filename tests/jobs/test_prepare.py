@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.dataset as pds
 import pytest
+import ray
 import spacy
 from command_line import CONFIGS, EXIT_BAD_INPUT, EXIT_DONE, build_parser, run_job
 from letter_encoder import write_letter_encoder
@@ -14,7 +16,7 @@ from mlflow import MlflowClient
 from prepare import main
 
 from clism_core.data.prepare import PrepareConfig
-from clism_core.data.schema import REJECT_SCHEMA, SAMPLE_SCHEMA
+from clism_core.data.schema import REJECT_SCHEMA, SAMPLE_SCHEMA, replace_column
 from clism_core.home import tracking_uri
 
 # line, English, German, alignment of words as white space cuts them
@@ -244,6 +246,41 @@ def test_eflomal(ray_cluster: None, tmp_path: Path, pipeline_folder: str) -> Non
     assert json.loads((output / "manifest.json").read_text())["work"] == {"read": 48, "analysed": 48, "aligned": 48}
 
 
+class RowCounter:
+    """Stands for eflomal, and says in `origin` how many rows it was given at once."""
+
+    def __init__(self, **_: Any) -> None:
+        pass
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        table = replace_column(table, "alignment", ["0-0"] * table.num_rows)
+        return replace_column(table, "origin", [str(table.num_rows)] * table.num_rows)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_eflomal_gets_a_language_pair_as_a_whole(
+    ray_cluster: None, tmp_path: Path, pipeline_folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    monkeypatch.setattr("clism_core.data.pipeline.EflomalAligner", RowCounter)
+    monkeypatch.setattr("clism_core.data.prepare.find_program", lambda: "")
+    monkeypatch.setattr("clism_core.data.reading._ROWS_PER_TABLE", 10)
+    monkeypatch.setattr(ray.data.DataContext.get_current(), "target_max_block_size", 1000)  # bytes
+    (tmp_path / "c.tsv").write_text("".join(f"Anna {n}\tAnnas {n}\n" for n in range(100)), "utf-8")
+    (tmp_path / "empty.tsv").write_text("en\tvi\n")
+    corpora: list[dict[str, Any]] = [
+        {"path": str(tmp_path / "c.tsv"), "source_lang": "en", "target_lang": "de"},
+        {"path": str(tmp_path / "empty.tsv"), "source_lang": "en", "target_lang": "vi", "header": True},
+    ]
+    output = tmp_path / "out"
+    assert run(corpora, output, "--entities.pipeline", pipeline_folder, "--rows_per_file", "30") == EXIT_DONE
+    assert pds.dataset(output / "samples").to_table()["origin"].to_pylist() == ["100"] * 100
+    assert len(list((output / "samples").iterdir())) == 4
+    manifest = json.loads((output / "manifest.json").read_text())
+    assert [(pair, counts["rows"]) for pair, counts in manifest["pairs"].items()] == [("en-de", 100), ("en-vi", 0)]
+
+
 @pytest.mark.parametrize(
     ("corpora", "message"),
     [
@@ -251,6 +288,7 @@ def test_eflomal(ray_cluster: None, tmp_path: Path, pipeline_folder: str) -> Non
         pytest.param([{"path": "/nowhere.tsv"}], "/nowhere.tsv cannot be read", id="missing"),
         pytest.param([{"source_lang": "de", "target_lang": "en"}], "is for en", id="language-of-the-pipeline"),
         pytest.param([{"alignment_path": "x"}], "x cannot be read", id="no-alignment-file"),
+        pytest.param([{"format": "moses", "target_path": "x", "header": True}], "no columns", id="columns-of-moses"),
     ],
 )
 def test_bad_input_needs_no_cluster(

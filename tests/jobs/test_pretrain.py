@@ -67,7 +67,7 @@ def test_from_prepared_data_to_a_registered_model(
     ray_cluster: None, config: job.PretrainJobConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "out"
-    job.main(replace(config, output=str(output)))
+    job.main(replace(config, output=str(output), model=os.path.relpath(config.model)))
     said = capsys.readouterr().out
     assert sorted(path.name for path in output.iterdir()) == [
         "checkpoints",
@@ -111,6 +111,14 @@ def test_from_prepared_data_to_a_registered_model(
     assert registered in capsys.readouterr().out
     with pytest.raises(InputError, match="another seed"):
         job.main(replace(config, output=str(output), seed=1))
+
+
+def test_a_run_that_diverges_ends_at_once(
+    ray_cluster: None, config: job.PretrainJobConfig, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(FloatingPointError, match=r"lower --optimizer\.learning_rate"):
+        run(replace(config, optimizer=OptimizerConfig(learning_rate=1e30, warmup_steps=0)), tmp_path)
+    assert "Retrying" not in capfd.readouterr().out
 
 
 def test_a_run_that_was_lost_after_its_last_step_is_delivered_from_its_checkpoint(

@@ -4,7 +4,7 @@ import pytest
 
 from clism_core import storage
 from clism_core.errors import InputError
-from clism_core.model.names import resolve_model
+from clism_core.model.names import absolute_if_folder, resolve_model
 
 
 def test_folder_becomes_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,3 +72,10 @@ def test_interrupted_download_is_begun_again(bucket: str, home_folder: Path, mon
             resolve_model(f"{bucket}/other")
     folder = Path(resolve_model(f"{bucket}/other"))
     assert [file.name for file in folder.iterdir()] == ["config.json"]
+
+
+def test_only_folders_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "encoder").mkdir()
+    names = ["encoder", "xlm-roberta-base", "models:/clism-encoder@candidate", "s3://bucket/encoder"]
+    assert [absolute_if_folder(name) for name in names] == [str(tmp_path / "encoder"), *names[1:]]

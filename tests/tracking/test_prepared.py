@@ -15,6 +15,7 @@ MANIFEST = Manifest(
     config={},
     versions={},
     fingerprint="ab" * 32,
+    content="cd" * 32,
 )
 METRICS = {
     "prepare/samples": 6,

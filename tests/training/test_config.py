@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from clism_core.data.samples import HeldOutConfig
 from clism_core.errors import InputError
 from clism_core.objectives.build import ObjectivesConfig
 from clism_core.training.config import PretrainConfig, WorkersConfig, check_config
@@ -29,6 +30,9 @@ def test_the_defaults_are_the_papers() -> None:
         pytest.param({"objectives": ObjectivesConfig(w_mlm=-1)}, "negative", id="negative weight"),
         pytest.param({"objectives": ObjectivesConfig(temperature=0)}, "temperature", id="temperature"),
         pytest.param({"optimizer": OptimizerConfig(warmup_steps=20_000)}, "warmup_steps", id="endless warm-up"),
+        pytest.param({"optimizer": OptimizerConfig(max_gradient_norm=0)}, "max_gradient_norm", id="no gradient"),
+        pytest.param({"optimizer": OptimizerConfig(span_head_learning_rate=0)}, "span_head_learning_rate", id="head"),
+        pytest.param({"held_out": HeldOutConfig(max_samples=0)}, "held_out.max_samples", id="nothing evaluated"),
         pytest.param({"seed": -1}, "--seed -1", id="seed"),
     ],
 )
