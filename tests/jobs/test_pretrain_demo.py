@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pretrain as job
 import pytest
-from command_line import run_job
+from command_line import CONFIGS, EXIT_DONE, run_job
 from transformers import AutoModel
 
 from clism_core.errors import InputError
