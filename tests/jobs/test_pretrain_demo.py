@@ -43,10 +43,8 @@ def test_demo(
             raise InputError("no eflomal")
 
         monkeypatch.setattr("clism_core.demo.build.find_program", missing)
-    arguments = [*SMALL, f"--output={tmp_path / 'out'}"]
-    assert (
-        run_job(job.PretrainJobConfig, job.main, description="", default_preset="demo.yaml", arguments=arguments) == 0
-    )
+    arguments = [f"--config={CONFIGS / 'demo.yaml'}", *SMALL, f"--output={tmp_path / 'out'}"]
+    assert run_job(job.PretrainJobConfig, job.main, description="", arguments=arguments) == EXIT_DONE
     assert ("words are aligned by embeddings" in caplog.text) == (not eflomal)
     manifest = json.loads((tmp_path / "out" / "demo" / "prepared" / "manifest.json").read_text())
     assert manifest["config"]["aligner"]["kind"] == ("eflomal" if eflomal else "embedding")
