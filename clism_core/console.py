@@ -17,6 +17,8 @@ _NOISE = (
     r"core_worker\.cc:\d+: Actor with class name: .* has constructor arguments in the object store",
     # Ray Train asks the dashboard once a second, and a local cluster has none: starting it would take twice as long.
     r"Failed to query Ray Train Controller actor state",
+    # Checkpoints between evaluations have none, and count as last and not as best.
+    r"Result dict has no key: score",
     # Stages and workers that take a part of a CPU are many processes, as they should be.
     r"PYTHON worker processes have been started on node",
 )
