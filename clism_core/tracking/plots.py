@@ -55,7 +55,8 @@ def read_curves(run: TrackedRun) -> dict[str, Curve]:
 
 def language_pairs(curves: Mapping[str, Curve]) -> list[str]:
     """Return the language pairs that have curves, sorted."""
-    return sorted({name.split("/")[1] for name in curves if name.startswith("eval/") and name.count("/") == 2})
+    parts = [name.split("/") for name in curves if name.startswith("eval/")]
+    return sorted({pair for _, *middle, name in parts for pair in middle if name in LEARNED | BASELINES})
 
 
 def loss_figure(curves: Mapping[str, Curve]) -> Figure:

@@ -24,7 +24,8 @@ def test_evaluation_figure_has_a_panel_a_pair_and_dashed_baselines() -> None:
         f"eval/en-vi/{EXACT}": [(0, 0.1), (50, 0.4)],
         "eval/en-vi/random_run_exact_match": [(0, 0.2), (50, 0.2)],
         f"eval/en-ar/{EXACT}": [(0, 0.0)],
-        "eval/mean_cosine": [(0, 0.9)],
+        "eval/score": [(0, 0.1)],
+        "eval/gradient_norm/clism": [(0, 9.0)],
     }
     figure = evaluation_figure(curves)
     arabic, vietnamese = figure.axes
