@@ -41,8 +41,8 @@ def main(config: PretrainJobConfig) -> None:
     check_config(config)
     config = dataclasses.replace(
         config,
-        model=absolute_if_folder(config.model),
-        data=absolute_if_folder(config.data),
+        model=config.model if config.model == DEMO else absolute_if_folder(config.model),
+        data=config.data if config.data == DEMO else absolute_if_folder(config.data),
         output=absolute(config.output or default_output("pretrain")),
     )
     delivered = delivered_before(config) or train(config)
@@ -52,7 +52,7 @@ def main(config: PretrainJobConfig) -> None:
 def train(config: PretrainJobConfig) -> Delivered | None:
     """Run the training; None if it was asked to stop before its end."""
     connect()
-    inputs = [path for path in (config.data, config.model) if is_folder(path)]
+    inputs = [path for path in (config.data, config.model) if path != DEMO and is_folder(path)]
     wanted = {"CPU": config.workers.number * config.workers.cpus}
     wanted |= {"GPU": config.workers.number} if config.workers.use_gpu else {}
     check_shared(output=config.output, inputs=inputs, tracking=tracking_uri(), wanted=wanted)

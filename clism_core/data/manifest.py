@@ -49,6 +49,11 @@ def read_manifest(folder: str) -> Manifest:
     """Return the manifest of prepared data; raises `InputError` where `folder` holds none, or an unfinished run."""
     if storage.exists(storage.join(folder, MANIFEST)):
         manifest: Manifest = json.loads(storage.read_bytes(storage.join(folder, MANIFEST)))
+        if missing := sorted(Manifest.__required_keys__ - manifest.keys()):
+            raise InputError(
+                f"{folder}: its {MANIFEST} has no {', '.join(missing)}, so another version of this project has made "
+                "it; prepare the data again, into another folder"
+            )
         return manifest
     if not storage.exists(folder):
         raise InputError(f"{folder}: no such folder; make it with python jobs/prepare.py --output {folder}")
@@ -83,6 +88,13 @@ def finish_output(folder: str, manifest: Manifest) -> None:
     """Write the manifest, which makes `folder` prepared data."""
     storage.write_bytes(storage.join(folder, MANIFEST), _to_json(manifest))
     storage.delete(storage.join(folder, UNFINISHED))
+
+
+def folder_digest(folder: str) -> str:
+    """Return the SHA-256, in hex, of the names and contents of all files in a folder, wherever it lies."""
+    folder = storage.absolute(folder)
+    digests = {file.removeprefix(folder): _digest(file) for file in storage.list_files(folder)}
+    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
 
 
 def fingerprint(*, inputs: list[str], config: dict[str, Any], versions: dict[str, str]) -> str:

@@ -48,8 +48,9 @@ def build_pipeline(config: PrepareConfig, *, tally: Tally) -> Dataset:
         batch_format="pyarrow",
         num_cpus=TASK_CPUS,
     )
-    # Ray would cut what is read into blocks of 128 MiB, and eflomal shall see a language pair as a whole.
-    rows.context.target_max_block_size = None
+    if config.aligner.kind == "eflomal":
+        # Ray would cut what is read into blocks of 128 MiB, and eflomal shall see a language pair as a whole.
+        rows.context.target_max_block_size = None
     return rows
 
 

@@ -16,6 +16,7 @@ from clism_core.data.manifest import (
     PairCounts,
     fingerprint,
     finish_output,
+    folder_digest,
     no_rows,
     open_output,
     package_versions,
@@ -24,7 +25,7 @@ from clism_core.data.pipeline import TASK_CPUS, build_pipeline
 from clism_core.data.sink import PreparedDataSink
 from clism_core.data.tally import Tally
 from clism_core.errors import InputError, input_error_within
-from clism_core.model.names import absolute_if_folder
+from clism_core.model.names import absolute_if_folder, is_folder
 
 __all__ = ["PrepareConfig", "check", "prepare", "prepared_before", "with_absolute_paths"]
 
@@ -165,6 +166,10 @@ def _fingerprint(config: PrepareConfig, versions: dict[str, str]) -> str:
     for corpus in settings["corpora"]:
         for name in ("path", "target_path", "alignment_path"):
             del corpus[name]
+    for part, name in (("aligner", "model"), ("entities", "pipeline")):
+        given = settings[part][name]
+        if given is not None and is_folder(given):
+            settings[part][name] = folder_digest(given)
     inputs = [path for corpus in config.corpora for path in input_paths(corpus)]
     return fingerprint(inputs=inputs, config=settings, versions=versions)
 

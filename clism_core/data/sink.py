@@ -15,8 +15,9 @@ from ray.data.block import Block
 from ray.data.datasource import WriteResult
 
 from clism_core import storage
-from clism_core.data.manifest import REJECTS, SAMPLES, PairCounts, no_rows
+from clism_core.data.manifest import REJECTS, SAMPLES, UNFINISHED, PairCounts, no_rows
 from clism_core.data.schema import REJECT_SCHEMA, SAMPLE_SCHEMA
+from clism_core.errors import InputError
 
 Counts = dict[str, PairCounts]
 
@@ -40,6 +41,8 @@ class PreparedDataSink(Datasink[Written]):
 
     def write(self, blocks: Iterable[Block], ctx: TaskContext) -> Written:  # noqa: ARG002 - Ray's signature
         """Write the blocks and return what is in them. A block holds rows of one language pair only."""
+        if not storage.exists(storage.join(self._folder, UNFINISHED)):  # the driver has put it there
+            raise InputError(f"output: a node does not see {self._folder}; give s3:// or shared storage")
         return _merge(self._write_block(block) for block in blocks if block.num_rows)
 
     def on_write_complete(self, write_result: WriteResult[Written]) -> None:

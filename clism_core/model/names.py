@@ -24,7 +24,7 @@ def resolve_model(name: str) -> str:
     """
     if name.startswith(("models:/", "runs:/")):
         name = pin_version(name)
-        return _model_folder(_cached(f"{tracking_uri()} {name}", lambda to: _download_from_registry(name, to)), name)
+        return _model_folder(_cached(_registry_state(name), lambda to: _download_from_registry(name, to)), name)
     if not storage.is_local(name):
         try:
             state = storage.fingerprint(name)
@@ -59,7 +59,8 @@ def pin_version(name: str) -> str:
 
 def is_folder(name: str) -> bool:
     """Tell whether `name` is a folder of this machine."""
-    return ":/" not in name and Path(storage.absolute(name)).is_dir()
+    in_registry = name.startswith(("models:/", "runs:/"))
+    return storage.is_local(name) and not in_registry and Path(storage.absolute(name)).is_dir()
 
 
 def absolute_if_folder(name: str) -> str:
@@ -84,6 +85,22 @@ def _cached(key: str, download: Callable[[Path], object]) -> Path:
             download(partial)
             partial.rename(folder)
     return folder
+
+
+def _registry_state(name: str) -> str:
+    """Return what is another string when `name` means another model: versions are counted anew in a new registry."""
+    import mlflow
+
+    client = mlflow.MlflowClient(tracking_uri())
+    kind, _, rest = name.partition(":/")
+    try:
+        if kind == "models":
+            version = client.get_model_version(*rest.split("/")[:2])
+            return f"{tracking_uri()} {name} {version.creation_timestamp} {version.source}"
+        info = client.get_run(rest.strip("/").split("/")[0]).info
+        return f"{tracking_uri()} {name} {info.start_time} {info.end_time}"
+    except (mlflow.MlflowException, TypeError) as error:
+        raise InputError(f"model {name}: not found in the registry at {tracking_uri()}: {error}") from error
 
 
 def _download_from_registry(name: str, folder: Path) -> None:

@@ -11,6 +11,8 @@ from torch.optim import Optimizer
 from clism_core.errors import InputError
 
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
+SMALLEST_SCALE = 1e-4
+"""A loss scale that fp16 training has no use for: only gradients that are never finite bring it so low (fairseq's)."""
 
 
 def at_least_fp32(tensor: Tensor) -> Tensor:
@@ -37,6 +39,7 @@ class Precision:
         self.name = name
         self.device = device
         self.scaler = torch.amp.GradScaler(device.type, enabled=name == "fp16")
+        self._smallest_scale = SMALLEST_SCALE if name == "fp16" else 1.0  # which it is without scaling
 
     def autocast(self) -> AbstractContextManager[None]:
         """Return the context of a forward pass."""
@@ -58,12 +61,16 @@ class Precision:
             the norm of the unscaled gradients before clipping; None if fp16 overflowed and the step was skipped.
 
         Raises:
-            FloatingPointError: if gradients are not finite without loss scaling: a step would destroy the model.
+            FloatingPointError: if gradients are not finite without loss scaling, where a step would destroy the model,
+                or stay so however little the loss is scaled.
         """
         self.scaler.unscale_(optimizer)
         norm = float(nn.utils.clip_grad_norm_(model.parameters(), max_gradient_norm))
-        if not math.isfinite(norm) and not self.scaler.is_enabled():
-            raise FloatingPointError(f"the gradient norm is {norm} in {self.name}; lower --optimizer.learning_rate")
+        if not math.isfinite(norm) and self.scaler.get_scale() <= self._smallest_scale:
+            raise FloatingPointError(
+                f"the gradient norm is {norm} in {self.name}: training has diverged; begin anew, in another --output, "
+                "with a lower --optimizer.learning_rate"
+            )
         self.scaler.step(optimizer)
         self.scaler.update()
         return norm if math.isfinite(norm) else None

@@ -130,7 +130,7 @@ def _set_up_process() -> None:
     logging.getLogger().setLevel(logging.WARNING)
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    if torch.cuda.is_available():
+    if get_device().type == "cuda":  # CPU workers see the GPUs of their node, too
         torch.cuda.set_device(get_device())  # for collectives on objects
     else:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // ray.train.get_context().get_local_world_size()))
@@ -158,11 +158,12 @@ def _on_driver_node(assignment: Assignment) -> bool:
 
 @contextmanager
 def _system_metrics(assignment: Assignment) -> Iterator[None]:
-    """Log CPU, memory and GPUs of this node, unless the driver does or another worker of the node."""
-    if _on_driver_node(assignment) or ray.train.get_context().get_local_rank() != 0:
+    """Log CPU, memory and GPUs of this node, unless the driver or another worker of the node does, or only it can."""
+    run = assignment.run
+    of_the_driver = _on_driver_node(assignment) or run.tracking_uri.startswith(SQLITE)
+    if of_the_driver or ray.train.get_context().get_local_rank() != 0:
         yield
         return
-    run = assignment.run
     node = f"node-{ray.train.get_context().get_node_rank()}"
     monitor = SystemMetricsMonitor(run.run_id, resume_logging=True, tracking_uri=run.tracking_uri, node_id=node)
     monitor.start()

@@ -113,12 +113,10 @@ def test_from_prepared_data_to_a_registered_model(
         job.main(replace(config, output=str(output), seed=1))
 
 
-def test_a_run_that_diverges_ends_at_once(
-    ray_cluster: None, config: job.PretrainJobConfig, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_run_that_diverges_ends_at_once(ray_cluster: None, config: job.PretrainJobConfig, tmp_path: Path) -> None:
+    """An error that comes out as itself was returned: what a worker raises is tried again, and comes out as Ray's."""
     with pytest.raises(FloatingPointError, match=r"lower --optimizer\.learning_rate"):
         run(replace(config, optimizer=OptimizerConfig(learning_rate=1e30, warmup_steps=0)), tmp_path)
-    assert "Retrying" not in capfd.readouterr().out
 
 
 def test_a_run_that_was_lost_after_its_last_step_is_delivered_from_its_checkpoint(
@@ -185,18 +183,19 @@ def test_a_killed_worker_is_replaced(
     def kill() -> None:
         processes = psutil.Process().children(recursive=True)
         worker = next(process for process in processes if "TrainWorker" in " ".join(process.cmdline()))
-        killed.append(worker.pid)
         worker.kill()
+        if not list((tmp_path / "checkpoints").glob("step-00000040")):
+            killed.append(worker.pid)
 
     with once_there_is_a_checkpoint(tmp_path, kill):
         done = run(longer, tmp_path)
-    assert killed
+    assert killed, "the run was faster"
     assert done.finished
     assert_close(weights(done), undisturbed)
 
 
 def test_a_job_survives_ctrl_c_and_the_loss_of_its_driver(
-    undisturbed: dict[str, Tensor], longer: job.PretrainJobConfig, tmp_path: Path
+    undisturbed: dict[str, Tensor], longer: job.PretrainJobConfig, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """Three starts of one command: the first gets what a terminal sends, the second is killed, the third finishes."""
     output = tmp_path / "out"
@@ -206,7 +205,9 @@ def test_a_job_survives_ctrl_c_and_the_loss_of_its_driver(
     def start() -> subprocess.Popen[bytes]:
         command = [sys.executable, job.__file__, "--config", str(tmp_path / "config.yaml")]
         with log.open("wb") as out:
-            return subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+            process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+        request.addfinalizer(process.kill)  # where the test fails half-way
+        return process
 
     first = start()
     with once_there_is_a_checkpoint(output, lambda: os.killpg(first.pid, signal.SIGINT)):

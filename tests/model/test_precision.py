@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from clism_core.errors import InputError
-from clism_core.model.precision import Precision, at_least_fp32
+from clism_core.model.precision import SMALLEST_SCALE, Precision, at_least_fp32
 
 CPU = torch.device("cpu")
 
@@ -48,3 +48,22 @@ def test_gradients_that_are_not_finite_never_reach_the_weights(value: float) -> 
 )
 def test_at_least_fp32(given: torch.dtype, expected: torch.dtype) -> None:
     assert at_least_fp32(torch.ones(1, dtype=given)).dtype == expected
+
+
+def test_gradients_that_stay_infinite_at_any_loss_scale_end_the_run() -> None:
+    precision = Precision("fp32", torch.device("cpu"))  # fp16 itself wants a GPU; its scaler does not
+    precision.scaler = torch.amp.GradScaler("cpu", init_scale=2 * SMALLEST_SCALE)
+    precision._smallest_scale = SMALLEST_SCALE
+    model = nn.Linear(1, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def step() -> float | None:
+        optimizer.zero_grad()
+        precision.scale(model(torch.tensor([[torch.inf]])).sum()).backward()
+        return precision.step(optimizer, model, 1.0)
+
+    before = model.weight.item()
+    assert step() is None
+    assert model.weight.item() == before
+    with pytest.raises(FloatingPointError, match="diverged"):
+        step()
