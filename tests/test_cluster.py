@@ -1,4 +1,5 @@
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -68,13 +69,11 @@ def test_unreachable_cluster_is_an_input_error(monkeypatch: pytest.MonkeyPatch, 
 
 @pytest.mark.ray
 def test_local_cluster_listens_on_this_machine_only(ray_cluster: None) -> None:
-    processes = psutil.Process().children(recursive=True)
-    listening = [
-        connection.laddr.ip
-        for process in processes
-        for connection in process.net_connections(kind="tcp")
-        if connection.status == psutil.CONN_LISTEN
-    ]
+    listening = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # a worker that has ended since
+            connections = process.net_connections(kind="tcp")
+            listening += [entry.laddr.ip for entry in connections if entry.status == psutil.CONN_LISTEN]
     assert len(listening) >= 3  # GCS, raylet, agents
     assert set(listening) <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
 
