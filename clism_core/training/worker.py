@@ -19,6 +19,7 @@ from ray.data import DataIterator
 from ray.train.collective import broadcast_from_rank_zero
 from ray.train.torch import get_device, prepare_model
 
+from clism_core.cluster import tracking_problems
 from clism_core.data.batches import Batch, BatchBuilder
 from clism_core.data.encoding import EncodedSample, encode_row
 from clism_core.data.ingest import ordered_dataset, read_steps, split_among_workers
@@ -28,7 +29,6 @@ from clism_core.data.tokens import TextTokenizer
 from clism_core.distributed import gather_texts, rank, world_size
 from clism_core.errors import InputError
 from clism_core.evaluation.held_out import HeldOutEvaluation, score
-from clism_core.home import SQLITE
 from clism_core.model.encoder import load_encoder
 from clism_core.model.precision import Precision
 from clism_core.model.pretraining import PretrainingModel, freeze_unused
@@ -143,12 +143,12 @@ def _problem(assignment: Assignment) -> str:
     """
     if _on_driver_node(assignment):
         return ""
-    uri, config = assignment.run.tracking_uri, assignment.config
-    if rank() == 0 and uri.startswith(SQLITE):
-        return f"the workers cannot write to {uri} from other nodes; set MLFLOW_TRACKING_URI to an MLflow server"
+    config = assignment.config
+    if rank() == 0 and (problems := tracking_problems(assignment.run.tracking_uri)):
+        return f"the workers run on other nodes than the driver: {'; '.join(problems)}"
     written_by_driver = join(config.output, RUN_FILE)
-    missing = [path for path in (written_by_driver, config.model) if is_local(path) and Path(path).is_absolute()]
-    unseen = [path for path in missing if not exists(path)]
+    needed = [path for path in (written_by_driver, config.model) if is_local(path) and Path(path).is_absolute()]
+    unseen = [path for path in needed if not exists(path)]
     return f"workers on other nodes do not see {', '.join(unseen)}; give s3:// or shared storage" if unseen else ""
 
 
@@ -160,7 +160,7 @@ def _on_driver_node(assignment: Assignment) -> bool:
 def _system_metrics(assignment: Assignment) -> Iterator[None]:
     """Log CPU, memory and GPUs of this node, unless the driver or another worker of the node does, or only it can."""
     run = assignment.run
-    of_the_driver = _on_driver_node(assignment) or run.tracking_uri.startswith(SQLITE)
+    of_the_driver = _on_driver_node(assignment) or bool(tracking_problems(run.tracking_uri))
     if of_the_driver or ray.train.get_context().get_local_rank() != 0:
         yield
         return
