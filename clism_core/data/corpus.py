@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple, TypeVar
 import pyarrow as pa
 
 from clism_core import storage
+from clism_core.data.schema import Reason
 from clism_core.errors import InputError
 
 _A = TypeVar("_A")
@@ -56,13 +57,19 @@ class CorpusConfig:
 
 
 class RawRow(NamedTuple):
-    """A line of a corpus, undecoded; `source` is None where the line has the wrong number of columns."""
+    """A row of a corpus as it stands there; bytes that are not UTF-8 have become U+FFFD."""
 
+    path: str
+    """The file in which it stands."""
     line: int
-    source: bytes | None
-    target: bytes | None
-    origin: bytes | None
-    alignment: bytes | None
+    """Its number there, from 1."""
+    source: str | None = None
+    target: str | None = None
+    origin: str | None = None
+    alignment: str | None = None
+    """The given links, as `0-0 1-2`."""
+    reason: Reason | None = None
+    """Why the reader could make nothing of it; the texts may then be None."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +122,7 @@ def read_rows(config: CorpusConfig) -> Iterator[RawRow]:
         yield from rows
         return
     for row, alignment in _parallel(rows, _lines(config.alignment_path), config.path, config.alignment_path):
-        yield row._replace(alignment=alignment)
+        yield row._replace(alignment=_decode(alignment))
 
 
 def _read_tsv(config: CorpusConfig) -> Iterator[RawRow]:
@@ -127,17 +134,18 @@ def _read_tsv(config: CorpusConfig) -> Iterator[RawRow]:
     for number, line in enumerate(lines, start=2 if config.header else 1):
         fields = line.split(b"\t")
         if len(fields) != layout.columns:
-            yield RawRow(number, None, None, None, None)
+            yield RawRow(config.path, number, reason=Reason.WRONG_COLUMN_COUNT)
             continue
-        origin = None if layout.origin is None else fields[layout.origin]
-        yield RawRow(number, fields[layout.source], fields[layout.target], origin, None)
+        texts = [_decode(fields[place]) for place in (layout.source, layout.target)]
+        origin = None if layout.origin is None else _decode(fields[layout.origin])
+        yield RawRow(config.path, number, *texts, origin)
 
 
 def _read_moses(config: CorpusConfig) -> Iterator[RawRow]:
     assert config.target_path is not None
     pairs = _parallel(_lines(config.path), _lines(config.target_path), config.path, config.target_path)
     for number, (source, target) in enumerate(pairs, start=1):
-        yield RawRow(number, source, target, None, None)
+        yield RawRow(config.path, number, _decode(source), _decode(target))
 
 
 def _parallel(one: Iterator[_A], other: Iterator[_B], path: str, other_path: str) -> Iterator[tuple[_A, _B]]:
@@ -171,6 +179,10 @@ def _layout(config: CorpusConfig, first_line: bytes) -> _Layout:
 
     origin = None if config.origin_column is None else place("origin_column")
     return _Layout(columns=len(names), source=place("source_column"), target=place("target_column"), origin=origin)
+
+
+def _decode(text: bytes) -> str:
+    return text.decode("utf-8", "replace")
 
 
 def _lines(path: str) -> Iterator[bytes]:

@@ -92,15 +92,18 @@ def make_row(
         "sample_id": sample_id(pair=corpus.pair, corpus=number, line=raw.line),
         "source_lang": corpus.source_lang,
         "target_lang": corpus.target_lang,
-        "input": corpus.path,
+        "input": raw.path,
         "line": raw.line,
-        "reason": Reason.WRONG_COLUMN_COUNT,
+        "reason": raw.reason,
     }
-    if raw.source is None or raw.target is None:
+    row["origin"] = None if raw.origin is None else clean(raw.origin)
+    if raw.reason is not None:
+        row["source"], row["target"] = raw.source, raw.target
         return row
-    source, target = raw.source.decode("utf-8", "replace"), raw.target.decode("utf-8", "replace")
+    assert raw.source is not None
+    assert raw.target is not None
+    source, target = raw.source, raw.target
     row["source"], row["target"] = clean(source), clean(target)
-    row["origin"] = None if raw.origin is None else clean(raw.origin.decode("utf-8", "replace"))
     row["reason"] = text_reason(source, target, cleaned_source=row["source"], cleaned_target=row["target"])
     if row["reason"] is not None:
         return row
@@ -116,9 +119,9 @@ def make_row(
     return row
 
 
-def _checked_alignment(line: bytes, source_count: int, target_count: int, row: dict[str, Any]) -> str | None:
+def _checked_alignment(line: str, source_count: int, target_count: int, row: dict[str, Any]) -> str | None:
     """Return the given alignment, None where it does not fit the words of the line, or cleaning has removed one."""
-    links = parse_links(line.decode("ascii", "replace"))
+    links = parse_links(line)
     if links is None or (len(row["source_words"]), len(row["target_words"])) != (source_count, target_count):
         return None
     if any(i >= source_count or j >= target_count for i, j in links):

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from clism_core.data.corpus import CorpusConfig, RawRow, check_corpus, read_rows
+from clism_core.data.schema import Reason
 from clism_core.errors import InputError
 
 
@@ -19,28 +20,32 @@ def write(path: Path, content: bytes) -> Path:
 
 @pytest.mark.parametrize("name", ["c.tsv", "c.tsv.gz"])
 def test_tsv(tmp_path: Path, name: str) -> None:
-    path = write(
+    file = write(
         tmp_path / name, b"\xef\xbb\xbfone\teins\tx\ntwo\r\tzw\xc2\x85ei\ty\n\nthree\tdrei\tz\t!\nfour\tvier\tw"
     )
-    assert list(read_rows(corpus(path, origin_column=3))) == [
-        RawRow(1, b"one", b"eins", b"x", None),
-        RawRow(2, b"two\r", b"zw\xc2\x85ei", b"y", None),
-        RawRow(3, None, None, None, None),
-        RawRow(4, None, None, None, None),
-        RawRow(5, b"four", b"vier", b"w", None),
+    path = str(file)
+    assert list(read_rows(corpus(file, origin_column=3))) == [
+        RawRow(path, 1, "one", "eins", "x"),
+        RawRow(path, 2, "two\r", "zw\x85ei", "y"),
+        RawRow(path, 3, reason=Reason.WRONG_COLUMN_COUNT),
+        RawRow(path, 4, reason=Reason.WRONG_COLUMN_COUNT),
+        RawRow(path, 5, "four", "vier", "w"),
     ]
 
 
 def test_columns_by_name_count_the_header_as_line_1(tmp_path: Path) -> None:
     path = write(tmp_path / "c.tsv", b"id\tde\ten\r\n7\teins\tone\r\n")
     config = corpus(path, header=True, source_column="en", target_column="de")
-    assert list(read_rows(config)) == [RawRow(2, b"one\r", b"eins", None, None)]
+    assert list(read_rows(config)) == [RawRow(str(path), 2, "one\r", "eins")]
 
 
 def test_moses(tmp_path: Path) -> None:
     source, target = write(tmp_path / "c.en", b"a\tb\n\n"), write(tmp_path / "c.de.gz", b"x\ny\n")
     config = corpus(source, format="moses", target_path=str(target))
-    assert list(read_rows(config)) == [RawRow(1, b"a\tb", b"x", None, None), RawRow(2, b"", b"y", None, None)]
+    assert list(read_rows(config)) == [
+        RawRow(str(source), 1, "a\tb", "x"),
+        RawRow(str(source), 2, "", "y"),
+    ]
 
 
 def test_alignment_of_a_file_with_header(tmp_path: Path) -> None:
@@ -48,9 +53,9 @@ def test_alignment_of_a_file_with_header(tmp_path: Path) -> None:
     links = write(tmp_path / "links", b"0-0\n1-1\n\n")
     rows = list(read_rows(corpus(path, header=True, alignment_path=str(links))))
     assert [(row.line, row.source, row.alignment) for row in rows] == [
-        (2, b"one", b"0-0"),
-        (3, None, b"1-1"),
-        (4, b"two", b""),
+        (2, "one", "0-0"),
+        (3, None, "1-1"),
+        (4, "two", ""),
     ]
 
 

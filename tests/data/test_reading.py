@@ -25,13 +25,13 @@ class FakeTally:
         self.beyond_cap[corpus] = rows
 
 
-def row(source: bytes | None, target: bytes | None, *, alignment: bytes | None = None) -> dict[str, Any]:
-    raw = RawRow(7, source, target, b" web ", alignment)
+def row(source: str | None, target: str | None, *, alignment: str | None = None, **more: Any) -> dict[str, Any]:
+    raw = RawRow("c.tsv", 7, source, target, " web ", alignment, **more)
     return make_row(raw, corpus=CORPUS, number=3, cleaning=CleaningConfig(), given_alignment=alignment is not None)
 
 
 def test_row() -> None:
-    found = row(b" Hello,  world", "Hällo Welt".encode())
+    found = row(" Hello,  world", "Hällo Welt")
     filled = {name: value for name, value in found.items() if value is not None}
     assert filled == {
         "sample_id": "en-de/03/000000007",
@@ -51,28 +51,32 @@ def test_row() -> None:
 @pytest.mark.parametrize(
     ("source", "target", "reason"),
     [
-        pytest.param(None, None, Reason.WRONG_COLUMN_COUNT, id="columns"),
-        pytest.param(b"caf\xe9", b"x", Reason.INVALID_UTF8, id="latin-1"),
-        pytest.param(b"a " * 201, b"x", Reason.TOO_LONG, id="too-long"),
+        pytest.param("caf\ufffd", "x", Reason.INVALID_UTF8, id="latin-1"),
+        pytest.param("a " * 201, "x", Reason.TOO_LONG, id="too-long"),
     ],
 )
-def test_rejects(source: bytes | None, target: bytes | None, reason: Reason) -> None:
+def test_rejects(source: str, target: str, reason: Reason) -> None:
     assert row(source, target)["reason"] == reason
+
+
+def test_what_the_reader_has_rejected_stays_rejected() -> None:
+    found = row("caf\ufffd", None, reason=Reason.EMPTY_TARGET)
+    assert (found["reason"], found["source"], found["target"]) == (Reason.EMPTY_TARGET, "caf\ufffd", None)
 
 
 @pytest.mark.parametrize(
     ("source", "alignment", "expected"),
     [
-        pytest.param(b"Hello,  world", b"1-1 0-0", "0-0 1-1", id="words-are-cut-at-white-space"),
-        pytest.param(b"Hello,  world", b"", "", id="no-links"),
-        pytest.param(b"Hello,  world", b"2-0", None, id="no-such-source-word"),
-        pytest.param(b"Hello,  world", b"0-2", None, id="no-such-target-word"),
-        pytest.param(b"Hello,  world", b"0:0", None, id="no-alignment"),
-        pytest.param(b"Hello, \xe2\x80\x8b world", b"0-0", None, id="cleaning-removes-a-word"),
+        pytest.param("Hello,  world", "1-1 0-0", "0-0 1-1", id="words-are-cut-at-white-space"),
+        pytest.param("Hello,  world", "", "", id="no-links"),
+        pytest.param("Hello,  world", "2-0", None, id="no-such-source-word"),
+        pytest.param("Hello,  world", "0-2", None, id="no-such-target-word"),
+        pytest.param("Hello,  world", "0:0", None, id="no-alignment"),
+        pytest.param("Hello, \u200b world", "0-0", None, id="cleaning-removes-a-word"),
     ],
 )
-def test_given_alignment(source: bytes, alignment: bytes, expected: str | None) -> None:
-    found = row(source, b"Hallo Welt", alignment=alignment)
+def test_given_alignment(source: str, alignment: str, expected: str | None) -> None:
+    found = row(source, "Hallo Welt", alignment=alignment)
     assert found["alignment"] == expected
     assert found["reason"] == (Reason.INVALID_ALIGNMENT if expected is None else None)
 

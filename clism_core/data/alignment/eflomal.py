@@ -50,16 +50,18 @@ class EflomalAligner:
         rows = table.take(pa.array(live, pa.int64()))
         sources, targets = words_as_text(rows, "source"), words_as_text(rows, "target")
         alignment: list[object] = [None] * table.num_rows
-        for place, links in zip(live, align(sources, targets, symmetrization=self._symmetrization), strict=True):
-            alignment[place] = format_links(links)
+        for place, (forward, reverse) in zip(live, both_directions(sources, targets), strict=True):
+            alignment[place] = format_links(symmetrize(forward, reverse, self._symmetrization))
         self._tally.add("aligned", len(live))
         return replace_column(table, "alignment", alignment)
 
 
-def align(
-    sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str]], *, symmetrization: Symmetrization
-) -> list[set[Link]]:
-    """Return the links of each sentence pair, given as words. Both directions run at the same time, one thread each.
+def both_directions(
+    sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str]]
+) -> list[tuple[set[Link], set[Link]]]:
+    """Return the forward and the reverse links of each sentence pair, given as words; both are (source, target).
+
+    The directions run at the same time, one thread each.
 
     Raises `InputError` where the program is missing, `subprocess.CalledProcessError` where it fails.
     """
@@ -83,10 +85,7 @@ def align(
         ]
         # The outer level of threads are the two directions, the inner one the samplers of each.
         subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "2,1"}, stdout=subprocess.DEVNULL)
-        return [
-            symmetrize(forward, reverse, symmetrization)
-            for forward, reverse in zip(_read_links(paths["forward"]), _read_links(paths["reverse"]), strict=True)
-        ]
+        return list(zip(_read_links(paths["forward"]), _read_links(paths["reverse"]), strict=True))
 
 
 def _write_sentences(path: str, sentences: Iterable[Sequence[str]]) -> None:
