@@ -74,6 +74,7 @@ REJECT_SCHEMA = pa.schema(
         ("line", pa.int64()),
         ("source_lang", pa.string()),
         ("target_lang", pa.string()),
+        ("origin", pa.string()),
         ("source", pa.string()),
         ("target", pa.string()),
         ("reason", pa.string()),
