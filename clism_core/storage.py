@@ -6,6 +6,7 @@ region and the endpoint of an S3-compatible store (`AWS_ENDPOINT_URL`) come from
 
 import hashlib
 import posixpath
+import uuid
 from pathlib import Path
 
 import pyarrow as pa
@@ -57,11 +58,16 @@ def read_bytes(path: str) -> bytes:
 
 
 def write_bytes(path: str, content: bytes) -> None:
-    """Make the file at `path`, and the folders above it, or replace it."""
+    """Make the file at `path`, and the folders above it, or replace it: as a whole, or not at all."""
     store, inner = filesystem(path)
-    _make_folder(store, posixpath.dirname(inner))
-    with store.open_output_stream(inner, compression=None) as stream:
+    folder, name = posixpath.split(inner)
+    _make_folder(store, folder)
+    # An object store shows an object when it is complete; a local file is there from its first byte on.
+    written = join(folder, f".{name}.{uuid.uuid4().hex}") if is_local(path) else inner
+    with store.open_output_stream(written, compression=None) as stream:
         stream.write(content)
+    if written != inner:
+        store.move(written, inner)
 
 
 def list_files(path: str) -> list[str]:

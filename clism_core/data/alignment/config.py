@@ -15,6 +15,13 @@ class AlignerConfig:
     an encoder's states. `pharaoh`: read from the `alignment_path` of each corpus."""
     symmetrization: Symmetrization = "grow_diag_final_and"
     """How eflomal's two directions become one: `intersection` has fewer links and fewer wrong ones."""
+    train_pairs: int = 200_000
+    """Sentence pairs of a language pair that eflomal learns its priors from, drawn from all of the corpus; with these
+    every file of rows is aligned by itself."""
+    iterations: float = 0.1
+    """How often eflomal samples the links of a file of rows, relative to what it takes to be enough without priors."""
+    seed: int | None = 0
+    """Seed of eflomal: the same links every time. It takes a C compiler; null takes the system's random numbers."""
     model: str = "bert-base-multilingual-cased"
     """Encoder of the embedding aligner: a hub id, a folder, `models:/...`, `runs:/...` or `s3://...`."""
     layer: int = 8

@@ -1,101 +1,192 @@
 """The statistical aligner eflomal, run as a program: it is GPLv3, and so never imported.
 
-Robert Östling, Jörg Tiedemann: Efficient word alignment with Markov chain Monte Carlo (PBML 106, 2016). It samples from
-a seed of the system's, which no option of version 2.0.0 sets: two runs differ in a few links.
+Robert Östling, Jörg Tiedemann: Efficient word alignment with Markov chain Monte Carlo (PBML 106, 2016).
+
+What it has learnt of a sample of a corpus goes into a file of priors (counts of word links, jumps and fertilities).
+With these, any other part of the corpus is aligned by itself, in a few iterations: in parallel, in bounded memory.
 """
 
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import pyarrow as pa
-
-from clism_core.data.alignment.pharaoh import format_links, parse_links
+from clism_core.data.alignment.pharaoh import parse_links
 from clism_core.data.alignment.symmetrize import Symmetrization, symmetrize
-from clism_core.data.schema import replace_column, words_as_text
 from clism_core.data.spans import Link
-from clism_core.data.tally import Tally
 from clism_core.errors import InputError
 
-_PROGRAM = "eflomal-align"
+Words = Sequence[str]
+
+_ALIGN, _MAKE_PRIORS = "eflomal-align", "eflomal-makepriors"
+_SEED_BYTES = 4096  # eflomal takes 16 a direction
+_SEED_SOURCE = Path(__file__).with_name("eflomal_seed.c")
+_SEED_VARIABLE = "CLISM_EFLOMAL_SEED"  # what eflomal_seed.c looks at
 
 
-def find_program() -> str:
-    """Return the path of `eflomal-align`; raises `InputError` where it is not installed."""
+def find_program(name: str = _ALIGN) -> str:
+    """Return the path of a program of eflomal's; raises `InputError` where it is not installed."""
     # Beside the interpreter: where a virtual environment's python is called by its path, its bin is not on PATH.
     beside_python = str(Path(sys.executable).parent)
-    found = shutil.which(_PROGRAM) or shutil.which(_PROGRAM, path=beside_python)
+    found = shutil.which(name) or shutil.which(name, path=beside_python)
     if found is None:
         raise InputError(
-            f"aligner.kind is eflomal, but {_PROGRAM} is not installed; pip install -e '.[align]', which wants a C "
+            f"aligner.kind is eflomal, but {name} is not installed; pip install -e '.[align]', which wants a C "
             "compiler, or take --aligner.kind embedding"
         )
     return found
 
 
+def find_compiler() -> str:
+    """Return the path of the C compiler; raises `InputError` where there is none."""
+    found = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
+    if found is None:
+        raise InputError(
+            "aligner.seed wants a C compiler, and there is no cc, gcc or clang here; install one, or say "
+            "--aligner.seed null, with which two runs differ in a few links"
+        )
+    return found
+
+
 class EflomalAligner:
-    """Aligns the rows of a table with each other's help: give it all rows of a language pair at once."""
+    """Aligns sentence pairs with what `learn_priors` has learnt."""
 
-    def __init__(self, *, symmetrization: Symmetrization, tally: Tally) -> None:
+    def __init__(
+        self, *, priors: bytes, symmetrization: Symmetrization, iterations: float, seed: int | None, threads: int = 1
+    ) -> None:
+        self._priors = priors
         self._symmetrization = symmetrization
-        self._tally = tally
+        self._iterations = iterations
+        self._seed = seed
+        self._threads = threads
 
-    def __call__(self, table: pa.Table) -> pa.Table:
-        """Fill in `alignment` where a row has no reason yet."""
-        live = [place for place, reason in enumerate(table["reason"].to_pylist()) if reason is None]
-        rows = table.take(pa.array(live, pa.int64()))
-        sources, targets = words_as_text(rows, "source"), words_as_text(rows, "target")
-        alignment: list[object] = [None] * table.num_rows
-        for place, (forward, reverse) in zip(live, both_directions(sources, targets), strict=True):
-            alignment[place] = format_links(symmetrize(forward, reverse, self._symmetrization))
-        self._tally.add("aligned", len(live))
-        return replace_column(table, "alignment", alignment)
+    def align(self, sources: Sequence[Words], targets: Sequence[Words]) -> list[set[Link]]:
+        """Return the links of each sentence pair, given as words."""
+        pairs = self.both_directions(sources, targets)
+        return [symmetrize(forward, reverse, self._symmetrization) for forward, reverse in pairs]
+
+    def both_directions(self, sources: Sequence[Words], targets: Sequence[Words]) -> list[tuple[set[Link], set[Link]]]:
+        """Return the forward and the reverse links of each sentence pair; both are (source, target)."""
+        return both_directions(
+            sources,
+            targets,
+            priors=self._priors,
+            iterations=self._iterations,
+            seed=self._seed,
+            threads=self._threads,
+        )
 
 
 def both_directions(
-    sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str]]
+    sources: Sequence[Words],
+    targets: Sequence[Words],
+    *,
+    priors: bytes | None = None,
+    iterations: float = 1.0,
+    seed: int | None = None,
+    threads: int = 2,
 ) -> list[tuple[set[Link], set[Link]]]:
     """Return the forward and the reverse links of each sentence pair, given as words; both are (source, target).
 
-    The directions run at the same time, one thread each.
-
+    Without priors the pairs are aligned with each other's help only. With two threads the directions run side by side.
     Raises `InputError` where the program is missing, `subprocess.CalledProcessError` where it fails.
     """
     if not sources:
         return []
-    program = find_program()
-    with tempfile.TemporaryDirectory(prefix="clism-eflomal-") as folder:
-        paths = {name: str(Path(folder, name)) for name in ("source", "target", "forward", "reverse")}
-        _write_sentences(paths["source"], sources)
-        _write_sentences(paths["target"], targets)
-        command = [
-            program,
-            "-s",
-            paths["source"],
-            "-t",
-            paths["target"],
-            "-f",
-            paths["forward"],
-            "-r",
-            paths["reverse"],
-        ]
-        # The outer level of threads are the two directions, the inner one the samplers of each.
-        subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "2,1"}, stdout=subprocess.DEVNULL)
-        return list(zip(_read_links(paths["forward"]), _read_links(paths["reverse"]), strict=True))
+    with tempfile.TemporaryDirectory(prefix="clism-eflomal-") as name:
+        folder = Path(name)
+        if priors is not None:
+            (folder / "priors").write_bytes(priors)
+        _align_in(folder, sources, targets, iterations=iterations, seed=seed, threads=threads)
+        return list(zip(_read_links(folder / "forward"), _read_links(folder / "reverse"), strict=True))
 
 
-def _write_sentences(path: str, sentences: Iterable[Sequence[str]]) -> None:
-    with Path(path).open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(" ".join(words).lower() + "\n" for words in sentences)
+def learn_priors(sources: Iterable[Words], targets: Iterable[Words], *, seed: int | None, threads: int = 2) -> bytes:
+    """Align a sample of a corpus by itself and return what eflomal learns from it, for `EflomalAligner`.
+
+    Raises as `both_directions`.
+    """
+    with tempfile.TemporaryDirectory(prefix="clism-eflomal-") as name:
+        folder = Path(name)
+        if not _align_in(folder, sources, targets, iterations=1.0, seed=seed, threads=threads):
+            return b""
+        options = {"-s": "source", "-t": "target", "-f": "forward", "-r": "reverse", "-p": "priors"}
+        _run(find_program(_MAKE_PRIORS), options, folder=folder, threads=1)
+        return (folder / "priors").read_bytes()
 
 
-def _read_links(path: str) -> Iterable[set[Link]]:
-    with Path(path).open(encoding="ascii") as file:
+def _align_in(
+    folder: Path,
+    sources: Iterable[Words],
+    targets: Iterable[Words],
+    *,
+    iterations: float,
+    seed: int | None,
+    threads: int,
+) -> int:
+    """Write `forward` and `reverse` into `folder`, with the help of `priors` where it holds them.
+
+    Returns:
+        the number of sentence pairs; without any, nothing is written.
+    """
+    count = _write_sentences(folder / "source", sources)
+    assert count == _write_sentences(folder / "target", targets)
+    if count:
+        options = {"-s": "source", "-t": "target", "-f": "forward", "-r": "reverse"}
+        if (folder / "priors").exists():
+            options["-p"] = "priors"
+        seeded = {} if seed is None else _seeded_environment(folder, seed)
+        _run(find_program(), options, "-l", str(iterations), folder=folder, threads=threads, environment=seeded)
+    return count
+
+
+def _run(
+    program: str,
+    files: dict[str, str],
+    *options: str,
+    folder: Path,
+    threads: int,
+    environment: dict[str, str] | None = None,
+) -> None:
+    command = [program, *options]
+    for option, name in files.items():
+        command += [option, str(folder / name)]
+    # The outer level of threads are the two directions, the inner one the samplers of each.
+    own = {"OMP_NUM_THREADS": f"{threads},1"} | (environment or {})
+    subprocess.run(command, check=True, env=os.environ | own, stdout=subprocess.DEVNULL)
+
+
+def _seeded_environment(folder: Path, seed: int) -> dict[str, str]:
+    """Return the variables with which eflomal draws the same numbers every time.
+
+    No option of eflomal 2.0.0 sets its seed: it reads the system's random numbers, from a file. A library that is put
+    before the C library's has it open a file of ours instead.
+    """
+    library, numbers = folder / "seed.so", folder / "seed"
+    numbers.write_bytes(hashlib.shake_256(str(seed).encode()).digest(_SEED_BYTES))
+    subprocess.run(
+        [find_compiler(), "-shared", "-fPIC", "-O1", "-o", str(library), str(_SEED_SOURCE), "-ldl"], check=True
+    )
+    preloaded = ":".join(filter(None, [str(library), os.environ.get("LD_PRELOAD")]))
+    return {"LD_PRELOAD": preloaded, _SEED_VARIABLE: str(numbers)}
+
+
+def _write_sentences(path: Path, sentences: Iterable[Words]) -> int:
+    count = 0
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for words in sentences:
+            file.write(" ".join(words).lower() + "\n")
+            count += 1
+    return count
+
+
+def _read_links(path: Path) -> Iterator[set[Link]]:
+    with path.open(encoding="ascii") as file:
         for line in file:
             links = parse_links(line)
-            assert links is not None, f"{_PROGRAM} wrote {line!r}"
+            assert links is not None, f"{_ALIGN} wrote {line!r}"
             yield links
