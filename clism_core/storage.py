@@ -4,6 +4,7 @@ A path is a local path (`data/x`, `~/x`, `file:///x`) or a URI that pyarrow know
 region and the endpoint of an S3-compatible store (`AWS_ENDPOINT_URL`) come from the environment.
 """
 
+import fnmatch
 import hashlib
 import posixpath
 import uuid
@@ -78,6 +79,56 @@ def list_files(path: str) -> list[str]:
     if is_local(path):
         return files
     return [join(path, posixpath.relpath(file, inner)) for file in files]
+
+
+def expand(path: str) -> list[str]:
+    """Return the paths of the files that `path` stands for, sorted.
+
+    A folder stands for all files in it and below it, a glob (`*`, `?` and `[...]` in any component) for the files that
+    match it; anything else for itself, whether it exists or not. Names that begin with "." or "_" are left out unless
+    the glob's own component begins so. Raises `InputError` where a glob is none that can be matched.
+    """
+    if _is_glob(path) and not (is_local(path) and exists(path)):  # a "[1]" may be part of a file's own name
+        return _glob(path)
+    store, inner = filesystem(path)
+    if store.get_file_info(inner).type != fs.FileType.Directory:
+        return [path]
+    root = absolute(path)
+    below = [posixpath.relpath(file, root) for file in list_files(root)]
+    return [join(root, name) for name in below if not any(map(_is_hidden, name.split("/")))]
+
+
+def _glob(pattern: str) -> list[str]:
+    parts = pattern.split("/")
+    fixed = next(number for number, part in enumerate(parts) if _is_glob(part))
+    if "**" in pattern:
+        raise InputError(f"{pattern}: ** is not understood; give the folder itself for all files below it")
+    if not is_local(pattern) and fixed < len("s3://bucket".split("/")):
+        raise InputError(f"{pattern}: the name of the bucket cannot be a pattern")
+    root = "/".join(parts[:fixed]) or ("/" if pattern.startswith("/") else ".")
+    store, inner = filesystem(root)
+    found = [inner]
+    for number, part in enumerate(parts[fixed:], start=fixed + 1):
+        wanted = fs.FileType.File if number == len(parts) else fs.FileType.Directory
+        infos = [
+            info for folder in found for info in store.get_file_info(fs.FileSelector(folder, allow_not_found=True))
+        ]
+        found = [info.path for info in infos if info.type == wanted and _matches(info.base_name, part)]
+    if is_local(pattern):
+        return sorted(found)
+    return sorted(join(root, posixpath.relpath(path, inner)) for path in found)
+
+
+def _is_glob(path: str) -> bool:
+    return any(character in path for character in "*?[")
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return fnmatch.fnmatchcase(name, pattern) and (not _is_hidden(name) or _is_hidden(pattern))
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith((".", "_"))
 
 
 def fingerprint(path: str) -> str:

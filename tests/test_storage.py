@@ -36,6 +36,54 @@ def test_list_files_is_recursive_and_sorted(root: str) -> None:
     assert storage.list_files(storage.join(root, "none")) == []
 
 
+@pytest.fixture
+def tree(root: str) -> str:
+    """Return a folder of corpus files, each of its own kind of name."""
+    for name in ("b.tsv", "a.tsv", "c.txt", "_SUCCESS", ".a.tsv", "de/1.tsv", "de/_x.tsv", "fr/1.tsv", "_old/1.tsv"):
+        storage.write_bytes(storage.join(root, name), b"x")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        pytest.param("", ["a.tsv", "b.tsv", "c.txt", "de/1.tsv", "fr/1.tsv"], id="folder"),
+        pytest.param("*.tsv", ["a.tsv", "b.tsv"], id="star"),
+        pytest.param("?.t[sx]*", ["a.tsv", "b.tsv", "c.txt"], id="question-mark-and-set"),
+        pytest.param("*/1.tsv", ["de/1.tsv", "fr/1.tsv"], id="folders-before-a-name"),
+        pytest.param("d*/*", ["de/1.tsv"], id="two-patterns"),
+        pytest.param("*/*", ["de/1.tsv", "fr/1.tsv"], id="equal-patterns"),
+        pytest.param("_*/*", ["_old/1.tsv"], id="hidden-names-when-asked-for"),
+        pytest.param("*.gz", [], id="nothing"),
+        pytest.param("none/*.tsv", [], id="no-such-folder"),
+        pytest.param("a.tsv", ["a.tsv"], id="one-file"),
+        pytest.param("none.tsv", ["none.tsv"], id="missing-file-stands-for-itself"),
+    ],
+)
+def test_expand(tree: str, pattern: str, expected: list[str]) -> None:
+    assert storage.expand(storage.join(tree, pattern)) == [f"{tree}/{name}" for name in expected]
+
+
+def test_expand_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a [1].tsv", "a 1.tsv"):
+        (tmp_path / name).touch()
+    assert storage.expand("*.tsv") == [str(tmp_path / "a 1.tsv"), str(tmp_path / "a [1].tsv")]
+    assert storage.expand("a [1].tsv") == ["a [1].tsv"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        pytest.param("/data/**/a.tsv", "give the folder itself", id="two-stars"),
+        pytest.param("s3://buck*/a.tsv", "name of the bucket", id="bucket"),
+    ],
+)
+def test_globs_that_are_none(pattern: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        storage.expand(pattern)
+
+
 def test_fingerprint_is_another_when_a_file_changes(root: str) -> None:
     with pytest.raises(FileNotFoundError):
         storage.fingerprint(storage.join(root, "none"))
