@@ -3,9 +3,10 @@
 import hashlib
 import importlib.metadata
 import json
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from clism_core import storage
+from clism_core.data.statistics import BlockStatistics, Statistics
 from clism_core.errors import InputError
 
 MANIFEST = "manifest.json"
@@ -23,6 +24,20 @@ class PairCounts(TypedDict):
     spans: int
     rejects: dict[str, int]
     beyond_cap: int
+    statistics: NotRequired[Statistics]
+    """Older versions of this project have not written them."""
+
+
+def pair_counts(block: BlockStatistics, *, beyond_cap: int) -> PairCounts:
+    """Return what the manifest keeps of the statistics of all rows of a language pair."""
+    return PairCounts(
+        rows=block["rows"],
+        samples=block["samples"],
+        spans=block["spans"],
+        rejects=block["rejects"],
+        beyond_cap=beyond_cap,
+        statistics=block["statistics"],
+    )
 
 
 def no_rows() -> PairCounts:
