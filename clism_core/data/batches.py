@@ -26,7 +26,8 @@ class MaskingConfig:
     """Spans of a sentence pair that are drawn and masked with [QUE]; the data may hold more. The more are masked, the
     less is left to tell them apart by."""
     mlm_probability: float = 0.15
-    """Share of X's tokens that MLM predicts; of these 80 % become <mask>, 10 % a random token, 10 % stay."""
+    """Share of X's tokens that MLM predicts; of these 80 % become <mask>, 10 % a random token, 10 % stay. Special
+    tokens are neither predicted nor drawn, <unk> among them: it may stand for anything."""
     mask_answers: bool = False
     """Whether MLM may mask tokens of answers, too."""
 
@@ -90,8 +91,8 @@ class BatchBuilder:
         self.que_id: int = tokenizer.get_vocab()[QUE]
         self.mask_id = int(tokenizer.mask_token_id)
         self.pad_id = int(tokenizer.pad_token_id)
-        special = set(tokenizer.all_special_ids)
-        self.ordinary_ids = np.array([i for i in range(len(tokenizer)) if i not in special], dtype=np.int64)
+        self.special_ids = find_special_ids(tokenizer)
+        self.ordinary_ids = np.array([i for i in range(len(tokenizer)) if i not in self.special_ids], dtype=np.int64)
         self.pair_template = find_template(tokenizer, pair=True)
         self.single_template = find_template(tokenizer, pair=False)
         self.side_length = (config.max_length - self.pair_template.size) // 2
@@ -151,7 +152,12 @@ class BatchBuilder:
         answers = () if self.config.mask_answers else questions
         answered = {position for _, start, end in answers for position in range(start, end + 1)}
         eligible = np.array(
-            [i for text in texts for i in range(text.start, text.stop) if ids[i] != self.que_id and i not in answered],
+            [
+                position
+                for text in texts
+                for position in range(text.start, text.stop)
+                if ids[position] not in self.special_ids and position not in answered
+            ],
             dtype=np.int64,
         )
         chosen = eligible[generator.random(len(eligible)) < self.config.mlm_probability]
@@ -211,6 +217,12 @@ class BatchBuilder:
     def _plain(self, texts: list[list[int]]) -> tuple[Tensor, Tensor, Tensor]:
         first, last = self.single_template.parts
         return pad_sentences(texts, first=first, last=last, pad_id=self.pad_id)
+
+
+def find_special_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """Return the ids of all special tokens: those with a role (`<unk>` and `[QUE]` among them), and added ones."""
+    added = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
+    return frozenset(added | set(tokenizer.all_special_ids))
 
 
 def pad_sentences(

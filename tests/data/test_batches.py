@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from tiny import sample
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from clism_core.data.batches import Batch, BatchBuilder, MaskingConfig, draw_spans, mask_spans
@@ -188,6 +188,31 @@ def test_mlm_masks_a_share_of_tokens_but_no_special_ones(
     assert fates["mask"] / total == pytest.approx(0.8, abs=0.015)
     # one random token in 16 is the token itself
     assert fates["random"] / total == pytest.approx(0.1 * 15 / 16, abs=0.012)
+
+
+def test_mlm_neither_predicts_nor_draws_unknown_and_added_special_tokens(tokenizer: PreTrainedTokenizerFast) -> None:
+    """The text's own `<unk>`s stay; of a vocabulary with nothing ordinary but one letter, only the letter is drawn."""
+    backend = Tokenizer(models.WordLevel({"<s>": 0, "</s>": 1, "<pad>": 2, "<unk>": 3, "<mask>": 4, "a": 5}, "<unk>"))
+    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    backend.post_processor = tokenizer.backend_tokenizer.post_processor
+    roles = {
+        "cls_token": "<s>",
+        "sep_token": "</s>",
+        "pad_token": "<pad>",
+        "unk_token": "<unk>",
+        "mask_token": "<mask>",
+    }
+    small = PreTrainedTokenizerFast(tokenizer_object=backend, **roles)
+    small.add_tokens([AddedToken("<extra>", special=True)])
+    small.add_special_tokens({"extra_special_tokens": [QUE]})
+    builder = BatchBuilder(small, MaskingConfig(mlm_probability=0.999), seed=0)
+    drawn: Counter[int] = Counter()
+    for visit in range(300):
+        batch = builder([[sample(source=[A, UNK, A], target=[UNK, A], spans=[], visit=visit)]])
+        assert set(batch.mlm_label.tolist()) == {A}
+        assert batch.input_ids[0, [2, 6]].tolist() == [UNK, UNK]
+        drawn.update(batch.input_ids[0, batch.mlm_position].tolist())
+    assert set(drawn) == {MASK, A}
 
 
 def test_equal_texts_have_equal_keys(tokenizer: PreTrainedTokenizerFast) -> None:
