@@ -15,6 +15,8 @@ from pyarrow import fs
 
 from clism_core.errors import InputError
 
+_BUCKET = 2  # where the bucket stands in `s3://bucket/x` cut at "/"
+
 
 def is_local(path: str) -> bool:
     """Tell whether `path` lies in a file system of this machine."""
@@ -103,16 +105,15 @@ def _glob(pattern: str) -> list[str]:
     fixed = next(number for number, part in enumerate(parts) if _is_glob(part))
     if "**" in pattern:
         raise InputError(f"{pattern}: ** is not understood; give the folder itself for all files below it")
-    if not is_local(pattern) and fixed < len("s3://bucket".split("/")):
+    if not is_local(pattern) and fixed <= _BUCKET:
         raise InputError(f"{pattern}: the name of the bucket cannot be a pattern")
     root = "/".join(parts[:fixed]) or ("/" if pattern.startswith("/") else ".")
     store, inner = filesystem(root)
     found = [inner]
     for number, part in enumerate(parts[fixed:], start=fixed + 1):
         wanted = fs.FileType.File if number == len(parts) else fs.FileType.Directory
-        infos = [
-            info for folder in found for info in store.get_file_info(fs.FileSelector(folder, allow_not_found=True))
-        ]
+        listings = [store.get_file_info(fs.FileSelector(folder, allow_not_found=True)) for folder in found]
+        infos = [info for listing in listings for info in listing]
         found = [info.path for info in infos if info.type == wanted and _matches(info.base_name, part)]
     if is_local(pattern):
         return sorted(found)
