@@ -1,7 +1,7 @@
 import pytest
 
 from clism_core.data.alignment.pharaoh import format_links, parse_links
-from clism_core.data.alignment.symmetrize import symmetrize
+from clism_core.data.alignment.symmetrize import Symmetrization, grow, symmetrize
 from clism_core.data.spans import Link
 
 
@@ -31,8 +31,35 @@ def test_grow_diag_final_and(forward: str, reverse: str, expected: str) -> None:
     assert format_links(symmetrize(links(forward), links(reverse), "grow_diag_final_and")) == expected
 
 
-def test_intersection() -> None:
-    assert symmetrize({(0, 0), (1, 2)}, {(0, 0), (2, 2)}, "intersection") == {(0, 0)}
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        pytest.param("intersection", "0-0", id="intersection"),
+        pytest.param("grow_diag", "0-0 1-0", id="grow-diag"),
+        pytest.param("grow_diag_final_and", "0-0 1-0 3-3", id="final-and"),
+        pytest.param("union", "0-0 1-0 3-0 3-3", id="union"),
+    ],
+)
+def test_methods_from_few_links_to_many(method: Symmetrization, expected: str) -> None:
+    assert format_links(symmetrize(links("0-0 1-0 3-0"), links("0-0 3-3"), method)) == expected
+
+
+@pytest.mark.parametrize(
+    ("alignment", "candidates", "expected"),
+    [
+        pytest.param("0-0", ["1-0"], "0-0 1-0", id="beside-and-free"),
+        pytest.param("0-0", ["1-1"], "0-0 1-1", id="diagonal"),
+        pytest.param("0-0", ["2-0"], "0-0", id="not-beside"),
+        pytest.param("0-0", ["2-2", "1-1"], "0-0 1-1 2-2", id="reached-by-another"),
+        pytest.param("0-0 1-1", ["0-1"], "0-0 1-1", id="both-words-aligned"),
+        pytest.param("0-0 2-2", ["1-2", "1-0"], "0-0 1-2 2-2", id="the-better-one-takes-the-word"),
+        pytest.param("0-0 2-2", ["1-0", "1-2"], "0-0 1-0 2-2", id="the-other-order"),
+        pytest.param("", ["0-0"], "", id="nothing-to-grow-from"),
+    ],
+)
+def test_grow(alignment: str, candidates: list[str], expected: str) -> None:
+    best_first = [link for text in candidates for link in links(text)]
+    assert format_links(grow(links(alignment), best_first)) == expected
 
 
 @pytest.mark.parametrize("line", ["0-", "1:2", "0-0,1-1", "a-b", "-1-0"])

@@ -5,6 +5,8 @@ from typing import Literal
 
 from clism_core.data.alignment.symmetrize import Symmetrization
 
+EmbeddingMethod = Literal["grow", "argmax", "itermax"]
+
 
 @dataclass
 class AlignerConfig:
@@ -14,7 +16,8 @@ class AlignerConfig:
     """`eflomal`: a statistical aligner of GIZA++'s class over all pairs of a language pair. `embedding`: similarity of
     an encoder's states. `pharaoh`: read from the `alignment_path` of each corpus."""
     symmetrization: Symmetrization = "grow_diag_final_and"
-    """How eflomal's two directions become one: `intersection` has fewer links and fewer wrong ones."""
+    """How eflomal's two directions become one: `intersection` has the fewest links and the fewest wrong ones, `union`
+    the most, `grow_diag` and `grow_diag_final_and` those between."""
     train_pairs: int = 200_000
     """Sentence pairs of a language pair that eflomal learns its priors from, drawn from all of the corpus; with these
     every file of rows is aligned by itself."""
@@ -26,7 +29,8 @@ class AlignerConfig:
     """Encoder of the embedding aligner: a hub id, a folder, `models:/...`, `runs:/...` or `s3://...`."""
     layer: int = 8
     """Layer whose states are compared: 0 the embeddings, 1 the first layer, -1 the last. SimAlign: 8 of 12."""
-    method: Literal["argmax", "itermax"] = "argmax"
-    """Embedding aligner: mutual best sub-words, or those of repeated rounds over what is left (more links)."""
+    method: EmbeddingMethod = "grow"
+    """Embedding aligner: `argmax`, the words that are each other's best; `itermax`, those and the best of what is left
+    (more links, more wrong ones); `grow`, the first and those of the second that are beside one of the first."""
     batch_size: int = 32
     """Sentence pairs that the encoder sees at once."""

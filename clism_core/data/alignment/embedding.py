@@ -3,23 +3,22 @@
 Masoud Jalili Sabet, Philipp Dufter, François Yvon, Hinrich Schütze: SimAlign: High quality word alignments without
 parallel training data using static and contextualized embeddings (Findings of EMNLP 2020).
 
-Letters in names of arrays: S and T sub-words of the source and of the target, D the width of a state.
+Letters in names of arrays: S and T words of the source and of the target, D the width of a state, N sub-words.
 """
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 import torch
+import transformers
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
-from clism_core.data.alignment.config import AlignerConfig
-from clism_core.data.alignment.pharaoh import format_links
-from clism_core.data.schema import replace_column, words_as_text
+from clism_core.data.alignment.config import AlignerConfig, EmbeddingMethod
+from clism_core.data.alignment.symmetrize import grow
 from clism_core.data.spans import Link
-from clism_core.data.tally import Tally
 from clism_core.errors import InputError
 from clism_core.model.names import resolve_model
 
@@ -31,63 +30,81 @@ Matrix = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]
 
 
-class SubWords(NamedTuple):
-    """The sub-words of a sentence: their states (S, D), of length 1, and the numbers of the words they are part of."""
-
-    states: Matrix
-    words: list[int]
-
-
 class EmbeddingAligner:
-    """Fills in `alignment`: the state of an actor, which loads the encoder once, to the GPU that it is given."""
+    """Aligns sentence pairs: loads the encoder once, to the GPU where there is one."""
 
-    def __init__(self, config: AlignerConfig, *, tally: Tally) -> None:
+    def __init__(self, config: AlignerConfig) -> None:
         self._config = config
-        self._tally = tally
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         model = resolve_model(config.model)
         self._tokenizer = AutoTokenizer.from_pretrained(model, use_fast=True)
-        self._encoder = AutoModel.from_pretrained(model, dtype=torch.float32).to(self._device).eval()
+        self._max_tokens = min(_MAX_TOKENS, self._tokenizer.model_max_length)
+        with _quiet_loading():
+            # The layers above the one that is looked at are left out: their time would be for nothing.
+            self._encoder = AutoModel.from_pretrained(
+                model, dtype=torch.float32, num_hidden_layers=_layers_below(config)
+            )
+        self._encoder.to(self._device).eval()
 
-    def __call__(self, table: pa.Table) -> pa.Table:
-        """Align the rows that have no reason yet, those of a length together."""
-        live = [place for place, reason in enumerate(table["reason"].to_pylist()) if reason is None]
-        rows = table.take(pa.array(live, pa.int64()))
-        sources, targets = words_as_text(rows, "source"), words_as_text(rows, "target")
-        alignment: list[object] = [None] * table.num_rows
-        by_length = sorted(range(len(live)), key=lambda k: (len(sources[k]) + len(targets[k]), k))
-        for start in range(0, len(live), self._config.batch_size):
-            batch = by_length[start : start + self._config.batch_size]
-            for k, links in zip(
-                batch, self.align([sources[k] for k in batch], [targets[k] for k in batch]), strict=True
-            ):
-                alignment[live[k]] = format_links(links)
-        self._tally.add("aligned", len(live))
-        return replace_column(table, "alignment", alignment)
+    def align(self, sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str]]) -> list[set[Link]]:
+        """Return the links of each sentence pair, given as words."""
+        found: list[set[Link]] = [set() for _ in sources]
+        for number, similarity in self.similarities(sources, targets):
+            found[number] = word_links(similarity, method=self._config.method)
+        return found
 
-    def align(self, sources: Sequence[list[str]], targets: Sequence[list[str]]) -> list[set[Link]]:
-        """Return the links of each sentence pair, given as words; words behind the encoder's length have none."""
-        pairs = zip(self.embed(sources), self.embed(targets), strict=True)
-        return [word_links(source, target, method=self._config.method) for source, target in pairs]
+    def similarities(
+        self, sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str]]
+    ) -> Iterator[tuple[int, Matrix]]:
+        """Yield the number of each sentence pair and the similarity of its words, shortest pairs first.
+
+        Pairs without a word on one side are passed over. A similarity is a matrix (S, T) of cosines, NaN where the
+        encoder's tokenizer sees nothing of a word.
+        """
+        # Pairs of a length together: less padding.
+        order = sorted(
+            (k for k, (source, target) in enumerate(zip(sources, targets, strict=True)) if source and target),
+            key=lambda k: (len(sources[k]) + len(targets[k]), k),
+        )
+        for start in range(0, len(order), self._config.batch_size):
+            batch = order[start : start + self._config.batch_size]
+            source_states = self.embed([sources[k] for k in batch])
+            target_states = self.embed([targets[k] for k in batch])
+            for k, source_SD, target_TD in zip(batch, source_states, target_states, strict=True):
+                yield k, source_SD @ target_TD.T
 
     @torch.inference_mode()
-    def embed(self, sentences: Sequence[list[str]]) -> list[SubWords]:
-        """Return the states of `layer` for the sub-words of each sentence, special tokens left out."""
+    def embed(self, sentences: Sequence[Sequence[str]]) -> list[Matrix]:
+        """Return the states (words, D) of each sentence, of length 1, NaN where the tokenizer sees nothing of a word.
+
+        The state of a word is the mean over its sub-words. A sentence that is longer than the encoder takes is read in
+        windows that overlap by half, and a word that is in two of them has the mean of both.
+        """
         encoded = self._tokenizer(
-            list(sentences),
+            [list(words) for words in sentences],
             is_split_into_words=True,
             truncation=True,
-            max_length=min(_MAX_TOKENS, self._tokenizer.model_max_length),
+            max_length=self._max_tokens,
+            stride=self._max_tokens // 2,
+            return_overflowing_tokens=True,
             padding=True,
             return_tensors="pt",
         )
-        output = self._encoder(**encoded.to(self._device), output_hidden_states=True)
-        states = torch.nn.functional.normalize(output.hidden_states[self._config.layer], dim=-1).cpu().numpy()
-        found = []
-        for number in range(len(sentences)):
-            word_of = {place: word for place, word in enumerate(encoded.word_ids(number)) if word is not None}
-            found.append(SubWords(states[number, list(word_of)], list(word_of.values())))
-        return found
+        sentence_of = encoded.pop("overflow_to_sample_mapping").tolist()
+        first_word = np.cumsum([0, *map(len, sentences)])
+        places, words = [], []
+        for window, sentence in enumerate(sentence_of):
+            for place, word in enumerate(encoded.word_ids(window)):
+                if word is not None:
+                    places.append(window * encoded["input_ids"].shape[1] + place)
+                    words.append(first_word[sentence] + word)
+        hidden = self._encoder(**encoded.to(self._device)).last_hidden_state.flatten(0, 1)
+        word_of_N = torch.tensor(words, dtype=torch.long, device=self._device)
+        sums_WD = hidden.new_zeros(int(first_word[-1]), hidden.shape[1])
+        sums_WD.index_add_(0, word_of_N, hidden[torch.tensor(places, dtype=torch.long, device=self._device)])
+        # Of a length of 1, sum and mean are the same; nothing over nothing is NaN, as it shall be.
+        states_WD = (sums_WD / sums_WD.norm(dim=1, keepdim=True)).cpu().numpy()
+        return np.split(states_WD, first_word[1:-1])
 
 
 def check_encoder(config: AlignerConfig) -> None:
@@ -97,17 +114,58 @@ def check_encoder(config: AlignerConfig) -> None:
         raise InputError(f"aligner.layer is {config.layer}, but {config.model} has layers 0 to {layers}")
 
 
-def word_links(source: SubWords, target: SubWords, *, method: str) -> set[Link]:
-    """Return the links between words of which any sub-words are linked."""
-    if not source.words or not target.words:
+def _layers_below(config: AlignerConfig) -> int:
+    if config.layer >= 0:
+        return config.layer
+    layers: int = AutoConfig.from_pretrained(resolve_model(config.model)).num_hidden_layers
+    return layers + 1 + config.layer
+
+
+@contextmanager
+def _quiet_loading() -> Iterator[None]:
+    """Keep the library from listing the weights of the layers that are left out."""
+    verbosity = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers.logging.set_verbosity(verbosity)
+
+
+def word_links(similarity: Matrix, *, method: EmbeddingMethod) -> set[Link]:
+    """Return the links that `similarity` (S, T) gives, none of words whose similarity is NaN.
+
+    `argmax` and `itermax` are SimAlign's; `grow` begins with the links of `argmax` and adds those of `itermax` that are
+    beside one and whose source word or target word is not aligned yet.
+    """
+    if not similarity.size or np.isnan(similarity).all():
         return set()
-    similarity = (source.states @ target.states.T + 1) / 2
-    linked_ST = mutual_argmax(similarity) if method == "argmax" else itermax(similarity)
-    return {(source.words[i], target.words[j]) for i, j in np.argwhere(linked_ST)}
+    known_ST, unit_ST = ~np.isnan(similarity), unit_scale(similarity)
+    if method == "argmax":
+        return links_of(mutual_argmax(unit_ST) & known_ST)
+    added = links_of(itermax(unit_ST) & known_ST)
+    if method == "itermax":
+        return added
+    return grow(links_of(mutual_argmax(unit_ST) & known_ST), by_score(added, unit_ST))
+
+
+def unit_scale(similarity: Matrix) -> Matrix:
+    """Return cosines on a scale from 0 to 1, NaN as 0."""
+    return np.nan_to_num((similarity + 1) / 2, nan=0.0)
+
+
+def links_of(linked_ST: Mask) -> set[Link]:
+    """Return the links where `linked_ST` is true."""
+    return {(int(i), int(j)) for i, j in np.argwhere(linked_ST)}
+
+
+def by_score(links: set[Link], score: Matrix) -> list[Link]:
+    """Return `links` with the one of the highest `score` (S, T) first, ties in the order of the words."""
+    return sorted(links, key=lambda link: (-score[link], link))
 
 
 def mutual_argmax(similarity: Matrix) -> Mask:
-    """Return where a sub-word of the source and one of the target are each other's most similar (SimAlign's Argmax).
+    """Return where a word of the source and one of the target are each other's most similar (SimAlign's Argmax).
 
     `similarity` is (S, T), and so is the result.
     """
