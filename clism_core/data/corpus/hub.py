@@ -1,0 +1,113 @@
+"""Data sets of the Hugging Face Hub, streamed by the library `datasets`, an optional extra."""
+
+import itertools
+import re
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from clism_core import storage
+from clism_core.data.corpus.columns import ROWS_PER_BATCH, check_schema, read_batches
+from clism_core.data.corpus.config import CorpusConfig, RawRow
+from clism_core.data.manifest import folder_digest
+from clism_core.errors import InputError
+
+_COMMIT = re.compile("[0-9a-f]{40}")
+_CONVERTED = "refs/convert/parquet"
+"""The branch in which the hub keeps its own conversion to Parquet of data sets that are not."""
+
+
+def title(config: CorpusConfig) -> str:
+    """Return the name, subset and split of a data set as one."""
+    return "/".join(part for part in (config.path, config.subset, config.split) if part is not None)
+
+
+def read(path: str, config: CorpusConfig, limit: int | None) -> Generator[RawRow, None, int]:
+    """Yield the first `limit` rows of a data set; return how many it has. `path` is its title.
+
+    The rows beyond `limit` are not downloaded: the files say how many they are. Raises `InputError` where `datasets` is
+    missing, where the data set cannot be reached or is not Parquet, or has no such subset, split or column.
+    """
+    with _explained(path):
+        builder = _builder(config)
+        files = builder.config.data_files
+        if config.split not in files:
+            raise InputError(f"corpora: {path}: split is {config.split!r}, but the data set has {', '.join(files)}")
+        dataset = builder.as_streaming_dataset(split=config.split).with_format("arrow")
+        rows = read_batches(_tables(dataset, config, path), config, path=path)
+        count = 0
+        for row in itertools.islice(rows, limit):
+            yield row
+            count += 1
+        return count if limit is None or count < limit else sum(map(_row_count, files[config.split]))
+
+
+def identity(config: CorpusConfig) -> dict[str, str]:
+    """Return what tells the state of a data set from another: its name, subset, split, and commit.
+
+    Of a local folder, a hash of the contents takes the place of the commit. Raises `InputError` where the hub is to say
+    which commit it is, and does not answer.
+    """
+    parts = {"name": config.path, "subset": config.subset or "", "split": config.split}
+    if storage.exists(config.path):
+        return parts | {"revision": folder_digest(config.path)}
+    if _COMMIT.fullmatch(config.revision or ""):
+        return parts | {"revision": str(config.revision)}
+    from huggingface_hub import HfApi
+
+    with _explained(title(config), "; a full commit as its revision needs no answer of the hub"):
+        return parts | {"revision": str(HfApi().dataset_info(config.path, revision=config.revision).sha)}
+
+
+def _builder(config: CorpusConfig) -> Any:
+    datasets = _library()
+    builder = datasets.load_dataset_builder(config.path, name=config.subset, revision=config.revision)
+    kind = builder.info.builder_name
+    if kind != "parquet":
+        raise InputError(
+            f"corpora: {title(config)}: its files are {kind}, not Parquet; take the hub's own conversion by revision: "
+            f"{_CONVERTED}, or download the files and give their format"
+        )
+    return builder
+
+
+def _library() -> Any:
+    try:
+        import datasets
+    except ImportError as error:
+        raise InputError(
+            "corpora: format hub wants the library datasets; install it with pip install -e '.[hub]'"
+        ) from error
+    return datasets
+
+
+def _tables(dataset: Any, config: CorpusConfig, path: str) -> Iterator[pa.Table]:
+    for table in dataset.iter(batch_size=ROWS_PER_BATCH):
+        check_schema(table.schema, config, path=path)
+        yield table
+
+
+def _row_count(file: str) -> int:
+    import fsspec
+
+    with fsspec.open(file, "rb") as content:
+        return int(pq.read_metadata(content).num_rows)
+
+
+@contextmanager
+def _explained(path: str, hint: str = "") -> Iterator[None]:
+    """Turn what `datasets` and the hub raise into an `InputError`."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (OSError, ValueError, RuntimeError, pa.ArrowException) as error:
+        if "scripts are no longer supported" in str(error):
+            raise InputError(
+                f"corpora: {path} is a loading script, which would run code of others and is not supported; use the "
+                f"official file, or the hub's own conversion by revision: {_CONVERTED}"
+            ) from error
+        raise InputError(f"corpora: {path} cannot be read from the hub: {error}{hint}") from error
