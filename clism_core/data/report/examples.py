@@ -63,6 +63,15 @@ def merge_examples(parts: Iterable[Examples]) -> Examples:
     return Examples(samples=samples, rejects=dict(sorted(rejects.items())))
 
 
+def drop_examples(examples: Examples, *, rows: int) -> None:
+    """Take away the samples of a part of `rows` rows that are hardly among the smallest; ten times too many stay.
+
+    A corpus of many parts would otherwise keep `MAX_SAMPLES` of each.
+    """
+    limit = 10 * MAX_SAMPLES * 2**64 // max(rows, 1)
+    examples["samples"] = [sample for sample in examples["samples"] if text_hash(sample["sample_id"]) < limit]
+
+
 def _choose_samples(samples: pa.Table) -> list[dict[str, Any]]:
     chosen = _smallest(samples["sample_id"], MAX_SAMPLES)
     return sorted(samples.take(chosen).to_pylist(), key=_sample_key)
