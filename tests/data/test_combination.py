@@ -4,8 +4,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clism_core.data.alignment.combination import CombinationAligner, combine
-from clism_core.data.alignment.embedding import Matrix
+from clism_core.data.alignment.combination import CombinationAligner, candidates, combine
+from clism_core.data.alignment.embedding import Mask, Matrix, itermax, links_of
 from clism_core.data.spans import Link
 
 NAN = float("nan")
@@ -24,7 +24,7 @@ def test_without_votes_the_most_similar_words_are_linked() -> None:
 
 def test_votes_decide_where_similarities_are_close() -> None:
     similarity = matrix([[0.50, 0.48, 0.0], [0.49, 0.50, 0.0], [0.0, 0.0, 0.1]])
-    # The standard deviation is 0.231: 0.02 and 0.01 are less than the 0.139 of two votes of 0.3.
+    # The standard deviation is 0.237: 0.02 and 0.01 are less than the 0.142 of two votes of 0.3.
     swapped = {(0, 1), (1, 0), (2, 2)}
     assert combine(set(), set(), similarity) == {(0, 0), (1, 1), (2, 2)}
     assert combine(swapped, swapped, similarity) == swapped
@@ -35,22 +35,51 @@ def test_votes_do_not_decide_against_a_clear_similarity() -> None:
     assert combine(swapped, swapped, matrix(EVEN)) == {(0, 0), (1, 1)}
 
 
-# Mean 0.19, standard deviation 0.273 (variance 0.0749): standardised, 0.8 is 2.23, and 0.7 is 1.86.
-BESIDE = [[0.9, 0.0, 0.0, 0.0, 0.0], [0.7, 0.0, 0.0, 0.0, 0.0], [0.0, 0.4, 0.6, 0.4, 0.4], [0.1, 0.1, 0.1, 0.0, 0.1]]
+def mask(rows: Sequence[Sequence[int]]) -> Mask:
+    return np.array(rows, dtype=np.bool_)
 
 
-def test_evidence_enough_adds_a_link_beside_another() -> None:
-    similarity = matrix(BESIDE)
-    score = (similarity[1, 0] - similarity.mean()) / similarity.std()
-    assert 1.7 < score < 2.0, "a vote makes the difference"
-    # (1, 0) is beside (0, 0), its source word is free, and Itermax has it in its second round (0.7 * 0.9).
-    assert (1, 0) not in combine(set(), set(), similarity)
-    assert (1, 0) in combine({(1, 0)}, set(), similarity)
+# The best targets are 0, 1, 1; the best sources 0, 1, 1. Argmax links (0, 0) and (1, 1). Round 2 of Itermax has (1, 2) at
+# 0.6 * 0.9, (2, 1) at 0.7 * 0.9 and (2, 2) at 0.2: it adds the first two.
+LEFT_OVER = [[0.9, 0.0, 0.1], [0.0, 0.9, 0.6], [0.1, 0.7, 0.2]]
+NONE = [[0, 0, 0], [0, 0, 0], [0, 0, 0]]
 
 
-def test_evidence_enough_does_not_add_a_link_that_is_by_itself() -> None:
-    apart = matrix([BESIDE[0], BESIDE[2], BESIDE[1], BESIDE[3]])
-    assert (2, 0) not in combine({(2, 0)}, {(2, 0)}, apart)
+@pytest.mark.parametrize(
+    ("forward", "reverse", "expected"),
+    [
+        # Target 2 likes source 1 best; target 1 likes another better than source 2, which alone does not do.
+        pytest.param(NONE, NONE, {(0, 0), (1, 1), (1, 2)}, id="target-words-have-their-best"),
+        pytest.param([[0, 0, 0], [0, 0, 0], [0, 1, 0]], NONE, {(0, 0), (1, 1), (1, 2), (2, 1)}, id="forward-has-it"),
+        pytest.param(NONE, [[0, 0, 0], [0, 0, 0], [0, 1, 0]], {(0, 0), (1, 1), (1, 2), (2, 1)}, id="reverse-has-it"),
+        pytest.param([[0, 0, 0], [0, 0, 0], [1, 0, 0]], NONE, {(0, 0), (1, 1), (1, 2)}, id="one-vote-of-four"),
+        pytest.param(
+            [[0, 0, 0], [0, 0, 0], [1, 0, 0]], [[0, 0, 0], [0, 0, 0], [1, 0, 0]], {(0, 0), (1, 1), (1, 2)}, id="two"
+        ),
+    ],
+)
+def test_candidates(forward: list[list[int]], reverse: list[list[int]], expected: set[Link]) -> None:
+    assert links_of(candidates(mask(forward), mask(reverse), matrix(LEFT_OVER))) == expected
+
+
+def test_three_votes_of_four_make_a_candidate() -> None:
+    # Target 1 likes source 0 best, but in round 2 of Itermax (0, 1) has 0.65 * 0.9 against 0.6 for (1, 1).
+    similarity = matrix([[0.9, 0.65], [0.6, 0.6]])
+    assert links_of(itermax(similarity)) == {(0, 0), (1, 1)}
+    voted = mask([[0, 1], [0, 0]])
+    assert (0, 1) not in links_of(candidates(voted, mask([[0, 0], [0, 0]]), similarity))
+    assert (0, 1) in links_of(candidates(voted, voted, similarity))
+
+
+@pytest.mark.parametrize(
+    ("similarity", "voted", "expected"),
+    [
+        pytest.param([[0.9, 0.0], [0.0, 0.9], [0.6, 0.1]], (2, 0), {(0, 0), (1, 1), (2, 0)}, id="diagonal-to-a-link"),
+        pytest.param([[0.9, 0.0], [0.0, 0.9], [0.0, 0.3], [0.6, 0.1]], (3, 0), {(0, 0), (1, 1)}, id="beside-none"),
+    ],
+)
+def test_candidates_are_added_beside_links(similarity: list[list[float]], voted: Link, expected: set[Link]) -> None:
+    assert combine({voted}, {voted}, matrix(similarity)) == expected
 
 
 @pytest.mark.parametrize(

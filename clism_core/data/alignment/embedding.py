@@ -7,6 +7,7 @@ Letters in names of arrays: S and T words of the source and of the target, D the
 """
 
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from typing import Any
 
@@ -157,6 +158,14 @@ def unit_scale(similarity: Matrix) -> Matrix:
 def links_of(linked_ST: Mask) -> set[Link]:
     """Return the links where `linked_ST` is true."""
     return {(int(i), int(j)) for i, j in np.argwhere(linked_ST)}
+
+
+def mask_of(links: AbstractSet[Link], shape: tuple[int, ...]) -> Mask:
+    """Return the array of `shape` (S, T) that is true at `links`."""
+    linked_ST = np.zeros(shape, dtype=np.bool_)
+    for link in links:
+        linked_ST[link] = True
+    return linked_ST
 
 
 def by_score(links: set[Link], score: Matrix) -> list[Link]:
