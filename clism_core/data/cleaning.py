@@ -27,6 +27,8 @@ class CleaningConfig:
     """Longest source or target, in code points."""
     max_words: int = 200
     """Longest source or target, in words; below 1,024, from which on eflomal aligns nothing."""
+    wrong_language: bool = True
+    """Reject what is surely in another language, or in another script, than it is said to be in."""
 
     def check(self) -> None:
         """Raise `InputError` where a limit cannot be."""
@@ -39,6 +41,9 @@ def clean(text: str) -> str:
 
     It has the same words between spaces as before, unless one was made of invisible characters only.
     """
+    # Nothing invisible is printable to Python, nor is white space but the space: the usual case, told at once.
+    if text.isprintable() and "  " not in text:
+        return unicodedata.normalize("NFC", text.strip(" "))
     return unicodedata.normalize("NFC", " ".join(_INVISIBLE.sub("", text).split()))
 
 
@@ -46,15 +51,24 @@ def text_reason(source: str, target: str, *, cleaned_source: str, cleaned_target
     """Return why a pair is unfit by its text alone, None where it is not."""
     if _REPLACEMENT_CHARACTER in source or _REPLACEMENT_CHARACTER in target:
         return Reason.INVALID_UTF8
-    if _CONTROL.search(source) or _CONTROL.search(target):
+    if _has_control_characters(source) or _has_control_characters(target):
         return Reason.CONTROL_CHARACTERS
     if not cleaned_source:
         return Reason.EMPTY_SOURCE
     if not cleaned_target:
         return Reason.EMPTY_TARGET
-    if cleaned_source.casefold() == cleaned_target.casefold():
+    if _are_same_but_for_case(cleaned_source, cleaned_target):
         return Reason.UNTRANSLATED
     return None
+
+
+def _has_control_characters(text: str) -> bool:
+    return not text.isprintable() and _CONTROL.search(text) is not None
+
+
+def _are_same_but_for_case(one: str, other: str) -> bool:
+    # Their first characters nearly always tell them apart.
+    return one[0].casefold()[0] == other[0].casefold()[0] and one.casefold() == other.casefold()
 
 
 def is_too_long(text: str, words: list[Word], config: CleaningConfig) -> bool:

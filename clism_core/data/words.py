@@ -98,7 +98,7 @@ def segment(text: str, language: str | None = None) -> list[Word]:
     """
     if _ORDINARY.fullmatch(text):
         return [match.span() for match in _ORDINARY_WORD.finditer(text)]
-    if language is None or _base(language) not in SEGMENTED_LANGUAGES:
+    if language is None or base_language(language) not in SEGMENTED_LANGUAGES:
         return [match.span() for match in _WORD.finditer(text)]
     return list(_words_by_dictionary(text, language))
 
@@ -110,7 +110,7 @@ def whitespace_tokens(text: str) -> list[Word]:
 
 def check_segmenter(language: str) -> None:
     """Raise `InputError` where the words of `language` are found by dictionary and the package for it is missing."""
-    if _base(language) in SEGMENTED_LANGUAGES and find_spec("icu4py") is None:
+    if base_language(language) in SEGMENTED_LANGUAGES and find_spec("icu4py") is None:
         raise InputError(
             f"the words of language {language!r} have no spaces between them: finding them takes the package icu4py, "
             "which is not installed; pip install -e '.[asian]'"
@@ -118,8 +118,8 @@ def check_segmenter(language: str) -> None:
 
 
 @cache
-def _base(language: str) -> str:
-    # zh-TW, zh_Hant
+def base_language(language: str) -> str:
+    """Return the language of a tag with script or region: `zh` of `zh-TW` and `zh_Hant`."""
     return re.split("[-_]", language, maxsplit=1)[0].lower()
 
 

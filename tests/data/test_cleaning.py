@@ -1,3 +1,5 @@
+import unicodedata
+
 import pytest
 
 from clism_core.data.cleaning import CleaningConfig, clean, is_too_long, text_reason
@@ -10,6 +12,8 @@ from clism_core.errors import InputError
     ("text", "expected"),
     [
         pytest.param("  a \t b\u00a0c\u2028d\r", "a b c d", id="white-space"),
+        pytest.param(" two  spaces ", "two spaces", id="spaces"),
+        pytest.param(" one space ", "one space", id="spaces-around"),
         pytest.param("Bo\u0302\u0300", "Bồ", id="nfc"),
         pytest.param("\ufeffa\u00adb\u200bc\u200e", "abc", id="invisible"),
         pytest.param("می\u200cخواهم क्\u200dष", "می\u200cخواهم क्\u200dष", id="joiners-stay"),
@@ -26,6 +30,14 @@ def test_cleaning_keeps_the_number_of_words_between_spaces() -> None:
     assert len(clean(text).split()) == len(text.split()) == 5
 
 
+def test_what_is_no_character_of_cleaned_text_is_printable_to_python() -> None:
+    # What `clean` takes for granted of printable text, for every character that there is.
+    every = "".join(map(chr, (*range(0xD800), *range(0xE000, 0x110000))))
+    printable = "".join(filter(str.isprintable, every))
+    assert clean(f"a{printable}a") == unicodedata.normalize("NFC", f"a{printable}a")
+    assert clean("\n".join(filter(lambda c: c.isspace() or c in "\u00ad\u200b\ufeff\u2060", every))) == ""
+
+
 @pytest.mark.parametrize(
     ("source", "target", "expected"),
     [
@@ -33,6 +45,9 @@ def test_cleaning_keeps_the_number_of_words_between_spaces() -> None:
         pytest.param(" \u200b", "ja", Reason.EMPTY_SOURCE, id="source-of-nothing-visible"),
         pytest.param("yes", "", Reason.EMPTY_TARGET, id="empty-target"),
         pytest.param("Berlin", "BERLIN ", Reason.UNTRANSLATED, id="same-but-for-case"),
+        pytest.param("Straße 5", "STRASSE 5", Reason.UNTRANSLATED, id="same-when-case-is-folded"),
+        pytest.param("ﬁn", "FIN", Reason.UNTRANSLATED, id="ligature-at-the-start"),
+        pytest.param("Berlin", "Berlin?", None, id="another-mark"),
         pytest.param("yes", "j\ufffd", Reason.INVALID_UTF8, id="failed-conversion"),
         pytest.param("y\x00es", "ja", Reason.CONTROL_CHARACTERS, id="nul"),
         pytest.param("yes", "j\x1ba", Reason.CONTROL_CHARACTERS, id="escape"),
