@@ -39,8 +39,8 @@ def mask(rows: Sequence[Sequence[int]]) -> Mask:
     return np.array(rows, dtype=np.bool_)
 
 
-# The best targets are 0, 1, 1; the best sources 0, 1, 1. Argmax links (0, 0) and (1, 1). Round 2 of Itermax has (1, 2) at
-# 0.6 * 0.9, (2, 1) at 0.7 * 0.9 and (2, 2) at 0.2: it adds the first two.
+# The best targets are 0, 1, 1; the best sources 0, 1, 1. Argmax links (0, 0) and (1, 1). Round 2 of Itermax has (1, 2)
+# at 0.6 * 0.9, (2, 1) at 0.7 * 0.9 and (2, 2) at 0.2: it adds the first two.
 LEFT_OVER = [[0.9, 0.0, 0.1], [0.0, 0.9, 0.6], [0.1, 0.7, 0.2]]
 NONE = [[0, 0, 0], [0, 0, 0], [0, 0, 0]]
 

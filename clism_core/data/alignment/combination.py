@@ -24,8 +24,8 @@ from clism_core.data.alignment.embedding import (
 from clism_core.data.alignment.symmetrize import grow
 from clism_core.data.spans import Link
 
-# In standard deviations of the similarities of a sentence pair. Chosen by what benchmarks/alignment_quality.py measures;
-# 0.2 and 0.4 are about as good.
+# In standard deviations of the similarities of a sentence pair. Chosen by benchmarks/alignment_quality.py: 0.2 and 0.4
+# are about as good.
 _VOTE = 0.3
 
 
@@ -79,5 +79,6 @@ def candidates(forward_ST: Mask, reverse_ST: Mask, similarity_ST: Matrix) -> Mas
     best_target_ST, best_source_ST = np.zeros_like(forward_ST), np.zeros_like(forward_ST)
     best_target_ST[np.arange(similarity_ST.shape[0]), similarity_ST.argmax(axis=1)] = True
     best_source_ST[similarity_ST.argmax(axis=0), np.arange(similarity_ST.shape[1])] = True
-    votes_ST = np.sum([forward_ST, reverse_ST, best_target_ST, best_source_ST], axis=0)
-    return (itermax(similarity_ST) & (forward_ST | reverse_ST | best_source_ST)) | (votes_ST >= 3)
+    votes_ST = forward_ST.astype(int) + reverse_ST + best_target_ST + best_source_ST
+    credible_ST: Mask = itermax(similarity_ST) & (forward_ST | reverse_ST | best_source_ST)
+    return credible_ST | (votes_ST >= 3)
