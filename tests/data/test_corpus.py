@@ -1,78 +1,88 @@
-import gzip
 from pathlib import Path
 from typing import Any
 
 import pytest
+from corpus_files import compress, corpus, write
 
-from clism_core.data.corpus import CorpusConfig, RawRow, check_corpus, read_rows
-from clism_core.data.schema import Reason
+from clism_core import storage
+from clism_core.data.corpus import (
+    CappedRows,
+    CorpusConfig,
+    check_corpus,
+    input_paths,
+    read_rows,
+    source_identity,
+)
 from clism_core.errors import InputError
 
 
-def corpus(path: Path, **fields: Any) -> CorpusConfig:
-    return CorpusConfig(path=str(path), source_lang="en", target_lang="de", **fields)
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with two files of a corpus, which have a header each."""
+    write(tmp_path / "set" / "b.tsv", b"de\ten\nzwei\ttwo\ndrei\tthree\n")
+    write(tmp_path / "set" / "a.tsv.gz", b"en\tde\none\teins\n")
+    write(tmp_path / "set" / "_SUCCESS", b"")
+    return tmp_path / "set"
 
 
-def write(path: Path, content: bytes) -> Path:
-    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
-    return path
-
-
-@pytest.mark.parametrize("name", ["c.tsv", "c.tsv.gz"])
-def test_tsv(tmp_path: Path, name: str) -> None:
-    file = write(
-        tmp_path / name, b"\xef\xbb\xbfone\teins\tx\ntwo\r\tzw\xc2\x85ei\ty\n\nthree\tdrei\tz\t!\nfour\tvier\tw"
-    )
-    path = str(file)
-    assert list(read_rows(corpus(file, origin_column=3))) == [
-        RawRow(path, 1, "one", "eins", "x"),
-        RawRow(path, 2, "two\r", "zw\x85ei", "y"),
-        RawRow(path, 3, reason=Reason.WRONG_COLUMN_COUNT),
-        RawRow(path, 4, reason=Reason.WRONG_COLUMN_COUNT),
-        RawRow(path, 5, "four", "vier", "w"),
+@pytest.mark.parametrize("pattern", ["", "*.tsv*", "[ab].*"])
+def test_files_of_a_folder_or_glob_are_one_corpus(folder: Path, pattern: str) -> None:
+    config = corpus(folder / pattern, header=True, source_column="en", target_column="de")
+    check_corpus(config)
+    first, second = str(folder / "a.tsv.gz"), str(folder / "b.tsv")
+    assert input_paths(config) == [first, second]
+    assert [row[:4] for row in read_rows(config)] == [
+        (first, 2, "one", "eins"),
+        (second, 2, "two", "zwei"),
+        (second, 3, "three", "drei"),
     ]
 
 
-def test_columns_by_name_count_the_header_as_line_1(tmp_path: Path) -> None:
-    path = write(tmp_path / "c.tsv", b"id\tde\ten\r\n7\teins\tone\r\n")
-    config = corpus(path, header=True, source_column="en", target_column="de")
-    assert list(read_rows(config)) == [RawRow(str(path), 2, "one\r", "eins")]
+@pytest.mark.parametrize(
+    ("cap", "sources", "beyond"),
+    [
+        pytest.param(None, ["one", "two", "three"], 0, id="none"),
+        pytest.param(1, ["one"], 2, id="in-the-first-file"),
+        pytest.param(2, ["one", "two"], 1, id="in-the-second-file"),
+        pytest.param(9, ["one", "two", "three"], 0, id="beyond-all"),
+    ],
+)
+def test_cap_counts_over_all_files(folder: Path, cap: int | None, sources: list[str], beyond: int) -> None:
+    rows = CappedRows(corpus(folder, header=True, source_column="en", target_column="de", max_pairs=cap))
+    assert rows.beyond_cap is None
+    assert [row.source for row in rows] == sources
+    assert rows.beyond_cap == beyond
 
 
-def test_moses(tmp_path: Path) -> None:
-    source, target = write(tmp_path / "c.en", b"a\tb\n\n"), write(tmp_path / "c.de.gz", b"x\ny\n")
-    config = corpus(source, format="moses", target_path=str(target))
-    assert list(read_rows(config)) == [
-        RawRow(str(source), 1, "a\tb", "x"),
-        RawRow(str(source), 2, "", "y"),
+@pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
+def test_corpus_in_a_bucket(bucket: str, suffix: str) -> None:
+    root = f"{bucket}/corpora{suffix}"
+    for name, line in (("2", b"b\ty\n"), ("1", b"a\tx\n")):
+        storage.write_bytes(f"{root}/de/{name}.tsv{suffix}", compress(line, suffix))
+    config = corpus(f"{root}/d?/*.tsv{suffix}")
+    check_corpus(config)
+    assert [(row.path, row.source) for row in read_rows(config)] == [
+        (f"{root}/de/1.tsv{suffix}", "a"),
+        (f"{root}/de/2.tsv{suffix}", "b"),
     ]
 
 
-def test_alignment_of_a_file_with_header(tmp_path: Path) -> None:
-    path = write(tmp_path / "c.tsv", b"en\tde\none\teins\nbad line\ntwo\tzwei\n")
-    links = write(tmp_path / "links", b"0-0\n1-1\n\n")
-    rows = list(read_rows(corpus(path, header=True, alignment_path=str(links))))
-    assert [(row.line, row.source, row.alignment) for row in rows] == [
-        (2, "one", "0-0"),
-        (3, None, "1-1"),
-        (4, "two", ""),
-    ]
+def test_alignment_counts_beyond_the_cap_too(tmp_path: Path) -> None:
+    path = write(tmp_path / "c.tsv", b"a\tx\n" * 5)
+    rows = CappedRows(corpus(path, max_pairs=2, alignment_path=str(write(tmp_path / "links", b"0-0\n" * 5))))
+    assert [row.alignment for row in rows] == ["0-0", "0-0"]
+    assert rows.beyond_cap == 3
+    rows = CappedRows(corpus(path, max_pairs=2, alignment_path=str(write(tmp_path / "fewer", b"0-0\n" * 4))))
+    with pytest.raises(InputError, match="fewer has 4 sentences"):
+        list(rows)
 
 
-@pytest.mark.parametrize("longer", ["source", "target"])
-def test_moses_files_of_unequal_length(tmp_path: Path, longer: str) -> None:
-    lengths = {"source": 2, "target": 2} | {longer: 3}
-    source = write(tmp_path / "source", b"a\n" * lengths["source"])
-    target = write(tmp_path / "target", b"b\n" * lengths["target"])
-    with pytest.raises(InputError, match=rf"has 2 sentences, .*{longer} more"):
-        list(read_rows(corpus(source, format="moses", target_path=str(target))))
+def test_corpus_of_files_has_no_identity_but_theirs(tmp_path: Path) -> None:
+    assert source_identity(corpus(tmp_path / "c.tsv")) == {}
 
 
-def test_broken_gzip(tmp_path: Path) -> None:
-    path = tmp_path / "c.tsv.gz"
-    path.write_bytes(gzip.compress(b"one\teins\n" * 1000)[:-20])
-    with pytest.raises(InputError, match="cannot be read"):
-        list(read_rows(corpus(path)))
+def test_rejects_that_are_fewer_than_nine_in_ten_are_no_error(tmp_path: Path) -> None:
+    check_corpus(corpus(write(tmp_path / "c.tsv", b"a\tb\n" * 101 + b"c\n" * 899 + b"c\n" * 1000)))
 
 
 @pytest.mark.parametrize(
@@ -80,6 +90,7 @@ def test_broken_gzip(tmp_path: Path) -> None:
     [
         pytest.param(None, {}, "cannot be read", id="missing"),
         pytest.param(b"", {}, "is empty", id="empty"),
+        pytest.param(b"en\tde\n", {"header": True}, "is empty: no pair", id="nothing-but-a-header"),
         pytest.param(b"a\tb\n", {"target_column": 3}, "target_column is 3, but the first line has 2", id="too-few"),
         pytest.param(b"a\tb\n", {"source_column": 0}, "source_column is 0", id="columns-count-from-1"),
         pytest.param(b"en\tde\n", {"source_column": "en"}, "header is false", id="name-without-header"),
@@ -89,18 +100,79 @@ def test_broken_gzip(tmp_path: Path) -> None:
             "'from', but the header has en, de",
             id="unknown-name",
         ),
+        pytest.param(
+            b"en\tde\n" + b"1\tone\teins\n" * 20,
+            {"header": True},
+            "20 of the first 20 rows have another number of columns than the first line, which has 2, and most have 3",
+            id="header-of-another-file",
+        ),
+        pytest.param(
+            b"my\tcorpus\n" + b"one\teins\n" * 99 + b"a\tb\tc\n" * 900,
+            {},
+            "900 of the first 1,000 rows have another number",
+            id="nine-in-ten-are-rejects",
+        ),
         pytest.param(b"a\tb\n", {"target_path": "x"}, "did you mean moses", id="target-path-of-a-tsv"),
         pytest.param(b"a\n", {"format": "moses"}, "wants target_path", id="moses-without-target"),
+        pytest.param(
+            b"a\n", {"format": "moses", "target_path": "x", "header": True}, "header is given", id="moses-with-header"
+        ),
+        pytest.param(b"a\tb\n", {"split": "test"}, "split is given, but format is tsv", id="split-of-a-file"),
         pytest.param(b"a\tb\n", {"max_pairs": 0}, "max_pairs is 0", id="cap"),
         pytest.param(b"a\tb\n", {"alignment_path": "/nowhere/links"}, "/nowhere/links cannot be read", id="no-links"),
+        pytest.param(b"x" * (1 << 21), {}, "the first line has more than 1,048,576 bytes", id="no-lines"),
     ],
 )
-def test_what_the_first_line_tells(tmp_path: Path, content: bytes | None, fields: dict[str, Any], message: str) -> None:
+def test_what_the_beginning_tells(tmp_path: Path, content: bytes | None, fields: dict[str, Any], message: str) -> None:
     path = tmp_path / "c.tsv"
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InputError, match=message):
         check_corpus(corpus(path, **fields))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        pytest.param("c.tsv", compress(b"a\tb\n", ".gz"), r"is gzip, which its name must say by .* \.gz", id="gzip"),
+        pytest.param("c.tsv", compress(b"a\tb\n", ".zst"), r"is zstd, which .* in \.zst", id="zstd"),
+        pytest.param("c.tsv.gz", b"a\tb\n", r"is not gzip, as its name says; rename it without \.gz", id="not-gzip"),
+        pytest.param("c.tsv.gz", compress(b"a\tb\n", ".zst"), r"is zstd, which", id="zstd-called-gzip"),
+        pytest.param("c.tsv", b"PK\x03\x04\x14\x00", "is zip, which is not read; unpack it", id="zip"),
+        pytest.param("c.tsv", b"PAR1\x15\x04", "is a Parquet file; give format: parquet", id="parquet"),
+        pytest.param("c.tsv", "a\tb\n".encode("utf-16"), "is in UTF-16; convert it", id="utf-16"),
+    ],
+)
+def test_files_that_are_not_what_they_say(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=rf"{name} {message}"):
+        check_corpus(corpus(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fields", "message"),
+    [
+        pytest.param("*.csv", {}, r"\*\.csv has no files", id="nothing-matches"),
+        pytest.param("**/a.tsv", {}, "is not understood", id="two-stars"),
+        pytest.param("", {"format": "moses", "target_path": "x"}, "one entry of corpora for each pair", id="moses"),
+        pytest.param("", {"alignment_path": "x"}, "has 2 files, but one file of alignments", id="alignment"),
+        pytest.param("", {}, r"b\.tsv has 3 columns, but .*a\.tsv of the same corpus 2", id="unlike-columns"),
+    ],
+)
+def test_folders_and_globs_that_cannot_be_used(
+    tmp_path: Path, pattern: str, fields: dict[str, Any], message: str
+) -> None:
+    write(tmp_path / "a.tsv", b"one\teins\n")
+    write(tmp_path / "b.tsv", b"two\tzwei\tx\n")
+    with pytest.raises(InputError, match=message):
+        check_corpus(corpus(tmp_path / pattern, **fields))
+
+
+def test_empty_file_among_others_is_no_error(tmp_path: Path) -> None:
+    write(tmp_path / "a.tsv", b"")
+    write(tmp_path / "b.tsv", b"two\tzwei\n")
+    check_corpus(corpus(tmp_path))
+    assert [row.source for row in read_rows(corpus(tmp_path))] == ["two"]
 
 
 @pytest.mark.parametrize("language", ["", "../x", "en"])

@@ -43,7 +43,8 @@ class CorpusConfig:
     split: str = "train"
     """hub: which split."""
     revision: str | None = None
-    """hub: a commit, tag or branch of the data set; None takes the main branch as it is when the job starts."""
+    """hub: a commit, tag or branch of the data set, such as refs/convert/parquet, the hub's own conversion; None takes
+    the main branch."""
 
     @property
     def pair(self) -> str:

@@ -17,7 +17,7 @@ from clism_core.errors import InputError
 
 _COMMIT = re.compile("[0-9a-f]{40}")
 _CONVERTED = "refs/convert/parquet"
-"""The branch in which the hub keeps its own conversion to Parquet of data sets that are not."""
+"""The branch in which the hub keeps its own conversion to Parquet of data sets that are not: a folder a subset."""
 
 
 def title(config: CorpusConfig) -> str:
@@ -64,7 +64,13 @@ def identity(config: CorpusConfig) -> dict[str, str]:
 
 def _builder(config: CorpusConfig) -> Any:
     datasets = _library()
-    builder = datasets.load_dataset_builder(config.path, name=config.subset, revision=config.revision)
+    if config.revision == _CONVERTED and config.subset is None:
+        raise InputError(
+            f"corpora: {config.path}: the branch {_CONVERTED} has a folder for each subset; give subset, which is "
+            "default where the data set has only one"
+        )
+    subset = {"data_dir" if config.revision == _CONVERTED else "name": config.subset}
+    builder = datasets.load_dataset_builder(config.path, revision=config.revision, **subset)
     kind = builder.info.builder_name
     if kind != "parquet":
         raise InputError(
