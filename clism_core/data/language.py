@@ -5,11 +5,12 @@ judged by its script, for a translation into Hindi has letters of Devanagari; wh
 have to agree: none of the language's function words is there, CLD2 names another language, and that one's are there.
 """
 
-import importlib
+import runpy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 
 import pycld2
 import regex
@@ -124,7 +125,7 @@ def _scripts(language: str) -> list[str]:
     """Return the Unicode names of the scripts of `language`, none where CLDR does not tell the one it is usually in."""
     if language in _SEVERAL_SCRIPTS:
         return _SEVERAL_SCRIPTS[language].split()
-    likely = get_global("likely_subtags").get(language)
+    likely: str | None = get_global("likely_subtags").get(language)
     if likely is None:
         return []
     script = likely.split("_")[1]
@@ -132,9 +133,13 @@ def _scripts(language: str) -> list[str]:
 
 
 def _function_words(language: str) -> frozenset[str]:
-    """Return the function words of `language`: spaCy's stop words, none where it has no list."""
-    name = f"spacy.lang.{language}"
-    if find_spec(name) is None or find_spec(f"{name}.stop_words") is None:
-        return frozenset()
-    words: set[str] = importlib.import_module(f"{name}.stop_words").STOP_WORDS
+    """Return the function words of `language`: spaCy's stop words, none where it has no list.
+
+    Only the file of the list is run: to import spaCy takes seconds and hundreds of megabytes (of torch, too).
+    """
+    spacy = find_spec("spacy")
+    assert spacy is not None
+    assert spacy.origin is not None
+    path = Path(spacy.origin).parent / "lang" / language / "stop_words.py"
+    words: set[str] = runpy.run_path(str(path))["STOP_WORDS"] if path.is_file() else set()
     return frozenset(word for word in words if _LETTER.search(word))
