@@ -188,7 +188,8 @@ class _Words:
         is_named = np.zeros(len(self._keys), dtype=np.int64)
         is_named[self._offsets[rows] + words] = 1
         cumulated = np.concatenate([[0], np.cumsum(is_named)])
-        return cumulated[self._offsets[1:]] - cumulated[self._offsets[:-1]]
+        counts: Integers = cumulated[self._offsets[1:]] - cumulated[self._offsets[:-1]]
+        return counts
 
 
 class _Links(NamedTuple):

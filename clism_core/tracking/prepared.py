@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 
+from clism_core import storage
 from clism_core.data.manifest import MANIFEST, Manifest
+from clism_core.data.report.page import REPORT
 from clism_core.tracking.run import TrackedRun
 
 
 def log_prepared(run: TrackedRun, manifest: Manifest, *, output: str, seconds: float) -> None:
-    """Log the manifest, the data set with its fingerprint, and the counts as metrics.
+    """Log the manifest, the report where there is one, the data set with its fingerprint, and the counts as metrics.
 
     Args:
         run: The run that has prepared the data.
@@ -16,9 +18,14 @@ def log_prepared(run: TrackedRun, manifest: Manifest, *, output: str, seconds: f
         seconds: How long that took.
     """
     run.client.log_dict(run.run_id, dict(manifest), MANIFEST)
-    run.log_dataset(
-        folder=output, fingerprint=manifest["fingerprint"], profile=manifest["pairs"], context="preparation"
-    )
+    report = storage.join(output, REPORT)
+    if storage.exists(report):
+        run.client.log_text(run.run_id, storage.read_bytes(report).decode(), REPORT)
+    counts = {
+        pair: {name: value for name, value in counted.items() if name != "statistics"}
+        for pair, counted in manifest["pairs"].items()
+    }
+    run.log_dataset(folder=output, fingerprint=manifest["fingerprint"], profile=counts, context="preparation")
     run.log_metrics(prepared_metrics(manifest, seconds=seconds), step=0)
 
 

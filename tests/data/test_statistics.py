@@ -141,6 +141,14 @@ def test_merging_blocks_in_any_order_gives_the_statistics_of_all_rows() -> None:
     assert json.loads(json.dumps(tree)) == whole
 
 
+def test_slices_and_chunks_of_tables_count_as_tables_of_their_own() -> None:
+    samples, rejects = many_rows()
+    sample_table = pa.Table.from_pylist(samples, SAMPLE_SCHEMA)
+    reject_table = pa.Table.from_pylist(rejects, REJECT_SCHEMA)
+    cut = pa.concat_tables([sample_table.slice(33, 40), sample_table.slice(400, 50)])
+    assert block_statistics(cut, reject_table.slice(7, 30)) == count(samples[33:73] + samples[400:450], rejects[7:37])
+
+
 def test_origins_beyond_the_limit_are_counted_together() -> None:
     samples, rejects = many_rows()
     statistics = count(samples, rejects)["statistics"]

@@ -1,6 +1,9 @@
+import copy
+import json
 from pathlib import Path
 
 from clism_core.data.manifest import Manifest
+from clism_core.data.statistics import merge_statistics
 from clism_core.tracking.prepared import log_prepared, prepared_metrics
 from clism_core.tracking.run import start_run
 
@@ -39,14 +42,23 @@ def test_metrics_are_the_counts() -> None:
     assert prepared_metrics(MANIFEST, seconds=4.0) == METRICS
 
 
-def test_manifest_lineage_and_metrics_are_logged(home_folder: Path, tmp_path: Path) -> None:
-    run = start_run(job="prepare", output="/outputs/prepared")
-    log_prepared(run, MANIFEST, output="/outputs/prepared", seconds=4.0)
+def test_manifest_report_lineage_and_metrics_are_logged(home_folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "prepared"
+    output.mkdir()
+    (output / "report.html").write_text("<p>هنري</p>", "utf-8")
+    run = start_run(job="prepare", output=str(output))
+    with_statistics = copy.deepcopy(MANIFEST)
+    with_statistics["pairs"]["en-ar"]["statistics"] = merge_statistics([])["statistics"]
+    log_prepared(run, with_statistics, output=str(output), seconds=4.0)
     run.flush()
     logged = run.client.get_run(run.run_id)
     assert logged.data.metrics == METRICS
     assert logged.data.tags["clism.data_fingerprint"] == "ab" * 32
     assert logged.inputs is not None
-    assert [entry.dataset.name for entry in logged.inputs.dataset_inputs] == ["prepared"]
+    (dataset,) = [entry.dataset for entry in logged.inputs.dataset_inputs]
+    assert dataset.name == "prepared"
+    assert json.loads(dataset.profile or "") == MANIFEST["pairs"]  # the counts: MLflow shows it in one line
+    report = Path(run.client.download_artifacts(run.run_id, "report.html", str(tmp_path)))
+    assert report.read_text("utf-8") == "<p>هنري</p>"
     file = Path(run.client.download_artifacts(run.run_id, "manifest.json", str(tmp_path)))
     assert '"duplicate": 1' in file.read_text()

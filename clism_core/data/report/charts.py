@@ -28,8 +28,8 @@ _COLOURS = {
 """What stands in the drawing for the colours of the page."""
 _SHOWN = 0.995
 """Share of the values that a chart shows: a few very long ones would squeeze all others together."""
-_STEPS = [1, 2, 5, 10]
-_SIZE = (4.4, 2.3)  # inches
+_STEPS = [1, 2, 2.5, 5, 10]
+_SIZE = (3.4, 2.2)  # inches
 _PRESENTATION = {"fill", "fill-opacity", "opacity", "stroke", "stroke-width", "stroke-opacity", "text-anchor"}
 _SVG = "{http://www.w3.org/2000/svg}"
 
@@ -56,8 +56,8 @@ def histogram_svg(histograms: Mapping[str, Histogram], *, x_label: str, y_label:
     axes.set_xlabel(x_label, color=_INK)
     axes.set_ylabel(y_label, color=_INK)
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=4, steps=_STEPS))
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=_STEPS, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=_STEPS))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=7, steps=_STEPS, integer=True))
     axes.tick_params(length=0, labelcolor=_INK)
     axes.grid(axis="y", color=_GRID, linewidth=0.8, clip_on=False)
     axes.set_axisbelow(True)
@@ -70,7 +70,8 @@ def histogram_svg(histograms: Mapping[str, Histogram], *, x_label: str, y_label:
 
 def _shares(histogram: Histogram, bins: int) -> np.ndarray:
     counts = np.array([*histogram["counts"], *[0] * bins], dtype=float)
-    return counts[:bins] / max(counts.sum(), 1)
+    shares: np.ndarray = counts[:bins] / max(counts.sum(), 1)
+    return shares
 
 
 def _inline(figure: Figure, description: str) -> Markup:

@@ -28,7 +28,7 @@ def manifest_with_statistics(folder: str) -> Manifest:
         pair: pair_counts(computed.get(pair, nothing), beyond_cap=counts["beyond_cap"])
         for pair, counts in manifest["pairs"].items()
     }
-    return Manifest(**{**manifest, "pairs": pairs})  # type: ignore[typeddict-item]
+    return Manifest(**{**manifest, "pairs": pairs})
 
 
 def statistics_of_folder(folder: str) -> dict[str, BlockStatistics]:

@@ -5,6 +5,8 @@
   const PAGE_SIZE = 20;
   const TABS = ["overview", "samples", "rejects", "making"];
   const HUES = 8;
+  const REJECTS_A_REASON = 30;
+  const MORE_REJECTS = `The first ${REJECTS_A_REASON} are shown; choose a language pair or a text to see others.`;
   // What turns the direction of a text or breaks its line is shown by its number instead of taking effect. Joiners and
   // the marks LRM, RLM and ALM stay: scripts need them, and they do no harm beyond their place.
   const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069\u2028\u2029\ufeff]/;
@@ -208,7 +210,7 @@
     byId("cards").replaceChildren(...found.slice(from, from + PAGE_SIZE).map(card));
     const total = pairs.reduce((sum, pair) => sum + pair.sample_count, 0);
     byId("found").textContent =
-      `${number(found.length)} of ${number(samples.length)} samples, which were drawn at random from ${number(total)}`;
+      `${number(found.length)} found among ${number(samples.length)} samples, drawn at random from ${number(total)}`;
     byId("page").textContent = `page ${number(page)} of ${number(pages)}`;
     for (const button of document.querySelectorAll("[data-page]")) {
       const next = page + Number(button.dataset.page);
@@ -252,14 +254,15 @@
 
     const found = rejects.filter((row) => isWanted(row) && (!state.reason || row.reason === state.reason));
     byId("reject-found").textContent =
-      `${number(found.length)} of ${number(rejects.length)} rejects, which were drawn at random of each reason`;
+      `${number(found.length)} found among ${number(rejects.length)} rejects, drawn at random of each reason`;
     const groups = reasons.map(([reason, rows]) => [reason, rows, found.filter((row) => row.reason === reason)]);
     byId("reject-groups").replaceChildren(
       ...groups
         .filter(([, , shown]) => shown.length)
         .flatMap(([reason, rows, shown]) => [
-          element("h2", { text: `${reason} ` }, [element("span", { className: "muted", text: `${number(rows)} rows` })]),
-          ...shown.map(rejectedRow),
+          element("h2", { text: `${reason} ` }, [element("span", { className: "muted", text: `${number(rows)} ${rows === 1 ? "row" : "rows"}` })]),
+          ...shown.slice(0, REJECTS_A_REASON).map(rejectedRow),
+          ...(shown.length > REJECTS_A_REASON ? [element("p", { className: "muted", text: MORE_REJECTS })] : []),
         ]),
     );
   }

@@ -25,7 +25,7 @@ from clism_core.data.statistics import Histogram, Statistics
 REPORT = "report.html"
 MAX_EXAMPLES = 4000
 """Samples on the page, of all language pairs together."""
-SHOWN_LABELS, SHOWN_ORIGINS = 20, 20
+SHOWN_LABELS, SHOWN_ORIGINS = 16, 12
 
 
 _CHARTS = [

@@ -21,8 +21,8 @@ class Origin(NamedTuple):
 
 
 def percent(part: float, whole: float) -> str:
-    """Return a share such as `12.3 %`; `-` of nothing."""
-    return f"{100 * part / whole:.1f} %" if whole else "-"
+    """Return a share such as `12.3%`; `-` of nothing."""
+    return f"{100 * part / whole:.1f}%" if whole else "-"
 
 
 def ranked(counts: Mapping[str, int], *, shown: int) -> list[tuple[str, int]]:
@@ -33,13 +33,13 @@ def ranked(counts: Mapping[str, int], *, shown: int) -> list[tuple[str, int]]:
 
 
 def spread(histogram: Histogram) -> str:
-    """Return `mean 3.4, median 3, 90 % at most 6, greatest 14`; a median in a wider bin is `10-14`."""
+    """Return `mean 3.4, median 3, 90% at most 6, greatest 14`; a median in a wider bin is `10-14`."""
     if not histogram["counts"]:
         return "none"
     low, high = quantile(histogram, 0.5)
     median = str(low) if low == high else f"{low}-{high}"
     _, most = quantile(histogram, 0.9)
-    return f"mean {mean(histogram):.1f}, median {median}, 90 % at most {most}, greatest {histogram['max']:,}"
+    return f"mean {mean(histogram):.1f}, median {median}, 90% at most {most}, greatest {histogram['max']:,}"
 
 
 def coverage(statistics: Statistics) -> tuple[str, str]:

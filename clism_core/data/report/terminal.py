@@ -1,6 +1,6 @@
 """The statistics of a prepared data set as plain text."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from clism_core.data.manifest import Manifest, PairCounts
 from clism_core.data.report.summary import coverage, origins, outcome, percent, ranked, spread
@@ -67,7 +67,7 @@ def _origin_rows(statistics: Statistics) -> list[list[str]]:
     counted = origins(statistics)
     rows = [
         [
-            _printable(origin.name),
+            origin.name,
             f"{origin.rows:,}",
             f"{origin.samples:,}",
             percent(origin.samples, origin.rows),
@@ -80,24 +80,22 @@ def _origin_rows(statistics: Statistics) -> list[list[str]]:
     return rows + ([[f"(and {beyond} more)", "", "", "", "", ""]] if beyond > 0 else [])
 
 
-def _table(
-    header: Sequence[str], rows: Sequence[Sequence[str]], *, left: frozenset[int] | set[int] = frozenset({0})
-) -> str:
-    rule = [["-" * len(name) for name in header]]
-    return _aligned([list(header), *rule, *rows], left=left)
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: Set[int] = frozenset({0})) -> str:
+    rule = ["-" * len(name) for name in header]
+    return _aligned([header, rule, *rows], left=left)
 
 
-def _aligned(rows: Sequence[Sequence[str]], *, left: frozenset[int] | set[int]) -> str:
+def _aligned(rows: Sequence[Sequence[str]], *, left: Set[int]) -> str:
     """Return rows in columns of equal width, `left` ones aligned to the left and numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = (
+    printable = [[_printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*printable, strict=True)]
+    return "\n".join(
         "  ".join(
             cell.ljust(width) if place in left else cell.rjust(width)
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
+        ).rstrip()
+        for row in printable
     )
-    return "\n".join(line.rstrip() for line in lines)
 
 
 def _printable(text: str) -> str:
