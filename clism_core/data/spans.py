@@ -9,8 +9,8 @@ from clism_core.data.words import Word
 Link = tuple[int, int]
 """A source word and the target word it is aligned to, by number."""
 
-NOUN_CHUNK = "NOUN_CHUNK"
-"""The label of candidates that are no entities."""
+NOUN_CHUNK, NGRAM = "NOUN_CHUNK", "NGRAM"
+"""The labels of candidates that are no entities; entities win over noun chunks, and these over n-grams."""
 
 
 class Candidate(NamedTuple):
@@ -42,7 +42,8 @@ def project(
 ) -> list[Span]:
     """Return the candidates that have an answer, in the order of the source, none overlapping on either side.
 
-    Where candidates or their answers overlap, entities win over noun chunks, then the longer one, then the left one.
+    Where candidates or their answers overlap, entities win over noun chunks and these over n-grams, then the longer
+    one, then the left one.
     """
     sources_of: dict[int, set[int]] = defaultdict(set)
     targets_of: dict[int, set[int]] = defaultdict(set)
@@ -77,8 +78,9 @@ def consistent_answer(span: range, *, targets_of: dict[int, set[int]], sources_o
     return range(min(aligned), max(aligned) + 1)
 
 
-def _priority(candidate: Candidate) -> tuple[bool, int, int]:
-    return candidate.label == NOUN_CHUNK, candidate.start - candidate.end, candidate.start
+def _priority(candidate: Candidate) -> tuple[int, int, int]:
+    rank = {NOUN_CHUNK: 1, NGRAM: 2}.get(candidate.label, 0)
+    return rank, candidate.start - candidate.end, candidate.start
 
 
 def _words_within(candidate: Candidate, words: Sequence[Word]) -> range:

@@ -1,6 +1,6 @@
 import pytest
 
-from clism_core.data.spans import NOUN_CHUNK, Candidate, Link, Span, project
+from clism_core.data.spans import NGRAM, NOUN_CHUNK, Candidate, Link, Span, project
 from clism_core.data.words import segment
 
 SOURCE = "New York beats Italy , the home team"
@@ -60,6 +60,12 @@ def test_offsets_and_label() -> None:
             {(3, 3), (7, 6)},
             [("Italy", "italien")],
             id="entity-before-longer-chunk",
+        ),
+        pytest.param(
+            [Candidate(15, 36, NGRAM), TEAM],
+            {(3, 3), (7, 6)},
+            [("the home team", "heimteam")],
+            id="chunk-before-longer-ngram",
         ),
         pytest.param(
             [Candidate(4, 8, "GPE"), NEW_YORK], {(0, 0), (1, 1)}, [("New York", "neu york")], id="longer-first"

@@ -1,0 +1,54 @@
+"""Words that say nothing of their own, by language; which words are informative."""
+
+import logging
+import re
+from collections.abc import Collection, Iterable
+from functools import cache
+from importlib.util import find_spec
+
+logger = logging.getLogger(__name__)
+
+_NOT_AMONG_ALIASES = {"no": "nb"}
+"""Codes that spaCy's own list of aliases lacks."""
+
+
+@cache
+def spacy_language(language: str) -> str | None:
+    """Return spaCy's code of `language` (`en`, `pt-BR`, `eng`, ...), None where spaCy does not know the language."""
+    from spacy.util import find_matching_language, registry
+
+    code = re.split("[-_]", language.lower())[0]
+    if code in registry.languages or find_spec(f"spacy.lang.{code}"):
+        return code
+    matching: str | None = _NOT_AMONG_ALIASES.get(code) or find_matching_language(code)
+    return matching
+
+
+@cache
+def stop_words(language: str) -> frozenset[str]:
+    """Return spaCy's stop words of `language`, in lower case; none where it has no list. Needs no pipeline."""
+    from spacy.util import get_lang_class
+
+    code = spacy_language(language)
+    return frozenset() if code is None else frozenset(get_lang_class(code).Defaults.stop_words)
+
+
+def warn_without_stop_words(languages: Iterable[str]) -> None:
+    """Log a warning of the `languages` that have no stop words, if there are any."""
+    if missing := sorted(language for language in set(languages) if not stop_words(language)):
+        logger.warning(
+            "spaCy has no stop words for %s: spans there need no more than one letter or digit", ", ".join(missing)
+        )
+
+
+def is_informative(word: str, *, stops: Collection[str]) -> bool:
+    """Tell whether `word` holds a letter or digit and is none of `stops`.
+
+    US, WHO and IT are none: acronyms are not looked up in lower case.
+    """
+    return any(map(str.isalnum, word)) and (is_acronym(word) or word.lower() not in stops)
+
+
+def is_acronym(word: str) -> bool:
+    """Tell whether `word` is two characters or more, its letters all upper case."""
+    return len(word) > 1 and word.isupper()
