@@ -17,37 +17,34 @@ from clism_core.cluster import check_shared, connect
 from clism_core.data.config import PrepareConfig
 from clism_core.data.corpus import input_paths
 from clism_core.data.manifest import Manifest
-from clism_core.data.prepare import check, prepare, prepared_before, with_absolute_paths
+from clism_core.data.prepare import Preparation, model_folders, plan, prepare, prepared_before
 from clism_core.home import tracking_uri
-from clism_core.model.names import is_folder
 from clism_core.tracking.prepared import log_prepared
 from clism_core.tracking.run import page_command, tracked_run
 
 
 def main(config: PrepareConfig) -> None:
     """Prepare the corpora and say what came out."""
-    check(config)  # before a cluster is started for nothing
-    config = with_absolute_paths(config)
-    manifest = prepared_before(config) or run(config)
-    print(summary(manifest, output=config.output))
+    preparation = plan(config)  # before a cluster is started for nothing
+    manifest = prepared_before(preparation) or run(preparation)
+    print(summary(manifest, output=preparation.config.output))
 
 
-def run(config: PrepareConfig) -> Manifest:
+def run(preparation: Preparation) -> Manifest:
     """Prepare on the cluster, as an MLflow run."""
+    config = preparation.config
     connect()
     check_shared(output=config.output, inputs=inputs(config), tracking=tracking_uri())
     with tracked_run(job="prepare", output=config.output, config=dataclasses.asdict(config)) as tracked:
         began = time.monotonic()
-        manifest = prepare(config)
+        manifest = prepare(preparation)
         log_prepared(tracked, manifest, output=config.output, seconds=time.monotonic() - began)
     return manifest
 
 
 def inputs(config: PrepareConfig) -> list[str]:
     """Return the files and folders that the job reads."""
-    encoder = [config.aligner.model] if config.aligner.kind == "embedding" and is_folder(config.aligner.model) else []
-    pipeline = [config.entities.pipeline] if config.entities.pipeline and is_folder(config.entities.pipeline) else []
-    return [path for corpus in config.corpora for path in input_paths(corpus)] + encoder + pipeline
+    return [path for corpus in config.corpora for path in input_paths(corpus)] + list(model_folders(config).values())
 
 
 def summary(manifest: Manifest, *, output: str) -> str:

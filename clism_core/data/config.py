@@ -24,5 +24,5 @@ class PrepareConfig:
     """What a sentence may be."""
     max_answer_words: int = 10
     """Longest answer, in words (the paper: 10)."""
-    rows_per_file: int = 2000
-    """Rows that go through the stages together and end up in one file of samples and one of rejects."""
+    rows_per_file: int = 5000
+    """Rows that are cleaned, aligned and searched together, and end up in one file of samples and one of rejects."""

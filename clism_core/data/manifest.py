@@ -14,6 +14,8 @@ UNFINISHED = "unfinished.json"
 """Marks a folder as ours while it is being written, so that a run that was broken off can be repeated."""
 
 SAMPLES, REJECTS = "samples", "rejects"
+WORK = "unfinished"
+"""The folder of what the stages leave for one another, until the data is finished."""
 
 
 class PairCounts(TypedDict):
@@ -40,24 +42,18 @@ def pair_counts(block: BlockStatistics, *, beyond_cap: int) -> PairCounts:
     )
 
 
-def no_rows() -> PairCounts:
-    """Return the counts of a language pair of which nothing was read."""
-    return PairCounts(rows=0, samples=0, spans=0, rejects={}, beyond_cap=0)
-
-
 class Manifest(TypedDict):
     """What `manifest.json` holds."""
 
     samples: int
     rejects: int
     pairs: dict[str, PairCounts]
-    work: dict[str, int]
     config: dict[str, Any]
     versions: dict[str, str]
     fingerprint: str
     """Of what the samples were made from: inputs, config and versions."""
     content: str
-    """Of the samples themselves: eflomal does not make the same links twice."""
+    """Of the samples themselves."""
 
 
 def read_manifest(folder: str) -> Manifest:
@@ -80,7 +76,8 @@ def read_manifest(folder: str) -> Manifest:
 def open_output(folder: str, *, fingerprint: str) -> Manifest | None:
     """Make `folder` ready to be written to; return the manifest where the same data is there already.
 
-    Files of a run that was broken off are removed. Raises `InputError` where `folder` holds anything else.
+    What a run of the same fingerprint has left when it was broken off stays; what another one has left is removed where
+    it has made no samples yet. Raises `InputError` where `folder` holds anything else.
     """
     files = storage.list_files(folder)
     if storage.exists(storage.join(folder, MANIFEST)):
@@ -91,10 +88,18 @@ def open_output(folder: str, *, fingerprint: str) -> Manifest | None:
                 "another folder"
             )
         return manifest
-    if files and not storage.exists(storage.join(folder, UNFINISHED)):
+    if storage.exists(storage.join(folder, UNFINISHED)):
+        begun = json.loads(storage.read_bytes(storage.join(folder, UNFINISHED)))
+        if begun["fingerprint"] == fingerprint:
+            return None
+        if storage.list_files(storage.join(folder, SAMPLES)):
+            raise InputError(
+                f"output: {folder} holds an unfinished preparation of other inputs, another config or other versions; "
+                "choose another folder, or delete it"
+            )
+        storage.delete(storage.join(folder, WORK))
+    elif files:
         raise InputError(f"output: {folder} is not empty; choose another folder")
-    for part in (SAMPLES, REJECTS):
-        storage.delete(storage.join(folder, part))
     storage.write_bytes(storage.join(folder, UNFINISHED), _to_json({"fingerprint": fingerprint}))
     return None
 

@@ -1,95 +1,145 @@
-"""The stages of `prepare` as one Ray Data pipeline, on tables of `ROW_SCHEMA`."""
+"""The stages of `prepare`, by Ray Data: read and clean the corpora, learn from the whole, make samples.
 
+Each stage writes shards, and passes over those that are there already: a run that was broken off goes on.
+"""
+
+import tempfile
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import TypedDict
 
 import pyarrow as pa
 import ray
-from ray.data import ActorPoolStrategy, Dataset
+from ray.data import ActorPoolStrategy
 
-from clism_core.data.alignment.eflomal import EflomalAligner
-from clism_core.data.alignment.pharaoh import parse_links
+from clism_core import storage
+from clism_core.data.alignment.aligner import learns
+from clism_core.data.alignment.eflomal import learn_priors
 from clism_core.data.config import PrepareConfig
-from clism_core.data.entities import EntityFinder
-from clism_core.data.reading import ParallelCorpora
-from clism_core.data.schema import Reason, replace_column
-from clism_core.data.spans import Candidate, project
-from clism_core.data.tally import Tally
+from clism_core.data.learning import draw_sample, write_duplicates
+from clism_core.data.making import MADE, SampleMaker
+from clism_core.data.progress import Progress
+from clism_core.data.reading import RawShards, clean_shard, shard_name
+from clism_core.data.schema import words_as_text
+from clism_core.data.work import CLEANED, Shard, Work
 
-# One actor of each stage and one task fit into a single CPU together: otherwise each could wait for the other for ever.
-_ACTOR_CPUS = 0.3
-_ALIGN_CPUS = 0.4
-TASK_CPUS = 0.2
-
-
-def build_pipeline(config: PrepareConfig, *, tally: Tally) -> Dataset:
-    """Return the rows of the corpora, aligned and analysed, each with its spans or with the reason why it has none."""
-    corpora = ParallelCorpora(
-        config.corpora,
-        cleaning=config.cleaning,
-        given_alignment=config.aligner.kind == "pharaoh",
-        tally=tally,
-    )
-    rows = ray.data.read_datasource(corpora, override_num_blocks=len(corpora.pairs), num_cpus=TASK_CPUS)
-    if config.aligner.kind == "eflomal":
-        eflomal = EflomalAligner(symmetrization=config.aligner.symmetrization, tally=tally)
-        rows = rows.map_batches(eflomal, batch_size=None, batch_format="pyarrow", num_cpus=_ALIGN_CPUS)
-    # From here on a block of so many rows, of one language pair, stays a block, and becomes a file.
-    rows = rows.repartition(target_num_rows_per_block=config.rows_per_file)
-    rows = _map_by_actors(rows, EntityFinder, config.entities, tally=tally)
-    if config.aligner.kind == "embedding":
-        # Imported here: torch and transformers take seconds, and eflomal wants none of them.
-        from clism_core.data.alignment.embedding import EmbeddingAligner
-
-        rows = _map_by_actors(rows, EmbeddingAligner, config.aligner, tally=tally, gpus=_gpus())
-    rows = rows.map_batches(
-        partial(add_spans, max_answer_words=config.max_answer_words),
-        batch_size=None,
-        batch_format="pyarrow",
-        num_cpus=TASK_CPUS,
-    )
-    if config.aligner.kind == "eflomal":
-        # Ray would cut what is read into blocks of 128 MiB, and eflomal shall see a language pair as a whole.
-        rows.context.target_max_block_size = None
-    return rows
+_READER_CPUS = 0.01  # readers always find a place beside the cleaning, or each would wait for the other for ever
+_CLEANER_CPUS = 0.5
+_LEARNER_CPUS = 2  # eflomal's two directions
 
 
-def add_spans(table: pa.Table, *, max_answer_words: int) -> pa.Table:
-    """Fill in `spans` where a row has no reason yet; where no candidate has an answer, `no_answer` is the reason."""
-    reasons = table["reason"].to_pylist()
-    spans: list[object] = [None] * table.num_rows
-    columns = ["target", "source_words", "target_words", "alignment", "candidates"]
-    for place, row in enumerate(table.select(columns).to_pylist()):
-        if reasons[place] is not None:
-            continue
-        found = project(
-            [Candidate(**candidate) for candidate in row["candidates"]],
-            source_words=[(word["start"], word["end"]) for word in row["source_words"]],
-            target_words=[(word["start"], word["end"]) for word in row["target_words"]],
-            target=row["target"],
-            links=parse_links(row["alignment"]) or (),
-            max_answer_words=max_answer_words,
+class CorpusRows(TypedDict):
+    """What was read of a corpus: its shards as (first row, rows), and the rows beyond its cap."""
+
+    shards: list[tuple[int, int]]
+    beyond_cap: int
+
+
+def clean_corpora(config: PrepareConfig, work: Work) -> list[CorpusRows]:
+    """Read the corpora and write their rows, cleaned and cut into words; return what was read of each."""
+    place = "corpora/{:02d}.json".format
+    known: dict[int, CorpusRows | None] = {
+        number: work.read_json(place(number)) for number in range(len(config.corpora))
+    }
+    unread = {number: config.corpora[number] for number, read in known.items() if read is None}
+    if unread:
+        raw = RawShards(unread, rows_per_shard=config.rows_per_file, cleaned=work.names(CLEANED))
+        shards = ray.data.read_datasource(raw, override_num_blocks=len(unread), num_cpus=_READER_CPUS).map_batches(
+            partial(_clean_shards, config=config), batch_size=1, batch_format="pyarrow", num_cpus=_CLEANER_CPUS
         )
-        spans[place] = [span._asdict() for span in found]
-        if not found:
-            reasons[place] = Reason.NO_ANSWER
-    return replace_column(replace_column(table, "spans", spans), "reason", reasons)
+        shards.context.target_max_block_size = 1  # bytes: every shard is a block, to be cleaned beside the others
+        shards.context.enable_progress_bars = False
+        progress = Progress("reading")
+        found = {number: CorpusRows(shards=[], beyond_cap=0) for number in unread}
+        for shard in shards.iter_rows():
+            corpus = found[shard["corpus"]]
+            if shard["first_row"] is None:
+                corpus["beyond_cap"] = shard["rows"]
+            else:
+                corpus["shards"].append((shard["first_row"], shard["rows"]))
+                progress.add(shard["rows"])
+        for number, corpus in found.items():
+            corpus["shards"].sort()
+            work.write_json(corpus, place(number))
+            known[number] = corpus
+    return [read for read in known.values() if read is not None]
 
 
-def _map_by_actors(rows: Dataset, stage: Any, config: Any, *, tally: Tally, gpus: int = 0) -> Dataset:
-    """Pass blocks through actors of the class `stage`: as many as there are GPUs, or CPUs where it wants none."""
-    cpus = int(ray.cluster_resources().get("CPU", 1))
-    return rows.map_batches(
-        stage,
+def _clean_shards(batch: pa.Table, *, config: PrepareConfig) -> pa.Table:
+    work = Work(config.output)
+    for shard in batch.to_pylist():
+        if shard["raw"] is not None:
+            corpus = config.corpora[shard["corpus"]]
+            rows = clean_shard(
+                shard["raw"],
+                first_row=shard["first_row"],
+                corpus=corpus,
+                number=shard["corpus"],
+                cleaning=config.cleaning,
+                given_alignment=config.aligner.kind == "pharaoh",
+            )
+            name = shard_name(corpus, number=shard["corpus"], first_row=shard["first_row"])
+            work.write_rows(name, rows)
+    return batch.drop_columns(["raw"])
+
+
+def shards_of(config: PrepareConfig, read: list[CorpusRows]) -> list[Shard]:
+    """Return all shards, in the order of the corpora and of their rows."""
+    return [
+        Shard(shard_name(corpus, number=number, first_row=first_row), corpus.pair, rows)
+        for number, (corpus, part) in enumerate(zip(config.corpora, read, strict=True))
+        for first_row, rows in part["shards"]
+    ]
+
+
+def learn(config: PrepareConfig, work: Work, shards: list[Shard]) -> None:
+    """Find the duplicates of each language pair, and learn what its aligner wants to know: the pairs side by side."""
+    pairs = {shard.pair for shard in shards} - work.names("learnt")
+    cpus = min(_LEARNER_CPUS, max(node["Resources"].get("CPU", 0) for node in ray.nodes()))
+    task = ray.remote(_learn_pair).options(num_cpus=cpus, scheduling_strategy="SPREAD")
+    ray.get([task.remote(config, pair, [shard for shard in shards if shard.pair == pair]) for pair in sorted(pairs)])
+
+
+def _learn_pair(config: PrepareConfig, pair: str, shards: list[Shard]) -> None:
+    work = Work(config.output)
+    rows = work.rows_of(shards)
+    with tempfile.TemporaryDirectory(prefix="clism-") as folder:
+        write_duplicates(rows, Path(folder, f"{pair}.parquet"))
+        storage.upload_folder(Path(folder), work.path("duplicates"))
+    if learns(config.aligner):
+        sample = draw_sample(rows, config.aligner.train_pairs)
+        sources, targets = words_as_text(sample, "source"), words_as_text(sample, "target")
+        storage.write_bytes(work.priors_path(pair), learn_priors(sources, targets, seed=config.aligner.seed))
+    work.write_json({}, "learnt", f"{pair}.json")
+
+
+def make_samples(config: PrepareConfig, work: Work, shards: list[Shard]) -> None:
+    """Make the samples of all shards that are not made yet."""
+    made = work.names(MADE)
+    left = [shard for shard in shards if shard.name not in made]
+    if not left:
+        return
+    pair_rows = {pair: sum(shard.rows for shard in shards if shard.pair == pair) for pair in {s.pair for s in shards}}
+    resources = ray.cluster_resources()
+    actors = min(len(left), max(1, int(resources.get("CPU", 1))))
+    made_shards = ray.data.from_arrow([pa.table({"shard": [number]}) for number in range(len(left))]).map_batches(
+        SampleMaker,
         fn_constructor_args=(config,),
-        fn_constructor_kwargs={"tally": tally},
-        compute=ActorPoolStrategy(min_size=1, max_size=max(1, gpus or cpus)),
-        batch_size=None,
+        fn_constructor_kwargs={"shards": left, "pair_rows": pair_rows},
+        batch_size=1,
         batch_format="pyarrow",
-        num_cpus=_ACTOR_CPUS,
-        num_gpus=1 if gpus else 0,
+        num_cpus=1,
+        num_gpus=_gpu_share(config, gpus=resources.get("GPU", 0), actors=actors),
+        compute=ActorPoolStrategy(size=actors, max_tasks_in_flight_per_actor=1),
     )
+    made_shards.context.enable_progress_bars = False
+    progress = Progress("making samples", total=sum(shard.rows for shard in left))
+    for shard in made_shards.iter_rows():
+        progress.add(shard["rows"])
 
 
-def _gpus() -> int:
-    return int(ray.cluster_resources().get("GPU", 0))
+def _gpu_share(config: PrepareConfig, *, gpus: float, actors: int) -> float:
+    """Return the share of a GPU that an actor gets: it is busy with spaCy for most of the time."""
+    if config.aligner.kind in ("eflomal", "pharaoh") or not gpus:
+        return 0
+    return min(1.0, int(1000 * gpus / actors) / 1000)  # Ray counts in ten-thousandths

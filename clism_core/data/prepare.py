@@ -1,98 +1,123 @@
-"""From parallel corpora to span-masked samples, by Ray Data: read, align, find spans, project answers, write."""
+"""From parallel corpora to span-masked samples: what is checked before, the stages, and the manifest at the end."""
 
 import dataclasses
+import hashlib
+import json
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from clism_core import storage
-from clism_core.data.alignment.eflomal import find_program
+from clism_core.data.alignment.eflomal import find_compiler, find_program
 from clism_core.data.config import PrepareConfig
-from clism_core.data.corpus import check_corpus, input_paths
+from clism_core.data.corpus import check_corpus, input_paths, source_identity
+from clism_core.data.corpus import with_absolute_paths as corpus_with_absolute_paths
 from clism_core.data.entities import find_pipeline
+from clism_core.data.making import MADE, Made
 from clism_core.data.manifest import (
     MANIFEST,
     Manifest,
-    PairCounts,
     fingerprint,
     finish_output,
     folder_digest,
-    no_rows,
     open_output,
     package_versions,
+    pair_counts,
 )
-from clism_core.data.pipeline import TASK_CPUS, build_pipeline
-from clism_core.data.sink import PreparedDataSink
-from clism_core.data.tally import Tally
+from clism_core.data.pipeline import clean_corpora, learn, make_samples, shards_of
+from clism_core.data.statistics import merge_statistics
+from clism_core.data.work import Work
 from clism_core.errors import InputError, input_error_within
-from clism_core.model.names import absolute_if_folder, is_folder
+from clism_core.model.names import is_folder
 
-__all__ = ["PrepareConfig", "check", "prepare", "prepared_before", "with_absolute_paths"]
+__all__ = ["Preparation", "PrepareConfig", "model_folders", "plan", "prepare", "prepared_before"]
 
 logger = logging.getLogger(__name__)
 
+_PATHS = ("path", "target_path", "alignment_path")
+"""The fields of a corpus that are paths."""
 
-def prepare(config: PrepareConfig) -> Manifest:
-    """Prepare the corpora of `config` on the Ray cluster that is connected, and return the manifest.
 
-    Raises `InputError` where the config or a corpus cannot be used.
-    """
+@dataclass(frozen=True)
+class Preparation:
+    """What is to be prepared, checked, and what the result depends on."""
+
+    config: PrepareConfig
+    """With absolute paths."""
+    versions: dict[str, str]
+    fingerprint: str
+
+
+def plan(config: PrepareConfig) -> Preparation:
+    """Check `config` and look at its inputs; needs no cluster. Raises `InputError` where they cannot be used."""
     config = with_absolute_paths(config)
     check(config)
+    config = with_revisions(config)
     versions = _versions(config)
-    identity = _fingerprint(config, versions)
-    finished = open_output(config.output, fingerprint=identity)
+    return Preparation(config, versions, _fingerprint(config, versions))
+
+
+def prepared_before(preparation: Preparation) -> Manifest | None:
+    """Return the manifest where `output` holds what would be made; None where it holds no prepared data.
+
+    Raises `InputError` where `output` holds other prepared data.
+    """
+    output = preparation.config.output
+    if not storage.exists(storage.join(output, MANIFEST)):
+        return None
+    return open_output(output, fingerprint=preparation.fingerprint)
+
+
+def prepare(preparation: Preparation) -> Manifest:
+    """Prepare the data on the Ray cluster that is connected, and return the manifest.
+
+    Raises `InputError` where a corpus turns out to be one that cannot be used.
+    """
+    config = preparation.config
+    finished = open_output(config.output, fingerprint=preparation.fingerprint)
     if finished is not None:
         logger.info("%s is already prepared", config.output)
         return finished
-    pairs, work, content = _run(config)
-    samples = sum(counts["samples"] for counts in pairs.values())
-    manifest = Manifest(
-        samples=samples,
-        rejects=sum(counts["rows"] for counts in pairs.values()) - samples,
-        pairs=pairs,
-        work=work,
-        config=dataclasses.asdict(config),
-        versions=versions,
-        fingerprint=identity,
-        content=content,
-    )
-    finish_output(config.output, manifest)
-    return manifest
-
-
-def prepared_before(config: PrepareConfig) -> Manifest | None:
-    """Return the manifest where `output` holds what `config` would make; None where it holds no prepared data.
-
-    Needs no cluster. Raises `InputError` where `output` holds other prepared data.
-    """
-    config = with_absolute_paths(config)
-    if not storage.exists(storage.join(config.output, MANIFEST)):
-        return None
-    return open_output(config.output, fingerprint=_fingerprint(config, _versions(config)))
-
-
-def _run(config: PrepareConfig) -> tuple[dict[str, PairCounts], dict[str, int], str]:
-    """Execute the pipeline.
-
-    Returns:
-        the counts of each language pair, the rows that each stage has worked on, and a hash of the samples.
-    """
-    tally = Tally()
-    sink = PreparedDataSink(config.output)
-    rows = build_pipeline(config, tally=tally)
-    with _quiet_console(), tally.logged():
+    work = Work(config.output)
+    with _quiet_console():
         try:
-            rows.write_datasink(sink, ray_remote_args={"num_cpus": TASK_CPUS})
+            manifest = _run(preparation, work)
         except Exception as error:
             cause = input_error_within(error)
             if cause is None:
                 raise
             raise cause from None
-    counts = tally.read()
-    for pair, beyond_cap in counts.beyond_cap.items():
-        sink.counts.setdefault(pair, no_rows())["beyond_cap"] = beyond_cap
-    return sink.counts, counts.work, sink.content
+    finish_output(config.output, manifest)
+    work.clear()
+    return manifest
+
+
+def _run(preparation: Preparation, work: Work) -> Manifest:
+    config = preparation.config
+    read = clean_corpora(config, work)
+    shards = shards_of(config, read)
+    learn(config, work, shards)
+    make_samples(config, work, shards)
+    made: dict[str, list[Made]] = {corpus.pair: [] for corpus in config.corpora}
+    for shard, record in zip(shards, work.read_all_json(MADE, [shard.name for shard in shards]), strict=True):
+        made[shard.pair].append(record)
+    blocks = {pair: merge_statistics(part["statistics"] for part in parts) for pair, parts in made.items()}
+    beyond_cap = Counter[str]()
+    for corpus, part in zip(config.corpora, read, strict=True):
+        beyond_cap[corpus.pair] += part["beyond_cap"]
+    digests = [[part["digest"] for part in parts] for parts in made.values()]
+    samples = sum(block["samples"] for block in blocks.values())
+    return Manifest(
+        samples=samples,
+        rejects=sum(block["rows"] for block in blocks.values()) - samples,
+        pairs={pair: pair_counts(block, beyond_cap=beyond_cap[pair]) for pair, block in blocks.items()},
+        config=dataclasses.asdict(config),
+        versions=preparation.versions,
+        fingerprint=preparation.fingerprint,
+        content=hashlib.sha256(json.dumps(digests).encode()).hexdigest(),
+    )
 
 
 def check(config: PrepareConfig) -> None:
@@ -126,6 +151,8 @@ def check(config: PrepareConfig) -> None:
             )
     if config.aligner.kind == "eflomal":
         find_program()
+        if config.aligner.seed is not None:
+            find_compiler()
     elif config.aligner.kind == "embedding":
         from clism_core.data.alignment.embedding import check_encoder
 
@@ -134,42 +161,50 @@ def check(config: PrepareConfig) -> None:
 
 def with_absolute_paths(config: PrepareConfig) -> PrepareConfig:
     """Return `config` as Ray's workers can use it, whose working folder is another one."""
+    corpora = [corpus_with_absolute_paths(corpus) for corpus in config.corpora]
+    config = dataclasses.replace(config, output=storage.absolute(config.output), corpora=corpora)
+    for part, name in model_folders(config):
+        settings = getattr(config, part)
+        settings = dataclasses.replace(settings, **{name: storage.absolute(getattr(settings, name))})
+        config = dataclasses.replace(config, **{part: settings})
+    return config
+
+
+def with_revisions(config: PrepareConfig) -> PrepareConfig:
+    """Return `config` with the commits of its data sets of the hub, so that all workers read the same."""
     corpora = [
-        dataclasses.replace(
-            corpus,
-            path=storage.absolute(corpus.path),
-            target_path=corpus.target_path and storage.absolute(corpus.target_path),
-            alignment_path=corpus.alignment_path and storage.absolute(corpus.alignment_path),
-        )
+        dataclasses.replace(corpus, revision=source_identity(corpus).get("revision", corpus.revision))
         for corpus in config.corpora
     ]
-    return dataclasses.replace(
-        config,
-        output=storage.absolute(config.output),
-        corpora=corpora,
-        aligner=dataclasses.replace(config.aligner, model=absolute_if_folder(config.aligner.model)),
-        entities=dataclasses.replace(
-            config.entities, pipeline=config.entities.pipeline and absolute_if_folder(config.entities.pipeline)
-        ),
-    )
+    return dataclasses.replace(config, corpora=corpora)
+
+
+def model_folders(config: PrepareConfig) -> dict[tuple[str, str], str]:
+    """Return the models that are used and given as folders, by the names of their part and their field in `config`."""
+    used = {}
+    if config.aligner.kind == "embedding":
+        used["aligner", "model"] = config.aligner.model
+    if config.entities.pipeline is not None:
+        used["entities", "pipeline"] = config.entities.pipeline
+    return {place: path for place, path in used.items() if is_folder(path)}
 
 
 def _versions(config: PrepareConfig) -> dict[str, str]:
     pipeline = find_pipeline(config.entities)
     aligner = {"eflomal": ["eflomal"], "embedding": ["torch", "transformers"], "pharaoh": []}[config.aligner.kind]
-    return package_versions("clism", "spacy", "regex", *aligner) | {pipeline["name"]: pipeline["version"]}
+    names = ("clism", "spacy", "regex", "pyarrow", *aligner)
+    return package_versions(*names) | {pipeline["name"]: pipeline["version"]}
 
 
 def _fingerprint(config: PrepareConfig, versions: dict[str, str]) -> str:
     settings = dataclasses.asdict(config)
     del settings["output"]
     for corpus in settings["corpora"]:
-        for name in ("path", "target_path", "alignment_path"):
-            del corpus[name]
-    for part, name in (("aligner", "model"), ("entities", "pipeline")):
-        given = settings[part][name]
-        if given is not None and is_folder(given):
-            settings[part][name] = folder_digest(given)
+        for name in _PATHS:
+            if corpus["format"] != "hub":  # whose path is a name; the contents of files count, not their places
+                del corpus[name]
+    for (part, name), folder in model_folders(config).items():
+        settings[part][name] = folder_digest(folder)
     inputs = [path for corpus in config.corpora for path in input_paths(corpus)]
     return fingerprint(inputs=inputs, config=settings, versions=versions)
 

@@ -1,10 +1,11 @@
-"""The first stage: the corpora of a language pair become cleaned rows with words, or rows with a reason to reject them.
+"""The first stage: the corpora become shards of cleaned rows with words, or with a reason to reject them.
 
-A language pair is read by one task, for gzip files cannot be entered in the middle and duplicates are looked for in all
-of it; several pairs are read side by side.
+A corpus is read by one task, for compressed files cannot be entered in the middle; it cuts the rows into shards and
+does no more, so that it is fast. The shards are cleaned side by side.
 """
 
 import hashlib
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -14,124 +15,147 @@ from ray.data.block import BlockMetadata
 
 from clism_core.data.alignment.pharaoh import format_links, parse_links
 from clism_core.data.cleaning import CleaningConfig, clean, is_too_long, text_reason
-from clism_core.data.corpus import CorpusConfig, RawRow, read_rows
-from clism_core.data.schema import ROW_SCHEMA, Reason, sample_id
-from clism_core.data.tally import Tally
+from clism_core.data.corpus import CappedRows, CorpusConfig, RawRow
+from clism_core.data.schema import ROW_SCHEMA, Reason, sample_id, words_array
 from clism_core.data.words import segment, whitespace_tokens
 
-_ROWS_PER_TABLE = 10_000
+RAW_SHARD_SCHEMA = pa.schema(
+    [("corpus", pa.int64()), ("first_row", pa.int64()), ("rows", pa.int64()), ("raw", pa.large_binary())]
+)
+"""A shard on its way from the reader: `raw` is its table, as Arrow's stream format, null where it is cleaned already.
+
+A corpus ends with a row in which `first_row` is null: `rows` are then those beyond its cap.
+"""
+
+_RAW_COLUMNS = RawRow._fields
+_RAW_SCHEMA = pa.schema([(name, pa.int64() if name == "line" else pa.string()) for name in _RAW_COLUMNS])
 
 
-class ParallelCorpora(Datasource):
-    """The rows of all corpora as tables of `ROW_SCHEMA`: one read task a language pair, in the order of its lines."""
+class RawShards(Datasource):
+    """The shards of the corpora, undecided, one read task a corpus. A row is a shard, so that Ray never cuts one."""
 
-    def __init__(
-        self, corpora: Sequence[CorpusConfig], *, cleaning: CleaningConfig, given_alignment: bool, tally: Tally
-    ) -> None:
-        self._pairs: dict[str, list[tuple[int, CorpusConfig]]] = {}
-        for number, corpus in enumerate(corpora):
-            self._pairs.setdefault(corpus.pair, []).append((number, corpus))
-        self._cleaning = cleaning
-        self._given_alignment = given_alignment
-        self._tally = tally
+    def __init__(self, corpora: dict[int, CorpusConfig], *, rows_per_shard: int, cleaned: set[str]) -> None:
+        self._corpora = corpora
+        self._rows_per_shard = rows_per_shard
+        self._cleaned = cleaned
 
     def estimate_inmemory_data_size(self) -> int | None:
         """Say that the size is not known: it takes reading to know."""
         return None
 
     def get_read_tasks(self, *_: Any, **__: Any) -> list[ReadTask]:
-        """Return one task a language pair."""
+        """Return one task a corpus."""
         metadata = BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None)
-        return [ReadTask(self._reader(corpora), metadata, ROW_SCHEMA) for corpora in self._pairs.values()]
+        return [
+            ReadTask(self._reader(number, corpus), metadata, RAW_SHARD_SCHEMA)
+            for number, corpus in self._corpora.items()
+        ]
 
-    @property
-    def pairs(self) -> list[str]:
-        """The language pairs, in the order in which they first appear."""
-        return list(self._pairs)
-
-    def _reader(self, corpora: list[tuple[int, CorpusConfig]]) -> Callable[[], Iterator[pa.Table]]:
+    def _reader(self, number: int, corpus: CorpusConfig) -> Callable[[], Iterator[pa.Table]]:
         # Bound to locals: a read task that holds `self` would carry all corpora.
-        cleaning, given_alignment, tally = self._cleaning, self._given_alignment, self._tally
+        rows_per_shard, cleaned = self._rows_per_shard, self._cleaned
 
         def read() -> Iterator[pa.Table]:
-            return read_pair(corpora, cleaning=cleaning, given_alignment=given_alignment, tally=tally)
+            return read_shards(corpus, number=number, rows_per_shard=rows_per_shard, cleaned=cleaned)
 
         return read
 
 
-def read_pair(
-    corpora: Sequence[tuple[int, CorpusConfig]], *, cleaning: CleaningConfig, given_alignment: bool, tally: Tally
-) -> Iterator[pa.Table]:
-    """Yield the rows of one language pair; `corpora` come with their numbers. The first of equal pairs is kept."""
-    seen: set[bytes] = set()
-    rows: list[dict[str, Any]] = []
-    for number, corpus in corpora:
-        beyond_cap = 0
-        for count, raw in enumerate(read_rows(corpus)):
-            if corpus.max_pairs is not None and count >= corpus.max_pairs:
-                beyond_cap += 1
-                continue
-            row = make_row(raw, corpus=corpus, number=number, cleaning=cleaning, given_alignment=given_alignment)
-            if row["reason"] is None and _seen_before(row, seen):
-                row["reason"] = Reason.DUPLICATE
-            rows.append(row)
-            if len(rows) == _ROWS_PER_TABLE:
-                tally.add("read", len(rows))
-                yield pa.Table.from_pylist(rows, schema=ROW_SCHEMA)
-                rows = []
-        tally.set_beyond_cap(corpus.pair, corpus=number, rows=beyond_cap)
-    tally.add("read", len(rows))
-    yield pa.Table.from_pylist(rows, schema=ROW_SCHEMA)
+def shard_name(corpus: CorpusConfig, *, number: int, first_row: int) -> str:
+    """Return the name of a shard, which is also that of its files: the id of its first row."""
+    return sample_id(pair=corpus.pair, corpus=number, row=first_row).replace("/", "-")
 
 
-def make_row(
-    raw: RawRow, *, corpus: CorpusConfig, number: int, cleaning: CleaningConfig, given_alignment: bool
-) -> dict[str, Any]:
-    """Return the row of `ROW_SCHEMA` for a line: decoded, cleaned and cut into words, or with a reason."""
-    row: dict[str, Any] = dict.fromkeys(ROW_SCHEMA.names) | {
-        "sample_id": sample_id(pair=corpus.pair, corpus=number, line=raw.line),
-        "source_lang": corpus.source_lang,
-        "target_lang": corpus.target_lang,
-        "input": raw.path,
-        "line": raw.line,
-        "reason": raw.reason,
-    }
+def read_shards(corpus: CorpusConfig, *, number: int, rows_per_shard: int, cleaned: set[str]) -> Iterator[pa.Table]:
+    """Yield each shard as a table of one row of `RAW_SHARD_SCHEMA`, those named in `cleaned` without their rows."""
+    capped = CappedRows(corpus)
+    rows = iter(capped)
+    first_row = 1
+    while shard := list(itertools.islice(rows, rows_per_shard)):
+        done = shard_name(corpus, number=number, first_row=first_row) in cleaned
+        yield _raw_shard(number, first_row, len(shard), None if done else _pack(shard))
+        first_row += len(shard)
+    assert capped.beyond_cap is not None
+    yield _raw_shard(number, None, capped.beyond_cap, None)
+
+
+def clean_shard(
+    raw: bytes, *, first_row: int, corpus: CorpusConfig, number: int, cleaning: CleaningConfig, given_alignment: bool
+) -> pa.Table:
+    """Return the rows of a shard as a table of `ROW_SCHEMA`."""
+    columns = pa.ipc.open_stream(raw).read_all().to_pydict()
+    rows = [
+        make_row(RawRow(*values), corpus=corpus, cleaning=cleaning, given_alignment=given_alignment)
+        for values in zip(*columns.values(), strict=True)
+    ]
+    same = {"source_lang": corpus.source_lang, "target_lang": corpus.target_lang}
+    ids = [sample_id(pair=corpus.pair, corpus=number, row=row) for row in range(first_row, first_row + len(rows))]
+    arrays = []
+    for name, kind in zip(ROW_SCHEMA.names, ROW_SCHEMA.types, strict=True):
+        if name == "sample_id":
+            arrays.append(pa.array(ids))
+        elif name in same:
+            arrays.append(pa.repeat(same[name], len(rows)))
+        elif name in ("source_words", "target_words"):
+            arrays.append(words_array([row.get(name) for row in rows]))
+        else:
+            arrays.append(pa.array([row.get(name) for row in rows], type=kind))
+    return pa.table(arrays, schema=ROW_SCHEMA)
+
+
+def make_row(raw: RawRow, *, corpus: CorpusConfig, cleaning: CleaningConfig, given_alignment: bool) -> dict[str, Any]:
+    """Return the columns of `ROW_SCHEMA` that a row fills: cleaned and cut into words, or with a reason."""
+    row: dict[str, Any] = {"input": raw.path, "line": raw.line, "reason": raw.reason}
     row["origin"] = None if raw.origin is None else clean(raw.origin)
     if raw.reason is not None:
         row["source"], row["target"] = raw.source, raw.target
         return row
     assert raw.source is not None
     assert raw.target is not None
-    source, target = raw.source, raw.target
-    row["source"], row["target"] = clean(source), clean(target)
-    row["reason"] = text_reason(source, target, cleaned_source=row["source"], cleaned_target=row["target"])
+    row["source"], row["target"] = clean(raw.source), clean(raw.target)
+    row["reason"] = text_reason(raw.source, raw.target, cleaned_source=row["source"], cleaned_target=row["target"])
     if row["reason"] is not None:
         return row
-    cut = whitespace_tokens if given_alignment else segment
-    row["source_words"], row["target_words"] = cut(row["source"]), cut(row["target"])
+    for side, language in (("source", corpus.source_lang), ("target", corpus.target_lang)):
+        row[f"{side}_words"] = whitespace_tokens(row[side]) if given_alignment else segment(row[side], language)
     if any(is_too_long(row[side], row[f"{side}_words"], cleaning) for side in ("source", "target")):
         row["reason"] = Reason.TOO_LONG
     elif given_alignment:
-        assert raw.alignment is not None
-        row["alignment"] = _checked_alignment(raw.alignment, len(source.split()), len(target.split()), row)
+        row["alignment"] = _checked_alignment(raw, row)
         if row["alignment"] is None:
             row["reason"] = Reason.INVALID_ALIGNMENT
+    if row["reason"] is None:
+        # A tab cannot be in cleaned text.
+        text = f"{row['source']}\t{row['target']}"
+        row["digest"] = hashlib.blake2b(text.encode(), digest_size=16).digest()
     return row
 
 
-def _checked_alignment(line: str, source_count: int, target_count: int, row: dict[str, Any]) -> str | None:
+def _checked_alignment(raw: RawRow, row: dict[str, Any]) -> str | None:
     """Return the given alignment, None where it does not fit the words of the line, or cleaning has removed one."""
-    links = parse_links(line)
-    if links is None or (len(row["source_words"]), len(row["target_words"])) != (source_count, target_count):
+    assert raw.source is not None
+    assert raw.target is not None
+    assert raw.alignment is not None
+    counts = len(raw.source.split()), len(raw.target.split())
+    links = parse_links(raw.alignment)
+    if links is None or (len(row["source_words"]), len(row["target_words"])) != counts:
         return None
-    if any(i >= source_count or j >= target_count for i, j in links):
+    if any(i >= counts[0] or j >= counts[1] for i, j in links):
         return None
     return format_links(links)
 
 
-def _seen_before(row: dict[str, Any], seen: set[bytes]) -> bool:
-    # A tab cannot be in cleaned text. Digests keep the set of a large corpus small.
-    digest = hashlib.blake2b(f"{row['source']}\t{row['target']}".encode(), digest_size=16).digest()
-    known = digest in seen
-    seen.add(digest)
-    return known
+def _pack(rows: Sequence[RawRow]) -> bytes:
+    arrays = [
+        pa.array(values, type=kind) for values, kind in zip(zip(*rows, strict=True), _RAW_SCHEMA.types, strict=True)
+    ]
+    table = pa.table(arrays, schema=_RAW_SCHEMA)
+    content = pa.BufferOutputStream()
+    with pa.ipc.new_stream(content, _RAW_SCHEMA) as writer:
+        writer.write_table(table)
+    return bytes(content.getvalue().to_pybytes())
+
+
+def _raw_shard(corpus: int, first_row: int | None, rows: int, raw: bytes | None) -> pa.Table:
+    columns = {"corpus": [corpus], "first_row": [first_row], "rows": [rows], "raw": [raw]}
+    return pa.table(columns, schema=RAW_SHARD_SCHEMA)

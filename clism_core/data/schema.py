@@ -3,9 +3,15 @@
 All offsets are Unicode code points into the cleaned text, end exclusive.
 """
 
+import itertools
+from collections.abc import Sequence
 from enum import StrEnum
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+
+from clism_core.data.words import Word
 
 
 class Reason(StrEnum):
@@ -87,22 +93,48 @@ ROW_SCHEMA = pa.schema(
         *SAMPLE_SCHEMA,
         ("input", pa.string()),
         ("line", pa.int64()),
+        ("digest", pa.binary(16)),
         ("candidates", CANDIDATES),
         ("reason", pa.string()),
     ]
 )
-"""A row in the pipeline: each stage fills in its columns, and passes on untouched what already has a `reason`."""
+"""A row in the pipeline: each stage fills in its columns, and passes on untouched what already has a `reason`.
+
+`digest` is a hash of the cleaned source and target, null where there is a reason: rows that have the same are
+duplicates.
+"""
 
 
-def sample_id(*, pair: str, corpus: int, line: int) -> str:
-    """Return the id of a row: unique, and in the order of the `corpora` and of their lines."""
-    return f"{pair}/{corpus:02d}/{line:09d}"
+def sample_id(*, pair: str, corpus: int, row: int) -> str:
+    """Return the id of a row: unique, and in the order of the `corpora` and of their rows, which count from 1."""
+    return f"{pair}/{corpus:02d}/{row:09d}"
+
+
+def words_array(words: Sequence[Sequence[Word] | None]) -> pa.Array:
+    """Return a column of the type `WORDS`."""
+    ends = np.cumsum([0, *(len(row or ()) for row in words)], dtype=np.int32)
+    places = np.array([place for row in words for word in row or () for place in word], dtype=np.int32).reshape(-1, 2)
+    structs = pa.StructArray.from_arrays([pa.array(places[:, 0]), pa.array(places[:, 1])], fields=[*WORDS.value_type])
+    is_null = pa.array([row is None for row in words])
+    return pa.ListArray.from_arrays(pa.array(ends), structs, mask=is_null).cast(WORDS)
+
+
+def words_of(column: pa.ChunkedArray) -> list[list[Word]]:
+    """Return the words of each row of a column of the type `WORDS`; none where it is null."""
+    rows: list[list[Word]] = []
+    for chunk in column.chunks:
+        words = chunk.flatten()
+        pairs = list(zip(words.field("start").to_pylist(), words.field("end").to_pylist(), strict=True))
+        counts = pc.fill_null(pc.list_value_length(chunk), 0).to_pylist()
+        ends = np.cumsum([0, *counts]).tolist()
+        rows += [pairs[first:end] for first, end in itertools.pairwise(ends)]
+    return rows
 
 
 def words_as_text(table: pa.Table, side: str) -> list[list[str]]:
     """Return the words of each row of `table` as strings; `side` is `source` or `target`."""
-    rows = zip(table[side].to_pylist(), table[f"{side}_words"].to_pylist(), strict=True)
-    return [[text[word["start"] : word["end"]] for word in words] for text, words in rows]
+    rows = zip(table[side].to_pylist(), words_of(table[f"{side}_words"]), strict=True)
+    return [[text[start:end] for start, end in words] for text, words in rows]
 
 
 def replace_column(table: pa.Table, name: str, values: list[object]) -> pa.Table:

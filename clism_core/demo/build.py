@@ -8,7 +8,7 @@ from clism_core.data.alignment.config import AlignerConfig
 from clism_core.data.alignment.eflomal import find_program
 from clism_core.data.config import PrepareConfig
 from clism_core.data.corpus import CorpusConfig
-from clism_core.data.prepare import prepare
+from clism_core.data.prepare import plan, prepare
 from clism_core.demo.corpus import SOURCE_LANGUAGE, DemoCorpusConfig, write_corpus
 from clism_core.demo.encoder import DemoEncoderConfig, build_encoder
 from clism_core.errors import InputError
@@ -52,7 +52,7 @@ def build_demo(config: DemoConfig, folder: Path) -> tuple[Path, Path]:
         )
         for file in files
     ]
-    prepare(PrepareConfig(corpora=corpora, output=str(prepared), aligner=_aligner(encoder)))
+    prepare(plan(PrepareConfig(corpora=corpora, output=str(prepared), aligner=_aligner(encoder))))
     return encoder, prepared
 
 

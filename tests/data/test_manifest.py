@@ -7,7 +7,7 @@ from clism_core.errors import InputError
 
 
 def manifest(identity: str) -> Manifest:
-    return Manifest(samples=0, rejects=0, pairs={}, work={}, config={}, versions={}, fingerprint=identity, content="")
+    return Manifest(samples=0, rejects=0, pairs={}, config={}, versions={}, fingerprint=identity, content="")
 
 
 def test_finished_data_is_found_again(tmp_path: Path) -> None:
@@ -33,13 +33,24 @@ def test_other_files_are_not_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "samples" / "mine.txt").exists()
 
 
-def test_what_a_broken_off_run_has_left_is_removed(tmp_path: Path) -> None:
+def test_a_beginning_without_samples_gives_way_to_another_run(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    open_output(str(folder), fingerprint="a")
+    (folder / "unfinished").mkdir()
+    (folder / "unfinished" / "x.parquet").touch()
+    assert open_output(str(folder), fingerprint="b") is None
+    assert [path.name for path in folder.rglob("*")] == ["unfinished.json"]
+    assert '"b"' in (folder / "unfinished.json").read_text()
+
+
+def test_what_a_broken_off_run_has_left_stays_for_the_same_run_only(tmp_path: Path) -> None:
     open_output(str(tmp_path), fingerprint="a")
-    for part in ("samples", "rejects"):
-        (tmp_path / part).mkdir()
-        (tmp_path / part / "x.parquet").touch()
-    assert open_output(str(tmp_path), fingerprint="b") is None
-    assert [path.name for path in tmp_path.rglob("*")] == ["unfinished.json"]
+    (tmp_path / "samples").mkdir()
+    (tmp_path / "samples" / "x.parquet").touch()
+    with pytest.raises(InputError, match="unfinished preparation of other inputs"):
+        open_output(str(tmp_path), fingerprint="b")
+    assert open_output(str(tmp_path), fingerprint="a") is None
+    assert sorted(path.name for path in tmp_path.rglob("*.*")) == ["unfinished.json", "x.parquet"]
 
 
 @pytest.mark.parametrize(

@@ -1,42 +1,26 @@
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from clism_core.data.cleaning import CleaningConfig
 from clism_core.data.corpus import CorpusConfig, RawRow
-from clism_core.data.reading import make_row, read_pair
+from clism_core.data.reading import clean_shard, make_row, read_shards, shard_name
 from clism_core.data.schema import ROW_SCHEMA, Reason
 
 CORPUS = CorpusConfig(path="c.tsv", source_lang="en", target_lang="de")
 
 
-class FakeTally:
-    def __init__(self) -> None:
-        self.read = 0
-        self.beyond_cap: dict[int, int] = {}
-
-    def add(self, stage: str, rows: int) -> None:
-        assert stage == "read"
-        self.read += rows
-
-    def set_beyond_cap(self, pair: str, *, corpus: int, rows: int) -> None:
-        assert pair == "en-de"
-        self.beyond_cap[corpus] = rows
-
-
 def row(source: str | None, target: str | None, *, alignment: str | None = None, **more: Any) -> dict[str, Any]:
     raw = RawRow("c.tsv", 7, source, target, " web ", alignment, **more)
-    return make_row(raw, corpus=CORPUS, number=3, cleaning=CleaningConfig(), given_alignment=alignment is not None)
+    return make_row(raw, corpus=CORPUS, cleaning=CleaningConfig(), given_alignment=alignment is not None)
 
 
 def test_row() -> None:
     found = row(" Hello,  world", "Hällo Welt")
-    filled = {name: value for name, value in found.items() if value is not None}
-    assert filled == {
-        "sample_id": "en-de/03/000000007",
-        "source_lang": "en",
-        "target_lang": "de",
+    assert len(found.pop("digest")) == 16
+    assert found == {
         "source": "Hello, world",
         "target": "Hällo Welt",
         "origin": "web",
@@ -44,8 +28,20 @@ def test_row() -> None:
         "target_words": [(0, 5), (6, 10)],
         "input": "c.tsv",
         "line": 7,
+        "reason": None,
     }
-    assert list(found) == ROW_SCHEMA.names
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "is_same"),
+    [
+        pytest.param(" Hello,  world", "Hällo Welt ", True, id="white-space"),
+        pytest.param("hello, world", "Hällo Welt", False, id="case"),
+        pytest.param("Hello, world Hällo", "Welt", False, id="border"),
+    ],
+)
+def test_duplicates_have_the_same_digest(source: str, target: str, is_same: bool) -> None:
+    assert (row(source, target)["digest"] == row("Hello, world", "Hällo Welt")["digest"]) == is_same
 
 
 @pytest.mark.parametrize(
@@ -56,7 +52,9 @@ def test_row() -> None:
     ],
 )
 def test_rejects(source: str, target: str, reason: Reason) -> None:
-    assert row(source, target)["reason"] == reason
+    found = row(source, target)
+    assert found["reason"] == reason
+    assert "digest" not in found
 
 
 def test_what_the_reader_has_rejected_stays_rejected() -> None:
@@ -81,24 +79,57 @@ def test_given_alignment(source: str, alignment: str, expected: str | None) -> N
     assert found["reason"] == (Reason.INVALID_ALIGNMENT if expected is None else None)
 
 
-def test_first_of_equal_pairs_is_kept_across_corpora_and_caps_only_count(tmp_path: Path) -> None:
-    one, two = tmp_path / "1.tsv", tmp_path / "2.tsv"
-    one.write_bytes(b"a\tx\nb\ty\na \tx\na\tz\nc\tw\n")
-    two.write_bytes(b"b\ty\nc\tw\n")
-    corpora = [
-        (number, CorpusConfig(path=str(path), source_lang="en", target_lang="de", max_pairs=4))
-        for number, path in ((0, one), (2, two))
+def shards(corpus: CorpusConfig, *, cleaned: set[str] = frozenset()) -> list[dict[str, Any]]:  # type: ignore[assignment]
+    tables = read_shards(corpus, number=3, rows_per_shard=2, cleaned=cleaned)
+    return [row for table in tables for row in table.to_pylist()]
+
+
+def test_shards(tmp_path: Path) -> None:
+    file = tmp_path / "c.tsv"
+    file.write_bytes(b"en\tde\na\tx\n\t\nb\xff\ty\nc\n")
+    corpus = CorpusConfig(path=str(file), source_lang="en", target_lang="de", header=True)
+    first, second, end = shards(corpus)
+    assert (first["first_row"], second["first_row"], end["first_row"]) == (1, 3, None)
+    assert (first["rows"], second["rows"], end["rows"]) == (2, 2, 0)
+
+    table = clean_shard(
+        second["raw"], first_row=3, corpus=corpus, number=3, cleaning=CleaningConfig(), given_alignment=False
+    )
+    assert table.schema == ROW_SCHEMA
+    assert table.select(["sample_id", "input", "line", "source", "target", "source_lang", "reason"]).to_pylist() == [
+        {
+            "sample_id": "en-de/03/000000003",
+            "input": str(file),
+            "line": 4,
+            "source": "b\ufffd",
+            "target": "y",
+            "source_lang": "en",
+            "reason": "invalid_utf8",
+        },
+        {
+            "sample_id": "en-de/03/000000004",
+            "input": str(file),
+            "line": 5,
+            "source": None,
+            "target": None,
+            "source_lang": "en",
+            "reason": "wrong_column_count",
+        },
     ]
-    tally: Any = FakeTally()
-    tables = list(read_pair(corpora, cleaning=CleaningConfig(), given_alignment=False, tally=tally))
-    rows = [row for table in tables for row in table.select(["sample_id", "reason"]).to_pylist()]
-    assert [(row["sample_id"], row["reason"]) for row in rows] == [
-        ("en-de/00/000000001", None),
-        ("en-de/00/000000002", None),
-        ("en-de/00/000000003", "duplicate"),
-        ("en-de/00/000000004", None),
-        ("en-de/02/000000001", "duplicate"),
-        ("en-de/02/000000002", None),
-    ]
-    assert tally.read == 6
-    assert tally.beyond_cap == {0: 1, 2: 0}
+    table = clean_shard(
+        first["raw"], first_row=1, corpus=corpus, number=3, cleaning=CleaningConfig(), given_alignment=False
+    )
+    assert table["source_words"].to_pylist() == [[{"start": 0, "end": 1}], None]
+    assert table["digest"].type == pa.binary(16)
+
+
+def test_cleaned_shards_are_passed_over_and_rows_beyond_the_cap_counted(tmp_path: Path) -> None:
+    file = tmp_path / "c.tsv"
+    file.write_text("a\tx\nb\ty\nc\tz\nd\tw\ne\tv\n")
+    corpus = CorpusConfig(path=str(file), source_lang="en", target_lang="de", max_pairs=3)
+    name = shard_name(corpus, number=3, first_row=1)
+    assert name == "en-de-03-000000001"
+    first, second, end = shards(corpus, cleaned={name})
+    assert (first["rows"], first["raw"]) == (2, None)
+    assert (second["rows"], end["rows"]) == (1, 2)
+    assert second["raw"] is not None

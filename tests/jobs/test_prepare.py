@@ -5,10 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.dataset as pds
 import pytest
-import ray
 import spacy
 from command_line import CONFIGS, EXIT_BAD_INPUT, EXIT_DONE, build_parser, run_job
 from letter_encoder import write_letter_encoder
@@ -16,7 +14,7 @@ from mlflow import MlflowClient
 from prepare import main
 
 from clism_core.data.prepare import PrepareConfig
-from clism_core.data.schema import REJECT_SCHEMA, SAMPLE_SCHEMA, replace_column
+from clism_core.data.schema import REJECT_SCHEMA, SAMPLE_SCHEMA
 from clism_core.home import tracking_uri
 
 # line, English, German, alignment of words as white space cuts them
@@ -154,14 +152,14 @@ def test_given_alignments(
 
     manifest = json.loads((output / "manifest.json").read_text())
     assert (manifest["samples"], manifest["rejects"]) == (4, 5)
-    german = {"rows": 7, "samples": 2, "spans": 4, "beyond_cap": 0}
+    statistics = {pair: counts.pop("statistics") for pair, counts in manifest["pairs"].items()}
     german_rejects = {"no_span": 1, "no_answer": 1, "duplicate": 1, "empty_source": 1, "invalid_alignment": 1}
     assert manifest["pairs"] == {
-        "en-de": german | {"rejects": german_rejects},
+        "en-de": {"rows": 7, "samples": 2, "spans": 4, "rejects": german_rejects, "beyond_cap": 0},
         "en-vi": {"rows": 2, "samples": 2, "spans": 3, "rejects": {}, "beyond_cap": 1},
     }
-    # Duplicate, empty and misaligned rows do not reach spaCy; each of the others does, once.
-    assert manifest["work"] == {"read": 9, "analysed": 6}
+    assert statistics["en-de"]["origins"] == {"news": {"samples": 2, "spans": 4, "rejects": german_rejects}}
+    assert statistics["en-vi"]["labels"] == {"GPE": 2, "PERSON": 1}
     assert "Prepared 4 samples; 5 rows were rejected." in capsys.readouterr().out
 
     (tracked,) = tracked_runs(output)
@@ -217,8 +215,6 @@ def test_embedding_aligner(ray_cluster: None, tmp_path: Path, pipeline_folder: s
     arguments = ["--aligner.kind", "embedding", "--aligner.model", str(tmp_path / "encoder"), "--aligner.layer", "0"]
     assert run(corpora, output, *arguments, "--entities.pipeline", pipeline_folder) == EXIT_DONE
     assert answers(output) == {"en-de/00/000000001": [("Tim", "Tim", "PERSON"), ("Bonn", "Bonn", "GPE")]}
-    # The second row has no span: nobody needs its alignment.
-    assert json.loads((output / "manifest.json").read_text())["work"] == {"read": 2, "analysed": 2, "aligned": 1}
 
 
 @pytest.mark.ray
@@ -243,42 +239,32 @@ def test_eflomal(ray_cluster: None, tmp_path: Path, pipeline_folder: str) -> Non
     # 12 sentences have Anna, 12 Rome.
     right = [answer for answer in found if answer in (("Anna", "Anna", "PERSON"), ("Rome", "Rom", "GPE"))]
     assert len(right) > 12
-    assert json.loads((output / "manifest.json").read_text())["work"] == {"read": 48, "analysed": 48, "aligned": 48}
-
-
-class RowCounter:
-    """Stands for eflomal, and says in `origin` how many rows it was given at once."""
-
-    def __init__(self, **_: Any) -> None:
-        pass
-
-    def __call__(self, table: pa.Table) -> pa.Table:
-        table = replace_column(table, "alignment", ["0-0"] * table.num_rows)
-        return replace_column(table, "origin", [str(table.num_rows)] * table.num_rows)
 
 
 @pytest.mark.ray
-@pytest.mark.slow
-def test_eflomal_gets_a_language_pair_as_a_whole(
-    ray_cluster: None, tmp_path: Path, pipeline_folder: str, monkeypatch: pytest.MonkeyPatch
+def test_duplicates_are_found_across_shards_and_corpora(
+    ray_cluster: None, tmp_path: Path, pipeline_folder: str
 ) -> None:
-    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    monkeypatch.setattr("clism_core.data.pipeline.EflomalAligner", RowCounter)
-    monkeypatch.setattr("clism_core.data.prepare.find_program", lambda: "")
-    monkeypatch.setattr("clism_core.data.reading._ROWS_PER_TABLE", 10)
-    monkeypatch.setattr(ray.data.DataContext.get_current(), "target_max_block_size", 1000)  # bytes
-    (tmp_path / "c.tsv").write_text("".join(f"Anna {n}\tAnnas {n}\n" for n in range(100)), "utf-8")
-    (tmp_path / "empty.tsv").write_text("en\tvi\n")
+    (tmp_path / "1.tsv").write_text("Anna 1\tAnna eins\nAnna 2\tAnna zwei\nAnna 1 \tAnna  eins\nAnna 3\tAnna drei\n")
+    (tmp_path / "2.tsv").write_text("Anna 3\tAnna drei\nAnna 1\tAnna Eins\nAnna 2\tAnna zwei\n")
+    languages = {"source_lang": "en", "target_lang": "de"}
     corpora: list[dict[str, Any]] = [
-        {"path": str(tmp_path / "c.tsv"), "source_lang": "en", "target_lang": "de"},
-        {"path": str(tmp_path / "empty.tsv"), "source_lang": "en", "target_lang": "vi", "header": True},
+        {"path": str(tmp_path / "1.tsv"), **languages},
+        {"path": str(tmp_path / "2.tsv"), **languages},
+        {"path": str(tmp_path / "1.tsv"), "source_lang": "en", "target_lang": "nl", "max_pairs": 1},
     ]
+    write_letter_encoder(tmp_path / "encoder")
+    arguments = ["--aligner.kind", "embedding", "--aligner.model", str(tmp_path / "encoder"), "--aligner.layer", "0"]
     output = tmp_path / "out"
-    assert run(corpora, output, "--entities.pipeline", pipeline_folder, "--rows_per_file", "30") == EXIT_DONE
-    assert pds.dataset(output / "samples").to_table()["origin"].to_pylist() == ["100"] * 100
-    assert len(list((output / "samples").iterdir())) == 4
-    manifest = json.loads((output / "manifest.json").read_text())
-    assert [(pair, counts["rows"]) for pair, counts in manifest["pairs"].items()] == [("en-de", 100), ("en-vi", 0)]
+    assert run(corpora, output, *arguments, "--entities.pipeline", pipeline_folder, "--rows_per_file", "2") == EXIT_DONE
+    rejects = pds.dataset(output / "rejects").to_table().to_pylist()
+    assert [(Path(row["input"]).name, row["line"], row["target_lang"]) for row in rejects] == [
+        ("1.tsv", 3, "de"),
+        ("2.tsv", 1, "de"),
+        ("2.tsv", 3, "de"),
+    ]
+    assert {row["reason"] for row in rejects} == {"duplicate"}
+    assert pds.dataset(output / "samples").count_rows() == 5
 
 
 @pytest.mark.parametrize(
@@ -288,7 +274,7 @@ def test_eflomal_gets_a_language_pair_as_a_whole(
         pytest.param([{"path": "/nowhere.tsv"}], "/nowhere.tsv cannot be read", id="missing"),
         pytest.param([{"source_lang": "de", "target_lang": "en"}], "is for en", id="language-of-the-pipeline"),
         pytest.param([{"alignment_path": "x"}], "x cannot be read", id="no-alignment-file"),
-        pytest.param([{"format": "moses", "target_path": "x", "header": True}], "no columns", id="columns-of-moses"),
+        pytest.param([{"format": "moses", "target_path": "x", "header": True}], "no use for it", id="columns-of-moses"),
     ],
 )
 def test_bad_input_needs_no_cluster(

@@ -1,0 +1,72 @@
+"""What is learnt of a corpus as a whole, in bounded memory: its duplicates, and a sample of it that stands for all.
+
+DuckDB does what wants sorting: it puts on disk what does not fit into its share of the memory.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.dataset as pds
+import pyarrow.parquet as pq
+
+_MEMORY = "1GB"
+_ROWS_PER_GROUP = 100_000
+
+
+def write_duplicates(rows: pds.Dataset, file: Path) -> None:
+    """Write the sorted ids of the rows that an earlier row is equal to, as a Parquet file of the column `sample_id`.
+
+    Args:
+        rows: All rows of a language pair, of `ROW_SCHEMA`; those without a digest are never duplicates.
+        file: Where to.
+    """
+    query = """
+        SELECT sample_id FROM (
+            SELECT sample_id, row_number() OVER (PARTITION BY digest ORDER BY sample_id) AS place
+            FROM corpus WHERE digest IS NOT NULL
+        ) WHERE place > 1 ORDER BY sample_id
+    """
+    with _database(rows) as database, pq.ParquetWriter(file, pa.schema([("sample_id", pa.string())])) as writer:
+        batches = database.sql(query).to_arrow_reader(_ROWS_PER_GROUP)
+        assert batches is not None
+        for batch in batches:
+            writer.write_batch(batch)
+
+
+def draw_sample(rows: pds.Dataset, pairs: int) -> pa.Table:
+    """Return the `pairs` pairs with the smallest hashes: a random sample, always the same.
+
+    A pair that is there several times counts as often, but is returned once.
+
+    Returns:
+        a table with the columns source, target, source_words and target_words, in the order of the hashes.
+    """
+    cutoff = (
+        f"SELECT max(digest) FROM (SELECT digest FROM corpus WHERE digest IS NOT NULL ORDER BY digest LIMIT {pairs})"
+    )
+    query = f"""
+        SELECT DISTINCT ON (digest) source, target, source_words, target_words
+        FROM corpus WHERE digest <= ({cutoff}) ORDER BY digest
+    """
+    with _database(rows) as database:
+        return database.sql(query).to_arrow_table()
+
+
+@contextmanager
+def _database(rows: pds.Dataset) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Connect to a database in memory that sees `rows` as the table `corpus`, and spills to disk."""
+    with tempfile.TemporaryDirectory(prefix="clism-duckdb-") as folder:
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": _MEMORY,
+            "temp_directory": folder,
+            "threads": 1,
+            "preserve_insertion_order": False,
+        }
+        with duckdb.connect(config=config) as database:
+            database.execute("SET enable_progress_bar = false")
+            database.register("corpus", rows)
+            yield database
