@@ -1,0 +1,106 @@
+"""What the aligners are measured on: gold alignments, the spans that they project, and text to learn from."""
+
+import gzip
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from clism_core.data.alignment.pharaoh import parse_links
+from clism_core.data.cleaning import clean, text_reason
+from clism_core.data.entities.config import EntitiesConfig
+from clism_core.data.entities.finder import find_candidates
+from clism_core.data.entities.spacy_pipeline import load_pipeline
+from clism_core.data.entities.stop_words import stop_words
+from clism_core.data.spans import Candidate, Link, Span, project
+from clism_core.data.words import Word, segment, whitespace_tokens
+from clism_core.errors import InputError
+
+_MOST_WORDS = 200
+
+
+@dataclass
+class GoldSet:
+    """Sentence pairs of one language pair that people have aligned."""
+
+    path: str
+    """Lines of source, target, links `i-j`: tab-separated, words separated by spaces, word -1 for none."""
+    source_lang: str
+    target_lang: str
+    corpus: str | None = None
+    """Parallel text that the statistical aligner learns from beside the gold sentences: a TSV, plain or gz, source and
+    target in its first columns. None aligns the gold sentences by themselves, which is far too little text."""
+
+
+class GoldSentence(NamedTuple):
+    """A sentence pair with its words and its sure links."""
+
+    source: list[str]
+    target: list[str]
+    links: set[Link]
+
+
+def read_gold(path: str) -> list[GoldSentence]:
+    """Return the sentence pairs of a gold file; raises `InputError` where a line is no such pair."""
+    sentences = []
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
+        fields = line.split("\t")
+        if len(fields) != 3:
+            raise InputError(f"{path}:{number}: {len(fields)} columns; give source, target and links, tab-separated")
+        source, target = fields[0].split(), fields[1].split()
+        # Some gold files link words without a translation to word -1.
+        links = parse_links(" ".join(link for link in fields[2].split() if link[0] != "-" and "--" not in link))
+        if links is None or any(i >= len(source) or j >= len(target) for i, j in links):
+            raise InputError(f"{path}:{number}: the links are no list of i-j, or name a word that is not there")
+        sentences.append(GoldSentence(source, target, links))
+    return sentences
+
+
+def read_corpus(gold: GoldSet) -> list[tuple[list[str], list[str]]]:
+    """Return the words of the sentence pairs of `corpus` as `prepare` cuts them, without those that it rejects."""
+    if gold.corpus is None:
+        return []
+    pairs: dict[tuple[str, str], None] = {}
+    opener = gzip.open if gold.corpus.endswith(".gz") else open
+    with opener(gold.corpus, "rt", encoding="utf-8", errors="replace", newline="\n") as file:
+        for line in file:
+            fields = line.rstrip("\n").split("\t")
+            if len(fields) < 2:
+                continue
+            source, target = clean(fields[0]), clean(fields[1])
+            if text_reason(fields[0], fields[1], cleaned_source=source, cleaned_target=target) is None:
+                pairs[source, target] = None
+    words = [(_words(source, gold.source_lang), _words(target, gold.target_lang)) for source, target in pairs]
+    return [(source, target) for source, target in words if max(len(source), len(target)) <= _MOST_WORDS]
+
+
+def _words(text: str, language: str) -> list[str]:
+    return [text[start:end] for start, end in segment(text, language)]
+
+
+def find_spans(sentences: list[GoldSentence], config: EntitiesConfig, *, language: str) -> list[list[Candidate]]:
+    """Return the candidates of each source sentence, in code points of its words joined by spaces."""
+    from spacy.tokens import Doc
+
+    nlp = load_pipeline(config)
+    docs = nlp.pipe(Doc(nlp.vocab, words=sentence.source) for sentence in sentences)
+    stops = stop_words(language)
+    return [find_candidates(doc, span_kind=config.span_kind, max_tokens=config.max_tokens, stops=stops) for doc in docs]
+
+
+def projected(sentence: GoldSentence, candidates: list[Candidate], links: set[Link], *, most_words: int) -> set[Span]:
+    """Return the spans of a sentence pair that `prepare` would make with `links`."""
+    target = " ".join(sentence.target)
+    return set(
+        project(
+            candidates,
+            source_words=_places(sentence.source),
+            target_words=_places(sentence.target),
+            target=target,
+            links=links,
+            max_answer_words=most_words,
+        )
+    )
+
+
+def _places(words: list[str]) -> list[Word]:
+    return whitespace_tokens(" ".join(words))

@@ -1,0 +1,225 @@
+"""Alignment quality: error rate of links, precision and recall of projected spans, for each aligner and symmetrisation.
+
+    python benchmarks/alignment_quality.py --aligner.model FOLDER --aligner.layer 7 --output quality.md --gold \\
+        '[{path: en-hi.gold.tsv, corpus: en-hi.tsv.gz, source_lang: en, target_lang: hi}]'
+
+The statistical aligner learns from the corpus with the gold sentences added (`whole`), and from the corpus without them
+(`priors`), with which it then aligns a block of rows that holds them, as `prepare` does. A span counts as found where
+the links project it to the very words to which the gold links do. Intervals are of 95 %, by the bootstrap over
+sentences. The same input gives the same table.
+"""
+
+import csv
+import io
+import random
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import jsonargparse
+from alignment_gold import GoldSentence, GoldSet, find_spans, projected, read_corpus, read_gold
+from alignment_scores import Counts, Estimate, as_error, count, difference, estimate
+
+from clism_core.console import quieten_libraries
+from clism_core.data.alignment.combination import combine
+from clism_core.data.alignment.config import AlignerConfig
+from clism_core.data.alignment.eflomal import both_directions, learn_priors
+from clism_core.data.alignment.embedding import EmbeddingAligner, Matrix, word_links
+from clism_core.data.alignment.symmetrize import symmetrize
+from clism_core.data.entities.config import EntitiesConfig
+from clism_core.data.spans import Link
+from clism_core.errors import InputError
+
+T = TypeVar("T")
+Directions = list[tuple[set[Link], set[Link]]]
+
+COLUMNS = ("aligner", "links by", "AER", "precision", "recall", "span precision", "span recall", "span F1")
+
+
+@dataclass
+class Benchmark:
+    """What is measured on what."""
+
+    gold: list[GoldSet]
+    """Gold alignments, each with the parallel text that the statistical aligner learns from."""
+    aligner: AlignerConfig = field(default_factory=AlignerConfig)
+    """Encoder, layer, batch size, iterations, pairs to learn from and seed; every kind and method is measured."""
+    layers: list[int] = field(default_factory=list)
+    """Further layers at which the embedding aligner and the combination are measured."""
+    entities: EntitiesConfig = field(default_factory=lambda: EntitiesConfig(span_kind="entities+noun_chunks"))
+    """The spans that are projected."""
+    max_answer_words: int = 10
+    """Longest answer, in words."""
+    rows_per_file: int = 10_000
+    """Sentence pairs that are aligned together by priors."""
+    output: str | None = None
+    """File for the tables: Markdown, or CSV where it ends in .csv."""
+
+
+class System(NamedTuple):
+    """The links that a way of aligning finds in each gold sentence."""
+
+    aligner: str
+    links_by: str
+    links: list[set[Link]]
+
+
+class Score(NamedTuple):
+    """The counts of a system, of links and of spans."""
+
+    system: System
+    links: Counts
+    spans: Counts
+
+
+def main(config: Benchmark) -> None:
+    """Measure, print the tables, and write them."""
+    rows: list[list[str]] = []
+    for gold in config.gold:
+        sentences = read_gold(gold.path)
+        title = f"{gold.source_lang}-{gold.target_lang}"
+        scores = score(list(systems(config, gold, sentences)), config, gold, sentences)
+        print(f"\n## {title}: {len(sentences)} sentence pairs, {sum(len(s.links) for s in sentences)} links,", end=" ")
+        print(f"{scores[0].spans[:, 2].sum()} spans\n")
+        table = [row(one, seed=config.aligner.seed or 0) for one in scores]
+        print(markdown(COLUMNS, table))
+        print(markdown(("combination against", "AER", "span F1"), list(against(scores, config))))
+        rows += [[title, *cells] for cells in table]
+    if config.output is not None:
+        columns = ("gold", *COLUMNS)
+        text = comma_separated(columns, rows) if config.output.endswith(".csv") else markdown(columns, rows)
+        Path(config.output).write_text(text, encoding="utf-8")
+
+
+def systems(config: Benchmark, gold: GoldSet, sentences: list[GoldSentence]) -> Iterator[System]:
+    """Yield every system; those of the statistical aligner that learns apart from the gold want a corpus."""
+    say(f"{gold.path}: reading {gold.corpus or 'no corpus: the gold sentences alone'}")
+    pairs = [(sentence.source, sentence.target) for sentence in sentences]
+    corpus = read_corpus(gold)
+    learnt = {"whole": timed("eflomal, whole", lambda: _whole(config.aligner, pairs + corpus))[: len(pairs)]}
+    if corpus:
+        learnt["priors"] = timed("eflomal, priors", lambda: _by_priors(config, pairs, corpus))[: len(pairs)]
+    for name, directions in learnt.items():
+        yield from _eflomal_systems(f"eflomal, {name}", directions)
+    for layer in [config.aligner.layer, *config.layers]:
+        similarities = timed(f"encoder, layer {layer}", lambda layer=layer: _similarities(config, layer, pairs))
+        for method in ("argmax", "itermax", "grow"):
+            yield System(f"embedding, layer {layer}", method, [word_links(s, method=method) for s in similarities])
+        for name, directions in learnt.items():
+            combined = [combine(f, r, s) for (f, r), s in zip(directions, similarities, strict=True)]
+            yield System(f"combination, layer {layer}", name, combined)
+
+
+def _whole(aligner: AlignerConfig, pairs: list[tuple[list[str], list[str]]]) -> Directions:
+    return both_directions([source for source, _ in pairs], [target for _, target in pairs], seed=aligner.seed)
+
+
+def _by_priors(
+    config: Benchmark, pairs: list[tuple[list[str], list[str]]], corpus: list[tuple[list[str], list[str]]]
+) -> Directions:
+    aligner = config.aligner
+    sample = random.Random(aligner.seed).sample(corpus, min(aligner.train_pairs, len(corpus)))
+    priors = learn_priors([source for source, _ in sample], [target for _, target in sample], seed=aligner.seed)
+    block = (pairs + corpus)[: config.rows_per_file]
+    return both_directions(
+        [source for source, _ in block],
+        [target for _, target in block],
+        priors=priors,
+        iterations=aligner.iterations,
+        seed=aligner.seed,
+    )
+
+
+def _eflomal_systems(name: str, directions: Directions) -> Iterator[System]:
+    yield System(name, "forward", [forward for forward, _ in directions])
+    yield System(name, "reverse", [reverse for _, reverse in directions])
+    for method in ("intersection", "grow_diag", "grow_diag_final_and", "union"):
+        yield System(name, method, [symmetrize(forward, reverse, method) for forward, reverse in directions])
+
+
+def _similarities(config: Benchmark, layer: int, pairs: list[tuple[list[str], list[str]]]) -> list[Matrix]:
+    settings = AlignerConfig(model=config.aligner.model, layer=layer, batch_size=config.aligner.batch_size)
+    aligner = EmbeddingAligner(settings)
+    found = dict(aligner.similarities([source for source, _ in pairs], [target for _, target in pairs]))
+    return [found[number] for number in range(len(pairs))]
+
+
+def score(found: list[System], config: Benchmark, gold: GoldSet, sentences: list[GoldSentence]) -> list[Score]:
+    """Return the counts of each system."""
+    candidates = find_spans(sentences, config.entities, language=gold.source_lang)
+    gold_links = [sentence.links for sentence in sentences]
+
+    def spans(links: list[set[Link]]) -> list[set[object]]:
+        each = zip(sentences, candidates, links, strict=True)
+        return [set(projected(s, c, found_links, most_words=config.max_answer_words)) for s, c, found_links in each]
+
+    gold_spans = spans(gold_links)
+    return [Score(one, count(one.links, gold_links), count(spans(one.links), gold_spans)) for one in found]
+
+
+def row(one: Score, *, seed: int) -> list[str]:
+    """Return the cells of a system in the table."""
+    links = {name: estimate(one.links, name=name, seed=seed) for name in ("precision", "recall", "f1")}
+    spans = {name: estimate(one.spans, name=name, seed=seed) for name in ("precision", "recall", "f1")}
+    cells = [as_error(links["f1"]), links["precision"], links["recall"], *spans.values()]
+    return [one.system.aligner, one.system.links_by, *map(cell, cells)]
+
+
+def against(scores: list[Score], config: Benchmark) -> Iterator[list[str]]:
+    """Yield how the combination differs from each system that learns as it does, at the layer of `config`."""
+    layer, seed = config.aligner.layer, config.aligner.seed or 0
+    for combined in scores:
+        if combined.system.aligner != f"combination, layer {layer}":
+            continue
+        for other in scores:
+            if other.system.aligner in (f"eflomal, {combined.system.links_by}", f"embedding, layer {layer}"):
+                error = difference(other.links, combined.links, name="f1", seed=seed)
+                spans = difference(combined.spans, other.spans, name="f1", seed=seed)
+                names = f"{combined.system.links_by}: {other.system.aligner}, {other.system.links_by}"
+                yield [names, cell(error, sign="+"), cell(spans, sign="+")]
+
+
+def cell(value: Estimate, sign: str = "") -> str:
+    """Return a value with its interval."""
+    return f"{value.value:{sign}.1f} ({value.low:{sign}.1f} to {value.high:{sign}.1f})"
+
+
+def markdown(columns: tuple[str, ...], rows: list[list[str]]) -> str:
+    """Return a table in Markdown."""
+    lines = [list(columns), ["---"] * len(columns), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def comma_separated(columns: tuple[str, ...], rows: list[list[str]]) -> str:
+    """Return a table as CSV."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([list(columns), *rows])
+    return text.getvalue()
+
+
+def timed(what: str, work: Callable[[], T]) -> T:
+    """Return what `work` returns, and say how long it has taken."""
+    began = time.monotonic()
+    result = work()
+    say(f"{what}: {time.monotonic() - began:.0f} s")
+    return result
+
+
+def say(text: str) -> None:
+    """Tell the progress."""
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    parser = jsonargparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_class_arguments(Benchmark)
+    values = parser.instantiate(parser.parse_args())
+    quieten_libraries()
+    try:
+        main(Benchmark(**vars(values)))
+    except InputError as error:
+        sys.exit(f"error: {error}")
