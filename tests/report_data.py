@@ -131,7 +131,6 @@ def manifest() -> Manifest:
         samples=48,
         rejects=5,
         pairs={pair: pair_counts(block, beyond_cap=1000) for pair, block in blocks().items()},
-        work={"read": 53},
         config={"corpora": [{"path": SCRIPT}]},
         versions={"spacy": "3.8.18"},
         fingerprint="ab" * 32,

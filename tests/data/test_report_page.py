@@ -118,7 +118,7 @@ def test_a_language_pair_without_samples_has_no_charts() -> None:
     nothing = copy.deepcopy(counts["statistics"]) | {"labels": {}, "origins": {}}
     for histogram in ("spans_per_sample", "span_words", "answer_words", "source_words", "target_words"):
         nothing[histogram] = {"width": 1, "counts": [], "sum": 0, "max": 0}
-    empty["pairs"]["en-vi"] = counts | {"rows": 0, "samples": 0, "spans": 0, "statistics": nothing}  # type: ignore[typeddict-item]
+    empty["pairs"]["en-vi"] = counts | {"rows": 0, "samples": 0, "spans": 0, "statistics": nothing}
     shown = Page(render_report(empty, examples={}))
     assert sum(attributes.get("role") == "img" for attributes in shown.attributes("svg")) == 8
     assert [pair["samples"] for pair in embedded(shown)] == [[], [], []]

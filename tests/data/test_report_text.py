@@ -105,7 +105,7 @@ def test_statistics_are_computed_from_the_files(prepared: Path) -> None:
         assert found["rejects"] == block["rejects"]
         assert found["examples"]["samples"] == block["examples"]["samples"]
         for name in ("labels", "span_words", "target_words", "source_aligned", "target_coverage"):
-            assert found["statistics"][name] == block["statistics"][name]  # type: ignore[literal-required]
+            assert found["statistics"][name] == block["statistics"][name]
     assert computed["en-ar"]["statistics"]["origins"] == {
         "": {"samples": 1, "spans": 1, "rejects": {"no_span": 2, "too_long": 1, "wrong_column_count": 1}},
         "news": {"samples": 1, "spans": 2, "rejects": {}},

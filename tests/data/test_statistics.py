@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from clism_core.data.manifest import pair_counts
-from clism_core.data.report.examples import MAX_REJECT_CHARACTERS
+from clism_core.data.report.examples import MAX_REJECT_CHARACTERS, drop_examples, text_hash
 from clism_core.data.schema import REJECT_SCHEMA, SAMPLE_SCHEMA
 from clism_core.data.statistics import (
     MAX_ORIGINS,
@@ -195,6 +195,16 @@ def test_examples_are_bounded() -> None:
     examples = count(*many_rows())["examples"]
     assert len(examples["samples"]) == 200
     assert {reason: len(rows) for reason, rows in examples["rejects"].items()} == {"no_span": 10, "no_answer": 10}
+
+
+def test_parts_keep_the_samples_that_may_be_among_the_smallest_of_all() -> None:
+    examples = count(*many_rows())["examples"]
+    drawn = [sample["sample_id"] for sample in examples["samples"]]
+    drop_examples(examples, rows=20_000)  # 2,000 of these rows will do: hashes in the lowest tenth
+    kept = [sample["sample_id"] for sample in examples["samples"]]
+    assert kept == [name for name in drawn if text_hash(name) < 2**64 // 10]
+    assert 0 < len(kept) < len(drawn)
+    assert {len(rows) for rows in examples["rejects"].values()} == {10}
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ MANIFEST = Manifest(
         "en-vi": {"rows": 7, "samples": 4, "spans": 9, "rejects": {"no_span": 2, "duplicate": 1}, "beyond_cap": 0},
         "en-ar": {"rows": 3, "samples": 2, "spans": 2, "rejects": {"no_answer": 1}, "beyond_cap": 5},
     },
-    work={"read": 10},
     config={},
     versions={},
     fingerprint="ab" * 32,
