@@ -125,23 +125,58 @@ def test_hub_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
         check_corpus(hub(NAME))
 
 
-def test_identity_names_the_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("revision", "expected"),
+    [
+        pytest.param(None, COMMIT, id="none"),
+        pytest.param("main", COMMIT, id="branch"),
+        pytest.param(CONVERTED, f"{CONVERTED}@{COMMIT}", id="converted"),
+    ],
+)
+def test_identity_names_the_commit(monkeypatch: pytest.MonkeyPatch, revision: str | None, expected: str) -> None:
     import huggingface_hub
 
     class Info:
         sha = COMMIT
 
     def dataset_info(_: Any, name: str, *, revision: str | None) -> Info:
-        assert (name, revision) == (NAME, "main")
+        assert (name, revision) == (NAME, config.revision)
         return Info()
 
     monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", dataset_info)
-    identity = source_identity(hub(NAME, subset="de-en", revision="main"))
-    assert identity == {"name": NAME, "subset": "de-en", "split": "train", "revision": COMMIT}
+    config = hub(NAME, subset="de-en", revision=revision)
+    identity = source_identity(config)
+    assert identity == {"name": NAME, "subset": "de-en", "split": "train", "revision": expected}
 
 
-def test_identity_of_a_commit_asks_nobody() -> None:
-    assert source_identity(hub(NAME, revision=COMMIT))["revision"] == COMMIT  # the tests are offline
+@pytest.mark.parametrize("revision", [COMMIT, f"{CONVERTED}@{COMMIT}"])
+def test_identity_of_a_commit_asks_nobody(revision: str) -> None:
+    assert source_identity(hub(NAME, revision=revision))["revision"] == revision  # the tests are offline
+
+
+@pytest.mark.parametrize(
+    ("revision", "expected"),
+    [
+        pytest.param("v1", {"name": "de-en", "revision": "v1"}, id="tag"),
+        pytest.param(CONVERTED, {"data_dir": "de-en", "revision": CONVERTED}, id="converted"),
+        pytest.param(f"{CONVERTED}@{COMMIT}", {"data_dir": "de-en", "revision": COMMIT}, id="commit-of-converted"),
+    ],
+)
+def test_what_is_asked_of_the_hub(
+    monkeypatch: pytest.MonkeyPatch, data_set: Path, revision: str, expected: dict[str, str]
+) -> None:
+    import datasets
+
+    asked = []
+    load = datasets.load_dataset_builder
+
+    def load_local(path: str, **fields: Any) -> Any:
+        asked.append((path, fields))
+        return load(str(data_set))
+
+    monkeypatch.setattr(datasets, "load_dataset_builder", load_local)
+    assert next(read_rows(hub(NAME, subset="de-en", revision=revision))).source == "one 0"
+    assert asked == [(NAME, expected)]
 
 
 def test_identity_when_the_hub_does_not_answer() -> None:

@@ -46,31 +46,43 @@ def read(path: str, config: CorpusConfig, limit: int | None) -> Generator[RawRow
 
 
 def identity(config: CorpusConfig) -> dict[str, str]:
-    """Return what tells the state of a data set from another: its name, subset, split, and commit.
+    """Return what tells the state of a data set from another: its name, subset, split, and commit as `revision`.
 
-    Of a local folder, a hash of the contents takes the place of the commit. Raises `InputError` where the hub is to say
-    which commit it is, and does not answer.
+    A config with this revision reads the same rows for ever. Of a local folder, a hash of the contents takes the place
+    of the commit. Raises `InputError` where the hub is to say which commit it is, and does not answer.
     """
-    parts = {"name": config.path, "subset": config.subset or "", "split": config.split}
+    branch, commit = _branch_and_commit(config)
     if storage.exists(config.path):
-        return parts | {"revision": folder_digest(config.path)}
-    if _COMMIT.fullmatch(config.revision or ""):
-        return parts | {"revision": str(config.revision)}
-    from huggingface_hub import HfApi
+        commit = folder_digest(config.path)
+    elif commit is None:
+        from huggingface_hub import HfApi
 
-    with _explained(title(config), "; a full commit as its revision needs no answer of the hub"):
-        return parts | {"revision": str(HfApi().dataset_info(config.path, revision=config.revision).sha)}
+        with _explained(title(config), "; a full commit as its revision needs no answer of the hub"):
+            commit = str(HfApi().dataset_info(config.path, revision=branch).sha)
+    revision = f"{_CONVERTED}@{commit}" if branch == _CONVERTED else commit
+    return {"name": config.path, "subset": config.subset or "", "split": config.split, "revision": revision}
+
+
+def _branch_and_commit(config: CorpusConfig) -> tuple[str | None, str | None]:
+    """Return what the revision says of both. A commit of the converted branch must not lose its name, which tells how
+    the folders are laid out."""
+    if config.revision is not None and config.revision.startswith(f"{_CONVERTED}@"):
+        return _CONVERTED, config.revision.removeprefix(f"{_CONVERTED}@")
+    if _COMMIT.fullmatch(config.revision or ""):
+        return None, config.revision
+    return config.revision, None
 
 
 def _builder(config: CorpusConfig) -> Any:
     datasets = _library()
-    if config.revision == _CONVERTED and config.subset is None:
+    branch, commit = _branch_and_commit(config)
+    if branch == _CONVERTED and config.subset is None:
         raise InputError(
             f"corpora: {config.path}: the branch {_CONVERTED} has a folder for each subset; give subset, which is "
             "default where the data set has only one"
         )
-    subset = {"data_dir" if config.revision == _CONVERTED else "name": config.subset}
-    builder = datasets.load_dataset_builder(config.path, revision=config.revision, **subset)
+    subset = {"data_dir" if branch == _CONVERTED else "name": config.subset}
+    builder = datasets.load_dataset_builder(config.path, revision=commit or branch, **subset)
     kind = builder.info.builder_name
     if kind != "parquet":
         raise InputError(
