@@ -6,12 +6,13 @@ import pyarrow.parquet as pq
 import pytest
 from corpus_files import corpus
 
+from clism_core import storage
 from clism_core.data.corpus import CappedRows, CorpusConfig, RawRow, check_corpus, read_rows
 from clism_core.data.schema import Reason
 from clism_core.errors import InputError
 
 
-def parquet(path: Path, **fields: Any) -> CorpusConfig:
+def parquet(path: Path | str, **fields: Any) -> CorpusConfig:
     return corpus(path, format="parquet", **({"source_column": "en", "target_column": "de"} | fields))
 
 
@@ -70,6 +71,18 @@ def test_text_that_is_not_utf8_and_text_that_is_too_long(tmp_path: Path) -> None
         RawRow(str(path), 1, "caf\ufffd", "eins"),
         RawRow(str(path), 2, reason=Reason.TOO_LONG),
         RawRow(str(path), 3, "two", "drei"),
+    ]
+
+
+def test_files_in_a_bucket(bucket: str, tmp_path: Path) -> None:
+    for name, text in (("b", "two"), ("a", "one")):
+        path = write_parquet(tmp_path / "c.parquet", en=[text], de=["x"])
+        storage.write_bytes(f"{bucket}/parquet/{name}.parquet", path.read_bytes())
+    config = parquet(f"{bucket}/parquet")
+    check_corpus(config)
+    assert [(row.path[-9:], row.line, row.source) for row in read_rows(config)] == [
+        ("a.parquet", 1, "one"),
+        ("b.parquet", 1, "two"),
     ]
 
 
