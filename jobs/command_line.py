@@ -1,17 +1,18 @@
 """The command line that every job shares: YAML presets, dotted overrides, `--print_config`, exit status."""
 
+import argparse
 import dataclasses
 import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar, get_type_hints
+from typing import Any, NamedTuple, TypeVar, get_type_hints
 
 import jsonargparse
 
 from clism_core.console import quieten_libraries
-from clism_core.errors import input_error_within
+from clism_core.errors import InputError, input_error_within
 
 ConfigT = TypeVar("ConfigT")
 
@@ -23,10 +24,43 @@ EXIT_DONE, EXIT_BAD_INPUT = 0, 2  # and 1 for any other failure, as Python does
 jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
 
-def build_parser(config_class: type[ConfigT], description: str | None) -> jsonargparse.ArgumentParser:
-    """Return the parser of a job: one option a field of `config_class`, nested ones with dots."""
+class Shortcut(NamedTuple):
+    """An option that prints something and ends the job, as `--help` does; other options are then not needed."""
+
+    name: str
+    help: str
+    text: Callable[[str], str]
+    """Returns what to print, given the option's argument; raises `InputError`."""
+
+
+class _PrintAndExit(argparse.Action):
+    def __init__(self, *, text: Callable[[str], str], **options: Any) -> None:
+        super().__init__(**options)
+        self._text = text
+
+    def __call__(self, parser: argparse.ArgumentParser, _: Any, values: Any, __: Any = None) -> None:
+        try:
+            print(self._text(values))
+        except InputError as error:
+            parser.exit(EXIT_BAD_INPUT, f"error: {error}\n")
+        parser.exit(EXIT_DONE)
+
+
+def build_parser(
+    config_class: type[ConfigT], description: str | None, shortcuts: Sequence[Shortcut] = ()
+) -> jsonargparse.ArgumentParser:
+    """Return the parser of a job: one option a field of `config_class`, nested ones with dots, and the `shortcuts`."""
     parser = jsonargparse.ArgumentParser(description=description, allow_abbrev=False)
     parser.add_argument("--config", action="config", help="a YAML preset; options after it override its fields")
+    for shortcut in shortcuts:
+        parser.add_argument(
+            f"--{shortcut.name}",
+            action=_PrintAndExit,
+            text=shortcut.text,
+            help=shortcut.help,
+            metavar="DIR",
+            default=argparse.SUPPRESS,
+        )
     parser.add_class_arguments(config_class)
     return parser
 
@@ -53,6 +87,7 @@ def run_job(
     description: str | None,
     arguments: Sequence[str] | None = None,
     default_preset: str | None = None,
+    shortcuts: Sequence[Shortcut] = (),
 ) -> int:
     """Parse the command line into a `config_class`, call `main` with it and return the exit status.
 
@@ -63,7 +98,7 @@ def run_job(
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given and default_preset is not None:
         given = ["--config", str(CONFIGS / default_preset)]
-    parser = build_parser(config_class, description)
+    parser = build_parser(config_class, description, shortcuts)
     values = parser.parse_args(given)
     del values["config"]
     check_groups(parser, config_class, values)

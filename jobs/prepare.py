@@ -2,6 +2,7 @@
 
     python jobs/prepare.py --corpora '[{path: en-ar.tsv.gz, source_lang: en, target_lang: ar}]' --output prepared
     python jobs/prepare.py --config jobs/configs/prepare.yaml --output prepared --aligner.kind embedding
+    python jobs/prepare.py --print_stats prepared
 
 Wants `pip install -e '.[align]'`: the aligner eflomal and an English spaCy pipeline with NER.
 """
@@ -11,13 +12,17 @@ import sys
 import time
 from collections import Counter
 
-from command_line import PYTHON, run_job
+from command_line import PYTHON, Shortcut, run_job
 
+from clism_core import storage
 from clism_core.cluster import check_shared, connect
 from clism_core.data.config import PrepareConfig
 from clism_core.data.corpus import input_paths
 from clism_core.data.manifest import Manifest
 from clism_core.data.prepare import Preparation, model_folders, plan, prepare, prepared_before
+from clism_core.data.report.folder import manifest_with_statistics
+from clism_core.data.report.page import REPORT
+from clism_core.data.report.terminal import format_statistics
 from clism_core.home import tracking_uri
 from clism_core.tracking.prepared import log_prepared
 from clism_core.tracking.run import page_command, tracked_run
@@ -47,6 +52,14 @@ def inputs(config: PrepareConfig) -> list[str]:
     return [path for corpus in config.corpora for path in input_paths(corpus)] + list(model_folders(config).values())
 
 
+def statistics(folder: str) -> str:
+    """Return a summary of the prepared data in `folder`."""
+    return format_statistics(manifest_with_statistics(folder))
+
+
+PRINT_STATS = Shortcut("print_stats", "summarise prepared data that is there, and exit", statistics)
+
+
 def summary(manifest: Manifest, *, output: str) -> str:
     """Return what the user sees at the end."""
     lines = [f"Prepared {manifest['samples']:,} samples; {manifest['rejects']:,} rows were rejected."]
@@ -58,7 +71,7 @@ def summary(manifest: Manifest, *, output: str) -> str:
             f"{beyond_cap}; rejected: {reasons or 'none'}"
         )
     lines += [
-        f"They are in {output} (samples/, rejects/, manifest.json).",
+        f"They are in {output} (samples/, rejects/, manifest.json). Look at {storage.join(output, REPORT)}",
         f"Counts by run: {page_command(tracking_uri())}",
         "Next:",
     ]
@@ -67,4 +80,4 @@ def summary(manifest: Manifest, *, output: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(run_job(PrepareConfig, main, description=__doc__))
+    sys.exit(run_job(PrepareConfig, main, description=__doc__, shortcuts=[PRINT_STATS]))

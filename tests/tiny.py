@@ -191,7 +191,6 @@ def write_prepared(folder: Path, *, samples: int = 40, languages: tuple[str, ...
             samples=len(rows),
             rejects=0,
             pairs={},
-            work={},
             config={},
             versions={},
             fingerprint="0123456789abcdef",

@@ -31,7 +31,9 @@ class SampleMaker:
         self._shards = shards
         self._pair_rows = pair_rows
         self._work = Work(config.output)
-        self._entities = EntityFinder(config.entities)
+        languages = {corpus.source_lang for corpus in config.corpora}
+        ngrams = {language: self._work.ngrams_path(language) for language in languages}
+        self._entities = EntityFinder(config.entities, ngrams=ngrams)
         self._aligners: dict[str, Aligner] = {}  # of the last language pair
 
     def __call__(self, batch: pa.Table) -> pa.Table:

@@ -4,6 +4,7 @@ Each stage writes shards, and passes over those that are there already: a run th
 """
 
 import tempfile
+from collections import defaultdict
 from functools import partial
 from pathlib import Path
 from typing import TypedDict
@@ -16,16 +17,18 @@ from clism_core import storage
 from clism_core.data.alignment.aligner import learns
 from clism_core.data.alignment.eflomal import learn_priors
 from clism_core.data.config import PrepareConfig
+from clism_core.data.entities import learn_ngrams
 from clism_core.data.learning import draw_sample, write_duplicates
 from clism_core.data.making import MADE, SampleMaker
 from clism_core.data.progress import Progress
 from clism_core.data.reading import RawShards, clean_shard, shard_name
 from clism_core.data.schema import words_as_text
-from clism_core.data.work import CLEANED, Shard, Work
+from clism_core.data.work import CLEANED, LEARNT, NGRAMS, Shard, Work
 
 _READER_CPUS = 0.01  # readers always find a place beside the cleaning, or each would wait for the other for ever
 _CLEANER_CPUS = 0.5
 _LEARNER_CPUS = 2  # eflomal's two directions
+_NGRAM_SAMPLE = 1_000_000  # sentence pairs that the n-grams of a language are counted in
 
 
 class CorpusRows(TypedDict):
@@ -86,18 +89,27 @@ def _clean_shards(batch: pa.Table, *, config: PrepareConfig) -> pa.Table:
 def shards_of(config: PrepareConfig, read: list[CorpusRows]) -> list[Shard]:
     """Return all shards, in the order of the corpora and of their rows."""
     return [
-        Shard(shard_name(corpus, number=number, first_row=first_row), corpus.pair, rows)
+        Shard(shard_name(corpus, number=number, first_row=first_row), number, corpus.pair, rows)
         for number, (corpus, part) in enumerate(zip(config.corpora, read, strict=True))
         for first_row, rows in part["shards"]
     ]
 
 
 def learn(config: PrepareConfig, work: Work, shards: list[Shard]) -> None:
-    """Find the duplicates of each language pair, and learn what its aligner wants to know: the pairs side by side."""
-    pairs = {shard.pair for shard in shards} - work.names("learnt")
+    """Find the duplicates of each language pair, and learn of the whole what its shards cannot tell: side by side."""
     cpus = min(_LEARNER_CPUS, max(node["Resources"].get("CPU", 0) for node in ray.nodes()))
-    task = ray.remote(_learn_pair).options(num_cpus=cpus, scheduling_strategy="SPREAD")
-    ray.get([task.remote(config, pair, [shard for shard in shards if shard.pair == pair]) for pair in sorted(pairs)])
+    learn_pair = ray.remote(_learn_pair).options(num_cpus=cpus, scheduling_strategy="SPREAD")
+    learn_language = ray.remote(_learn_language).options(num_cpus=1, scheduling_strategy="SPREAD")
+    by_pair, by_language = defaultdict(list), defaultdict(list)
+    for shard in shards:
+        by_pair[shard.pair].append(shard)
+        by_language[config.corpora[shard.corpus].source_lang].append(shard)
+    known = work.names(LEARNT)
+    tasks = [learn_pair.remote(config, pair, part) for pair, part in by_pair.items() if pair not in known]
+    if config.entities.span_kind == "ngrams":
+        known = work.names(NGRAMS)
+        tasks += [learn_language.remote(config, name, part) for name, part in by_language.items() if name not in known]
+    ray.get(tasks)
 
 
 def _learn_pair(config: PrepareConfig, pair: str, shards: list[Shard]) -> None:
@@ -110,7 +122,15 @@ def _learn_pair(config: PrepareConfig, pair: str, shards: list[Shard]) -> None:
         sample = draw_sample(rows, config.aligner.train_pairs)
         sources, targets = words_as_text(sample, "source"), words_as_text(sample, "target")
         storage.write_bytes(work.priors_path(pair), learn_priors(sources, targets, seed=config.aligner.seed))
-    work.write_json({}, "learnt", f"{pair}.json")
+    work.write_json({}, LEARNT, f"{pair}.json")
+
+
+def _learn_language(config: PrepareConfig, language: str, shards: list[Shard]) -> None:
+    work = Work(config.output)
+    sample = draw_sample(work.rows_of(shards), _NGRAM_SAMPLE)
+    # A sentence may have several translations, and a corpus the same sentence several times.
+    sentences = dict(zip(sample["source"].to_pylist(), words_as_text(sample, "source"), strict=True))
+    learn_ngrams(sentences.values(), config=config.entities, language=language).save(work.ngrams_path(language))
 
 
 def make_samples(config: PrepareConfig, work: Work, shards: list[Shard]) -> None:

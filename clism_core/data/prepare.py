@@ -14,7 +14,7 @@ from clism_core.data.alignment.eflomal import find_compiler, find_program
 from clism_core.data.config import PrepareConfig
 from clism_core.data.corpus import check_corpus, input_paths, source_identity
 from clism_core.data.corpus import with_absolute_paths as corpus_with_absolute_paths
-from clism_core.data.entities import find_pipeline
+from clism_core.data.entities import check_entities, find_pipeline
 from clism_core.data.making import MADE, Made
 from clism_core.data.manifest import (
     MANIFEST,
@@ -27,7 +27,9 @@ from clism_core.data.manifest import (
     pair_counts,
 )
 from clism_core.data.pipeline import clean_corpora, learn, make_samples, shards_of
+from clism_core.data.report.page import write_report
 from clism_core.data.statistics import merge_statistics
+from clism_core.data.words import SEGMENTED_LANGUAGES, base_language, check_segmenter
 from clism_core.data.work import Work
 from clism_core.errors import InputError, input_error_within
 from clism_core.model.names import is_folder
@@ -109,7 +111,7 @@ def _run(preparation: Preparation, work: Work) -> Manifest:
         beyond_cap[corpus.pair] += part["beyond_cap"]
     digests = [[part["digest"] for part in parts] for parts in made.values()]
     samples = sum(block["samples"] for block in blocks.values())
-    return Manifest(
+    manifest = Manifest(
         samples=samples,
         rejects=sum(block["rows"] for block in blocks.values()) - samples,
         pairs={pair: pair_counts(block, beyond_cap=beyond_cap[pair]) for pair, block in blocks.items()},
@@ -118,6 +120,8 @@ def _run(preparation: Preparation, work: Work) -> Manifest:
         fingerprint=preparation.fingerprint,
         content=hashlib.sha256(json.dumps(digests).encode()).hexdigest(),
     )
+    write_report(manifest, examples={pair: block["examples"] for pair, block in blocks.items()}, folder=config.output)
+    return manifest
 
 
 def check(config: PrepareConfig) -> None:
@@ -126,9 +130,8 @@ def check(config: PrepareConfig) -> None:
     limits = {
         "max_answer_words": config.max_answer_words,
         "rows_per_file": config.rows_per_file,
-        "entities.max_tokens": config.entities.max_tokens,
-        "entities.batch_size": config.entities.batch_size,
         "aligner.batch_size": config.aligner.batch_size,
+        "aligner.train_pairs": config.aligner.train_pairs,
     }
     for name, value in limits.items():
         if value < 1:
@@ -142,13 +145,12 @@ def check(config: PrepareConfig) -> None:
                 f"corpora: {corpus.path}: alignment_path belongs to aligner.kind pharaoh, and aligner.kind is "
                 f"{config.aligner.kind}; give both or neither"
             )
-    pipeline = find_pipeline(config.entities)
-    for corpus in config.corpora:
-        if corpus.source_lang.split("-")[0] != pipeline["lang"]:
-            raise InputError(
-                f"corpora: {corpus.path}: source_lang is {corpus.source_lang}, but the spaCy pipeline "
-                f"{pipeline['name']} is for {pipeline['lang']}; give another entities.pipeline"
-            )
+        if config.aligner.kind != "pharaoh":  # whose words are cut already
+            check_segmenter(corpus.source_lang)
+            check_segmenter(corpus.target_lang)
+    check_entities(config.entities, languages={corpus.source_lang for corpus in config.corpora})
+    if config.aligner.iterations <= 0:
+        raise InputError(f"aligner.iterations is {config.aligner.iterations}; give a number above 0, such as 0.1")
     if config.aligner.kind == "eflomal":
         find_program()
         if config.aligner.seed is not None:
@@ -184,16 +186,23 @@ def model_folders(config: PrepareConfig) -> dict[tuple[str, str], str]:
     used = {}
     if config.aligner.kind == "embedding":
         used["aligner", "model"] = config.aligner.model
-    if config.entities.pipeline is not None:
+    if config.entities.pipeline is not None and config.entities.span_kind != "ngrams":
         used["entities", "pipeline"] = config.entities.pipeline
     return {place: path for place, path in used.items() if is_folder(path)}
 
 
 def _versions(config: PrepareConfig) -> dict[str, str]:
+    """Return the versions of all that decides what the samples are."""
+    aligner = {"pharaoh": [], "eflomal": ["eflomal"], "embedding": ["torch", "transformers"]}[config.aligner.kind]
+    versions = package_versions("clism", "spacy", "regex", "babel", "pycld2", "pyarrow", *aligner)
+    if any(
+        base_language(language) in SEGMENTED_LANGUAGES
+        for corpus in config.corpora
+        for language in (corpus.source_lang, corpus.target_lang)
+    ):
+        versions |= package_versions("icu4py")
     pipeline = find_pipeline(config.entities)
-    aligner = {"eflomal": ["eflomal"], "embedding": ["torch", "transformers"], "pharaoh": []}[config.aligner.kind]
-    names = ("clism", "spacy", "regex", "pyarrow", *aligner)
-    return package_versions(*names) | {pipeline["name"]: pipeline["version"]}
+    return versions if pipeline is None else versions | {pipeline["name"]: pipeline["version"]}
 
 
 def _fingerprint(config: PrepareConfig, versions: dict[str, str]) -> str:

@@ -16,6 +16,7 @@ from ray.data.block import BlockMetadata
 from clism_core.data.alignment.pharaoh import format_links, parse_links
 from clism_core.data.cleaning import CleaningConfig, clean, is_too_long, text_reason
 from clism_core.data.corpus import CappedRows, CorpusConfig, RawRow
+from clism_core.data.language import is_wrong_language
 from clism_core.data.schema import ROW_SCHEMA, Reason, sample_id, words_array
 from clism_core.data.words import segment, whitespace_tokens
 
@@ -120,6 +121,11 @@ def make_row(raw: RawRow, *, corpus: CorpusConfig, cleaning: CleaningConfig, giv
         row[f"{side}_words"] = whitespace_tokens(row[side]) if given_alignment else segment(row[side], language)
     if any(is_too_long(row[side], row[f"{side}_words"], cleaning) for side in ("source", "target")):
         row["reason"] = Reason.TOO_LONG
+    elif cleaning.wrong_language and (
+        is_wrong_language(row["source"], row["source_words"], language=corpus.source_lang)
+        or is_wrong_language(row["target"], row["target_words"], language=corpus.target_lang)
+    ):
+        row["reason"] = Reason.WRONG_LANGUAGE
     elif given_alignment:
         row["alignment"] = _checked_alignment(raw, row)
         if row["alignment"] is None:

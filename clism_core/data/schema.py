@@ -32,7 +32,7 @@ class Reason(StrEnum):
     UNTRANSLATED = "untranslated"
     """Source and target are the same but for case."""
     WRONG_LANGUAGE = "wrong_language"
-    """The source or the target is surely not in the language that it is said to be in."""
+    """The source or the target is surely not in the language, or not in the script, that it is said to be in."""
     DUPLICATE = "duplicate"
     """An earlier row of this language pair has the same cleaned source and target."""
     INVALID_ALIGNMENT = "invalid_alignment"

@@ -18,6 +18,10 @@ from clism_core.data.schema import ROW_SCHEMA
 
 CLEANED = "rows"
 """The part of the work that holds the cleaned rows."""
+LEARNT = "learnt"
+"""The part that says of which language pairs all is learnt."""
+NGRAMS = "ngrams"
+"""The part that holds the n-grams of the source languages."""
 
 _READERS = 32  # small files, of which an object store may hold many
 
@@ -26,6 +30,8 @@ class Shard(NamedTuple):
     """Rows of one corpus that follow each other."""
 
     name: str
+    corpus: int
+    """The number of its corpus, from 0."""
     pair: str
     rows: int
 
@@ -73,6 +79,10 @@ class Work:
     def priors_path(self, pair: str) -> str:
         """Return the path of what the aligner has learnt of a language pair."""
         return self.path("priors", f"{pair}.tsv")
+
+    def ngrams_path(self, language: str) -> str:
+        """Return the path of the n-grams of a source language."""
+        return self.path(NGRAMS, f"{language}.json")
 
     def path(self, *place: str) -> str:
         """Return the path of a place below the folder."""

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 import spacy
+import srsly
 from spacy.language import Language
 
 from clism_core.data.entities import EntitiesConfig, PipelineMeta, find_pipeline, load_pipeline, supports_language
@@ -95,7 +96,7 @@ def test_pipeline_that_lacks_something(
     for component in components:
         nlp.add_pipe(component)
     nlp.config.to_disk(tmp_path / "config.cfg")
-    spacy.util.srsly.write_json(tmp_path / "meta.json", nlp.meta)
+    srsly.write_json(tmp_path / "meta.json", nlp.meta)
     with pytest.raises(InputError, match=message):
         find_pipeline(EntitiesConfig(pipeline=str(tmp_path), span_kind=span_kind))
 
@@ -104,7 +105,7 @@ def test_noun_chunks_need_no_ner(tmp_path: Path) -> None:
     nlp = spacy.blank("de")
     nlp.add_pipe("parser")
     nlp.config.to_disk(tmp_path / "config.cfg")
-    spacy.util.srsly.write_json(tmp_path / "meta.json", nlp.meta)
+    srsly.write_json(tmp_path / "meta.json", nlp.meta)
     found = find_pipeline(EntitiesConfig(pipeline=str(tmp_path), span_kind="noun_chunks"))
     assert found is not None
     assert found["lang"] == "de"

@@ -49,6 +49,7 @@ def test_duplicates_have_the_same_digest(source: str, target: str, is_same: bool
     [
         pytest.param("caf\ufffd", "x", Reason.INVALID_UTF8, id="latin-1"),
         pytest.param("a " * 201, "x", Reason.TOO_LONG, id="too-long"),
+        pytest.param("Good morning", "Доброе утро, господа", Reason.WRONG_LANGUAGE, id="another-script"),
     ],
 )
 def test_rejects(source: str, target: str, reason: Reason) -> None:
