@@ -54,6 +54,14 @@ def test_cap_counts_over_all_files(folder: Path, cap: int | None, sources: list[
     assert rows.beyond_cap == beyond
 
 
+def test_cap_within_the_first_of_several_files(tmp_path: Path) -> None:
+    for name in "abc":
+        write(tmp_path / f"{name}.tsv", b"one\teins\n" * 4)
+    rows = CappedRows(corpus(tmp_path, max_pairs=1))
+    assert [row.path for row in rows] == [str(tmp_path / "a.tsv")]
+    assert rows.beyond_cap == 11
+
+
 @pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
 def test_corpus_in_a_bucket(bucket: str, suffix: str) -> None:
     root = f"{bucket}/corpora{suffix}"

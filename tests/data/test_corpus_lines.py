@@ -47,7 +47,10 @@ def test_blocks_cut_lines_as_one_cut_of_the_whole_does(
 
 @pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
 @pytest.mark.parametrize("limit", [None, 0, 3, 10])
-def test_lines_beyond_the_limit_are_counted(tmp_path: Path, suffix: str, limit: int | None) -> None:
+def test_lines_beyond_the_limit_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, limit: int | None
+) -> None:
+    monkeypatch.setattr(module, "MAX_TEXT", 2)  # one line a block
     path = write(tmp_path / f"c{suffix}", b"1\n2\n\n4")
     found = Counted(lines(str(path), limit))
     assert list(found) == ["1", "2", "", "4"][:limit]

@@ -56,6 +56,7 @@ def test_tmx(tmp_path: Path, name: str) -> None:
         pytest.param('one<ph x="1">&lt;br/></ph> <it>&lt;i></it>two<ut>\\x</ut>', "one two", id="lone-codes"),
         pytest.param("a <hi>high<ph>{0}</ph>light</hi>", "a highlight", id="highlight"),
         pytest.param("see <ph>&lt;img alt='<sub>a <hi>cat</hi></sub>'></ph>", "see a cat", id="subflow"),
+        pytest.param("see <ph>&lt;b><hi>code</hi>&lt;/b></ph>", "see ", id="highlighted-code"),
         pytest.param("line\n  two", "line\n  two", id="white-space-stays"),
     ],
 )
@@ -115,11 +116,19 @@ def test_units_beyond_the_cap_are_counted(tmp_path: Path) -> None:
     assert rows.beyond_cap == 3
 
 
-def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
-    unit = "<tu>" + tuv("en", "a sentence " * 40) + tuv("de", "ein Satz " * 40) + "</tu>\n"
-    path = write(tmp_path / "c.tmx.gz", (HEAD + unit * 20_000 + TAIL).encode())  # 18 MB
+@pytest.mark.parametrize(
+    ("unit", "count"),
+    [
+        pytest.param(
+            "<tu>" + tuv("en", "a sentence " * 40) + tuv("de", "ein Satz " * 40) + "</tu>\n", 20_000, id="units"
+        ),
+        pytest.param("<tu>" + tuv("en", "x" * 20_000_000) + tuv("de", "x") + "</tu>", 1, id="one-long-text"),
+    ],
+)
+def test_memory_does_not_grow_with_the_file(tmp_path: Path, unit: str, count: int) -> None:
+    path = write(tmp_path / "c.tmx.gz", (HEAD + unit * count + TAIL).encode())  # about 20 MB
     tracemalloc.start()
-    assert sum(1 for _ in read_rows(corpus(path, format="tmx"))) == 20_000
+    assert sum(1 for _ in read_rows(corpus(path, format="tmx"))) == count
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 6 << 20
