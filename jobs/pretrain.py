@@ -21,7 +21,7 @@ from clism_core.home import default_output, tracking_uri
 from clism_core.model.names import absolute_if_folder, is_folder, pin_version
 from clism_core.storage import absolute, is_local
 from clism_core.tracking.run import page_command, tracked_run
-from clism_core.training.config import PretrainConfig, check_config
+from clism_core.training.config import PretrainConfig, check_config, data_set_configs, with_data_paths
 from clism_core.training.delivery import Delivered, deliver, delivered_before
 from clism_core.training.pretrain import CONFIG_FILE, pretrain
 
@@ -42,7 +42,7 @@ def main(config: PretrainJobConfig) -> None:
     config = dataclasses.replace(
         config,
         model=config.model if config.model == DEMO else absolute_if_folder(config.model),
-        data=config.data if config.data == DEMO else absolute_if_folder(config.data),
+        data=config.data if config.data == DEMO else with_data_paths(config, absolute_if_folder),
         output=absolute(config.output or default_output("pretrain")),
     )
     delivered = delivered_before(config) or train(config)
@@ -52,7 +52,8 @@ def main(config: PretrainJobConfig) -> None:
 def train(config: PretrainJobConfig) -> Delivered | None:
     """Run the training; None if it was asked to stop before its end."""
     connect()
-    inputs = [path for path in (config.data, config.model) if path != DEMO and is_folder(path)]
+    data = [] if config.data == DEMO else [entry.path for entry in data_set_configs(config)]
+    inputs = [path for path in (*data, config.model) if path != DEMO and is_folder(path)]
     wanted = {"CPU": config.workers.number * config.workers.cpus}
     wanted |= {"GPU": config.workers.number} if config.workers.use_gpu else {}
     check_shared(output=config.output, inputs=inputs, tracking=tracking_uri(), wanted=wanted)

@@ -1,22 +1,26 @@
 """Which samples stand in which global batch: a pure function of the seed and the step.
 
-Every language pair is an endless stream of permutations of its samples. An epoch takes its next groups from each
-stream (`pairs_per_sample` of them make one model input), in proportion to size ** `sampling_alpha`, and shuffles
-them. Windows of `window` global batches are cut from the epochs laid end to end, sorted by length, cut into global
-batches, and the batches shuffled. Workers take their parts of a batch; their number changes nothing.
+Every language pair of a data set is an endless stream of permutations of its samples. An epoch of a data set takes its
+next groups from each of its streams (`pairs_per_sample` of them make one model input), in proportion to size **
+`sampling_alpha`, and shuffles them; its epochs are laid end to end. Where there are several data sets, a cycle takes
+from each the groups that are next, in proportion to its weight, and interleaves them at random; of one data set alone,
+cycles are its epochs. Windows of `window` global batches are cut from the cycles laid end to end, sorted by length,
+cut into global batches, and the batches shuffled. Workers take their parts of a batch; their number changes nothing.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from clism_core.errors import InputError
+
 Integers = npt.NDArray[np.int64]
 
-_STREAM, _EPOCH, _WINDOW = 0, 1, 2  # what a random generator is for, a part of its seed
+_STREAM, _EPOCH, _WINDOW, _CYCLE = range(4)  # what a random generator is for, a part of its seed
 
 
 class GlobalBatch(NamedTuple):
@@ -56,79 +60,52 @@ def share_out(total: int, weights: npt.NDArray[np.float64]) -> Integers:
     return shares
 
 
-class SampleOrder:
-    """The order of all samples over a whole training run.
+class _EndlessDataSet:
+    """The groups of one data set, epoch after epoch.
 
     Args:
-        lengths: [N] tokens of each sample (source and target), by ordinal.
-        pair_codes: [N] language pair of each sample, 0 <= code < number of pairs.
-        stages: from `make_stages`.
-        global_batch_size: inputs a step, over all workers.
-        window: global batches that are sorted by length together; 1 leaves the order random.
+        number: of the data set.
+        members: the ordinals of its samples, by language pair.
         sampling_alpha: language pairs are drawn in proportion to size ** alpha.
-        seed: of everything random here.
+        seed: of all shuffling.
     """
 
-    def __init__(
-        self,
-        *,
-        lengths: Integers,
-        pair_codes: Integers,
-        stages: Sequence[Stage],
-        global_batch_size: int,
-        window: int,
-        sampling_alpha: float,
-        seed: int,
-    ):
-        self.lengths = lengths
-        self.stages = list(stages)
-        self.global_batch_size = global_batch_size
-        self.window = window
-        self.seed = seed
-        self._members = [np.flatnonzero(pair_codes == code) for code in range(int(pair_codes.max()) + 1)]
-        self._weights = np.array([len(members) for members in self._members], dtype=np.float64) ** sampling_alpha
-        self._epochs: OrderedDict[tuple[int, int], GlobalBatch] = OrderedDict()
+    def __init__(self, number: int, members: dict[int, Integers], *, sampling_alpha: float, seed: int):
+        self._members = members
+        self._weights = np.array([len(part) for part in members.values()], dtype=np.float64) ** sampling_alpha
+        self._seed = seed
+        self._place = (number,) if number else ()  # the first is in the order that it has when it is the only one
 
-    def batch(self, step: int) -> GlobalBatch:
-        """Return the global batch of `step` (0-based)."""
-        number, stage = next(
-            (number, stage) for number, stage in enumerate(self.stages) if stage.first_step <= step < stage.stop_step
-        )
-        window, place = divmod(step - stage.first_step, self.window)
-        groups = self._groups(number, window * self.window * self.global_batch_size)
-        by_length = np.argsort(self.lengths[groups.ordinals_GK].sum(axis=1), kind="stable")
-        shuffled = self._generator(_WINDOW, number, window).permutation(self.window)[place]
-        chosen = by_length[shuffled * self.global_batch_size : (shuffled + 1) * self.global_batch_size]
-        return GlobalBatch(groups.ordinals_GK[chosen], groups.visits_GK[chosen])
+    def __len__(self) -> int:
+        return sum(map(len, self._members.values()))
 
-    def _groups(self, stage: int, first: int) -> GlobalBatch:
-        """Return one window of groups from position `first` of the stage's epochs laid end to end."""
-        size, parts = self.window * self.global_batch_size, []
+    def epoch_size(self, pairs_per_sample: int) -> int:
+        """Return the groups of an epoch."""
+        return max(1, len(self) // pairs_per_sample)
+
+    def groups(self, stage: int, pairs_per_sample: int, first: int, size: int) -> GlobalBatch:
+        """Return `size` groups from position `first` of the epochs laid end to end."""
+        none = np.empty((0, pairs_per_sample), dtype=np.int64)
+        parts = [GlobalBatch(none, none)]
         while size > 0:
-            epoch, offset = divmod(first, self._epoch_size(stage))
-            ordinals, visits = self._epoch(stage, epoch)
-            parts.append((ordinals[offset : offset + size], visits[offset : offset + size]))
-            first, size = first + len(parts[-1][0]), size - len(parts[-1][0])
-        return GlobalBatch(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+            epoch, offset = divmod(first, self.epoch_size(pairs_per_sample))
+            ordinals, visits = self._epoch(stage, pairs_per_sample, epoch)
+            parts.append(GlobalBatch(ordinals[offset : offset + size], visits[offset : offset + size]))
+            first, size = first + len(parts[-1].ordinals_GK), size - len(parts[-1].ordinals_GK)
+        return _concatenate(parts)
 
-    def _epoch_size(self, stage: int) -> int:
-        return max(1, len(self.lengths) // self.stages[stage].pairs_per_sample)
-
-    def _epoch(self, stage: int, epoch: int) -> GlobalBatch:
-        """Return the shuffled groups of an epoch; the last two epochs asked for are kept."""
-        key = (stage, epoch)
-        if key not in self._epochs:
-            size = self.stages[stage].pairs_per_sample
-            quotas = share_out(self._epoch_size(stage), self._weights)
-            streams = [
-                self._stream(stage, code, epoch * quota * size, quota * size) for code, quota in enumerate(quotas)
-            ]
-            ordinals, visits = (np.concatenate(columns).reshape(-1, size) for columns in zip(*streams, strict=True))
-            order = self._generator(_EPOCH, stage, epoch).permutation(len(ordinals))
-            self._epochs[key] = GlobalBatch(ordinals[order], visits[order])
-            if len(self._epochs) > 2:
-                self._epochs.popitem(last=False)
-        return self._epochs[key]
+    def _epoch(self, stage: int, pairs_per_sample: int, epoch: int) -> GlobalBatch:
+        """Return the shuffled groups of an epoch."""
+        quotas = share_out(self.epoch_size(pairs_per_sample), self._weights) * pairs_per_sample
+        streams = [
+            self._stream(stage, code, epoch * int(quota), int(quota))
+            for code, quota in zip(self._members, quotas, strict=True)
+        ]
+        ordinals, visits = (
+            np.concatenate(columns).reshape(-1, pairs_per_sample) for columns in zip(*streams, strict=True)
+        )
+        order = self._generator(_EPOCH, stage, epoch).permutation(len(ordinals))
+        return GlobalBatch(ordinals[order], visits[order])
 
     def _stream(self, stage: int, code: int, first: int, size: int) -> tuple[Integers, Integers]:
         """Return `size` samples from position `first` of a language pair's endless stream, and their visits."""
@@ -143,4 +120,124 @@ class SampleOrder:
         return np.concatenate(ordinals), np.concatenate(visits)
 
     def _generator(self, purpose: int, *place: int) -> np.random.Generator:
+        return np.random.default_rng([self._seed, purpose, *place, *self._place])
+
+
+class SampleOrder:
+    """The order of all samples over a whole training run.
+
+    Args:
+        lengths: [N] tokens of each sample (source and target), by ordinal.
+        pair_codes: [N] language pair of each sample, 0 <= code < number of pairs.
+        set_numbers: [N] data set of each sample, 0 <= number < number of data sets.
+        set_weights: of the data sets: each has weight / sum of the weights of the inputs, whatever its size.
+        stages: from `make_stages`.
+        global_batch_size: inputs a step, over all workers.
+        window: global batches that are sorted by length together; 1 leaves the order random.
+        sampling_alpha: the language pairs of a data set are drawn in proportion to size ** alpha.
+        seed: of everything random here.
+
+    Raises:
+        InputError: where a weight is so small that its data set would never be drawn.
+    """
+
+    def __init__(
+        self,
+        *,
+        lengths: Integers,
+        pair_codes: Integers,
+        set_numbers: Integers,
+        set_weights: Sequence[float],
+        stages: Sequence[Stage],
+        global_batch_size: int,
+        window: int,
+        sampling_alpha: float,
+        seed: int,
+    ):
+        self.lengths = lengths
+        self.stages = list(stages)
+        self.global_batch_size = global_batch_size
+        self.window = window
+        self.seed = seed
+        self._data_sets = [
+            _EndlessDataSet(number, members, sampling_alpha=sampling_alpha, seed=seed)
+            for number, members in enumerate(_members(set_numbers, pair_codes, n_sets=len(set_weights)))
+        ]
+        self._quotas = [self._share_out_cycle(stage, set_weights) for stage in self.stages]
+        self._cycles: OrderedDict[tuple[int, int], GlobalBatch] = OrderedDict()
+
+    def batch(self, step: int) -> GlobalBatch:
+        """Return the global batch of `step` (0-based)."""
+        number, stage = next(
+            (number, stage) for number, stage in enumerate(self.stages) if stage.first_step <= step < stage.stop_step
+        )
+        window, place = divmod(step - stage.first_step, self.window)
+        groups = self._groups(number, window * self.window * self.global_batch_size)
+        by_length = np.argsort(self.lengths[groups.ordinals_GK].sum(axis=1), kind="stable")
+        shuffled = self._generator(_WINDOW, number, window).permutation(self.window)[place]
+        chosen = by_length[shuffled * self.global_batch_size : (shuffled + 1) * self.global_batch_size]
+        return GlobalBatch(groups.ordinals_GK[chosen], groups.visits_GK[chosen])
+
+    def passes(self) -> list[float]:
+        """Return how often the samples of each data set are drawn over the whole run, as a mean."""
+        drawn = np.zeros(len(self._data_sets))
+        for stage, quotas in zip(self.stages, self._quotas, strict=True):
+            inputs = (stage.stop_step - stage.first_step) * self.global_batch_size
+            drawn += inputs * stage.pairs_per_sample * quotas / quotas.sum()
+        return [float(total) / len(data_set) for total, data_set in zip(drawn, self._data_sets, strict=True)]
+
+    def _share_out_cycle(self, stage: Stage, weights: Sequence[float]) -> Integers:
+        """Return the groups that each data set has in a cycle, which is as long as all their epochs together."""
+        size = sum(data_set.epoch_size(stage.pairs_per_sample) for data_set in self._data_sets)
+        quotas = share_out(size, np.array(weights, dtype=np.float64))
+        if not quotas.all():
+            weight = weights[int(np.argmin(quotas))]
+            raise InputError(
+                f"--data: a weight of {weight} beside {max(weights)} gives its data set not one of {size} inputs; "
+                "give it a greater weight, or leave the data set out"
+            )
+        return quotas
+
+    def _groups(self, stage: int, first: int) -> GlobalBatch:
+        """Return one window of groups from position `first` of the stage's cycles laid end to end."""
+        size, parts = self.window * self.global_batch_size, []
+        while size > 0:
+            cycle, offset = divmod(first, int(self._quotas[stage].sum()))
+            ordinals, visits = self._cycle(stage, cycle)
+            parts.append(GlobalBatch(ordinals[offset : offset + size], visits[offset : offset + size]))
+            first, size = first + len(parts[-1].ordinals_GK), size - len(parts[-1].ordinals_GK)
+        return _concatenate(parts)
+
+    def _cycle(self, stage: int, cycle: int) -> GlobalBatch:
+        """Return the groups of a cycle, those of each data set in its own order; the last two asked for are kept."""
+        key = (stage, cycle)
+        if key not in self._cycles:
+            quotas, size = self._quotas[stage], self.stages[stage].pairs_per_sample
+            by_set = _concatenate(
+                data_set.groups(stage, size, cycle * int(quota), int(quota))
+                for data_set, quota in zip(self._data_sets, quotas, strict=True)
+            )
+            numbers = np.repeat(np.arange(len(quotas)), quotas)
+            turns = self._generator(_CYCLE, stage, cycle).permutation(numbers)  # whose turn it is at each place
+            order = np.argsort(np.argsort(turns, kind="stable"))
+            self._cycles[key] = GlobalBatch(by_set.ordinals_GK[order], by_set.visits_GK[order])
+            if len(self._cycles) > 2:
+                self._cycles.popitem(last=False)
+        return self._cycles[key]
+
+    def _generator(self, purpose: int, *place: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, purpose, *place])
+
+
+def _members(set_numbers: Integers, pair_codes: Integers, *, n_sets: int) -> list[dict[int, Integers]]:
+    """Return the ordinals of each language pair of each data set."""
+    members: list[dict[int, Integers]] = []
+    for number in range(n_sets):
+        inside = np.flatnonzero(set_numbers == number)
+        codes = pair_codes[inside]
+        members.append({int(code): inside[codes == code] for code in np.unique(codes)})
+    return members
+
+
+def _concatenate(parts: Iterable[GlobalBatch]) -> GlobalBatch:
+    return GlobalBatch(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))

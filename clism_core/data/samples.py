@@ -2,6 +2,7 @@
 
 import hashlib
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -14,6 +15,7 @@ import ray
 from transformers import PreTrainedTokenizerBase
 
 from clism_core.data.encoding import SAMPLE_COLUMNS, encode_table
+from clism_core.data.mixture import FIELD, DataSet
 from clism_core.data.order import Integers
 from clism_core.data.tokens import TextTokenizer
 from clism_core.errors import InputError
@@ -36,14 +38,16 @@ class HeldOutConfig:
     origins: list[str] = field(default_factory=list)
     """Origins that are held out as a whole, besides; and with them their source sentences wherever else they stand."""
     max_samples: int = 300
-    """Held-out samples of a language pair that an evaluation uses, drawn by a hash of their ids."""
+    """Held-out samples of a language pair that an evaluation uses, drawn by a hash of their ids; from all data sets
+    alike, whatever their weights."""
 
 
 @dataclass(frozen=True)
 class EncodedData:
-    """Training samples in the object store, and where each stands; an ordinal is a place in the order of ids.
+    """Training samples in the object store, and where each stands.
 
-    `blocks` are references to tables of `ENCODED_SCHEMA`.
+    An ordinal is a place in the order of data sets and, in each, of ids. `blocks` are references to tables of
+    `ENCODED_SCHEMA`.
     """
 
     blocks: "list[ray.ObjectRef[pa.Table]]"
@@ -51,6 +55,7 @@ class EncodedData:
     row_numbers: Integers  # [N]
     lengths: Integers  # [N] tokens of source and target
     pair_codes: Integers  # [N] places in language_pairs
+    set_numbers: Integers  # [N] data sets
     language_pairs: list[str]
     unencodable_spans: int
 
@@ -88,8 +93,8 @@ class HeldOutSentences:
         return mask
 
 
-def find_held_out(folder: str, config: HeldOutConfig) -> HeldOutSentences:
-    """Look up, on the cluster, which source sentences of a prepared data set are held out."""
+def find_held_out(data_sets: Sequence[DataSet], config: HeldOutConfig) -> HeldOutSentences:
+    """Look up, on the cluster, which source sentences are held out: the same ones in all data sets."""
     if not config.origins:
         return HeldOutSentences(config, np.empty(0, dtype=np.uint64))
 
@@ -97,46 +102,58 @@ def find_held_out(folder: str, config: HeldOutConfig) -> HeldOutSentences:
         kept = table.filter(pc.is_in(table["origin"], value_set=pa.array(config.origins, pa.string())))
         return pa.table({"hash": _source_hashes(kept["source"])})
 
-    rows = read_samples(folder, ["source", "origin"])
-    hashed = rows.map_batches(hash_origins, batch_format="pyarrow", batch_size=None, num_cpus=TASK_CPUS)
-    parts = [table["hash"].to_numpy() for table in ray.get(hashed.to_arrow_refs()) if table.num_rows]
-    return HeldOutSentences(config, np.unique(np.concatenate([np.empty(0, dtype=np.uint64), *parts])))
+    hashes = [np.empty(0, dtype=np.uint64)]
+    for data_set in data_sets:
+        rows = read_samples(data_set, ["source", "origin"])
+        hashed = rows.map_batches(hash_origins, batch_format="pyarrow", batch_size=None, num_cpus=TASK_CPUS)
+        hashes += [table["hash"].to_numpy() for table in ray.get(hashed.to_arrow_refs()) if table.num_rows]
+    return HeldOutSentences(config, np.unique(np.concatenate(hashes)))
 
 
 def _source_hashes(sources: pa.ChunkedArray) -> Hashes:
     return np.array([source_hash(source) for source in sources.to_pylist()], dtype=np.uint64)
 
 
-def read_samples(folder: str, columns: list[str]) -> "ray.data.Dataset":
-    """Return the samples of a prepared data set."""
-    file_system, path = filesystem(folder)
+def read_samples(data_set: DataSet, columns: list[str]) -> "ray.data.Dataset":
+    """Return the samples of a prepared data set, with their ids as they stand there."""
+    file_system, path = filesystem(data_set.folder)
     return ray.data.read_parquet(
         f"{path}/samples",
-        filesystem=None if is_local(folder) else file_system,
+        filesystem=None if is_local(data_set.folder) else file_system,
         num_cpus=TASK_CPUS,
     ).select_columns(columns)
 
 
-def load_held_out(folder: str, sentences: HeldOutSentences) -> list[dict[str, Any]]:
+def _tell_apart(table: pa.Table, id_prefix: str) -> pa.Table:
+    """Return `table` with ids that no other data set of the run has."""
+    ids = pc.binary_join_element_wise(id_prefix, table["sample_id"], "")
+    return table.set_column(table.schema.get_field_index("sample_id"), "sample_id", ids)
+
+
+def load_held_out(data_sets: Sequence[DataSet], sentences: HeldOutSentences) -> list[dict[str, Any]]:
     """Return the held-out samples of all language pairs, at most `max_samples` of each, in the order of their ids.
 
     Raises:
         InputError: if nothing is held out.
     """
 
-    def keep(table: pa.Table) -> pa.Table:
-        return table.filter(pa.array(sentences.mask(table["source"])))
+    def held_out_of(data_set: DataSet) -> list[dict[str, Any]]:
+        id_prefix = data_set.id_prefix
 
-    samples, config = read_samples(folder, HELD_OUT_COLUMNS), sentences.config
-    rows = samples.map_batches(keep, batch_format="pyarrow", batch_size=None, num_cpus=TASK_CPUS).take_all()
-    if not rows:
+        def keep(table: pa.Table) -> pa.Table:
+            return _tell_apart(table.filter(pa.array(sentences.mask(table["source"]))), id_prefix)
+
+        samples = read_samples(data_set, HELD_OUT_COLUMNS)
+        return list(samples.map_batches(keep, batch_format="pyarrow", batch_size=None, num_cpus=TASK_CPUS).take_all())
+
+    config, by_pair = sentences.config, dict[tuple[str, str], list[dict[str, Any]]]()
+    for row in (row for data_set in data_sets for row in held_out_of(data_set)):
+        by_pair.setdefault((row["source_lang"], row["target_lang"]), []).append(row)
+    if not by_pair:
         raise InputError(
-            f"--held_out: no sample of {folder} is held out with fraction {config.fraction} and origins "
+            f"--held_out: no sample of {_folders(data_sets)} is held out with fraction {config.fraction} and origins "
             f"{config.origins}; raise the fraction or name origins that the data has"
         )
-    by_pair: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in rows:
-        by_pair.setdefault((row["source_lang"], row["target_lang"]), []).append(row)
     chosen = [
         row
         for group in by_pair.values()
@@ -146,29 +163,40 @@ def load_held_out(folder: str, sentences: HeldOutSentences) -> list[dict[str, An
 
 
 def encode_training_data(
-    folder: str, held_out: HeldOutSentences, tokenizer: PreTrainedTokenizerBase, *, min_samples: int
+    data_sets: Sequence[DataSet], held_out: HeldOutSentences, tokenizer: PreTrainedTokenizerBase, *, min_samples: int
 ) -> EncodedData:
     """Tokenize all samples that are not held out, on the cluster, and index them.
 
     Raises:
-        InputError: if fewer than `min_samples` are left.
+        InputError: if fewer than `min_samples` are left, or of one of several data sets none.
     """
     text_tokenizer = ray.put(TextTokenizer(tokenizer))
 
-    def encode(table: pa.Table) -> pa.Table:
-        kept = table.filter(pa.array(~held_out.mask(table["source"])))
-        return encode_table(_get(text_tokenizer), kept)
+    def blocks_of(data_set: DataSet) -> "list[ray.ObjectRef[pa.Table]]":
+        id_prefix = data_set.id_prefix
 
-    # Tasks and no actors: what a lost node held can then be made again.
-    samples = read_samples(folder, SAMPLE_COLUMNS)
-    encoded = samples.map_batches(encode, batch_format="pyarrow", batch_size=1024, num_cpus=TASK_CPUS).materialize()
-    data = _index(encoded.to_arrow_refs())
+        def encode(table: pa.Table) -> pa.Table:
+            kept = table.filter(pa.array(~held_out.mask(table["source"])))
+            return encode_table(_get(text_tokenizer), _tell_apart(kept, id_prefix))
+
+        # Tasks and no actors: what a lost node held can then be made again.
+        samples = read_samples(data_set, SAMPLE_COLUMNS)
+        encoded = samples.map_batches(encode, batch_format="pyarrow", batch_size=1024, num_cpus=TASK_CPUS)
+        return list(encoded.materialize().to_arrow_refs())
+
+    data = _index([blocks_of(data_set) for data_set in data_sets])
     if len(data) < min_samples:
         raise InputError(
-            f"--data {folder}: {len(data)} samples to train on, fewer than a global batch of {min_samples}; "
-            "prepare more data or lower --global_batch_size"
+            f"{FIELD} {_folders(data_sets)}: {len(data)} samples to train on, fewer than a global batch of "
+            f"{min_samples}; prepare more data or lower --global_batch_size"
         )
+    if empty := [data_set for number, data_set in enumerate(data_sets) if number not in data.set_numbers]:
+        raise InputError(f"{FIELD} {_folders(empty)}: no sample to train on, for all are held out; leave the data out")
     return data
+
+
+def _folders(data_sets: Sequence[DataSet]) -> str:
+    return ", ".join(data_set.folder for data_set in data_sets)
 
 
 @lru_cache(maxsize=1)
@@ -177,16 +205,17 @@ def _get(text_tokenizer: "ray.ObjectRef[TextTokenizer]") -> TextTokenizer:
     return ray.get(text_tokenizer)
 
 
-def _index(blocks: "list[ray.ObjectRef[pa.Table]]") -> EncodedData:
-    """Number the samples in the order of their ids, whatever the blocks they lie in."""
-    columns = ray.get([_index_columns.remote(block) for block in blocks])
-    filled = [(block, part) for block, part in zip(blocks, columns, strict=True) if part.num_rows]
+def _index(blocks_by_set: "Sequence[Sequence[ray.ObjectRef[pa.Table]]]") -> EncodedData:
+    """Number the samples in the order of data sets and, in each, of ids, whatever the blocks they lie in."""
+    numbered = [(number, block) for number, blocks in enumerate(blocks_by_set) for block in blocks]
+    columns = ray.get([_index_columns.remote(block, number) for number, block in numbered])
+    filled = [(block, part) for (_, block), part in zip(numbered, columns, strict=True) if part.num_rows]
     if not filled:
         empty = np.empty(0, dtype=np.int64)
-        return EncodedData([], empty, empty, empty, empty, [], 0)
+        return EncodedData([], empty, empty, empty, empty, empty, [], 0)
     parts = [part for _, part in filled]
     table = pa.concat_tables(parts)
-    order = pc.sort_indices(table["sample_id"]).to_numpy()
+    order = pc.sort_indices(table, [("set_number", "ascending"), ("sample_id", "ascending")]).to_numpy()
     sizes = [part.num_rows for part in parts]
     pairs = table["language_pair"].unique().sort()
     codes = pc.index_in(table["language_pair"], value_set=pairs).to_numpy()
@@ -196,13 +225,16 @@ def _index(blocks: "list[ray.ObjectRef[pa.Table]]") -> EncodedData:
         row_numbers=np.concatenate([np.arange(size) for size in sizes])[order],
         lengths=table["length"].to_numpy().astype(np.int64)[order],
         pair_codes=codes.astype(np.int64)[order],
+        set_numbers=table["set_number"].to_numpy()[order],
         language_pairs=pairs.to_pylist(),
         unencodable_spans=pc.sum(table["unencodable_spans"]).as_py(),
     )
 
 
 @ray.remote
-def _index_columns(block: pa.Table) -> pa.Table:
+def _index_columns(block: pa.Table, set_number: int) -> pa.Table:
     """Return the columns of a block that the index is made of."""
     lengths = pc.add(pc.list_value_length(block["source_ids"]), pc.list_value_length(block["target_ids"]))
-    return block.select(["sample_id", "language_pair", "unencodable_spans"]).append_column("length", lengths)
+    numbers = pa.array(np.full(block.num_rows, set_number, dtype=np.int64))
+    columns = block.select(["sample_id", "language_pair", "unencodable_spans"])
+    return columns.append_column("length", lengths).append_column("set_number", numbers)

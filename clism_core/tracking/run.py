@@ -6,7 +6,7 @@ import logging
 import platform
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -29,6 +29,19 @@ logger = logging.getLogger(__name__)
 EXPERIMENT = "clism"
 OUTPUT_TAG = "clism.output"
 MAX_DIGEST_LENGTH = 36  # MLflow's limit for the digest of a data set
+
+
+@dataclass(frozen=True)
+class LoggedDataSet:
+    """A prepared data set as MLflow shows it."""
+
+    folder: str
+    fingerprint: str
+    """Of its manifest."""
+    profile: Mapping[str, Any]
+    """What MLflow shows of it, such as the counts per language pair."""
+    weight: float | None = None
+    """In a mixture; None for a data set alone."""
 
 
 @dataclass(frozen=True)
@@ -82,16 +95,17 @@ class TrackedRun:
             profile: What MLflow shows of it, such as the counts per language pair.
             context: What the run does with it.
         """
-        dataset = Dataset(
-            name=Path(folder).name,
-            digest=fingerprint[:MAX_DIGEST_LENGTH],
-            source_type="local" if "://" not in folder else folder.partition("://")[0],
-            source=json.dumps({"uri": folder}),
-            profile=json.dumps(profile),
-        )
-        tags = [InputTag("mlflow.data.context", context)]
-        self.client.log_inputs(self.run_id, datasets=[DatasetInput(dataset, tags)])
-        self.client.set_tag(self.run_id, "clism.data_fingerprint", fingerprint)
+        self.log_datasets([LoggedDataSet(folder=folder, fingerprint=fingerprint, profile=profile)], context=context)
+
+    def log_datasets(self, data_sets: Sequence[LoggedDataSet], *, context: str = "training") -> None:
+        """Log all data sets that the run reads, weights as the tag `clism.weight` of each.
+
+        Their fingerprints are kept in full, with commas between, as the tag `clism.data_fingerprint` of the run.
+        """
+        inputs = [_dataset_input(data_set, context) for data_set in data_sets]
+        self.client.log_inputs(self.run_id, datasets=inputs)
+        fingerprints = ",".join(data_set.fingerprint for data_set in data_sets)
+        self.client.set_tag(self.run_id, "clism.data_fingerprint", fingerprints)
 
     def log_metrics(self, metrics: Mapping[str, float], *, step: int) -> None:
         """Queue metrics of one step and return at once; a tracking store that fails costs a log line, not the job."""
@@ -218,6 +232,21 @@ def page_command(uri: str) -> str:
     if uri.startswith("http"):
         return uri
     return f"{Path(sys.executable).with_name('mlflow')} ui --backend-store-uri {uri} --host 127.0.0.1"
+
+
+def _dataset_input(data_set: LoggedDataSet, context: str) -> DatasetInput:
+    folder = data_set.folder
+    dataset = Dataset(
+        name=Path(folder).name,
+        digest=data_set.fingerprint[:MAX_DIGEST_LENGTH],
+        source_type="local" if "://" not in folder else folder.partition("://")[0],
+        source=json.dumps({"uri": folder}),
+        profile=json.dumps(data_set.profile),
+    )
+    tags = [InputTag("mlflow.data.context", context)]
+    if data_set.weight is not None:
+        tags.append(InputTag("clism.weight", f"{data_set.weight:g}"))
+    return DatasetInput(dataset, tags)
 
 
 def _as_text(value: Any) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from clism_core.model.names import is_hub_id
-from clism_core.training.config import PretrainConfig
+from clism_core.training.config import PretrainConfig, data_set_configs
 
 COLUMNS = {
     "span_exact_match": "span exact match",
@@ -22,7 +22,7 @@ tags: [cross-lingual, feature-extraction]
 
 Started from `{model}` and pre-trained for {steps} steps of {global_batch_size} inputs on {samples:,} sentence pairs
 ({pairs}), after "Bridging the Gap between Language Models and Cross-Lingual Sequence Labeling" (NAACL 2022).
-
+{mixture}
 ```python
 from transformers import AutoModel, AutoTokenizer
 
@@ -56,8 +56,21 @@ def model_card(
         global_batch_size=config.global_batch_size,
         samples=samples,
         pairs=", ".join(language_pairs),
+        mixture=mixture_text(config),
         table=metrics_table(metrics),
     )
+
+
+def mixture_text(config: PretrainConfig) -> str:
+    """Return the shares of several data sets, one a line, after an empty line; nothing for one data set."""
+    entries = data_set_configs(config)
+    if len(entries) == 1:
+        return ""
+    total = sum(entry.weight for entry in entries)
+    lines = [
+        f"- {100 * entry.weight / total:.1f} % from `{entry.path}` (weight {entry.weight:g})\n" for entry in entries
+    ]
+    return "\nThe inputs were drawn from several prepared data sets:\n\n" + "".join(lines)
 
 
 def metrics_table(metrics: Mapping[str, float]) -> str:

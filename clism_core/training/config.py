@@ -1,9 +1,11 @@
 """The configuration of a pre-training run, and what can be wrong with it."""
 
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal
 
 from clism_core.data.batches import MaskingConfig
+from clism_core.data.mixture import DataSetConfig, mixture_problems
 from clism_core.data.samples import HeldOutConfig
 from clism_core.errors import InputError
 from clism_core.model.precision import PrecisionName
@@ -34,8 +36,11 @@ class PretrainConfig:
 
     model: str
     """Encoder to start from: a hub id, a folder, or a name of the MLflow registry such as models:/NAME@ALIAS."""
-    data: str
-    """Folder of prepared data, from jobs/prepare.py; s3:// works."""
+    data: str | list[DataSetConfig]
+    """Folder of prepared data, from jobs/prepare.py; s3:// works. Or several that are trained on together, in
+    proportion to their weights: '[{path: DIR_A, weight: 2}, {path: DIR_B, weight: 1}]' takes two thirds of the inputs
+    from DIR_A and one third from DIR_B, whatever their sizes; each sample is seen before any of its data set comes
+    again. Their order does not matter. Held-out sentences are held out in all, and all are evaluated together."""
     output: str = ""
     """Folder for checkpoints and the model; the same folder again goes on where a run was stopped. s3:// works.
     Empty: a new folder below CLISM_HOME/outputs."""
@@ -51,7 +56,7 @@ class PretrainConfig:
     length_window: int = 16
     """Global batches whose inputs are sorted by length together, so that little is padding; 1 leaves them mixed."""
     sampling_alpha: float = 1.0
-    """Language pairs are drawn in proportion to size ** alpha; below 1, small ones more often."""
+    """Language pairs are drawn in proportion to size ** alpha, in each data set; below 1, small ones more often."""
     precision: PrecisionName = "auto"
     """fp32, bf16, fp16 (with loss scaling), or auto: what suits the device."""
     export: Literal["last", "best"] = "last"
@@ -75,6 +80,18 @@ class PretrainConfig:
 def plain_config(config: PretrainConfig) -> PretrainConfig:
     """Return the configuration without what a job's subclass adds: workers cannot import the job's module."""
     return PretrainConfig(**{entry.name: getattr(config, entry.name) for entry in fields(PretrainConfig)})
+
+
+def data_set_configs(config: PretrainConfig) -> list[DataSetConfig]:
+    """Return what `data` holds as a list; a folder alone has weight 1."""
+    return [DataSetConfig(path=config.data)] if isinstance(config.data, str) else config.data
+
+
+def with_data_paths(config: PretrainConfig, change: Callable[[str], str]) -> str | list[DataSetConfig]:
+    """Return `data` with `change` applied to each folder."""
+    if isinstance(config.data, str):
+        return change(config.data)
+    return [replace(entry, path=change(entry.path)) for entry in config.data]
 
 
 def check_config(config: PretrainConfig) -> None:
@@ -119,5 +136,12 @@ def check_config(config: PretrainConfig) -> None:
         ),
     }
     found = [problem for problem, is_so in problems.items() if is_so]
+    found += _data_problems(config)
     if found:
         raise InputError("\n".join(found))
+
+
+def _data_problems(config: PretrainConfig) -> list[str]:
+    if isinstance(config.data, str) and config.data.startswith(("[", "{")):  # what is no list of data sets is a text
+        return [f"--data {config.data}: cannot be read as a list of data sets; write [{{path: DIR, weight: 1}}, ...]"]
+    return list(mixture_problems(data_set_configs(config)))

@@ -3,33 +3,40 @@
 import dataclasses
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from clism_core.data.mixture import DataSet
 from clism_core.errors import InputError
 from clism_core.storage import exists, join, read_bytes, write_bytes
 from clism_core.tracking.run import flatten
-from clism_core.training.config import PretrainConfig
+from clism_core.training.config import PretrainConfig, data_set_configs
 
 RUN_FILE = "run.json"
 CHANGEABLE = ("output", "micro_batch_size", "export", "register", "workers", "precision", "data", "model", "demo")
-"""Fields that may change when a run is resumed; data and model may have moved, but not changed."""
+"""Fields that may change when a run is resumed; data and model may have moved, but not changed, nor the weights."""
 CHANGEABLE_IN_LOOP = ("evaluate_every", "checkpoint_every", "log_every")
 
 
 def config_identity(config: PretrainConfig) -> dict[str, Any]:
-    """Return the fields that make a run what it is, with dotted names."""
+    """Return the fields that make a run what it is, with dotted names; of several data sets the weights, sorted."""
     fields = {name: value for name, value in dataclasses.asdict(config).items() if name not in CHANGEABLE}
     fields["loop"] = {name: value for name, value in fields["loop"].items() if name not in CHANGEABLE_IN_LOOP}
+    if len(weights := [entry.weight for entry in data_set_configs(config)]) > 1:
+        fields["data.weight"] = sorted(weights)
     identity: dict[str, Any] = json.loads(json.dumps(flatten(fields)))
     return identity
 
 
-def identity(config: PretrainConfig, *, data: str, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
-    """Return what makes a run: its configuration, the fingerprint of its data, and its vocabulary."""
+def identity(config: PretrainConfig, *, data: Sequence[DataSet], tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    """Return what makes a run: its configuration, the contents of its data sets with their weights, its vocabulary."""
     vocabulary = json.dumps(sorted(tokenizer.get_vocab().items())).encode()
-    return config_identity(config) | {"data": data, "vocabulary": hashlib.sha256(vocabulary).hexdigest()}
+    contents: Any = data[0].manifest["content"]
+    if len(data) > 1:
+        contents = {data_set.manifest["content"]: data_set.weight for data_set in data}
+    return config_identity(config) | {"data": contents, "vocabulary": hashlib.sha256(vocabulary).hexdigest()}
 
 
 def check_same_run(output: str, given: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -12,7 +12,7 @@ from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, Sc
 from ray.train.torch import TorchTrainer
 
 from clism_core.data.ingest import INGEST_CPUS
-from clism_core.data.manifest import read_manifest
+from clism_core.data.mixture import DataSet, open_data_sets
 from clism_core.data.order import SampleOrder, make_stages
 from clism_core.data.samples import EncodedData, encode_training_data, find_held_out, load_held_out
 from clism_core.data.tokens import load_tokenizer
@@ -20,8 +20,14 @@ from clism_core.errors import InputError
 from clism_core.model.encoder import check_architecture
 from clism_core.model.names import resolve_model
 from clism_core.storage import filesystem, join, write_bytes
-from clism_core.tracking.run import TrackedRun
-from clism_core.training.config import PretrainConfig, WorkersConfig, check_config, plain_config
+from clism_core.tracking.run import LoggedDataSet, TrackedRun
+from clism_core.training.config import (
+    PretrainConfig,
+    WorkersConfig,
+    check_config,
+    data_set_configs,
+    plain_config,
+)
 from clism_core.training.identity import check_same_run, identity, keep_identity
 from clism_core.training.stopping import run_stoppably, start_stop_request
 from clism_core.training.worker import Assignment, train_worker
@@ -57,20 +63,23 @@ def pretrain(config: PretrainConfig, run: TrackedRun) -> Pretrained:
     check_config(config)
     use_gpu = _use_gpu(config)
     _warn_if_data_must_wait(config.workers)
-    manifest = read_manifest(config.data)
+    data_sets = open_data_sets(data_set_configs(config))
     model_folder = resolve_model(config.model)
     check_architecture(model_folder, max_length=config.masking.max_length)
     tokenizer = load_tokenizer(model_folder)
-    this_run = identity(config, data=manifest["content"], tokenizer=tokenizer)
+    this_run = identity(config, data=data_sets, tokenizer=tokenizer)
     check_same_run(config.output, this_run)
-    run.log_dataset(folder=config.data, fingerprint=manifest["fingerprint"], profile=manifest["pairs"])
-    sentences = find_held_out(config.data, config.held_out)
-    held_out = load_held_out(config.data, sentences)
-    data = encode_training_data(config.data, sentences, tokenizer, min_samples=config.global_batch_size)
+    _log_data_sets(run, data_sets)
+    sentences = find_held_out(data_sets, config.held_out)
+    held_out = load_held_out(data_sets, sentences)
+    data = encode_training_data(data_sets, sentences, tokenizer, min_samples=config.global_batch_size)
+    order = build_order(config, data, data_sets)
     logger.info(
         "%d samples to train on, %d held out; %d spans do not begin and end with tokens and are left out",
         *(len(data), len(held_out), data.unencodable_spans),
     )
+    if len(data_sets) > 1:
+        _tell_shares(data_sets, data, order)
     run.log_metrics({"data/samples": len(data), "data/unencodable_spans": data.unencodable_spans}, step=0)
     keep_identity(config.output, this_run)
     write_bytes(join(config.output, CONFIG_FILE), dump_config(config).encode())
@@ -78,7 +87,7 @@ def pretrain(config: PretrainConfig, run: TrackedRun) -> Pretrained:
     assignment = Assignment(
         config=plain_config(config),
         data=ray.put(data),
-        order=ray.put(build_order(config, data)),
+        order=ray.put(order),
         held_out=ray.put(held_out),
         stop_request=stop_request,
         run=run,
@@ -101,11 +110,13 @@ def pretrain(config: PretrainConfig, run: TrackedRun) -> Pretrained:
     )
 
 
-def build_order(config: PretrainConfig, data: EncodedData) -> SampleOrder:
-    """Return the order of the run's samples."""
+def build_order(config: PretrainConfig, data: EncodedData, data_sets: Sequence[DataSet]) -> SampleOrder:
+    """Return the order of the run's samples; raises `InputError` where a data set would never be drawn."""
     return SampleOrder(
         lengths=data.lengths,
         pair_codes=data.pair_codes,
+        set_numbers=data.set_numbers,
+        set_weights=[data_set.weight for data_set in data_sets],
         stages=make_stages(config.pairs_per_sample, config.loop.steps),
         global_batch_size=config.global_batch_size,
         window=config.length_window,
@@ -117,6 +128,30 @@ def build_order(config: PretrainConfig, data: EncodedData) -> SampleOrder:
 def dump_config(config: PretrainConfig) -> str:
     """Return the resolved configuration as YAML, which `--config` takes."""
     return yaml.safe_dump(dataclasses.asdict(config), sort_keys=False, allow_unicode=True)
+
+
+def _log_data_sets(run: TrackedRun, data_sets: Sequence[DataSet]) -> None:
+    run.log_datasets(
+        [
+            LoggedDataSet(
+                folder=data_set.folder,
+                fingerprint=data_set.manifest["fingerprint"],
+                profile=data_set.manifest["pairs"],
+                weight=data_set.weight if len(data_sets) > 1 else None,
+            )
+            for data_set in data_sets
+        ]
+    )
+
+
+def _tell_shares(data_sets: Sequence[DataSet], data: EncodedData, order: SampleOrder) -> None:
+    """Say how often each data set is gone through: a small one of a great weight is soon learnt by heart."""
+    total = sum(data_set.weight for data_set in data_sets)
+    for number, (data_set, passes) in enumerate(zip(data_sets, order.passes(), strict=True)):
+        logger.info(
+            "%s: %d samples make %.1f %% of the inputs; the run goes through them %.3g times",
+            *(data_set.folder, (data.set_numbers == number).sum(), 100 * data_set.weight / total, passes),
+        )
 
 
 def _use_gpu(config: PretrainConfig) -> bool:

@@ -1,5 +1,6 @@
 """What each worker is handed, by Ray Data, beside what the order says."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from tiny import write_encoder, write_prepared
 
 from clism_core.data.encoding import EncodedSample
 from clism_core.data.ingest import ordered_dataset, read_steps, split_among_workers
+from clism_core.data.mixture import DataSet, DataSetConfig, open_data_sets
 from clism_core.data.order import SampleOrder, make_stages
 from clism_core.data.samples import (
     EncodedData,
@@ -22,6 +24,7 @@ from clism_core.data.samples import (
     load_held_out,
     normalise_source,
 )
+from clism_core.data.schema import SAMPLE_SCHEMA
 from clism_core.data.tokens import load_tokenizer
 from clism_core.errors import InputError
 
@@ -39,14 +42,20 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def data(ray_cluster: None, prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> EncodedData:
     tokenizer = load_tokenizer(str(write_encoder("xlmr", tmp_path_factory.mktemp("xlmr"))))
-    held_out = find_held_out(str(prepared), HeldOutConfig(fraction=0.1))
-    return encode_training_data(str(prepared), held_out, tokenizer, min_samples=BATCH)
+    held_out = find_held_out(alone(prepared), HeldOutConfig(fraction=0.1))
+    return encode_training_data(alone(prepared), held_out, tokenizer, min_samples=BATCH)
 
 
-def make_order(data: EncodedData, *, pairs_per_sample: int = 1) -> SampleOrder:
+def alone(folder: Path) -> list[DataSet]:
+    return open_data_sets([DataSetConfig(path=str(folder))])
+
+
+def make_order(data: EncodedData, *, pairs_per_sample: int = 1, set_weights: tuple[float, ...] = (1.0,)) -> SampleOrder:
     return SampleOrder(
         lengths=data.lengths,
         pair_codes=data.pair_codes,
+        set_numbers=data.set_numbers,
+        set_weights=set_weights,
         stages=make_stages({0.0: pairs_per_sample}, 100),
         global_batch_size=BATCH,
         window=4,
@@ -71,25 +80,18 @@ def whole_steps(parts: list[list[list[list[EncodedSample]]]]) -> Drawn:
 
 
 def test_ordinals_follow_the_ids_whatever_the_blocks(data: EncodedData) -> None:
-    ids = [
-        ray.get(data.blocks[block])["sample_id"][int(row)].as_py()
-        for block, row in zip(data.block_numbers, data.row_numbers, strict=True)
-    ]
+    ids = sample_ids(data)
     assert ids == sorted(ids)
     assert [data.language_pairs[code] for code in data.pair_codes] == [name.split("/")[0] for name in ids]
 
 
 def test_held_out_sentences_are_never_trained_on_in_any_language(data: EncodedData, prepared: Path) -> None:
-    held_out = load_held_out(str(prepared), find_held_out(str(prepared), HeldOutConfig(fraction=0.1)))
+    held_out = load_held_out(alone(prepared), find_held_out(alone(prepared), HeldOutConfig(fraction=0.1)))
     sentences = {normalise_source(row["source"]) for row in held_out}
     assert {row["target_lang"] for row in held_out} == {"de", "es"}
     assert len(held_out) == 2 * len(sentences)  # the two languages share their sentences
     assert len(data) + len(held_out) == 80
-    trained = {
-        ray.get(data.blocks[block])["sample_id"][int(row)].as_py()
-        for block, row in zip(data.block_numbers, data.row_numbers, strict=True)
-    }
-    assert not trained & {row["sample_id"] for row in held_out}
+    assert not set(sample_ids(data)) & {row["sample_id"] for row in held_out}
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
@@ -130,12 +132,14 @@ def test_a_part_in_the_wrong_place_is_an_error(data: EncodedData) -> None:
 def test_too_little_data_is_told(ray_cluster: None, prepared: Path, tmp_path: Path) -> None:
     tokenizer = load_tokenizer(str(write_encoder("xlmr", tmp_path)))
     with pytest.raises(InputError, match="samples to train on, fewer than a global batch of 1000"):
-        encode_training_data(str(prepared), find_held_out(str(prepared), HeldOutConfig()), tokenizer, min_samples=1000)
+        encode_training_data(
+            alone(prepared), find_held_out(alone(prepared), HeldOutConfig()), tokenizer, min_samples=1000
+        )
 
 
 def test_nothing_held_out_is_told(ray_cluster: None, prepared: Path) -> None:
     with pytest.raises(InputError, match="--held_out: no sample"):
-        load_held_out(str(prepared), find_held_out(str(prepared), HeldOutConfig(fraction=0.0, origins=["news"])))
+        load_held_out(alone(prepared), find_held_out(alone(prepared), HeldOutConfig(fraction=0.0, origins=["news"])))
 
 
 def test_sentences_of_a_held_out_origin_are_held_out_wherever_they_stand(ray_cluster: None, tmp_path: Path) -> None:
@@ -148,14 +152,90 @@ def test_sentences_of_a_held_out_origin_are_held_out_wherever_they_stand(ray_clu
         table.set_column(table.schema.get_field_index("origin"), "origin", pa.array(origins, pa.string())),
         folder / "samples" / "0.parquet",
     )
-    sentences = find_held_out(str(folder), HeldOutConfig(fraction=0.3, origins=["news"], max_samples=1000))
-    held_out = load_held_out(str(folder), sentences)
+    sentences = find_held_out(alone(folder), HeldOutConfig(fraction=0.3, origins=["news"], max_samples=1000))
+    held_out = load_held_out(alone(folder), sentences)
     assert news
     assert news < {row["source"] for row in held_out if row["target_lang"] == "es"}
     few = replace(sentences, config=replace(sentences.config, max_samples=10))
-    drawn = [row for row in load_held_out(str(folder), few) if row["target_lang"] == "de"]
+    drawn = [row for row in load_held_out(alone(folder), few) if row["target_lang"] == "de"]
     assert len(drawn) == 10
     assert 0 < sum(row["source"] in news for row in drawn) < 10
+
+
+@pytest.fixture(scope="module")
+def mixture(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> list[DataSet]:
+    """The first data set and another of which ids, and the sentences with a number below 30, are the same.
+
+    Its files are larger, and it alone knows an origin.
+    """
+    folder = write_prepared(tmp_path_factory.mktemp("second") / "data", samples=30, languages=("es", "fr"))
+    rows = [row for file in sorted((folder / "samples").iterdir()) for row in pq.read_table(file).to_pylist()]
+    for file in (folder / "samples").iterdir():
+        file.unlink()
+    named = [row | {"origin": "news" if row["source"].endswith(" 7") else "web"} for row in rows]
+    pq.write_table(pa.Table.from_pylist(named, schema=SAMPLE_SCHEMA), folder / "samples" / "all.parquet")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"content": "ff" * 32, "fingerprint": "second"}))
+    return open_data_sets([DataSetConfig(path=str(folder), weight=1), DataSetConfig(path=str(prepared), weight=3)])
+
+
+@pytest.fixture(scope="module")
+def mixed(ray_cluster: None, mixture: list[DataSet], tmp_path_factory: pytest.TempPathFactory) -> EncodedData:
+    tokenizer = load_tokenizer(str(write_encoder("xlmr", tmp_path_factory.mktemp("xlmr"))))
+    held_out = find_held_out(mixture, HeldOutConfig(fraction=0.1, origins=["news"]))
+    return encode_training_data(mixture, held_out, tokenizer, min_samples=BATCH)
+
+
+def sample_ids(data: EncodedData) -> list[str]:
+    return [
+        ray.get(data.blocks[block])["sample_id"][int(row)].as_py()
+        for block, row in zip(data.block_numbers, data.row_numbers, strict=True)
+    ]
+
+
+def test_equal_ids_of_several_data_sets_are_told_apart(mixed: EncodedData, mixture: list[DataSet]) -> None:
+    ids = sample_ids(mixed)
+    assert len(set(ids)) == len(ids)
+    assert ids == sorted(ids)  # the prefixes are in the order of the data sets
+    assert [data_set.id_prefix for data_set in mixture] == ["fedcba987654/", "ffffffffffff/"]
+    assert [mixture[number].id_prefix for number in mixed.set_numbers] == [name[:13] for name in ids]
+    assert mixed.language_pairs == ["en-de", "en-es", "en-fr"]
+
+
+def test_what_is_held_out_of_one_data_set_is_held_out_of_all(mixed: EncodedData, mixture: list[DataSet]) -> None:
+    """By the fraction, and by an origin that only the second data set names."""
+    held_out = load_held_out(mixture, find_held_out(mixture, HeldOutConfig(fraction=0.1, origins=["news"])))
+    sentences = {row["source"] for row in held_out}
+    by_prefix = {
+        data_set.id_prefix: {r["source"] for r in held_out if r["sample_id"][:13] == data_set.id_prefix}
+        for data_set in mixture
+    }
+    first, second = by_prefix.values()
+    assert second == {source for source in sentences if int(source.split()[-1]) < 30}
+    assert first == sentences
+    assert any(source.endswith(" 7") for source in first)
+    assert {row["target_lang"] for row in held_out} == {"de", "es", "fr"}
+    assert len({row["sample_id"] for row in held_out}) == len(held_out)
+    assert not {row["sample_id"] for row in held_out} & set(sample_ids(mixed))
+    assert len(mixed) + len(held_out) == 80 + 60
+
+
+def test_a_mixture_arrives_by_its_weights_and_resumes_on_other_workers(mixed: EncodedData) -> None:
+    order = make_order(mixed, set_weights=(3, 1))
+    whole = whole_steps(draw(mixed, order, range(20), 2))
+    resumed = whole_steps(draw(mixed, order, range(7), 3)) + whole_steps(draw(mixed, order, range(7, 20), 1))
+    assert resumed == whole
+    from_first = [name.startswith("fedcba987654/") for step in whole for name, _, _ in step]
+    assert sum(from_first) / len(from_first) == pytest.approx(0.75, abs=0.06)
+
+
+def test_a_data_set_that_is_held_out_as_a_whole_is_told(
+    ray_cluster: None, mixture: list[DataSet], tmp_path: Path
+) -> None:
+    tokenizer = load_tokenizer(str(write_encoder("xlmr", tmp_path)))
+    held_out = find_held_out(mixture, HeldOutConfig(fraction=0.0, origins=["news", "web"]))
+    with pytest.raises(InputError, match=f"--data {mixture[1].folder}: no sample to train on, for all are held out"):
+        encode_training_data(mixture, held_out, tokenizer, min_samples=BATCH)
 
 
 def test_lengths_are_those_of_both_sides(data: EncodedData) -> None:

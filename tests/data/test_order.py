@@ -5,12 +5,15 @@ import numpy as np
 import pytest
 
 from clism_core.data.order import SampleOrder, make_stages, share_out
+from clism_core.errors import InputError
 
 
 def make_order(n: int = 50, *, seed: int = 7, **changes: object) -> SampleOrder:
     settings = {
         "lengths": np.random.default_rng(1).integers(5, 100, size=n),
         "pair_codes": np.zeros(n, dtype=np.int64),
+        "set_numbers": np.zeros(n, dtype=np.int64),
+        "set_weights": [1.0],
         "stages": make_stages({0.0: 1}, 1000),
         "global_batch_size": 10,
         "window": 1,
@@ -105,6 +108,118 @@ def test_joined_pairs_are_of_one_language_pair() -> None:
 def test_stages_follow_the_share_of_the_training() -> None:
     order = make_order(stages=make_stages({0.0: 1, 0.6: 4}, 10))
     assert [order.batch(step).ordinals_GK.shape for step in (5, 6)] == [(10, 1), (10, 4)]
+
+
+def two_sets(sizes: tuple[int, int], weights: tuple[float, float], **changes: object) -> SampleOrder:
+    """The order of two data sets: the ordinals of the first, then those of the second."""
+    numbers = np.repeat([0, 1], sizes)
+    changes = {"global_batch_size": sum(sizes)} | changes
+    return make_order(n=sum(sizes), set_numbers=numbers, set_weights=weights, seed=7, **changes)
+
+
+def test_a_data_set_alone_is_in_the_order_that_runs_before_mixtures_had() -> None:
+    """Frozen: a stopped run must go on in its order."""
+    order = make_order(n=12, pair_codes=np.arange(12) % 2, global_batch_size=4, window=2)
+    assert [order.batch(step).ordinals_GK.ravel().tolist() for step in range(6)] == [
+        [2, 6, 3, 7],
+        [5, 9, 11, 1],
+        [4, 8, 8, 11],
+        [0, 2, 10, 3],
+        [4, 5, 9, 0],
+        [1, 6, 10, 7],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "weights", "expected"),
+    [
+        pytest.param((60, 30), (1, 1), [45, 45], id="alike, whatever the sizes"),
+        pytest.param((60, 30), (2, 1), [60, 30], id="in proportion to the sizes"),
+        pytest.param((10, 80), (2, 1), [60, 30], id="the small one more often"),
+        pytest.param((10, 80), (0.4, 0.2), [60, 30], id="weights of another scale"),
+    ],
+)
+@pytest.mark.parametrize("alpha", [pytest.param(1.0, id="alpha 1"), pytest.param(0.5, id="alpha 0.5")])
+def test_data_sets_are_drawn_in_proportion_to_their_weights(
+    sizes: tuple[int, int], weights: tuple[float, float], expected: list[int], alpha: float
+) -> None:
+    order = two_sets(sizes, weights, pair_codes=np.arange(90) % 3, sampling_alpha=alpha)
+    for cycle in range(3):
+        drawn = np.repeat([0, 1], sizes)[ordinals(order, cycle, cycle + 1)]
+        assert np.bincount(drawn).tolist() == expected
+
+
+def test_language_pairs_of_each_data_set_are_drawn_by_its_own_sizes() -> None:
+    codes = np.array([0] * 64 + [1] * 4 + [0] * 34 + [1] * 34)  # square roots of the first set: 8 and 2
+    order = two_sets((68, 68), (1, 1), pair_codes=codes, sampling_alpha=0.5)
+    drawn = ordinals(order, 0, 1)
+    assert Counter((i >= 68, int(codes[i])) for i in drawn) == {
+        (False, 0): 54,
+        (False, 1): 14,
+        (True, 0): 34,
+        (True, 1): 34,
+    }
+
+
+@pytest.mark.parametrize("pairs_per_sample", [1, 3])
+def test_every_sample_is_seen_before_any_of_its_data_set_is_repeated(pairs_per_sample: int) -> None:
+    stages = make_stages({0.0: pairs_per_sample}, 1000)
+    order = two_sets((12, 60), (1, 2), global_batch_size=4, stages=stages)
+    drawn: Counter[int] = Counter()
+    for step in range(60):
+        batch = order.batch(step)
+        inputs = zip(batch.visits_GK.ravel().tolist(), batch.ordinals_GK.ravel().tolist(), strict=True)
+        for visit, ordinal in sorted(inputs):  # a batch is sorted by length, and an epoch may end in its midst
+            assert visit == drawn[ordinal]
+            drawn[ordinal] += 1
+        for members in (range(12), range(12, 72)):
+            times = [drawn[i] for i in members]
+            assert max(times) - min(times) <= 1
+    assert min(drawn.values()) > 1
+
+
+def test_data_sets_are_mixed_within_a_cycle() -> None:
+    order = two_sets((500, 500), (1, 1), global_batch_size=50)
+    shares = [sum(i < 500 for i in ordinals(order, step, step + 1)) for step in range(20)]
+    assert sum(shares) == 500
+    assert all(10 <= share <= 40 for share in shares)  # 25 on average, 3.5 of standard deviation
+    assert len(set(shares)) > 1
+
+
+def test_joined_pairs_are_of_one_data_set() -> None:
+    order = two_sets((40, 20), (1, 1), stages=make_stages({0.0: 4}, 10), global_batch_size=15)
+    groups = order.batch(0).ordinals_GK >= 40
+    assert groups.shape == (15, 4)
+    assert (groups == groups[:, :1]).all()
+
+
+def test_a_step_of_a_mixture_does_not_depend_on_what_was_asked_before() -> None:
+    def make() -> SampleOrder:
+        return two_sets((50, 7), (1, 3), window=3, global_batch_size=10)
+
+    order = make()
+    in_turn = [order.batch(step) for step in range(40)]
+    for step in (31, 0, 17):
+        for column, again in zip(in_turn[step], make().batch(step), strict=True):
+            assert column.tolist() == again.tolist()
+
+
+def test_data_sets_of_one_size_are_in_orders_of_their_own() -> None:
+    lengths = np.zeros(100, dtype=np.int64)  # so that nothing is sorted
+    order = two_sets((50, 50), (1, 1), lengths=lengths)
+    drawn = ordinals(order, 0, 1)
+    assert [i for i in drawn if i < 50] != [i - 50 for i in drawn if i >= 50]
+
+
+def test_passes_are_the_draws_by_the_size() -> None:
+    order = two_sets((10, 80), (2, 1), stages=make_stages({0.0: 1}, 30))
+    drawn = Counter(i < 10 for i in ordinals(order, 0, 30))
+    assert order.passes() == [drawn[True] / 10, drawn[False] / 80] == [180.0, 11.25]
+
+
+def test_a_weight_that_draws_nothing_is_told() -> None:
+    with pytest.raises(InputError, match=r"--data: a weight of 0\.001 beside 1"):
+        two_sets((50, 50), (1, 0.001))
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ import psutil
 import pytest
 import torch
 import yaml
-from command_line import run_job
+from command_line import EXIT_BAD_INPUT, run_job
 from mlflow import MlflowClient
 from safetensors.torch import load_file
 from tiny import write_encoder, write_prepared
@@ -142,6 +142,40 @@ def test_a_run_that_was_lost_after_its_last_step_is_delivered_from_its_checkpoin
     second = replace(config, model="models:/clism-encoder@candidate", output=str(tmp_path / "again"), register=False)
     job.main(replace(second, loop=LoopConfig(steps=2), optimizer=OptimizerConfig(warmup_steps=1)))
     assert "models:/clism-encoder" in yaml.safe_load((tmp_path / "again" / "config.yaml").read_text())["model"]
+
+
+def test_two_data_sets_with_weights(
+    ray_cluster: None, config: job.PretrainJobConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """From the command line; the same in another order is the same run, with another weight another one."""
+    second = write_prepared(tmp_path / "second", samples=20, languages=("es", "fr"))
+    manifest = json.loads((second / "manifest.json").read_text())
+    (second / "manifest.json").write_text(json.dumps(manifest | {"content": "ff" * 32, "fingerprint": "second"}))
+    output = tmp_path / "out"
+    (tmp_path / "config.yaml").write_text(dump_config(replace(config, register=False, held_out=HeldOutConfig(fraction=0.3))))
+
+    def start(data: str) -> int:
+        arguments = ["--config", str(tmp_path / "config.yaml"), "--output", str(output), "--data", data]
+        return run_job(job.PretrainJobConfig, job.main, description="", arguments=arguments)
+
+    one, other = f"path: {config.data}, weight: 1", f"path: {second}, weight: 3"
+    assert start(f"[{{{one}}}, {{{other}}}]") == 0
+    assert "make 25.0 % of the inputs" in caplog.text
+    assert "make 75.0 % of the inputs" in caplog.text
+    card = (output / "model" / "README.md").read_text()
+    assert f"- 75.0 % from `{second}` (weight 3)" in card
+    assert all(f"| en-{language} |" in card for language in ("de", "es", "fr"))
+    client = MlflowClient(tracking_uri())
+    experiment = client.get_experiment_by_name("clism")
+    assert experiment is not None
+    (tracked,) = client.search_runs([experiment.experiment_id], f"tags.`clism.output` = '{output}'")
+    assert tracked.data.tags["clism.data_fingerprint"] == "0123456789abcdef,second"
+    assert tracked.inputs is not None
+    assert {entry.dataset.name for entry in tracked.inputs.dataset_inputs} == {"prepared", "second"}
+
+    (output / "result.json").unlink()  # so that the data is looked at again
+    assert start(f"[{{{other}}}, {{{one}}}]") == 0
+    assert start(f"[{{{one}}}, {{{other.replace('3', '4')}}}]") == EXIT_BAD_INPUT
 
 
 @pytest.fixture(scope="module")

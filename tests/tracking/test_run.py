@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from clism_core.tracking.run import TrackedRun, flatten, page_command, start_run, tracked_run
+from clism_core.tracking.run import LoggedDataSet, TrackedRun, flatten, page_command, start_run, tracked_run
 
 
 @pytest.fixture
@@ -108,6 +108,27 @@ def test_dataset_shows_fingerprint_and_counts(run: TrackedRun) -> None:
     assert json.loads(dataset.source) == {"uri": "s3://bucket/data"}
     assert json.loads(dataset.profile or "") == {"en-vi": {"samples": 3}}
     assert logged.data.tags["clism.data_fingerprint"] == "ab" * 32
+
+
+def test_each_data_set_of_a_mixture_is_logged_with_its_weight(run: TrackedRun) -> None:
+    """And the folders may have one name."""
+    run.log_datasets(
+        [
+            LoggedDataSet(folder="/a/data", fingerprint="ab" * 32, profile={}, weight=2.0),
+            LoggedDataSet(folder="s3://b/data", fingerprint="cd" * 32, profile={}, weight=0.5),
+        ]
+    )
+    logged = run.client.get_run(run.run_id)
+    assert logged.inputs is not None
+    inputs = {
+        json.loads(entry.dataset.source)["uri"]: {tag.key: tag.value for tag in entry.tags}
+        for entry in logged.inputs.dataset_inputs
+    }
+    assert inputs == {
+        "/a/data": {"mlflow.data.context": "training", "clism.weight": "2"},
+        "s3://b/data": {"mlflow.data.context": "training", "clism.weight": "0.5"},
+    }
+    assert logged.data.tags["clism.data_fingerprint"] == f"{'ab' * 32},{'cd' * 32}"
 
 
 @pytest.mark.parametrize(

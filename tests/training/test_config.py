@@ -2,10 +2,11 @@ from dataclasses import replace
 
 import pytest
 
+from clism_core.data.mixture import DataSetConfig
 from clism_core.data.samples import HeldOutConfig
 from clism_core.errors import InputError
 from clism_core.objectives.build import ObjectivesConfig
-from clism_core.training.config import PretrainConfig, WorkersConfig, check_config
+from clism_core.training.config import PretrainConfig, WorkersConfig, check_config, data_set_configs, with_data_paths
 from clism_core.training.optimizer import OptimizerConfig
 
 GOOD = PretrainConfig(model="xlm-roberta-base", data="prepared", output="out")
@@ -34,6 +35,8 @@ def test_the_defaults_are_the_papers() -> None:
         pytest.param({"optimizer": OptimizerConfig(span_head_learning_rate=0)}, "span_head_learning_rate", id="head"),
         pytest.param({"held_out": HeldOutConfig(max_samples=0)}, "held_out.max_samples", id="nothing evaluated"),
         pytest.param({"seed": -1}, "--seed -1", id="seed"),
+        pytest.param({"data": [DataSetConfig("a", weight=0)]}, r"--data\[0\]\.weight 0", id="data weight"),
+        pytest.param({"data": "[{path: a, wieght: 2}]"}, r"--data \[\{path: a, wieght: 2\}\]: cannot", id="data list"),
     ],
 )
 def test_what_cannot_work_is_refused(change: dict[str, object], message: str) -> None:
@@ -44,3 +47,13 @@ def test_what_cannot_work_is_refused(change: dict[str, object], message: str) ->
 def test_all_problems_are_told_at_once() -> None:
     with pytest.raises(InputError, match=r"(?s)--micro_batch_size.*--length_window"):
         check_config(replace(GOOD, micro_batch_size=0, length_window=0))
+
+
+def test_a_folder_is_a_data_set_of_weight_1() -> None:
+    assert data_set_configs(GOOD) == [DataSetConfig("prepared", weight=1)]
+    assert with_data_paths(GOOD, str.upper) == "PREPARED"
+
+
+def test_the_paths_of_data_sets_change_without_their_weights() -> None:
+    several = replace(GOOD, data=[DataSetConfig("a", weight=2), DataSetConfig("b", weight=0.5)])
+    assert with_data_paths(several, str.upper) == [DataSetConfig("A", weight=2), DataSetConfig("B", weight=0.5)]
