@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -99,13 +100,13 @@ def systems(config: Benchmark, gold: GoldSet, sentences: list[GoldSentence]) -> 
     say(f"{gold.path}: reading {gold.corpus or 'no corpus: the gold sentences alone'}")
     pairs = [(sentence.source, sentence.target) for sentence in sentences]
     corpus = read_corpus(gold)
-    learnt = {"whole": timed("eflomal, whole", lambda: _whole(config.aligner, pairs + corpus))[: len(pairs)]}
+    learnt = {"whole": timed("eflomal, whole", partial(_whole, config.aligner, pairs + corpus))[: len(pairs)]}
     if corpus:
-        learnt["priors"] = timed("eflomal, priors", lambda: _by_priors(config, pairs, corpus))[: len(pairs)]
+        learnt["priors"] = timed("eflomal, priors", partial(_by_priors, config, pairs, corpus))[: len(pairs)]
     for name, directions in learnt.items():
         yield from _eflomal_systems(f"eflomal, {name}", directions)
     for layer in [config.aligner.layer, *config.layers]:
-        similarities = timed(f"encoder, layer {layer}", lambda layer=layer: _similarities(config, layer, pairs))
+        similarities = timed(f"encoder, layer {layer}", partial(_similarities, config, layer, pairs))
         for method in ("argmax", "itermax", "grow"):
             yield System(f"embedding, layer {layer}", method, [word_links(s, method=method) for s in similarities])
         for name, directions in learnt.items():
