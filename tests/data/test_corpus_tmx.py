@@ -119,9 +119,7 @@ def test_units_beyond_the_cap_are_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("unit", "count"),
     [
-        pytest.param(
-            "<tu>" + tuv("en", "a sentence " * 40) + tuv("de", "ein Satz " * 40) + "</tu>\n", 20_000, id="units"
-        ),
+        pytest.param("<tu>" + tuv("en", "a word " * 60) + tuv("de", "ein Wort " * 40) + "</tu>\n", 20_000, id="units"),
         pytest.param("<tu>" + tuv("en", "x" * 20_000_000) + tuv("de", "x") + "</tu>", 1, id="one-long-text"),
     ],
 )
