@@ -29,9 +29,9 @@ class EntitiesConfig:
     """Fewest sentences of the sample that an n-gram occurs in: from fewer nothing is learnt about it."""
     ngram_max_share: float = 0.002
     """Largest share of the sentences of the sample that an n-gram occurs in: what is rarer says more."""
-    ngram_min_pmi: float = 5.0
-    """Least pointwise mutual information of an n-gram of several words, in bits: with 5, its words come together at
-    least 32 times as often as by chance."""
+    ngram_min_pmi: float = 7.0
+    """Least pointwise mutual information of an n-gram of several words, in bits: with 7, its words come together at
+    least 128 times as often as by chance."""
     ngram_max_per_sentence: int = 5
     """N-grams of a sentence that are looked for in its translation; the rarest ones are taken."""
 
