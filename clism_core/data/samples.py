@@ -26,6 +26,8 @@ Hashes = npt.NDArray[np.uint64]
 _HASH_RANGE = 2**64
 TASK_CPUS = 0.5
 """CPUs of a task: as a fraction, so that reading and tokenizing both find a place on a machine of one core."""
+BLOCK_BYTES = 4 * 2**20
+"""Samples that a task tokenizes, about 10,000. Ray's own 128 MiB would be one task of a data set of common size."""
 
 
 @dataclass
@@ -117,11 +119,13 @@ def _source_hashes(sources: pa.ChunkedArray) -> Hashes:
 def read_samples(data_set: DataSet, columns: list[str]) -> "ray.data.Dataset":
     """Return the samples of a prepared data set, with their ids as they stand there."""
     file_system, path = filesystem(data_set.folder)
-    return ray.data.read_parquet(
+    samples = ray.data.read_parquet(
         f"{path}/samples",
         filesystem=None if is_local(data_set.folder) else file_system,
         num_cpus=TASK_CPUS,
     ).select_columns(columns)
+    samples.context.target_max_block_size = BLOCK_BYTES
+    return samples
 
 
 def _tell_apart(table: pa.Table, id_prefix: str) -> pa.Table:

@@ -43,7 +43,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def data(ray_cluster: None, prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> EncodedData:
     tokenizer = load_tokenizer(str(write_encoder("xlmr", tmp_path_factory.mktemp("xlmr"))))
     held_out = find_held_out(alone(prepared), HeldOutConfig(fraction=0.1))
-    return encode_training_data(alone(prepared), held_out, tokenizer, min_samples=BATCH)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("clism_core.data.samples.BLOCK_BYTES", 2000)
+        return encode_training_data(alone(prepared), held_out, tokenizer, min_samples=BATCH)
 
 
 def alone(folder: Path) -> list[DataSet]:
@@ -81,6 +83,7 @@ def whole_steps(parts: list[list[list[list[EncodedSample]]]]) -> Drawn:
 
 def test_ordinals_follow_the_ids_whatever_the_blocks(data: EncodedData) -> None:
     ids = sample_ids(data)
+    assert len(data.blocks) > 2
     assert ids == sorted(ids)
     assert [data.language_pairs[code] for code in data.pair_codes] == [name.split("/")[0] for name in ids]
 

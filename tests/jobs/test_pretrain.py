@@ -152,7 +152,8 @@ def test_two_data_sets_with_weights(
     manifest = json.loads((second / "manifest.json").read_text())
     (second / "manifest.json").write_text(json.dumps(manifest | {"content": "ff" * 32, "fingerprint": "second"}))
     output = tmp_path / "out"
-    (tmp_path / "config.yaml").write_text(dump_config(replace(config, register=False, held_out=HeldOutConfig(fraction=0.3))))
+    more_held_out = replace(config, register=False, held_out=HeldOutConfig(fraction=0.3))
+    (tmp_path / "config.yaml").write_text(dump_config(more_held_out))
 
     def start(data: str) -> int:
         arguments = ["--config", str(tmp_path / "config.yaml"), "--output", str(output), "--data", data]
