@@ -3,6 +3,7 @@
 Each stage writes shards, and passes over those that are there already: a run that was broken off goes on.
 """
 
+import logging
 import tempfile
 from collections import defaultdict
 from functools import partial
@@ -25,10 +26,12 @@ from clism_core.data.reading import RawShards, clean_shard, shard_name
 from clism_core.data.schema import words_as_text
 from clism_core.data.work import CLEANED, LEARNT, NGRAMS, Shard, Work
 
+logger = logging.getLogger(__name__)
+
 _READER_CPUS = 0.01  # readers always find a place beside the cleaning, or each would wait for the other for ever
 _CLEANER_CPUS = 0.5
 _LEARNER_CPUS = 2  # eflomal's two directions
-_NGRAM_SAMPLE = 1_000_000  # sentence pairs that the n-grams of a language are counted in
+_NGRAM_SAMPLE = 200_000  # sentence pairs that the n-grams of a language are counted in
 
 
 class CorpusRows(TypedDict):
@@ -109,6 +112,8 @@ def learn(config: PrepareConfig, work: Work, shards: list[Shard]) -> None:
     if config.entities.span_kind == "ngrams":
         known = work.names(NGRAMS)
         tasks += [learn_language.remote(config, name, part) for name, part in by_language.items() if name not in known]
+    if tasks:
+        logger.info("learning from the whole of %s: duplicates, and what aligns its words", ", ".join(by_pair))
     ray.get(tasks)
 
 

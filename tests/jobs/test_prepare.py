@@ -7,11 +7,10 @@ from typing import Any
 
 import pyarrow.dataset as pds
 import pytest
-import spacy
 from command_line import CONFIGS, EXIT_BAD_INPUT, EXIT_DONE, build_parser, run_job
 from letter_encoder import write_letter_encoder
 from mlflow import MlflowClient
-from prepare import main
+from prepare import PRINT_STATS, main
 
 from clism_core.data.prepare import PrepareConfig
 from clism_core.data.schema import REJECT_SCHEMA, SAMPLE_SCHEMA
@@ -27,18 +26,6 @@ GERMAN = [
     ("", "Nichts", ""),
     ("Rome", "Rom", "0-1"),
 ]
-
-
-@pytest.fixture(scope="module")
-def pipeline_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return a spaCy pipeline that knows four names."""
-    nlp = spacy.blank("en")
-    ruler: Any = nlp.add_pipe("entity_ruler")
-    names = {"Anna": "PERSON", "Tim": "PERSON", "Rome": "GPE", "Bonn": "GPE"}
-    ruler.add_patterns([{"label": label, "pattern": name} for name, label in names.items()])
-    folder = tmp_path_factory.mktemp("pipeline")
-    nlp.to_disk(folder)
-    return str(folder)
 
 
 def run(corpora: list[dict[str, Any]], output: Path, *arguments: str) -> int:
@@ -146,6 +133,7 @@ def test_given_alignments(
         "rejects/en-de-00-000000001.parquet",
         "rejects/en-de-00-000000004.parquet",
         "rejects/en-de-00-000000007.parquet",
+        "report.html",
         "samples/en-de-00-000000001.parquet",
         "samples/en-vi-01-000000001.parquet",
     ]
@@ -162,6 +150,13 @@ def test_given_alignments(
     assert statistics["en-vi"]["labels"] == {"GPE": 2, "PERSON": 1}
     assert "Prepared 4 samples; 5 rows were rejected." in capsys.readouterr().out
 
+    with pytest.raises(SystemExit) as exit_info:
+        run_job(
+            PrepareConfig, main, description=None, shortcuts=[PRINT_STATS], arguments=["--print_stats", str(output)]
+        )
+    assert exit_info.value.code == EXIT_DONE
+    assert "en-vi     2        2  100.0%" in capsys.readouterr().out
+
     (tracked,) = tracked_runs(output)
     assert tracked.info.status == "FINISHED"
     assert tracked.data.tags["clism.job"] == "prepare"
@@ -169,7 +164,7 @@ def test_given_alignments(
     assert tracked.data.params["aligner.kind"] == "pharaoh"
     assert tracked.data.metrics["prepare/en-vi/beyond_cap"] == 1
     files = {file.path for file in MlflowClient(tracking_uri()).list_artifacts(tracked.info.run_id)}
-    assert files == {"config.yaml", "environment.json", "manifest.json"}
+    assert files == {"config.yaml", "environment.json", "manifest.json", "report.html"}
 
 
 @pytest.mark.ray
@@ -292,6 +287,14 @@ def test_bad_input_needs_no_cluster(
     assert run(corpora, tmp_path / "out", "--entities.pipeline", pipeline_folder) == EXIT_BAD_INPUT
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_statistics_of_no_prepared_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--print_stats", str(tmp_path)]
+    with pytest.raises(SystemExit) as exit_info:
+        run_job(PrepareConfig, main, description=None, shortcuts=[PRINT_STATS], arguments=given)
+    assert exit_info.value.code == EXIT_BAD_INPUT
+    assert "no prepared data" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("field", ["max_pairz: 3", "max_pairs: many"])
