@@ -2,9 +2,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from alignment_gold import GoldSet, read_corpus, read_gold
+from alignment_scores import MEASURES, Estimate, as_error, count, difference, estimate
 
-from benchmarks.alignment_gold import GoldSet, read_corpus, read_gold
-from benchmarks.alignment_scores import MEASURES, Estimate, as_error, count, difference, estimate
 from clism_core.data.spans import Link
 from clism_core.errors import InputError
 
