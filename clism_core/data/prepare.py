@@ -132,6 +132,7 @@ def check(config: PrepareConfig) -> None:
         "rows_per_file": config.rows_per_file,
         "aligner.batch_size": config.aligner.batch_size,
         "aligner.train_pairs": config.aligner.train_pairs,
+        "aligner.iterations": config.aligner.iterations,
     }
     for name, value in limits.items():
         if value < 1:
@@ -149,8 +150,6 @@ def check(config: PrepareConfig) -> None:
             check_segmenter(corpus.source_lang)
             check_segmenter(corpus.target_lang)
     check_entities(config.entities, languages={corpus.source_lang for corpus in config.corpora})
-    if config.aligner.iterations <= 0:
-        raise InputError(f"aligner.iterations is {config.aligner.iterations}; give a number above 0, such as 0.1")
     if config.aligner.kind == "eflomal":
         find_program()
         if config.aligner.seed is not None:

@@ -48,7 +48,7 @@ def test_learns_a_small_dictionary() -> None:
 def test_priors_align_what_three_sentences_alone_cannot_teach() -> None:
     priors = learn_priors(SENTENCES[3:], TRANSLATIONS[3:], seed=0)
     assert b"LEX\thouse\thaus\t" in priors
-    aligner = EflomalAligner(priors=priors, symmetrization="intersection", iterations=0.1, seed=0)
+    aligner = EflomalAligner(priors=priors, symmetrization="intersection", iterations=2, seed=0)
     # "the house sees a tree": words of the priors in an order that they have not seen
     found = aligner.align([["tree", "sees", "dog"]], [["Hund", "sieht", "Baum"]])
     assert found == [{(0, 2), (1, 1), (2, 0)}]
@@ -58,9 +58,9 @@ def test_priors_align_what_three_sentences_alone_cannot_teach() -> None:
 @needs_eflomal
 def test_a_seed_gives_the_same_links_on_any_number_of_threads() -> None:
     half = SENTENCES[::2], TRANSLATIONS[::2]
-    runs = [both_directions(*half, iterations=0.05, seed=1, threads=threads) for threads in (1, 2, 2)]
+    runs = [both_directions(*half, iterations=1, seed=1, threads=threads) for threads in (1, 2, 2)]
     assert runs[0] == runs[1] == runs[2]
-    others = [both_directions(*half, iterations=0.05, seed=seed) for seed in (2, 3)]
+    others = [both_directions(*half, iterations=1, seed=seed) for seed in (2, 3)]
     assert any(other != runs[0] for other in others)
 
 

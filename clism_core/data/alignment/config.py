@@ -21,8 +21,9 @@ class AlignerConfig:
     train_pairs: int = 200_000
     """Sentence pairs of a language pair that eflomal learns its priors from, drawn from all of the corpus; with these
     every file of rows is aligned by itself."""
-    iterations: float = 0.1
-    """How often eflomal samples the links of a file of rows, relative to what it takes to be enough without priors."""
+    iterations: int = 2
+    """Iterations of eflomal's last model over a file of rows, after one of each simpler model. With priors, two find
+    what ten find."""
     seed: int | None = 0
     """Seed of eflomal: the same links every time. It takes a C compiler; null takes the system's random numbers."""
     model: str = "bert-base-multilingual-cased"
