@@ -15,7 +15,7 @@ class AlignerConfig:
     kind: Literal["eflomal", "embedding", "pharaoh"] = "eflomal"
     """`eflomal`: a statistical aligner of GIZA++'s class over all pairs of a language pair. `embedding`: similarity of
     an encoder's states. `pharaoh`: read from the `alignment_path` of each corpus."""
-    symmetrization: Symmetrization = "grow_diag_final_and"
+    symmetrization: Symmetrization = "grow_diag"
     """How eflomal's two directions become one: `intersection` has the fewest links and the fewest wrong ones, `union`
     the most, `grow_diag` and `grow_diag_final_and` those between."""
     train_pairs: int = 200_000
