@@ -28,6 +28,7 @@ def main() -> None:
     parser.add_argument(
         "--pairs", required=True, type=int, nargs="+", help="sentence pairs of each run, of all corpora"
     )
+    parser.add_argument("--keep", help="folder that keeps the prepared data")
     parser.add_argument("options", nargs="*", help="further options of `prepare`, after --")
     given = parser.parse_args()
     corpora = yaml.safe_load(given.corpora)
@@ -35,11 +36,12 @@ def main() -> None:
     for pairs in given.pairs:
         capped = [corpus | {"max_pairs": pairs // len(corpora)} for corpus in corpora]
         with tempfile.TemporaryDirectory() as folder:
-            options = ["--corpora", json.dumps(capped), "--output", f"{folder}/prepared", *given.options]
+            output = Path(given.keep or folder, str(pairs))
+            options = ["--corpora", json.dumps(capped), "--output", str(output), *given.options]
             began = time.monotonic()
             total, largest = peak_memory([sys.executable, str(JOB), *options])
             seconds = time.monotonic() - began
-            rows = read_rows(Path(folder, "prepared", "manifest.json"))
+            rows = read_rows(output / "manifest.json")
         print(
             f"{rows:10,} {seconds:9.0f} {rows / seconds:8.1f} {total / 2**30:26.2f} GiB {largest / 2**30:12.2f} GiB",
             flush=True,

@@ -15,7 +15,7 @@ import ray
 from ray.data import ActorPoolStrategy
 
 from clism_core import storage
-from clism_core.data.alignment.aligner import learns
+from clism_core.data.alignment.aligner import learns, uses_encoder
 from clism_core.data.alignment.eflomal import learn_priors
 from clism_core.data.config import PrepareConfig
 from clism_core.data.entities import learn_ngrams
@@ -165,6 +165,6 @@ def make_samples(config: PrepareConfig, work: Work, shards: list[Shard]) -> None
 
 def _gpu_share(config: PrepareConfig, *, gpus: float, actors: int) -> float:
     """Return the share of a GPU that an actor gets: it is busy with spaCy for most of the time."""
-    if config.aligner.kind in ("eflomal", "pharaoh") or not gpus:
+    if not uses_encoder(config.aligner) or not gpus:
         return 0
     return min(1.0, int(1000 * gpus / actors) / 1000)  # Ray counts in ten-thousandths

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from clism_core import storage
+from clism_core.data.alignment.aligner import learns, uses_encoder
 from clism_core.data.alignment.eflomal import find_compiler, find_program
 from clism_core.data.config import PrepareConfig
 from clism_core.data.corpus import check_corpus, input_paths, source_identity
@@ -150,11 +151,11 @@ def check(config: PrepareConfig) -> None:
             check_segmenter(corpus.source_lang)
             check_segmenter(corpus.target_lang)
     check_entities(config.entities, languages={corpus.source_lang for corpus in config.corpora})
-    if config.aligner.kind == "eflomal":
+    if learns(config.aligner):
         find_program()
         if config.aligner.seed is not None:
             find_compiler()
-    elif config.aligner.kind == "embedding":
+    if uses_encoder(config.aligner):
         from clism_core.data.alignment.embedding import check_encoder
 
         check_encoder(config.aligner)
@@ -183,7 +184,7 @@ def with_revisions(config: PrepareConfig) -> PrepareConfig:
 def model_folders(config: PrepareConfig) -> dict[tuple[str, str], str]:
     """Return the models that are used and given as folders, by the names of their part and their field in `config`."""
     used = {}
-    if config.aligner.kind == "embedding":
+    if uses_encoder(config.aligner):
         used["aligner", "model"] = config.aligner.model
     if config.entities.pipeline is not None and config.entities.span_kind != "ngrams":
         used["entities", "pipeline"] = config.entities.pipeline
@@ -192,7 +193,9 @@ def model_folders(config: PrepareConfig) -> dict[tuple[str, str], str]:
 
 def _versions(config: PrepareConfig) -> dict[str, str]:
     """Return the versions of all that decides what the samples are."""
-    aligner = {"pharaoh": [], "eflomal": ["eflomal"], "embedding": ["torch", "transformers"]}[config.aligner.kind]
+    aligner = ["eflomal"] if learns(config.aligner) else []
+    if uses_encoder(config.aligner):
+        aligner += ["torch", "transformers"]
     versions = package_versions("clism", "spacy", "regex", "babel", "pycld2", "pyarrow", *aligner)
     if any(
         base_language(language) in SEGMENTED_LANGUAGES

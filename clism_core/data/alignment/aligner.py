@@ -1,11 +1,14 @@
 """The aligner that a config names."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from clism_core.data.alignment.config import AlignerConfig
 from clism_core.data.alignment.eflomal import EflomalAligner
 from clism_core.data.spans import Link
+
+if TYPE_CHECKING:
+    from clism_core.data.alignment.embedding import EmbeddingAligner
 
 
 class Aligner(Protocol):
@@ -21,17 +24,27 @@ def learns(config: AlignerConfig) -> bool:
     return config.kind in ("eflomal", "combination")
 
 
+def uses_encoder(config: AlignerConfig) -> bool:
+    """Tell whether the aligner compares the states of an encoder."""
+    return config.kind in ("embedding", "combination")
+
+
 def load_aligner(config: AlignerConfig, *, priors: bytes | None) -> Aligner:
     """Return the aligner; `priors` are what `learn_priors` has learnt, where it learns."""
     if config.kind == "embedding":
         return _embedding(config)
     assert priors is not None
-    return EflomalAligner(
+    eflomal = EflomalAligner(
         priors=priors, symmetrization=config.symmetrization, iterations=config.iterations, seed=config.seed
     )
+    if config.kind == "eflomal":
+        return eflomal
+    from clism_core.data.alignment.combination import CombinationAligner
+
+    return CombinationAligner(eflomal=eflomal, embedding=_embedding(config))
 
 
-def _embedding(config: AlignerConfig) -> Aligner:
+def _embedding(config: AlignerConfig) -> "EmbeddingAligner":
     # Imported here: torch and transformers take seconds, and eflomal wants none of them.
     from clism_core.data.alignment.embedding import EmbeddingAligner
 
