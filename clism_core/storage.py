@@ -1,14 +1,17 @@
 """Local paths and object stores behind one set of functions, all of them `pyarrow.fs`.
 
 A path is a local path (`data/x`, `~/x`, `file:///x`) or a URI that pyarrow knows (`s3://bucket/x`). Credentials,
-region and the endpoint of an S3-compatible store (`AWS_ENDPOINT_URL`) come from the environment.
+region and the endpoint of an S3-compatible store (`AWS_ENDPOINT_URL`) come from the environment. What follows the
+bucket is the object's key as it stands (`s3://bucket/a b#1%.tsv`), nothing of it percent-encoded.
 """
 
 import fnmatch
 import hashlib
 import posixpath
+import re
 import uuid
 from pathlib import Path
+from urllib.parse import quote
 
 import pyarrow as pa
 from pyarrow import fs
@@ -16,6 +19,8 @@ from pyarrow import fs
 from clism_core.errors import InputError
 
 _BUCKET = 2  # where the bucket stands in `s3://bucket/x` cut at "/"
+_KEY = re.compile(r"(s3://[^/]*)(.*?)(\?(?:allow_\w+|endpoint_override|region|scheme|tls_\w+)=.*)?", re.DOTALL)
+"""Cuts an S3 URI into its bucket, the key, and the options of pyarrow that may follow as a query."""
 
 
 def is_local(path: str) -> bool:
@@ -31,10 +36,16 @@ def filesystem(path: str) -> tuple[fs.FileSystem, str]:
     if "://" not in path:
         return fs.LocalFileSystem(), str(Path(path).expanduser().absolute())
     try:
-        store, inner = fs.FileSystem.from_uri(path)
+        store, inner = fs.FileSystem.from_uri(_encoded(path))
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path}: {error}; give a local path or an s3:// URI of a bucket that exists") from error
     return store, inner
+
+
+def _encoded(uri: str) -> str:
+    """Return the URI that pyarrow reads as `uri` is meant: S3 lists keys, and a key may hold any character."""
+    parts = _KEY.fullmatch(uri)
+    return uri if parts is None else f"{parts[1]}{quote(parts[2])}{parts[3] or ''}"
 
 
 def absolute(path: str) -> str:
@@ -90,8 +101,10 @@ def expand(path: str) -> list[str]:
     match it; anything else for itself, whether it exists or not. Names that begin with "." or "_" are left out unless
     the glob's own component begins so. Raises `InputError` where a glob is none that can be matched.
     """
-    if _is_glob(path) and not (is_local(path) and exists(path)):  # a "[1]" may be part of a file's own name
-        return _glob(path)
+    if _is_glob(path):
+        _check_glob(path)
+        if not exists(path):  # a "[1]" may be part of a file's own name
+            return _glob(path)
     store, inner = filesystem(path)
     if store.get_file_info(inner).type != fs.FileType.Directory:
         return [path]
@@ -100,13 +113,16 @@ def expand(path: str) -> list[str]:
     return [join(root, name) for name in below if not any(map(_is_hidden, name.split("/")))]
 
 
+def _check_glob(pattern: str) -> None:
+    if "**" in pattern:
+        raise InputError(f"{pattern}: ** is not understood; give the folder itself for all files below it")
+    if not is_local(pattern) and any(map(_is_glob, pattern.split("/")[: _BUCKET + 1])):
+        raise InputError(f"{pattern}: the name of the bucket cannot be a pattern")
+
+
 def _glob(pattern: str) -> list[str]:
     parts = pattern.split("/")
     fixed = next(number for number, part in enumerate(parts) if _is_glob(part))
-    if "**" in pattern:
-        raise InputError(f"{pattern}: ** is not understood; give the folder itself for all files below it")
-    if not is_local(pattern) and fixed <= _BUCKET:
-        raise InputError(f"{pattern}: the name of the bucket cannot be a pattern")
     root = "/".join(parts[:fixed]) or ("/" if pattern.startswith("/") else ".")
     store, inner = filesystem(root)
     found = [inner]

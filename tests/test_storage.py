@@ -64,6 +64,35 @@ def test_expand(tree: str, pattern: str, expected: list[str]) -> None:
     assert storage.expand(storage.join(tree, pattern)) == [f"{tree}/{name}" for name in expected]
 
 
+NAMES = ("a b.tsv", "a#b.tsv", "a%20b.tsv", "a+b.tsv", "a?x=1.tsv", "a@b:c.tsv", "a[1].tsv", "ä.tsv")
+
+
+def test_names_are_taken_as_they_stand(root: str) -> None:
+    for name in NAMES:
+        storage.write_bytes(storage.join(root, "d & e", name), name.encode())
+    expected = [f"{root}/d & e/{name}" for name in NAMES]
+    for found in (storage.expand(root), storage.list_files(root), storage.expand(f"{root}/d*/*.tsv")):
+        assert sorted(found) == expected
+    assert [storage.read_bytes(path).decode() for path in expected] == [*NAMES]
+    assert [storage.expand(path) for path in expected] == [[path] for path in expected]
+
+
+def test_keys_are_those_of_other_clients(bucket: str, tmp_path: Path) -> None:
+    import boto3
+
+    store = boto3.client("s3", region_name="us-east-1")
+    for name in NAMES:
+        store.put_object(Bucket="bucket", Key=f"{tmp_path.name}/{name}", Body=name.encode())
+    assert [storage.read_bytes(f"{bucket}/{tmp_path.name}/{name}").decode() for name in NAMES] == [*NAMES]
+
+
+def test_options_of_an_s3_uri() -> None:
+    uri = "s3://key:pass%2Fword@bucket/a b?region=us-east-1&scheme=http&endpoint_override=127.0.0.1:1"
+    store, inner = storage.filesystem(uri)
+    assert inner == "bucket/a b"
+    assert (store.region, store.type_name) == ("us-east-1", "s3")
+
+
 def test_expand_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("a [1].tsv", "a 1.tsv"):
