@@ -13,6 +13,7 @@ from clism_core import storage
 from clism_core.data.corpus.columns import ROWS_PER_BATCH, check_schema, read_batches
 from clism_core.data.corpus.config import CorpusConfig, RawRow
 from clism_core.data.manifest import folder_digest
+from clism_core.data.printable import listed
 from clism_core.errors import InputError
 
 _COMMIT = re.compile("[0-9a-f]{40}")
@@ -35,7 +36,7 @@ def read(path: str, config: CorpusConfig, limit: int | None) -> Generator[RawRow
         builder = _builder(config)
         files = builder.config.data_files
         if config.split not in files:
-            raise InputError(f"corpora: {path}: split is {config.split!r}, but the data set has {', '.join(files)}")
+            raise InputError(f"corpora: {path}: split is {config.split!r}, but the data set has {listed(files)}")
         dataset = builder.as_streaming_dataset(split=config.split).with_format("arrow")
         rows = read_batches(_tables(dataset, config, path), config, path=path)
         count = 0

@@ -3,6 +3,7 @@
 from collections.abc import Sequence, Set
 
 from clism_core.data.manifest import Manifest, PairCounts
+from clism_core.data.printable import printable
 from clism_core.data.report.summary import coverage, origins, outcome, percent, ranked, spread
 from clism_core.data.statistics import Statistics
 
@@ -87,17 +88,12 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: Set[in
 
 def _aligned(rows: Sequence[Sequence[str]], *, left: Set[int]) -> str:
     """Return rows in columns of equal width, `left` ones aligned to the left and numbers to the right."""
-    printable = [[_printable(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*printable, strict=True)]
+    cells = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join(
         "  ".join(
             cell.ljust(width) if place in left else cell.rjust(width)
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
-        for row in printable
+        for row in cells
     )
-
-
-def _printable(text: str) -> str:
-    """Return `text` with escapes in place of what would move a terminal's cursor or turn its direction."""
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
