@@ -53,9 +53,12 @@ def test_tmx(tmp_path: Path, name: str) -> None:
     ("seg", "expected"),
     [
         pytest.param('a <bpt i="1">&lt;b></bpt>bold<ept i="1">&lt;/b></ept> word', "a bold word", id="paired-codes"),
-        pytest.param('one<ph x="1">&lt;br/></ph> <it>&lt;i></it>two<ut>\\x</ut>', "one two", id="lone-codes"),
-        pytest.param("a <hi>high<ph>{0}</ph>light</hi>", "a highlight", id="highlight"),
-        pytest.param("see <ph>&lt;img alt='<sub>a <hi>cat</hi></sub>'></ph>", "see a cat", id="subflow"),
+        pytest.param('one<ph x="1">&lt;br/></ph> <it>&lt;i></it>two<ut>\\x</ut>', "one  two ", id="lone-codes"),
+        pytest.param("Press<ph>&lt;br/></ph>Enter", "Press Enter", id="words-beside-a-lone-code"),
+        pytest.param("<ph>{0}</ph>un<bpt>&lt;b></bpt>do<ept>&lt;/b></ept>", "undo", id="codes-within-a-word"),
+        pytest.param("see<ph>&lt;img alt='<sub>cat</sub>'></ph>now", "see cat now", id="words-beside-a-subflow"),
+        pytest.param("a <hi>high<ph>{0}</ph>light</hi>", "a high light", id="highlight"),
+        pytest.param("see <ph>&lt;img alt='<sub>a <hi>cat</hi></sub>'></ph>", "see a cat ", id="subflow"),
         pytest.param("see <ph>&lt;b><hi>code</hi>&lt;/b></ph>", "see ", id="highlighted-code"),
         pytest.param("line\n  two", "line\n  two", id="white-space-stays"),
     ],
@@ -72,12 +75,21 @@ def test_inline_elements(tmp_path: Path, seg: str, expected: str) -> None:
         pytest.param([("en-US", "color"), ("en", "colour"), ("de", "x")], ("colour", "x"), id="exact-code-first"),
         pytest.param([("en-GB", "colour"), ("en-US", "color"), ("de", "x")], ("colour", "x"), id="first-of-two-kinds"),
         pytest.param([("de", "x"), ("en", "one"), ("de", "y")], ("one", "x"), id="first-of-one-language"),
+        pytest.param([("de", " "), ("en", "one"), ("de", "y")], ("one", "y"), id="first-with-text"),
+        pytest.param([("en-GB", ""), ("en-US", "color"), ("de", "x")], ("color", "x"), id="first-kind-with-text"),
+        pytest.param([("en", "\n"), ("en-GB", "colour"), ("de", "x")], ("colour", "x"), id="text-before-exact-code"),
+        pytest.param([("en", "one"), ("de", ""), ("de-AT", " ")], ("one", ""), id="none-with-text"),
         pytest.param([("enm", "oon"), ("de", "x")], (None, "x"), id="another-language-that-begins-alike"),
     ],
 )
 def test_languages(tmp_path: Path, variants: list[tuple[str, str]], expected: tuple[str | None, str | None]) -> None:
     row = only_row(tmx(tmp_path / "c.tmx", "".join(tuv(lang, seg) for lang, seg in variants)))
     assert (row.source, row.target) == expected
+
+
+def test_blank_sides_are_no_missing_languages(tmp_path: Path) -> None:
+    path = tmx(tmp_path / "c.tmx", *[tuv("en", "") + tuv("de", "eins")] * 20)
+    check_corpus(corpus(path, format="tmx"))
 
 
 def test_region_that_is_asked_for(tmp_path: Path) -> None:

@@ -17,6 +17,9 @@ _CODES = frozenset({"bpt", "ept", "it", "ph", "ut"})
 """Elements in a sentence that hold code of the document from which it comes, and no text."""
 _SUBFLOW = "sub"
 """The element in such code that holds text after all."""
+_APART = frozenset({"it", "ph", "ut", _SUBFLOW})
+"""Elements that part the words before and after them, as a line break does. Paired codes do not: they may stand within
+a word, of which a part is bold."""
 _BLOCK = 1 << 20  # bytes read at once
 
 
@@ -73,7 +76,8 @@ class _Units(ContentHandler):
         self._path = path
         self._limit = limit
         self._wanted = (_language(config.source_lang), _language(config.target_lang))
-        self._texts: dict[str, str | None] = {}
+        self._texts: dict[str, str | None] = {}  # of the languages that have one that is not blank; None if overlong
+        self._seen: set[str] = set()  # the languages of the unit, with text or without
         self._lang: str | None = None
         self._parts: list[str] = []
         self._length = 0
@@ -83,6 +87,7 @@ class _Units(ContentHandler):
     def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802 - SAX names it
         """Enter an element."""
         if self._keeps:
+            self._part_words(name)
             self._keeps.append(name not in _CODES and (self._keeps[-1] or name == _SUBFLOW))
         elif name == "seg":
             if self._lang is not None and self._lang not in self._texts:
@@ -93,7 +98,7 @@ class _Units(ContentHandler):
             self._lang = lang if any(_matches(lang, wanted) for wanted in self._wanted) else None
         elif name == "tu":
             self.count += 1
-            self._texts = {}
+            self._texts, self._seen = {}, set()
         elif not self._has_root and name != "tmx":
             raise InputError(f"corpora: {self._path} is no TMX file: its root element is <{name}>, not <tmx>")
         self._has_root = True
@@ -108,23 +113,44 @@ class _Units(ContentHandler):
     def endElement(self, name: str) -> None:  # noqa: N802
         """Leave an element."""
         if self._keeps:
+            self._part_words(name)
             self._keeps.pop()
             if not self._keeps and self._lang is not None:
-                self._texts[self._lang] = "".join(self._parts) if self._length <= MAX_TEXT else None
+                self._take("".join(self._parts), self._lang)
         elif name == "tu" and (self._limit is None or self.count <= self._limit):
             self.rows.append(self._row())
 
+    def _part_words(self, name: str) -> None:
+        """Put a space where an element named `name` begins or ends, if it parts words and there is none."""
+        if name in _APART and self._parts and not self._parts[-1][-1].isspace():
+            self._parts.append(" ")
+
+    def _take(self, text: str, lang: str) -> None:
+        """Take the text of a variant. A blank one leaves its place to a later one of the same language."""
+        self._seen.add(lang)
+        if self._length > MAX_TEXT:
+            self._texts[lang] = None
+        elif text.strip():
+            self._texts[lang] = text
+
     def _row(self) -> RawRow:
-        places = [_find(self._texts, wanted) for wanted in self._wanted]
-        source, target = (None if place is None else self._texts[place] for place in places)
+        (has_source, source), (has_target, target) = (self._side(wanted) for wanted in self._wanted)
         reason = None
-        if places[0] is None:
+        if not has_source:
             reason = Reason.EMPTY_SOURCE
-        elif places[1] is None:
+        elif not has_target:
             reason = Reason.EMPTY_TARGET
         elif source is None or target is None:
             reason = Reason.TOO_LONG
         return RawRow(self._path, self.count, source, target, reason=reason)
+
+    def _side(self, wanted: str) -> tuple[bool, str | None]:
+        """Tell whether the unit has a language, and in which text: None where that is too long, or there is none."""
+        lang = _find(self._texts, wanted)
+        if lang is not None:
+            return True, self._texts[lang]
+        is_seen = any(_matches(other, wanted) for other in self._seen)
+        return is_seen, "" if is_seen else None
 
 
 def _language(code: str) -> str:
