@@ -109,6 +109,12 @@ def test_rejects_that_are_fewer_than_nine_in_ten_are_no_error(tmp_path: Path) ->
             id="unknown-name",
         ),
         pytest.param(
+            b"\x1b]0;x\x07\t" + b"y" * 81 + b"\tz" * 30 + b"\n",
+            {"header": True, "source_column": "en"},
+            r"the header has \\x1b\]0;x\\x07, y{80}\.\.\.(, z){18}, \.\.\.$",
+            id="header-that-is-none",
+        ),
+        pytest.param(
             b"en\tde\n" + b"1\tone\teins\n" * 20,
             {"header": True},
             "20 of the first 20 rows have another number of columns than the first line, which has 2, and most have 3",
@@ -174,6 +180,28 @@ def test_folders_and_globs_that_cannot_be_used(
     write(tmp_path / "b.tsv", b"two\tzwei\tx\n")
     with pytest.raises(InputError, match=message):
         check_corpus(corpus(tmp_path / pattern, **fields))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        pytest.param({}, r"b\.tsv: source_column is 1, which is de by .*, but en by that of .*a\.tsv.gz", id="two"),
+        pytest.param(
+            {"source_column": "en", "target_column": 2},
+            r"target_column is 2, which is en .* but de by",
+            id="one",
+        ),
+    ],
+)
+def test_headers_that_differ_in_numbered_columns(folder: Path, fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        check_corpus(corpus(folder, header=True, **fields))
+
+
+def test_headers_may_differ_in_columns_that_are_not_read(tmp_path: Path) -> None:
+    write(tmp_path / "a.tsv", b"en\tde\tweb\none\teins\tx\n")
+    write(tmp_path / "b.tsv", b"en\tde \tscore\r\ntwo\tzwei\t1\n")
+    check_corpus(corpus(tmp_path, header=True))
 
 
 def test_empty_file_among_others_is_no_error(tmp_path: Path) -> None:

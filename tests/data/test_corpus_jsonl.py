@@ -28,6 +28,15 @@ def test_dotted_paths(tmp_path: Path) -> None:
     assert list(read_rows(config)) == [RawRow(str(path), 1, "one", "eins", "x")]
 
 
+def test_field_whose_own_name_has_dots(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "c.jsonl",
+        b'{"t.en": "one", "t.de": "eins"}\n{"t.en": "two", "t": {"en": "zwo", "de": "zwei"}}\n{"t": {"en": "six"}}\n',
+    )
+    rows = read_rows(jsonl(path, source_column="t.en", target_column="t.de"))
+    assert [(row.source, row.target) for row in rows] == [("one", "eins"), ("two", "zwei"), ("six", None)]
+
+
 @pytest.mark.parametrize(
     ("line", "source", "target", "reason"),
     [
@@ -58,9 +67,26 @@ def test_path_through_a_text_finds_nothing(tmp_path: Path) -> None:
     assert (row.source, row.target, row.reason) == ("one", None, Reason.INVALID_RECORD)
 
 
-def test_origin_that_is_no_text(tmp_path: Path) -> None:
-    path = write(tmp_path / "c.jsonl", b'{"en": "one", "de": "eins", "from": 3}\n')
-    assert [row.reason for row in read_rows(jsonl(path, origin_column="from"))] == [Reason.INVALID_RECORD]
+@pytest.mark.parametrize(
+    ("value", "origin"),
+    [
+        pytest.param(b"3", "3", id="integer"),
+        pytest.param(b"2.5", "2.5", id="decimal"),
+        pytest.param(b"null", None, id="null"),
+        pytest.param(b"true", None, id="truth-value"),
+        pytest.param(b'["web"]', None, id="list"),
+        pytest.param(b'{"url": "web"}', None, id="object"),
+    ],
+)
+def test_origin_that_is_no_text(tmp_path: Path, value: bytes, origin: str | None) -> None:
+    path = write(tmp_path / "c.jsonl", b'{"en": "one", "de": "eins", "from": ' + value + b"}\n")
+    assert list(read_rows(jsonl(path, origin_column="from"))) == [RawRow(str(path), 1, "one", "eins", origin)]
+
+
+def test_one_file_without_origins_is_no_error(tmp_path: Path) -> None:
+    write(tmp_path / "a.jsonl", b'{"en": "one", "de": "eins", "from": null}\n')
+    write(tmp_path / "b.jsonl", b'{"en": "two", "de": "zwei", "from": "web"}\n')
+    check_corpus(jsonl(tmp_path, origin_column="from"))
 
 
 def test_lines_beyond_the_cap_are_counted(tmp_path: Path) -> None:
@@ -79,11 +105,17 @@ def test_lines_beyond_the_cap_are_counted(tmp_path: Path) -> None:
             "translation.de",
             id="other-fields",
         ),
+        pytest.param(
+            b'{"\\u001b]0;x": "one", "' + b"y" * 81 + b'": "eins"}\n' * 20,
+            {},
+            r"texts in \\x1b\]0;x, y{80}\.\.\.$",
+            id="names-that-are-no-names",
+        ),
         pytest.param(b'[\n{"en": "one",\n"de": "eins"}\n]\n', {}, "the first line is no JSON object", id="one-array"),
         pytest.param(
             b'{"en": "one", "de": "eins"}\n',
             {"origin_column": "url"},
-            "none of the first 1 rows has an origin_column 'url'; the first line has texts in en, de",
+            "none of the 1 rows looked at has an origin_column 'url'; in .* the first line has texts in en, de",
             id="no-origin",
         ),
         pytest.param(b"{}\n", {"source_column": 1}, "source_column is 1, but format is jsonl", id="number"),

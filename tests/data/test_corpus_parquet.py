@@ -49,6 +49,26 @@ def test_structs(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_columns_whose_own_names_have_dots(tmp_path: Path, nested: bool) -> None:
+    path = tmp_path / "c.parquet"
+    table = pa.table({"t.en": ["one"], "t.de": ["eins"], "u": [{"v.w": "web"}]})
+    if nested:
+        table = table.append_column("t", pa.array([{"en": "two", "de": "zwei"}]))
+    pq.write_table(table, path)
+    config = parquet(path, source_column="t.en", target_column="t.de", origin_column="u.v.w")
+    check_corpus(config)
+    assert list(read_rows(config)) == [RawRow(str(path), 1, "one", "eins", "web")]
+
+
+def test_one_file_without_origins_is_no_error(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "a.parquet", en=["one"], de=["eins"], web=pa.nulls(1))
+    write_parquet(tmp_path / "b.parquet", en=["two"], de=["zwei"], web=["x"])
+    config = parquet(tmp_path, origin_column="web")
+    check_corpus(config)
+    assert [(row.source, row.origin) for row in read_rows(config)] == [("one", None), ("two", "x")]
+
+
 @pytest.mark.parametrize(
     "kind",
     [
@@ -100,13 +120,21 @@ def test_rows_beyond_the_cap_are_counted(tmp_path: Path) -> None:
         pytest.param({"target_column": "t"}, "no column 't'; its columns of text are en, t.de", id="struct"),
         pytest.param({"source_column": "id"}, "the column 'id' is int64, not text", id="number"),
         pytest.param({"origin_column": "web"}, "no column 'web'", id="origin"),
+        pytest.param({"source_column": "none"}, "the column 'none' is null, not text", id="null-source"),
         pytest.param({"target_column": 2}, "target_column is 2, but format is parquet", id="column-by-number"),
     ],
 )
 def test_columns_that_cannot_be_used(tmp_path: Path, fields: dict[str, Any], message: str) -> None:
-    path = write_parquet(tmp_path / "c.parquet", id=[1], en=["one"], t=[{"de": "eins"}])
+    path = write_parquet(tmp_path / "c.parquet", id=[1], en=["one"], t=[{"de": "eins"}], none=pa.nulls(1))
     with pytest.raises(InputError, match=message):
         check_corpus(parquet(path, **({"target_column": "t.de"} | fields)))
+
+
+def test_names_of_columns_cannot_move_the_cursor(tmp_path: Path) -> None:
+    path = tmp_path / "c.parquet"
+    pq.write_table(pa.table({"\x1b]0;x": ["one"], "y" * 81: ["eins"]}), path)
+    with pytest.raises(InputError, match=r"its columns of text are \\x1b\]0;x, y{80}\.\.\.$"):
+        check_corpus(parquet(path))
 
 
 @pytest.mark.parametrize(

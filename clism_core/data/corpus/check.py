@@ -8,6 +8,7 @@ from clism_core.data.corpus import jsonl, tmx, tsv
 from clism_core.data.corpus.config import CorpusConfig, RawRow
 from clism_core.data.corpus.files import check_beginning
 from clism_core.data.corpus.rows import read_file, titles
+from clism_core.data.printable import listed
 from clism_core.data.schema import Reason
 from clism_core.errors import InputError
 
@@ -16,7 +17,9 @@ ROWS_CHECKED = 1000
 FILES_CHECKED = 100
 """Files that are looked at in a corpus of more: opening one in an object store takes a while."""
 
-_UNTRUSTED = 0.9  # the share of bad rows from which on a file is taken not to be what it is said to be
+UNTRUSTED = 0.9
+"""The share of bad rows from which on a file is taken not to be what it is said to be."""
+
 _OWN_FIELDS = {
     "tsv": {"source_column", "target_column", "origin_column", "header"},
     "moses": {"target_path"},
@@ -28,8 +31,8 @@ _OWN_FIELDS = {
 """The fields of a corpus that only some formats know."""
 
 
-def check_corpus(config: CorpusConfig) -> None:
-    """Raise `InputError` where the corpus cannot be used, as far as its beginning tells.
+def check_corpus(config: CorpusConfig) -> dict[str, list[RawRow]]:
+    """Return the first rows of the files, by path; raise `InputError` where the corpus cannot be used, as they tell.
 
     Looks at the first 1,000 rows of each file, of a hundred files at most, and reads no further. A file in which at
     least nine rows of ten are no rows of its format (another number of columns than the first line, no JSON object with
@@ -50,7 +53,10 @@ def check_corpus(config: CorpusConfig) -> None:
     for path in filled:
         _check_rows(rows[path], path, config)
     if config.format == "tsv":
-        _check_equal_columns(filled)
+        _check_equal_columns(filled, config)
+    if config.format == "jsonl" and config.origin_column is not None:
+        _check_origins([row for path in filled for row in rows[path]], filled[0], config)
+    return rows
 
 
 def _check_languages(config: CorpusConfig) -> None:
@@ -90,14 +96,18 @@ def _check_rows(rows: Sequence[RawRow], path: str, config: CorpusConfig) -> None
         (Reason.EMPTY_SOURCE, _missing_language),
         (Reason.EMPTY_TARGET, _missing_language),
     ):
-        if reasons[reason] >= _UNTRUSTED * len(rows):
+        if reasons[reason] >= UNTRUSTED * len(rows):
             raise InputError(
                 f"corpora: {path}: {reasons[reason]:,} of the first {len(rows):,} rows {describe(path, config)}"
             )
-    if config.origin_column is not None and config.format == "jsonl" and not any(row.origin for row in rows):
+
+
+def _check_origins(rows: Sequence[RawRow], path: str, config: CorpusConfig) -> None:
+    # A file may lack origins where others of the corpus have them.
+    if not any(row.origin for row in rows):
         raise InputError(
-            f"corpora: {path}: none of the first {len(rows):,} rows has an origin_column {config.origin_column!r}; "
-            f"{_known_fields(path)}"
+            f"corpora: {config.path}: none of the {len(rows):,} rows looked at has an origin_column "
+            f"{config.origin_column!r}; in {path} {_known_fields(path)}"
         )
 
 
@@ -118,21 +128,35 @@ def _invalid_records(path: str, config: CorpusConfig) -> str:
 
 def _known_fields(path: str) -> str:
     names = jsonl.field_names(path)
-    return f"the first line has texts in {', '.join(names)}" if names else "the first line is no JSON object with texts"
+    return f"the first line has texts in {listed(names)}" if names else "the first line is no JSON object with texts"
 
 
 def _missing_language(path: str, config: CorpusConfig) -> str:
-    found = ", ".join(tmx.languages(path, config, ROWS_CHECKED))
+    found = listed(tmx.languages(path, config, ROWS_CHECKED))
     return f"lack {config.source_lang} or {config.target_lang}; the languages there are {found}"
 
 
-def _check_equal_columns(files: Sequence[str]) -> None:
-    """Raise `InputError` where the first lines of files that are one corpus have different numbers of columns."""
-    first = files[0]
-    counts = {path: tsv.column_counts(path, 1)[0] for path in files}
-    for path, count in counts.items():
-        if count != counts[first]:
+def _check_equal_columns(files: Sequence[str], config: CorpusConfig) -> None:
+    """Raise `InputError` where files that are one corpus have other columns: another number, or others by number."""
+    first, *others = files
+    expected = tsv.first_fields(first)
+    numbered = [name for name in ("source_column", "target_column", "origin_column") if _is_numbered(name, config)]
+    for path in others:
+        found = tsv.first_fields(path)
+        if len(found) != len(expected):
             raise InputError(
-                f"corpora: {path} has {count} columns, but {first} of the same corpus {counts[first]}; give an entry "
-                "of corpora for each kind of file"
+                f"corpora: {path} has {len(found)} columns, but {first} of the same corpus {len(expected)}; give an "
+                "entry of corpora for each kind of file"
             )
+        for name in numbered if config.header else ():
+            column = getattr(config, name)
+            if found[column - 1] != expected[column - 1]:
+                raise InputError(
+                    f"corpora: {path}: {name} is {column}, which is {listed([found[column - 1]])} by its header, but "
+                    f"{listed([expected[column - 1]])} by that of {first} of the same corpus; give the columns by "
+                    "name, or an entry of corpora for each kind of file"
+                )
+
+
+def _is_numbered(name: str, config: CorpusConfig) -> bool:
+    return isinstance(getattr(config, name), int)

@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 
 from clism_core.data.corpus.config import CorpusConfig, RawRow
 from clism_core.data.corpus.lines import MAX_TEXT
+from clism_core.data.printable import listed
 from clism_core.data.schema import Reason
 from clism_core.errors import InputError
 
@@ -20,14 +21,18 @@ def wanted_columns(config: CorpusConfig) -> list[str]:
 
 
 def check_schema(schema: pa.Schema, config: CorpusConfig, *, path: str) -> None:
-    """Raise `InputError` where `schema` lacks a column that `config` names, or it holds no text."""
-    kinds = dict(_leaves(schema))
+    """Raise `InputError` where `schema` lacks a column that `config` names, or it holds no text.
+
+    The origin may be of the type null, as which a column is written that holds nothing else.
+    """
+    columns = _columns(schema)
     for column in wanted_columns(config):
-        if column not in kinds:
-            texts = [name for name, kind in kinds.items() if _is_text(kind)]
-            raise InputError(f"corpora: {path} has no column {column!r}; its columns of text are {', '.join(texts)}")
-        if not _is_text(kinds[column]):
-            raise InputError(f"corpora: {path}: the column {column!r} is {kinds[column]}, not text")
+        if column not in columns:
+            texts = listed(name for name, (_, kind) in columns.items() if _is_text(kind))
+            raise InputError(f"corpora: {path} has no column {column!r}; its columns of text are {texts}")
+        _, kind = columns[column]
+        if not (_is_text(kind) or (column == config.origin_column and pa.types.is_null(kind))):
+            raise InputError(f"corpora: {path}: the column {column!r} is {kind}, not text")
 
 
 def read_batches(batches: Iterable[pa.RecordBatch | pa.Table], config: CorpusConfig, *, path: str) -> Iterator[RawRow]:
@@ -47,7 +52,7 @@ def read_batches(batches: Iterable[pa.RecordBatch | pa.Table], config: CorpusCon
 
 def _texts(batch: pa.RecordBatch | pa.Table, column: str) -> list[bytes | None]:
     """Return the cells of a column, null ones as empty, and None for those of more than `MAX_TEXT` bytes."""
-    first, *fields = column.split(".")
+    (first, *fields), _ = _columns(batch.schema)[column]
     values = batch.column(first)
     if fields:
         values = pc.struct_field(values, fields)
@@ -58,12 +63,25 @@ def _texts(batch: pa.RecordBatch | pa.Table, column: str) -> list[bytes | None]:
     return cells
 
 
-def _leaves(fields: Iterable[pa.Field], prefix: str = "") -> Iterator[tuple[str, pa.DataType]]:
+def _columns(schema: pa.Schema) -> dict[str, tuple[list[str], pa.DataType]]:
+    """Return the names to follow to each column, and its type, by its dotted path.
+
+    A name may hold dots itself: a column that is called `translation.en` goes before the field `en` of `translation`.
+    """
+    leaves: dict[str, tuple[list[str], pa.DataType]] = {}
+    for names, kind in _leaves(schema):
+        path = ".".join(names)
+        if path not in leaves or len(names) < len(leaves[path][0]):
+            leaves[path] = names, kind
+    return leaves
+
+
+def _leaves(fields: Iterable[pa.Field]) -> Iterator[tuple[list[str], pa.DataType]]:
     for field in fields:
         if pa.types.is_struct(field.type):
-            yield from _leaves(field.type, f"{prefix}{field.name}.")
+            yield from (([field.name, *names], kind) for names, kind in _leaves(field.type))
         else:
-            yield f"{prefix}{field.name}", field.type
+            yield [field.name], field.type
 
 
 def _is_text(kind: pa.DataType) -> bool:

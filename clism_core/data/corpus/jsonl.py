@@ -16,11 +16,11 @@ def read(path: str, config: CorpusConfig, limit: int | None) -> Generator[RawRow
     """Yield the first `limit` rows of a file; return how many lines it has.
 
     A line that is no JSON object, or has no text where `config` says, is a row with the reason `invalid_record` and
-    what could be had of it. The origin may be missing or null. Raises `InputError` where the file cannot be read to
-    its end.
+    what could be had of it. An origin that is neither a text nor a number is none. Raises `InputError` where the file
+    cannot be read to its end.
     """
-    places = [_keys(column) for column in (config.source_column, config.target_column, config.origin_column)]
-    source_keys, target_keys, origin_keys = places
+    source_path, target_path = str(config.source_column), str(config.target_column)
+    origin_path = None if config.origin_column is None else str(config.origin_column)
     total = 0
     for block in line_blocks(path):
         for number, line in enumerate(block[: room(limit, total)], start=total + 1):
@@ -28,11 +28,9 @@ def read(path: str, config: CorpusConfig, limit: int | None) -> Generator[RawRow
                 yield RawRow(path, number, reason=Reason.TOO_LONG)
                 continue
             record = _parse(line)
-            source, target = _find(record, source_keys), _find(record, target_keys)
-            origin = _find(record, origin_keys) if origin_keys else None
-            reason = None
-            if not (isinstance(source, str) and isinstance(target, str) and isinstance(origin, str | None)):
-                reason = Reason.INVALID_RECORD
+            source, target = _find(record, source_path), _find(record, target_path)
+            origin = None if origin_path is None else _origin(_find(record, origin_path))
+            reason = None if isinstance(source, str) and isinstance(target, str) else Reason.INVALID_RECORD
             # Text that was decoded from UTF-8 holds no surrogate, but an escape such as \ud800 makes one.
             text = _text_without_surrogates if "\\u" in line else _text
             yield RawRow(path, number, text(source), text(target), text(origin), reason=reason)
@@ -54,10 +52,6 @@ def _text_paths(record: Any, prefix: str = "") -> Iterator[str]:
             yield from _text_paths(value, f"{prefix}{name}.")
 
 
-def _keys(column: int | str | None) -> list[str]:
-    return [] if column is None else str(column).split(".")
-
-
 def _parse(line: str) -> Any:
     """Return what a line holds; None where it is no JSON."""
     try:
@@ -66,13 +60,20 @@ def _parse(line: str) -> Any:
         return None
 
 
-def _find(record: Any, keys: list[str]) -> Any:
-    """Return the value at a path; None where there is none."""
-    for key in keys:
-        if not isinstance(record, dict):
-            return None
-        record = record.get(key)
-    return record
+def _find(record: Any, path: str) -> Any:
+    """Return the value at a dotted path, of a field whose own name is the path before others; None where none is."""
+    if not isinstance(record, dict):
+        return None
+    if path in record:
+        return record[path]
+    name, dot, rest = path.partition(".")
+    return _find(record.get(name), rest) if dot else None
+
+
+def _origin(value: Any) -> str | None:
+    """Return the origin as a text; a pair is none the worse for one that is no text."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(value) if is_number else _text(value)
 
 
 def _text(value: Any) -> str | None:

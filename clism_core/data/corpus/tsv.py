@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from clism_core.data.corpus.config import CorpusConfig, RawRow
 from clism_core.data.corpus.lines import MAX_TEXT, line_blocks, lines, room
+from clism_core.data.printable import listed
 from clism_core.data.schema import Reason
 from clism_core.errors import InputError
 
@@ -56,11 +57,20 @@ def column_counts(path: str, count: int) -> list[int]:
     return [first, *(columns for columns, _ in Counter(others).most_common(1))]
 
 
+def first_fields(path: str) -> list[str]:
+    """Return the fields of the first line of a file, such as the names in its header."""
+    return _fields(next(lines(path), None) or "")
+
+
+def _fields(line: str) -> list[str]:
+    return [field.strip() for field in line.split("\t")]
+
+
 def _layout(path: str, config: CorpusConfig, first_line: str | None) -> _Layout:
     """Return where the columns that `config` names stand in a file that begins with `first_line`."""
     if first_line is None:
         raise InputError(f"corpora: {path}: the first line has more than {MAX_TEXT:,} bytes, so it is no TSV file")
-    names = [field.strip() for field in first_line.split("\t")]
+    names = _fields(first_line)
 
     def place(field: str) -> int:
         column: int | str = getattr(config, field)
@@ -69,7 +79,7 @@ def _layout(path: str, config: CorpusConfig, first_line: str | None) -> _Layout:
             if not config.header:
                 raise InputError(f"{where}, a name, but header is false; give a number, or header: true")
             if column not in names:
-                raise InputError(f"{where}, but the header has {', '.join(names)}")
+                raise InputError(f"{where}, but the header has {listed(names)}")
             return names.index(column)
         if not 1 <= column <= len(names):
             raise InputError(f"{where}, but the first line has {len(names)} tab-separated columns")
