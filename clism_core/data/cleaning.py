@@ -32,6 +32,8 @@ class CleaningConfig:
 
     def check(self) -> None:
         """Raise `InputError` where a limit cannot be."""
+        if self.max_characters < 1:
+            raise InputError(f"cleaning.max_characters is {self.max_characters}; give a number from 1 on")
         if not 1 <= self.max_words <= _MOST_WORDS:
             raise InputError(f"cleaning.max_words is {self.max_words}; give a number from 1 to {_MOST_WORDS}")
 

@@ -6,7 +6,7 @@ have to agree: none of the language's function words is there, CLD2 names anothe
 """
 
 import runpy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -16,7 +16,7 @@ import pycld2
 import regex
 from babel.core import get_global
 
-from clism_core.data.words import Word, base_language
+from clism_core.data.words import Word, base_language, script_subtag
 
 _BEGINNING = 60  # code points, in which a sentence nearly always shows what language it is in
 _FEWEST_WORDS = 5
@@ -25,25 +25,51 @@ _ENOUGH_FUNCTION_WORDS = 0.2  # as share of all words: 97 % of English, Hindi an
 _FEWEST_LETTERS = 7  # of the wrong script: `ok` and `sudo` are no sentence
 _PERCENT_OF_TEXT = 90
 
-_WRITING_SYSTEMS = {"Hans": "Hani", "Hant": "Hani", "Jpan": "Hani Hira Kana", "Kore": "Hang Hani"}
+_WRITING_SYSTEMS = {
+    "Aran": "Arab",
+    "Hanb": "Hani Bopo",
+    "Hans": "Hani",
+    "Hant": "Hani",
+    "Jamo": "Hang",
+    "Jpan": "Hani Hira Kana",
+    "Kore": "Hang Hani",
+    "Latf": "Latn",
+    "Latg": "Latn",
+}
 _SEVERAL_SCRIPTS = {
     "az": "Latn Cyrl Arab",
     "bs": "Latn Cyrl",
+    "cdo": "Hani Latn",
+    "crh": "Cyrl Latn",
+    "gag": "Latn Cyrl",
+    "ha": "Latn Arab",
+    "hak": "Hani Latn",
+    "iu": "Cans Latn",
+    "kaa": "Latn Cyrl",
+    "kab": "Latn Tfng",
     "kk": "Cyrl Latn Arab",
+    "ks": "Arab Deva",
     "ku": "Latn Arab",
     "ky": "Cyrl Latn Arab",
+    "lad": "Hebr Latn",
     "mn": "Cyrl Mong",
+    "mni": "Beng Mtei",
     "ms": "Latn Arab",
+    "nan": "Hani Latn",
     "pa": "Guru Arab",
+    "rif": "Latn Tfng Arab",
+    "sat": "Olck Deva Beng Latn",
     "sd": "Arab Deva",
+    "shi": "Tfng Latn Arab",
     "sr": "Cyrl Latn",
-    "tg": "Cyrl Arab",
+    "tg": "Cyrl Latn Arab",
     "tk": "Latn Cyrl",
     "tt": "Cyrl Latn",
+    "tzm": "Latn Tfng Arab",
     "ug": "Arab Cyrl Latn",
     "uz": "Latn Cyrl Arab",
+    "zgh": "Tfng Latn",
 }
-_CLD2_NAMES = {"iw": "he", "jw": "jv", "no": "nb", "zh-Hant": "zh"}
 _REFUSED_BY_CLD2 = regex.compile(r"[\p{Cc}\p{Cn}\p{Cs}]")
 _LETTER = regex.compile(r"\p{L}")
 
@@ -56,16 +82,20 @@ class _Language:
     """Finds two neighbouring letters of its scripts; None where its scripts are not known."""
     foreign: regex.Pattern[str] | None
     """Finds words that are neither in its scripts nor look like names or codes."""
+    listed: regex.Pattern[str] | None
+    """Finds two neighbouring letters of those of its scripts in which there are telling words."""
     function_words: frozenset[str]
     """In lower case; empty where there is no list."""
     telling_words: frozenset[str]
-    """Those of them that hardly stand in another language: without English ones, and short ones in plain letters."""
+    """Those of them that hardly stand in another language: without English ones, short ones in plain letters, and ones
+    in another script than the language is in."""
 
 
 def is_wrong_language(text: str, words: Sequence[Word], *, language: str) -> bool:
     """Tell whether cleaned `text`, which has these `words`, is surely not in `language` (`hi`, `zh-TW`) or its script.
 
-    False where it may be: of short texts, and of languages about which too little is known.
+    False where it may be: of short texts, and of languages about which too little is known. A script that `language`
+    names is the one that is asked for: `hi-Latn` is Hindi in Latin letters.
     """
     told = _language(language)
     # This is all it takes for most sentences, a microsecond.
@@ -87,7 +117,9 @@ def _is_in_another_language(text: str, words: Sequence[Word], told: _Language, l
     with_letters = [word for word in in_lower_case if word[0].isalpha()]
     if not told.telling_words or not told.telling_words.isdisjoint(with_letters):
         return False
-    found = _identify(text, hint=language)
+    if _is_written_as_no_list_is(text, told):
+        return False
+    found = _identify(text, language=language)
     if found is None or found == language:
         return False
     there = [word for word in with_letters if word in _language(found).function_words]
@@ -95,41 +127,87 @@ def _is_in_another_language(text: str, words: Sequence[Word], told: _Language, l
     return len(different) >= _FEWEST_FUNCTION_WORDS and len(there) >= _ENOUGH_FUNCTION_WORDS * len(with_letters)
 
 
-def _identify(text: str, *, hint: str) -> str | None:
-    """Return the language in which all of `text` is, None where that is not sure."""
+def _is_written_as_no_list_is(text: str, told: _Language) -> bool:
+    """Tell whether `text` can hold no listed word, as Serbian in Latin letters, whose list is in Cyrillic ones."""
+    if told.written is None or told.listed is None:
+        return False
+    return told.written.search(text) is not None and told.listed.search(text) is None
+
+
+def _identify(text: str, *, language: str) -> str | None:
+    """Return the language in which all of `text` is, said to be in `language`; None where that is not sure."""
     clean = _REFUSED_BY_CLD2.sub(" ", text)
-    is_reliable, _, (first, *_) = pycld2.detect(clean, hintLanguage=hint, bestEffort=False)
+    is_reliable, _, (first, *_) = pycld2.detect(clean, hintLanguage=_hint(language), bestEffort=False)
     _, code, percent, _ = first
-    return _CLD2_NAMES.get(code, code) if is_reliable and percent >= _PERCENT_OF_TEXT else None
+    return base_language(code) if is_reliable and percent >= _PERCENT_OF_TEXT else None
 
 
 @cache
-def _language(language: str) -> _Language:
-    language = base_language(language)
-    names = _scripts(language)
-    scripts = "".join(rf"\p{{Script={name}}}" for name in names)
-    own, other = rf"[{scripts}&&[\p{{L}}\p{{M}}]]", rf"[[\p{{L}}\p{{M}}]--\p{{Lu}}--[{scripts}]]"
+def _hint(language: str) -> str | None:
+    """Return `language` where CLD2 takes it for a hint. Only CLD2 can tell: its list lacks some that it takes."""
+    try:
+        pycld2.detect("", hintLanguage=language)
+    except pycld2.error:
+        return None
+    return language
+
+
+@cache
+def _language(tag: str) -> _Language:
+    language, systems = base_language(tag), _writing_systems(tag)
+    other = rf"[[\p{{L}}\p{{M}}]--\p{{Lu}}--[{_script_set(systems)}]]"
     # Lower-case words between spaces or sentence punctuation: mysql.conf, $1text and PostgreSQL are none.
     before, after = r"(?<![^\s(«“\"'。、，！？])", r"(?=[.,;:!?…،؛؟।)»”\"']*(?:\s|\Z)|[。、，！？])"
     function_words = _function_words(language)
     english = frozenset[str]() if language == "en" else _function_words("en")
+    telling = {word for word in function_words - english if len(word) > 2 or not word.isascii()}
+    if systems:
+        telling &= _written_in(systems, telling)
     return _Language(
-        written=regex.compile(rf"{own}{{2}}", flags=regex.VERSION1) if names else None,
-        foreign=regex.compile(rf"{before}{other}{{2,}}{after}", flags=regex.VERSION1) if names else None,
+        written=_neighbours(systems),
+        foreign=regex.compile(rf"{before}{other}{{2,}}{after}", flags=regex.VERSION1) if systems else None,
+        listed=_neighbours([system for system in systems if _written_in([system], telling)]),
         function_words=function_words,
-        telling_words=frozenset(w for w in function_words - english if len(w) > 2 or not w.isascii()),
+        telling_words=frozenset(telling),
     )
 
 
-def _scripts(language: str) -> list[str]:
-    """Return the Unicode names of the scripts of `language`, none where CLDR does not tell the one it is usually in."""
-    if language in _SEVERAL_SCRIPTS:
+def _writing_systems(tag: str) -> list[str]:
+    """Return the writing systems of the language of `tag`, each as Unicode's names of its scripts, `Hani Hira Kana`.
+
+    It is the one that the tag names; otherwise those in which the language is known to be. None where CLDR does not
+    know it.
+    """
+    language, script = base_language(tag), script_subtag(tag)
+    if script is None and language in _SEVERAL_SCRIPTS:
         return _SEVERAL_SCRIPTS[language].split()
     likely: str | None = get_global("likely_subtags").get(language)
-    if likely is None:
-        return []
-    script = likely.split("_")[1]
-    return _WRITING_SYSTEMS.get(script, script).split()
+    if script is None and likely is not None:
+        script = likely.split("_")[1]
+    return [_WRITING_SYSTEMS.get(script, script)] if script in _known_scripts() else []
+
+
+@cache
+def _known_scripts() -> frozenset[str]:
+    """Return the codes of scripts; `regex` raises an error of others."""
+    return frozenset(tag.split("_")[1] for tag in get_global("likely_subtags").values()) | _WRITING_SYSTEMS.keys()
+
+
+def _script_set(systems: Sequence[str]) -> str:
+    return "".join(rf"\p{{Script={name}}}" for system in systems for name in system.split())
+
+
+def _neighbours(systems: Sequence[str]) -> regex.Pattern[str] | None:
+    """Return a pattern of two neighbouring letters of `systems`, None of no systems."""
+    if not systems:
+        return None
+    return regex.compile(rf"[{_script_set(systems)}&&[\p{{L}}\p{{M}}]]{{2}}", flags=regex.VERSION1)
+
+
+def _written_in(systems: Sequence[str], words: Iterable[str]) -> set[str]:
+    """Return those of `words` that have letters of `systems` only."""
+    other = regex.compile(rf"[\p{{L}}--[{_script_set(systems)}]]", flags=regex.VERSION1)
+    return {word for word in words if other.search(word) is None}
 
 
 def _function_words(language: str) -> frozenset[str]:

@@ -10,6 +10,7 @@ from functools import cache
 from importlib.util import find_spec
 
 import regex
+from babel.core import get_global
 
 from clism_core.errors import InputError
 
@@ -18,6 +19,10 @@ Word = tuple[int, int]
 
 SEGMENTED_LANGUAGES = frozenset({"zh", "yue", "ja", "th", "lo", "km", "my"})
 """Languages written without spaces, whose words ICU finds by dictionary."""
+
+# What CLDR calls `fil` and `ku` has its stop words under these names, and Norwegian under the name of Bokmål.
+_OTHER_ALIASES = {"tl": "tl", "tgl": "tl", "kmr": "kmr", "no": "nb", "nor": "nb"}
+_TAG_WITH_SCRIPT = re.compile(r"[a-z]{2,3}(?:[-_][a-z]{3})?[-_]([a-z]{4})(?![^-_])", flags=re.IGNORECASE)
 
 # Sets of characters. The spaceless scripts have no spaces between words; their digits are as everybody's.
 _SPACELESS = r"[[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}ー]--\p{Nd}]"
@@ -119,8 +124,17 @@ def check_segmenter(language: str) -> None:
 
 @cache
 def base_language(language: str) -> str:
-    """Return the language of a tag with script or region: `zh` of `zh-TW` and `zh_Hant`."""
-    return re.split("[-_]", language, maxsplit=1)[0].lower()
+    """Return the shortest code of the language of a tag: `zh` of `zh-TW`, `zh_Hant`, `cmn` and `zho`."""
+    code = re.split("[-_]", language, maxsplit=1)[0].lower()
+    alias: str = _OTHER_ALIASES.get(code) or get_global("language_aliases").get(code, code)
+    return alias.split("_")[0]  # for that of `sh` is `sr_Latn`
+
+
+@cache
+def script_subtag(language: str) -> str | None:
+    """Return the script that a tag names: `Hant` of `zh-Hant-TW` and `zh_hant`; None of `zh-TW`."""
+    match = _TAG_WITH_SCRIPT.match(language)
+    return match[1].title() if match else None
 
 
 @cache

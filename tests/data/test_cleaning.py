@@ -74,3 +74,10 @@ def test_limit_of_eflomal() -> None:
     CleaningConfig(max_words=1023).check()
     with pytest.raises(InputError, match=r"cleaning\.max_words is 1024"):
         CleaningConfig(max_words=1024).check()
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_no_text_has_less_than_one_character(limit: int) -> None:
+    CleaningConfig(max_characters=1).check()
+    with pytest.raises(InputError, match=rf"cleaning\.max_characters is {limit}; give a number from 1"):
+        CleaningConfig(max_characters=limit).check()

@@ -136,8 +136,26 @@ def test_the_file_is_the_page(tmp_path: Path, html: str) -> None:
         pytest.param("ar", "rtl", id="arabic"),
         pytest.param("ur-PK", "rtl", id="with_region"),
         pytest.param("vi", "ltr", id="vietnamese"),
+        pytest.param("uz-Arab", "rtl", id="script_from_right_to_left"),
+        pytest.param("pa_arab_PK", "rtl", id="script_and_region"),
+        pytest.param("ar-Latn", "ltr", id="script_from_left_to_right"),
+        pytest.param("uz", "ltr", id="without_script"),
+        pytest.param("ara", "rtl", id="three_letters"),
         pytest.param("x1", "auto", id="unknown"),
     ],
 )
 def test_direction_of_a_language(language: str, expected: str) -> None:
     assert direction(language) == expected
+
+
+def test_the_page_says_which_origins_are_counted_one_by_one() -> None:
+    told = "Only 200 origins are counted one by one, chosen by the hashes of their names"
+    many = copy.deepcopy(manifest())
+    statistics: Any = many["pairs"]["en-vi"]["statistics"]
+    statistics["origins"] = {f"site {i}": {"samples": i, "spans": i, "rejects": {}} for i in range(200)}
+    assert told not in " ".join(Page(render_report(many, examples={})).texts)
+    statistics["other_origins"] = {"samples": 7, "spans": 7, "rejects": {}}
+    texts = " ".join(Page(render_report(many, examples={})).texts)
+    assert told in texts
+    assert "(other origins) 7 of 7" in texts
+    assert "188 more origins are in the manifest" in texts  # 12 are on the page

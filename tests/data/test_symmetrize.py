@@ -62,7 +62,13 @@ def test_grow(alignment: str, candidates: list[str], expected: str) -> None:
     assert format_links(grow(links(alignment), best_first)) == expected
 
 
-@pytest.mark.parametrize("line", ["0-", "1:2", "0-0,1-1", "a-b", "-1-0"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("0-", "1:2", "0-0,1-1", "a-b", "-1-0", "0-0 1234567890-1"),
+        pytest.param(f"0-{'1' * 5000}", id="more digits than int takes"),
+    ],
+)
 def test_what_is_no_alignment(line: str) -> None:
     assert parse_links(line) is None
 

@@ -1,6 +1,6 @@
 import pytest
 
-from clism_core.data.words import segment, whitespace_tokens
+from clism_core.data.words import base_language, script_subtag, segment, whitespace_tokens
 
 
 def words_of(text: str) -> list[str]:
@@ -50,3 +50,29 @@ def test_offsets_count_code_points() -> None:
 def test_whitespace_tokens_are_those_of_split() -> None:
     text = "a-b  c\u00a0d ."
     assert [text[start:end] for start, end in whitespace_tokens(text)] == text.split() == ["a-b", "c", "d", "."]
+
+
+@pytest.mark.parametrize(
+    ("tag", "language", "script"),
+    [
+        pytest.param("en", "en", None, id="language"),
+        pytest.param("pt_BR", "pt", None, id="region"),
+        pytest.param("ca-valencia", "ca", None, id="variant"),
+        pytest.param("zh-Hant-TW", "zh", "Hant", id="script-and-region"),
+        pytest.param("uz_arab", "uz", "Arab", id="script-in-lower-case"),
+        pytest.param("zh-yue-Hant", "zh", "Hant", id="extended-language"),
+        pytest.param("en-x-latn", "en", None, id="private-use"),
+        pytest.param("eng", "en", None, id="english"),
+        pytest.param("cmn-Hans", "zh", "Hans", id="mandarin"),
+        pytest.param("iw", "he", None, id="old-code"),
+        pytest.param("sh", "sr", None, id="alias-with-script"),
+        pytest.param("no", "nb", None, id="norwegian"),
+        pytest.param("tl", "tl", None, id="tagalog-stays"),
+        pytest.param("tgl", "tl", None, id="three-letters-of-tagalog"),
+        pytest.param("kmr", "kmr", None, id="northern-kurdish-stays"),
+        pytest.param("yue", "yue", None, id="cantonese-is-not-mandarin"),
+        pytest.param("x1", "x1", None, id="unknown"),
+    ],
+)
+def test_language_and_script_of_a_tag(tag: str, language: str, script: str | None) -> None:
+    assert (base_language(tag), script_subtag(tag)) == (language, script)

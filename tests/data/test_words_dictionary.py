@@ -13,6 +13,10 @@ from clism_core.errors import InputError
         pytest.param("zh", "我们在北京。", ["我们", "在", "北京", "。"], id="chinese"),
         pytest.param("zh-TW", "我們在臺灣。", ["我們", "在", "臺灣", "。"], id="chinese-of-taiwan"),
         pytest.param("ja", "東京に行く", ["東京", "に", "行く"], id="japanese"),
+        pytest.param("cmn", "我们在北京。", ["我们", "在", "北京", "。"], id="three-letters-of-chinese"),
+        pytest.param("zho-Hant", "我們在臺灣。", ["我們", "在", "臺灣", "。"], id="three-letters-and-script"),
+        pytest.param("jpn", "東京に行く", ["東京", "に", "行く"], id="three-letters-of-japanese"),
+        pytest.param("tha", "ประเทศไทยมี", ["ประเทศไทย", "มี"], id="three-letters-of-thai"),
         pytest.param("th", "ประเทศไทยมี 5 คน", ["ประเทศไทย", "มี", "5", "คน"], id="thai"),
         pytest.param("lo", "ປະເທດລາວມີ", ["ປະເທດ", "ລາວ", "ມີ"], id="lao"),
         pytest.param("km", "ប្រទេសកម្ពុជា", ["ប្រទេស", "កម្ពុជា"], id="khmer"),
@@ -26,7 +30,7 @@ def test_segments_by_dictionary(language: str, text: str, expected: list[str]) -
     assert [text[start:end] for start, end in segment(text, language)] == expected
 
 
-@pytest.mark.parametrize("language", ["zh", "zh-Hant", "ja", "th", "lo", "km", "my"])
+@pytest.mark.parametrize("language", ["zh", "zh-Hant", "ja", "th", "lo", "km", "my", "cmn", "jpn", "tha", "zho", "mya"])
 def test_missing_segmenter_is_named(language: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(words, "find_spec", lambda _: None)
     with pytest.raises(InputError, match=rf"'{language}'.*icu4py.*'\.\[asian\]'"):

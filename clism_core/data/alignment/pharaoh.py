@@ -5,11 +5,13 @@ from collections.abc import Iterable
 
 from clism_core.data.spans import Link
 
-_LINE = re.compile(r"\s*(?:\d+-\d+(?:\s+\d+-\d+)*\s*)?")
+_NUMBER = r"\d{1,9}"  # more than any sentence has words, and no more than Python and the columns of int32 take
+_LINK = rf"{_NUMBER}-{_NUMBER}"
+_LINE = re.compile(rf"\s*(?:{_LINK}(?:\s+{_LINK})*\s*)?")
 
 
 def parse_links(line: str) -> set[Link] | None:
-    """Return the links of `line`, None where it is no list of `i-j`."""
+    """Return the links of `line`, None where it is no list of `i-j` of at most nine digits each."""
     if not _LINE.fullmatch(line):
         return None
     return {(int(i), int(j)) for i, j in (link.split("-") for link in line.split())}

@@ -20,13 +20,15 @@ from clism_core.data.manifest import Manifest, PairCounts
 from clism_core.data.report.charts import histogram_svg
 from clism_core.data.report.examples import MAX_SAMPLES, Examples
 from clism_core.data.report.summary import Origin, coverage, origins, outcome, percent, ranked, spread
-from clism_core.data.statistics import Histogram, Statistics
+from clism_core.data.statistics import MAX_ORIGINS, Histogram, Statistics
+from clism_core.data.words import base_language, script_subtag
 
 REPORT = "report.html"
 MAX_EXAMPLES = 4000
 """Samples on the page, of all language pairs together."""
 SHOWN_LABELS, SHOWN_ORIGINS = 16, 12
-
+_RIGHT_TO_LEFT = frozenset({"Adlm", "Arab", "Aran", "Hebr", "Mand", "Nkoo", "Rohg", "Samr", "Syrc", "Thaa", "Yezi"})
+"""Scripts. Babel knows the direction of languages only: of Uzbek, and not of Uzbek in Arabic letters."""
 
 _CHARTS = [
     ("Spans per sample", "spans", "samples", {"spans": "spans_per_sample"}),
@@ -112,8 +114,13 @@ def embedded_data(manifest: Manifest, examples: Mapping[str, Examples]) -> list[
 
 
 def direction(language: str) -> str:
-    """Return `ltr`, `rtl`, or for a language that is not known `auto`, which goes by the text's first letter."""
-    language = language.split("-")[0]
+    """Return `ltr` or `rtl`, as the script that a tag names or else the language is written.
+
+    For a language that is not known it is `auto`, which goes by the text's first letter.
+    """
+    if script := script_subtag(language):
+        return "rtl" if script in _RIGHT_TO_LEFT else "ltr"
+    language = base_language(language)
     return Locale.parse(language).text_direction if localedata.exists(language) else "auto"
 
 
@@ -157,15 +164,18 @@ def _totals(manifest: Manifest) -> dict[str, int]:
 
 def _pair(name: str, counts: PairCounts) -> dict[str, Any]:
     statistics = counts["statistics"]
-    all_origins: list[Origin] = origins(statistics)
+    named: list[Origin] = origins(statistics)
+    # Those that were counted together are the last; more than that many are counted so.
+    others = [named.pop()] if len(named) > MAX_ORIGINS else []
     return {
         "name": name,
         "counts": counts,
         "coverage": coverage(statistics),
         "outcome": outcome(counts),
         "labels": ranked(statistics["labels"], shown=SHOWN_LABELS),
-        "origins": all_origins[:SHOWN_ORIGINS],
-        "more_origins": len(all_origins) - SHOWN_ORIGINS,
+        "origins": named[:SHOWN_ORIGINS] + others,
+        "more_origins": len(named) - SHOWN_ORIGINS,
+        "counted_origins": MAX_ORIGINS if others else 0,
         "charts": _charts(statistics) if counts["samples"] else [],
     }
 
