@@ -6,7 +6,6 @@ DuckDB does what wants sorting: it puts on disk what does not fit into its share
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -17,12 +16,10 @@ _MEMORY = "1GB"
 _ROWS_PER_GROUP = 100_000
 
 
-def write_duplicates(rows: pds.Dataset, file: Path) -> None:
-    """Write the sorted ids of the rows that an earlier row is equal to, as a Parquet file of the column `sample_id`.
+def find_duplicates(rows: pds.Dataset) -> bytes:
+    """Return the sorted ids of the rows that an earlier row is equal to: a Parquet file of the column `sample_id`.
 
-    Args:
-        rows: All rows of a language pair, of `ROW_SCHEMA`; those without a digest are never duplicates.
-        file: Where to.
+    `rows` are all rows of a language pair, of `ROW_SCHEMA`; those without a digest are never duplicates.
     """
     query = """
         SELECT sample_id FROM (
@@ -30,11 +27,13 @@ def write_duplicates(rows: pds.Dataset, file: Path) -> None:
             FROM corpus WHERE digest IS NOT NULL
         ) WHERE place > 1 ORDER BY sample_id
     """
-    with _database(rows) as database, pq.ParquetWriter(file, pa.schema([("sample_id", pa.string())])) as writer:
+    content = pa.BufferOutputStream()
+    with _database(rows) as database, pq.ParquetWriter(content, pa.schema([("sample_id", pa.string())])) as writer:
         batches = database.sql(query).to_arrow_reader(_ROWS_PER_GROUP)
         assert batches is not None
         for batch in batches:
             writer.write_batch(batch)
+    return bytes(content.getvalue().to_pybytes())
 
 
 def draw_sample(rows: pds.Dataset, pairs: int) -> pa.Table:

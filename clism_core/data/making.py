@@ -1,6 +1,7 @@
 """The last stage: a shard of cleaned rows becomes a file of samples and a file of rejects."""
 
 import hashlib
+from functools import cached_property
 from typing import TypedDict
 
 import pyarrow as pa
@@ -26,26 +27,29 @@ MADE = "made"
 class SampleMaker:
     """Finds spans and their answers: the state of an actor, which loads the spaCy pipeline and the aligner once."""
 
-    def __init__(self, config: PrepareConfig, *, shards: list[Shard], pair_rows: dict[str, int]) -> None:
+    def __init__(self, config: PrepareConfig, work: Work, *, pair_rows: dict[str, int]) -> None:
         self._config = config
-        self._shards = shards
+        self._work = work
         self._pair_rows = pair_rows
-        self._work = Work(config.output)
-        languages = {corpus.source_lang for corpus in config.corpora}
-        ngrams = {language: self._work.ngrams_path(language) for language in languages}
-        self._entities = EntityFinder(config.entities, ngrams=ngrams)
         self._aligners: dict[str, Aligner] = {}  # of the last language pair
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        """Make the samples of the shards whose numbers are in the column `shard`; return their names and rows."""
-        shards = [self._shards[number] for number in batch["shard"].to_pylist()]
-        for shard in shards:
-            self.make(shard)
-        return pa.table({"name": [shard.name for shard in shards], "rows": [shard.rows for shard in shards]})
+        """Make the samples of the shards in `batch`, whose columns are the fields of `Shard`; return their rows."""
+        for shard in batch.to_pylist():
+            self.make(Shard(**shard))
+        return batch.select(["rows"])
+
+    @cached_property
+    def _entities(self) -> EntityFinder:
+        # Loaded at the first shard: Ray does not hand on what a constructor raises.
+        languages = {corpus.source_lang for corpus in self._config.corpora}
+        ngrams = {language: self._work.ngrams_path(language) for language in languages}
+        return EntityFinder(self._config.entities, ngrams=ngrams)
 
     def make(self, shard: Shard) -> None:
         """Write the samples and rejects of a shard, and then what is in them, which says that it is made."""
-        rows = mark_duplicates(self._work.read_rows(shard.name), self._work.path("duplicates", f"{shard.pair}.parquet"))
+        self._work.check_ours()
+        rows = mark_duplicates(self._work.read_rows(shard.name), self._work.duplicates_path(shard.pair))
         rows = self._entities(rows)
         if self._config.aligner.kind != "pharaoh":
             rows = self._align(rows, shard.pair)
@@ -127,9 +131,12 @@ def write_shard(rows: pa.Table, name: str, output: str) -> Made:
     rejects = rows.filter(pc.invert(is_sample)).select(REJECT_SCHEMA.names).cast(REJECT_SCHEMA)
     digest = None
     for part, table in ((SAMPLES, samples), (REJECTS, rejects)):
-        if table.num_rows:
-            content = parquet_bytes(table)
-            storage.write_bytes(storage.join(output, part, f"{name}.parquet"), content)
-            if part == SAMPLES:
-                digest = hashlib.sha256(content).hexdigest()
+        path = storage.join(output, part, f"{name}.parquet")
+        if not table.num_rows:
+            storage.delete(path)  # an earlier attempt may have had some, where nothing seeds the aligner
+            continue
+        content = parquet_bytes(table)
+        storage.write_bytes(path, content)
+        if part == SAMPLES:
+            digest = hashlib.sha256(content).hexdigest()
     return Made(statistics=block_statistics(samples, rejects), digest=digest)

@@ -3,6 +3,8 @@
 import hashlib
 import importlib.metadata
 import json
+import posixpath
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NotRequired, TypedDict
 
 from clism_core import storage
@@ -12,6 +14,8 @@ from clism_core.errors import InputError
 MANIFEST = "manifest.json"
 UNFINISHED = "unfinished.json"
 """Marks a folder as ours while it is being written, so that a run that was broken off can be repeated."""
+
+_READERS, _CHUNK = 8, 1 << 23  # files that are hashed side by side, and bytes of each at a time
 
 SAMPLES, REJECTS = "samples", "rejects"
 WORK = "unfinished"
@@ -76,8 +80,8 @@ def read_manifest(folder: str) -> Manifest:
 def open_output(folder: str, *, fingerprint: str) -> Manifest | None:
     """Make `folder` ready to be written to; return the manifest where the same data is there already.
 
-    What a run of the same fingerprint has left when it was broken off stays; what another one has left is removed where
-    it has made no samples yet. Raises `InputError` where `folder` holds anything else.
+    What a run of the same fingerprint has left when it was broken off stays; another one gives way where it has made no
+    samples or rejects yet. Raises `InputError` where `folder` holds anything else.
     """
     files = storage.list_files(folder)
     if storage.exists(storage.join(folder, MANIFEST)):
@@ -87,17 +91,17 @@ def open_output(folder: str, *, fingerprint: str) -> Manifest | None:
                 f"output: {folder} holds data prepared from other inputs, another config or other versions; choose "
                 "another folder"
             )
+        _remove_work(folder)  # the run may have been killed before it could
         return manifest
     if storage.exists(storage.join(folder, UNFINISHED)):
         begun = json.loads(storage.read_bytes(storage.join(folder, UNFINISHED)))
         if begun["fingerprint"] == fingerprint:
             return None
-        if storage.list_files(storage.join(folder, SAMPLES)):
+        if any(storage.list_files(storage.join(folder, part)) for part in (SAMPLES, REJECTS)):
             raise InputError(
                 f"output: {folder} holds an unfinished preparation of other inputs, another config or other versions; "
                 "choose another folder, or delete it"
             )
-        storage.delete(storage.join(folder, WORK))
     elif files:
         raise InputError(f"output: {folder} is not empty; choose another folder")
     storage.write_bytes(storage.join(folder, UNFINISHED), _to_json({"fingerprint": fingerprint}))
@@ -105,8 +109,17 @@ def open_output(folder: str, *, fingerprint: str) -> Manifest | None:
 
 
 def finish_output(folder: str, manifest: Manifest) -> None:
-    """Write the manifest, which makes `folder` prepared data."""
+    """Write the manifest, which makes `folder` prepared data, and remove what the stages have left."""
     storage.write_bytes(storage.join(folder, MANIFEST), _to_json(manifest))
+    _remove_work(folder)
+
+
+def _remove_work(folder: str) -> None:
+    storage.delete(storage.join(folder, WORK))
+    for part in (SAMPLES, REJECTS):
+        for file in storage.list_files(storage.join(folder, part)):
+            if posixpath.basename(file).startswith("."):  # a file that a killed process was writing
+                storage.delete(file)
     storage.delete(storage.join(folder, UNFINISHED))
 
 
@@ -117,9 +130,11 @@ def folder_digest(folder: str) -> str:
     return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
 
 
-def fingerprint(*, inputs: list[str], config: dict[str, Any], versions: dict[str, str]) -> str:
-    """Return the SHA-256, in hex, of the contents of the files `inputs`, of `config` and of `versions`."""
-    parts = {"inputs": [_digest(path) for path in inputs], "config": config, "versions": versions}
+def fingerprint(*, inputs: list[list[str]], config: dict[str, Any], versions: dict[str, str]) -> str:
+    """Return the SHA-256, in hex, of the files `inputs` (a list for each corpus), `config` and `versions`."""
+    with ThreadPoolExecutor(_READERS) as readers:
+        digests = [list(readers.map(_digest, files)) for files in inputs]
+    parts = {"inputs": digests, "config": config, "versions": versions}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -136,7 +151,7 @@ def _digest(path: str) -> str:
     store, inner = storage.filesystem(path)
     with store.open_input_stream(inner, compression=None) as stream:
         digest = hashlib.sha256()
-        while chunk := stream.read(1 << 20):
+        while chunk := stream.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
 

@@ -4,8 +4,9 @@ import dataclasses
 import hashlib
 import json
 import logging
+import platform
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -29,16 +30,17 @@ from clism_core.data.manifest import (
 )
 from clism_core.data.pipeline import clean_corpora, learn, make_samples, shards_of
 from clism_core.data.report.page import write_report
-from clism_core.data.statistics import merge_statistics
+from clism_core.data.statistics import BlockStatistics, merge_statistics
 from clism_core.data.words import SEGMENTED_LANGUAGES, base_language, check_segmenter
 from clism_core.data.work import Work
 from clism_core.errors import InputError, input_error_within
-from clism_core.model.names import is_folder
+from clism_core.model.names import is_folder, pin_version
 
 __all__ = ["Preparation", "PrepareConfig", "model_folders", "plan", "prepare", "prepared_before"]
 
 logger = logging.getLogger(__name__)
 
+_MOST_CORPORA = 100  # ids of samples have room for
 _PATHS = ("path", "target_path", "alignment_path")
 """The fields of a corpus that are paths."""
 
@@ -83,7 +85,7 @@ def prepare(preparation: Preparation) -> Manifest:
     if finished is not None:
         logger.info("%s is already prepared", config.output)
         return finished
-    work = Work(config.output)
+    work = Work(config.output, fingerprint=preparation.fingerprint)
     with _quiet_console():
         try:
             manifest = _run(preparation, work)
@@ -93,7 +95,6 @@ def prepare(preparation: Preparation) -> Manifest:
                 raise
             raise cause from None
     finish_output(config.output, manifest)
-    work.clear()
     return manifest
 
 
@@ -103,14 +104,14 @@ def _run(preparation: Preparation, work: Work) -> Manifest:
     shards = shards_of(config, read)
     learn(config, work, shards)
     make_samples(config, work, shards)
-    made: dict[str, list[Made]] = {corpus.pair: [] for corpus in config.corpora}
-    for shard, record in zip(shards, work.read_all_json(MADE, [shard.name for shard in shards]), strict=True):
-        made[shard.pair].append(record)
-    blocks = {pair: merge_statistics(part["statistics"] for part in parts) for pair, parts in made.items()}
     beyond_cap = Counter[str]()
     for corpus, part in zip(config.corpora, read, strict=True):
         beyond_cap[corpus.pair] += part["beyond_cap"]
-    digests = [[part["digest"] for part in parts] for parts in made.values()]
+    digests: list[str | None] = []
+    blocks: dict[str, BlockStatistics] = {}
+    for pair in beyond_cap:
+        made = work.read_all_json(MADE, [shard.name for shard in shards if shard.pair == pair])
+        blocks[pair] = merge_statistics(_statistics(made, digests))
     samples = sum(block["samples"] for block in blocks.values())
     manifest = Manifest(
         samples=samples,
@@ -123,6 +124,13 @@ def _run(preparation: Preparation, work: Work) -> Manifest:
     )
     write_report(manifest, examples={pair: block["examples"] for pair, block in blocks.items()}, folder=config.output)
     return manifest
+
+
+def _statistics(made: Iterable[Made], digests: list[str | None]) -> Iterator[BlockStatistics]:
+    """Yield the statistics of each shard, and append its digest."""
+    for shard in made:
+        digests.append(shard["digest"])
+        yield shard["statistics"]
 
 
 def check(config: PrepareConfig) -> None:
@@ -138,8 +146,10 @@ def check(config: PrepareConfig) -> None:
     for name, value in limits.items():
         if value < 1:
             raise InputError(f"{name} is {value}; give 1 or more")
-    if not config.corpora:
-        raise InputError("corpora is empty; give one parallel corpus at least")
+    if not 1 <= len(config.corpora) <= _MOST_CORPORA:
+        raise InputError(
+            f"corpora has {len(config.corpora)} entries; give 1 to {_MOST_CORPORA}, each of any number of files"
+        )
     for corpus in config.corpora:
         check_corpus(corpus)
         if (corpus.alignment_path is None) == (config.aligner.kind == "pharaoh"):
@@ -173,12 +183,15 @@ def with_absolute_paths(config: PrepareConfig) -> PrepareConfig:
 
 
 def with_revisions(config: PrepareConfig) -> PrepareConfig:
-    """Return `config` with the commits of its data sets of the hub, so that all workers read the same."""
+    """Return `config` with what its data sets of the hub and its encoder mean now: all workers take the same."""
     corpora = [
         dataclasses.replace(corpus, revision=source_identity(corpus).get("revision", corpus.revision))
         for corpus in config.corpora
     ]
-    return dataclasses.replace(config, corpora=corpora)
+    aligner = config.aligner
+    if uses_encoder(aligner):
+        aligner = dataclasses.replace(aligner, model=pin_version(aligner.model))
+    return dataclasses.replace(config, corpora=corpora, aligner=aligner)
 
 
 def model_folders(config: PrepareConfig) -> dict[tuple[str, str], str]:
@@ -195,8 +208,10 @@ def _versions(config: PrepareConfig) -> dict[str, str]:
     """Return the versions of all that decides what the samples are."""
     aligner = ["eflomal"] if learns(config.aligner) else []
     if uses_encoder(config.aligner):
-        aligner += ["torch", "transformers"]
-    versions = package_versions("clism", "spacy", "regex", "babel", "pycld2", "pyarrow", *aligner)
+        aligner += ["numpy", "tokenizers", "torch", "transformers"]
+    versions = {"python": platform.python_version()} | package_versions(
+        "clism", "spacy", "regex", "babel", "pycld2", "pyarrow", *aligner
+    )
     if any(
         base_language(language) in SEGMENTED_LANGUAGES
         for corpus in config.corpora
@@ -216,7 +231,10 @@ def _fingerprint(config: PrepareConfig, versions: dict[str, str]) -> str:
                 del corpus[name]
     for (part, name), folder in model_folders(config).items():
         settings[part][name] = folder_digest(folder)
-    inputs = [path for corpus in config.corpora for path in input_paths(corpus)]
+    model = config.aligner.model
+    if uses_encoder(config.aligner) and model.startswith("s3://"):
+        settings["aligner"]["model"] = [model, storage.fingerprint(model)]
+    inputs = [input_paths(corpus) for corpus in config.corpora]
     return fingerprint(inputs=inputs, config=settings, versions=versions)
 
 

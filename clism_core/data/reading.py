@@ -5,7 +5,6 @@ does no more, so that it is fast. The shards are cleaned side by side.
 """
 
 import hashlib
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -19,14 +18,23 @@ from clism_core.data.corpus import CappedRows, CorpusConfig, RawRow
 from clism_core.data.language import is_wrong_language
 from clism_core.data.schema import ROW_SCHEMA, Reason, sample_id, words_array
 from clism_core.data.words import segment, whitespace_tokens
+from clism_core.errors import InputError
 
 RAW_SHARD_SCHEMA = pa.schema(
-    [("corpus", pa.int64()), ("first_row", pa.int64()), ("rows", pa.int64()), ("raw", pa.large_binary())]
+    [
+        *((name, pa.int64()) for name in ("corpus", "first_row", "rows", "beyond_cap")),
+        ("raw", pa.large_binary()),
+    ]
 )
 """A shard on its way from the reader: `raw` is its table, as Arrow's stream format, null where it is cleaned already.
 
-A corpus ends with a row in which `first_row` is null: `rows` are then those beyond its cap.
+A corpus ends with a row whose `first_row` is null: `rows` are all of it up to its cap, `beyond_cap` the others.
 """
+
+_MOST_CHARACTERS = 64_000_000
+"""A shard ends after so many characters, however few rows they are."""
+_MOST_ROWS = 999_999_999
+"""Rows of a corpus that its ids have room for."""
 
 _RAW_COLUMNS = RawRow._fields
 _RAW_SCHEMA = pa.schema([(name, pa.int64() if name == "line" else pa.string()) for name in _RAW_COLUMNS])
@@ -54,7 +62,9 @@ class RawShards(Datasource):
 
     def _reader(self, number: int, corpus: CorpusConfig) -> Callable[[], Iterator[pa.Table]]:
         # Bound to locals: a read task that holds `self` would carry all corpora.
-        rows_per_shard, cleaned = self._rows_per_shard, self._cleaned
+        begins = shard_name(corpus, number=number, first_row=0)[: -len("000000000")]
+        cleaned = {name for name in self._cleaned if name.startswith(begins)}
+        rows_per_shard = self._rows_per_shard
 
         def read() -> Iterator[pa.Table]:
             return read_shards(corpus, number=number, rows_per_shard=rows_per_shard, cleaned=cleaned)
@@ -72,12 +82,25 @@ def read_shards(corpus: CorpusConfig, *, number: int, rows_per_shard: int, clean
     capped = CappedRows(corpus)
     rows = iter(capped)
     first_row = 1
-    while shard := list(itertools.islice(rows, rows_per_shard)):
+    while shard := _take(rows, rows_per_shard):
         done = shard_name(corpus, number=number, first_row=first_row) in cleaned
         yield _raw_shard(number, first_row, len(shard), None if done else _pack(shard))
         first_row += len(shard)
+        if first_row > _MOST_ROWS:
+            raise InputError(f"corpora: {corpus.path} has more than {_MOST_ROWS:,} rows; give it as several corpora")
     assert capped.beyond_cap is not None
-    yield _raw_shard(number, None, capped.beyond_cap, None)
+    yield _raw_shard(number, None, first_row - 1, None, beyond_cap=capped.beyond_cap)
+
+
+def _take(rows: Iterator[RawRow], most: int) -> list[RawRow]:
+    shard: list[RawRow] = []
+    characters = 0
+    for row in rows:
+        shard.append(row)
+        characters += len(row.source or "") + len(row.target or "")
+        if len(shard) == most or characters >= _MOST_CHARACTERS:
+            break
+    return shard
 
 
 def clean_shard(
@@ -116,6 +139,9 @@ def make_row(raw: RawRow, *, corpus: CorpusConfig, cleaning: CleaningConfig, giv
     row["source"], row["target"] = clean(raw.source), clean(raw.target)
     row["reason"] = text_reason(raw.source, raw.target, cleaned_source=row["source"], cleaned_target=row["target"])
     if row["reason"] is not None:
+        return row
+    if max(len(row["source"]), len(row["target"])) > cleaning.max_characters:
+        row["reason"] = Reason.TOO_LONG
         return row
     for side, language in (("source", corpus.source_lang), ("target", corpus.target_lang)):
         row[f"{side}_words"] = whitespace_tokens(row[side]) if given_alignment else segment(row[side], language)
@@ -162,6 +188,8 @@ def _pack(rows: Sequence[RawRow]) -> bytes:
     return bytes(content.getvalue().to_pybytes())
 
 
-def _raw_shard(corpus: int, first_row: int | None, rows: int, raw: bytes | None) -> pa.Table:
-    columns = {"corpus": [corpus], "first_row": [first_row], "rows": [rows], "raw": [raw]}
-    return pa.table(columns, schema=RAW_SHARD_SCHEMA)
+def _raw_shard(
+    corpus: int, first_row: int | None, rows: int, raw: bytes | None, *, beyond_cap: int | None = None
+) -> pa.Table:
+    values = (corpus, first_row, rows, beyond_cap, raw)
+    return pa.table([[value] for value in values], schema=RAW_SHARD_SCHEMA)

@@ -4,7 +4,7 @@ All offsets are Unicode code points into the cleaned text, end exclusive.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 
 import numpy as np
@@ -42,6 +42,8 @@ class Reason(StrEnum):
     NO_ANSWER = "no_answer"
     """There are spans, but the translation of none is one run of words."""
 
+
+_ROWS_AT_ONCE = 10_000
 
 _INT = pa.int32()
 WORDS = pa.list_(pa.struct([("start", _INT), ("end", _INT)]))
@@ -129,6 +131,12 @@ def words_of(column: pa.ChunkedArray) -> list[list[Word]]:
         ends = np.cumsum([0, *counts]).tolist()
         rows += [pairs[first:end] for first, end in itertools.pairwise(ends)]
     return rows
+
+
+def each_words_as_text(table: pa.Table, side: str) -> Iterator[list[str]]:
+    """Yield what `words_as_text` returns, making a few thousand rows of it at once."""
+    for batch in table.to_batches(max_chunksize=_ROWS_AT_ONCE):
+        yield from words_as_text(pa.Table.from_batches([batch]), side)
 
 
 def words_as_text(table: pa.Table, side: str) -> list[list[str]]:

@@ -5,6 +5,7 @@ that its first row gives it, so that it comes out the same whoever makes it, and
 """
 
 import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -13,8 +14,9 @@ import pyarrow.dataset as pds
 import pyarrow.parquet as pq
 
 from clism_core import storage
-from clism_core.data.manifest import WORK
+from clism_core.data.manifest import UNFINISHED, WORK
 from clism_core.data.schema import ROW_SCHEMA
+from clism_core.errors import InputError
 
 CLEANED = "rows"
 """The part of the work that holds the cleaned rows."""
@@ -37,11 +39,23 @@ class Shard(NamedTuple):
 
 
 class Work:
-    """The files of a run on their way, below the folder `unfinished` of its output."""
+    """The files of a run on their way, below the folder `unfinished` of its output.
 
-    def __init__(self, output: str) -> None:
-        self.output = output
-        self.folder = storage.join(output, WORK)
+    Runs of another fingerprint have other places, so that one that still goes on somewhere cannot mix with this one.
+    """
+
+    def __init__(self, output: str, *, fingerprint: str) -> None:
+        self._output = output
+        self._fingerprint = fingerprint
+        self._folder = storage.join(output, WORK, fingerprint[:16])
+
+    def check_ours(self) -> None:
+        """Raise `InputError` where the output is not seen from here, or another run has taken it over."""
+        marker = storage.join(self._output, UNFINISHED)
+        if not storage.exists(marker):
+            raise InputError(f"output: a node does not see {marker}; give s3:// or storage that all nodes share")
+        if json.loads(storage.read_bytes(marker))["fingerprint"] != self._fingerprint:
+            raise InputError(f"output: another preparation has taken over {self._output}; this one ends")
 
     def write_rows(self, name: str, rows: pa.Table) -> None:
         """Keep the rows of a shard, a table of `ROW_SCHEMA`, as they were read and cleaned."""
@@ -53,7 +67,7 @@ class Work:
 
     def rows_of(self, shards: list[Shard]) -> pds.Dataset:
         """Return the rows of several shards, to be read as a stream."""
-        store, inner = storage.filesystem(self.folder)
+        store, inner = storage.filesystem(self._folder)
         files = [storage.join(inner, CLEANED, f"{shard.name}.parquet") for shard in shards]
         return pds.dataset(files, schema=ROW_SCHEMA, format="parquet", filesystem=store)
 
@@ -71,10 +85,16 @@ class Work:
         path = self.path(*place)
         return json.loads(storage.read_bytes(path)) if storage.exists(path) else None
 
-    def read_all_json(self, part: str, names: list[str]) -> list[Any]:
-        """Return the JSON files `names` of a part, in this order."""
+    def read_all_json(self, part: str, names: list[str]) -> Iterator[Any]:
+        """Yield the contents of the JSON files `names` of a part, in this order; a few of them are held at once."""
         with ThreadPoolExecutor(_READERS) as readers:
-            return list(readers.map(lambda name: self.read_json(part, f"{name}.json"), names))
+            for first in range(0, len(names), 4 * _READERS):
+                some = names[first : first + 4 * _READERS]
+                yield from readers.map(lambda name: self.read_json(part, f"{name}.json"), some)
+
+    def duplicates_path(self, pair: str) -> str:
+        """Return the path of the sorted ids of the duplicates of a language pair, a Parquet file."""
+        return self.path("duplicates", f"{pair}.parquet")
 
     def priors_path(self, pair: str) -> str:
         """Return the path of what the aligner has learnt of a language pair."""
@@ -86,11 +106,7 @@ class Work:
 
     def path(self, *place: str) -> str:
         """Return the path of a place below the folder."""
-        return storage.join(self.folder, *place)
-
-    def clear(self) -> None:
-        """Remove all of it."""
-        storage.delete(self.folder)
+        return storage.join(self._folder, *place)
 
 
 def parquet_bytes(table: pa.Table) -> bytes:

@@ -65,6 +65,15 @@ def test_a_seed_gives_the_same_links_on_any_number_of_threads() -> None:
 
 
 @needs_eflomal
+def test_a_seed_that_cannot_be_given_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a b").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "a b"))  # the loader takes no names with spaces
+    with pytest.raises(InputError, match="did not take the seed"):
+        both_directions(SENTENCES[:9], TRANSLATIONS[:9], seed=1)
+    assert len(both_directions(SENTENCES[:9], TRANSLATIONS[:9], seed=None)) == 9
+
+
+@needs_eflomal
 def test_nothing_to_align() -> None:
     assert both_directions([], []) == []
     assert learn_priors([], [], seed=None) == b""

@@ -6,7 +6,7 @@ import pyarrow.dataset as pds
 import pyarrow.parquet as pq
 import pytest
 
-from clism_core.data.learning import draw_sample, write_duplicates
+from clism_core.data.learning import draw_sample, find_duplicates
 from clism_core.data.schema import ROW_SCHEMA
 
 
@@ -33,8 +33,7 @@ def rows(tmp_path: Path, *files: list[tuple[str, str | None]]) -> pds.Dataset:
 
 def test_the_first_of_equal_rows_is_no_duplicate(tmp_path: Path) -> None:
     dataset = rows(tmp_path, [("a/1", "x"), ("a/2", "y"), ("a/3", "x")], [("a/4", "z"), ("a/5", "y"), ("a/6", "x")])
-    write_duplicates(dataset, tmp_path / "duplicates.parquet")
-    assert pq.read_table(tmp_path / "duplicates.parquet").to_pydict() == {"sample_id": ["a/3", "a/5", "a/6"]}
+    assert pq.read_table(pa.BufferReader(find_duplicates(dataset))).to_pydict() == {"sample_id": ["a/3", "a/5", "a/6"]}
 
 
 @pytest.mark.parametrize(
@@ -46,8 +45,7 @@ def test_the_first_of_equal_rows_is_no_duplicate(tmp_path: Path) -> None:
     ],
 )
 def test_no_duplicates(tmp_path: Path, given: list[tuple[str, str | None]]) -> None:
-    write_duplicates(rows(tmp_path, given), tmp_path / "duplicates.parquet")
-    assert pq.read_table(tmp_path / "duplicates.parquet").num_rows == 0
+    assert pq.read_table(pa.BufferReader(find_duplicates(rows(tmp_path, given)))).num_rows == 0
 
 
 def test_sample_is_of_the_smallest_digests_each_once(tmp_path: Path) -> None:

@@ -13,9 +13,14 @@ def manifest(identity: str) -> Manifest:
 def test_finished_data_is_found_again(tmp_path: Path) -> None:
     folder = str(tmp_path / "new" / "data")
     assert open_output(folder, fingerprint="a") is None
+    for left in ("unfinished/rows/x.parquet", "samples/.x.parquet.0", "samples/x.parquet"):
+        Path(folder, left).parent.mkdir(parents=True, exist_ok=True)
+        Path(folder, left).touch()
     finish_output(folder, manifest("a"))
-    assert sorted(path.name for path in Path(folder).iterdir()) == ["manifest.json"]
+    assert sorted(path.name for path in Path(folder).rglob("*")) == ["manifest.json", "samples", "x.parquet"]
+    Path(folder, "unfinished.json").touch()  # as if it had been killed here
     assert open_output(folder, fingerprint="a") == read_manifest(folder) == manifest("a")
+    assert not Path(folder, "unfinished.json").exists()
 
 
 def test_other_data_is_not_overwritten(tmp_path: Path) -> None:
@@ -36,17 +41,15 @@ def test_other_files_are_not_overwritten(tmp_path: Path) -> None:
 def test_a_beginning_without_samples_gives_way_to_another_run(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     open_output(str(folder), fingerprint="a")
-    (folder / "unfinished").mkdir()
-    (folder / "unfinished" / "x.parquet").touch()
     assert open_output(str(folder), fingerprint="b") is None
-    assert [path.name for path in folder.rglob("*")] == ["unfinished.json"]
     assert '"b"' in (folder / "unfinished.json").read_text()
 
 
-def test_what_a_broken_off_run_has_left_stays_for_the_same_run_only(tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", ["samples", "rejects"])
+def test_what_a_broken_off_run_has_left_stays_for_the_same_run_only(tmp_path: Path, part: str) -> None:
     open_output(str(tmp_path), fingerprint="a")
-    (tmp_path / "samples").mkdir()
-    (tmp_path / "samples" / "x.parquet").touch()
+    (tmp_path / part).mkdir()
+    (tmp_path / part / "x.parquet").touch()
     with pytest.raises(InputError, match="unfinished preparation of other inputs"):
         open_output(str(tmp_path), fingerprint="b")
     assert open_output(str(tmp_path), fingerprint="a") is None
@@ -76,8 +79,14 @@ def test_fingerprint_is_of_contents_config_and_versions(tmp_path: Path) -> None:
     one.write_text("x")
     copy.write_text("x")
     other.write_text("y")
-    base = fingerprint(inputs=[str(one)], config={"a": 1}, versions={"v": "1"})
-    assert fingerprint(inputs=[str(copy)], config={"a": 1}, versions={"v": "1"}) == base
-    assert fingerprint(inputs=[str(other)], config={"a": 1}, versions={"v": "1"}) != base
-    assert fingerprint(inputs=[str(one)], config={"a": 2}, versions={"v": "1"}) != base
-    assert fingerprint(inputs=[str(one)], config={"a": 1}, versions={"v": "2"}) != base
+    base = fingerprint(inputs=[[str(one)]], config={"a": 1}, versions={"v": "1"})
+    assert fingerprint(inputs=[[str(copy)]], config={"a": 1}, versions={"v": "1"}) == base
+    assert fingerprint(inputs=[[str(other)]], config={"a": 1}, versions={"v": "1"}) != base
+    assert fingerprint(inputs=[[str(one)]], config={"a": 2}, versions={"v": "1"}) != base
+    assert fingerprint(inputs=[[str(one)]], config={"a": 1}, versions={"v": "2"}) != base
+    three = [str(one), str(other), str(copy)]
+    apart = [
+        fingerprint(inputs=inputs, config={}, versions={})
+        for inputs in ([three[:1], three[1:]], [three[:2], three[2:]])
+    ]
+    assert apart[0] != apart[1]  # files of one corpus are something else than corpora of a file

@@ -90,8 +90,9 @@ def test_shards(tmp_path: Path) -> None:
     file.write_bytes(b"en\tde\na\tx\n\t\nb\xff\ty\nc\n")
     corpus = CorpusConfig(path=str(file), source_lang="en", target_lang="de", header=True)
     first, second, end = shards(corpus)
-    assert (first["first_row"], second["first_row"], end["first_row"]) == (1, 3, None)
-    assert (first["rows"], second["rows"], end["rows"]) == (2, 2, 0)
+    assert [shard["first_row"] for shard in (first, second, end)] == [1, 3, None]
+    assert [shard["rows"] for shard in (first, second, end)] == [2, 2, 4]
+    assert end["beyond_cap"] == 0
 
     table = clean_shard(
         second["raw"], first_row=3, corpus=corpus, number=3, cleaning=CleaningConfig(), given_alignment=False
@@ -132,5 +133,13 @@ def test_cleaned_shards_are_passed_over_and_rows_beyond_the_cap_counted(tmp_path
     assert name == "en-de-03-000000001"
     first, second, end = shards(corpus, cleaned={name})
     assert (first["rows"], first["raw"]) == (2, None)
-    assert (second["rows"], end["rows"]) == (1, 2)
+    assert (second["rows"], end["rows"], end["beyond_cap"]) == (1, 3, 2)
     assert second["raw"] is not None
+
+
+def test_shards_of_long_rows_are_shorter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clism_core.data.reading._MOST_CHARACTERS", 10)
+    file = tmp_path / "c.tsv"
+    file.write_text("a\tx\nsixteen letters!\ty\nb\tx\n")
+    found = [(shard["first_row"], shard["rows"]) for shard in shards(CorpusConfig(str(file), "en", "de"))]
+    assert found == [(1, 2), (3, 1), (None, 3)]

@@ -7,13 +7,16 @@ from typing import Any
 
 import pyarrow.dataset as pds
 import pytest
+import ray
 from command_line import CONFIGS, EXIT_BAD_INPUT, EXIT_DONE, build_parser, run_job
 from letter_encoder import write_letter_encoder
 from mlflow import MlflowClient
 from prepare import PRINT_STATS, main
 
+from clism_core.data.pipeline import learn
 from clism_core.data.prepare import PrepareConfig
 from clism_core.data.schema import REJECT_SCHEMA, SAMPLE_SCHEMA
+from clism_core.errors import InputError
 from clism_core.home import tracking_uri
 
 # line, English, German, alignment of words as white space cuts them
@@ -202,6 +205,44 @@ def test_what_only_the_workers_see_is_an_input_error(
 
 
 @pytest.mark.ray
+@pytest.mark.parametrize("stage", ["clean", "make"])
+def test_what_a_worker_lacks_is_an_input_error(
+    ray_cluster: None,
+    tmp_path: Path,
+    pipeline_folder: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    stage: str,
+) -> None:
+    """As where a node has not all that the driver has, whose own look at it passes."""
+    monkeypatch.setattr("clism_core.data.prepare.check", lambda _: None)
+    (tmp_path / "c.tsv").write_text("Anna lives in Rome .\tAnna wohnt in Rom .\n")
+    languages = {"clean": ("en", "qq"), "make": ("en", "de")}[stage]
+    corpora = [{"path": str(tmp_path / "c.tsv"), "source_lang": languages[0], "target_lang": languages[1]}]
+    given = pipeline_folder
+    if stage == "clean":
+        monkeypatch.setattr("clism_core.data.pipeline._clean_shards", _lack)
+        ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    else:
+        given = str(tmp_path / "copy")
+        shutil.copytree(pipeline_folder, given)
+
+        def learn_and_remove(*arguments: Any) -> None:
+            learn(*arguments)
+            shutil.rmtree(given)
+
+        monkeypatch.setattr("clism_core.data.prepare.learn", learn_and_remove)
+    arguments = ["--entities.pipeline", given, "--aligner.seed", "null"]
+    assert run(corpora, tmp_path / "out", *arguments) == EXIT_BAD_INPUT
+    message = {"clean": "a segmenter is missing", "make": "is not installed"}[stage]
+    assert message in capsys.readouterr().err.split("error: ")[-1]
+
+
+def _lack(*_: Any, **__: Any) -> Any:
+    raise InputError("a segmenter is missing")
+
+
+@pytest.mark.ray
 def test_embedding_aligner(ray_cluster: None, tmp_path: Path, pipeline_folder: str) -> None:
     write_letter_encoder(tmp_path / "encoder")
     (tmp_path / "c.tsv").write_text("Tim saw Bonn.\tBonn , saw Tim\nit rains\tes regnet\n")
@@ -265,7 +306,7 @@ def test_duplicates_are_found_across_shards_and_corpora(
 @pytest.mark.parametrize(
     ("corpora", "message"),
     [
-        pytest.param([], "corpora is empty", id="none"),
+        pytest.param([], "corpora has 0 entries", id="none"),
         pytest.param([{"path": "/nowhere.tsv"}], "/nowhere.tsv cannot be read", id="missing"),
         pytest.param([{"source_lang": "de", "target_lang": "en"}], "is for en", id="language-of-the-pipeline"),
         pytest.param([{"alignment_path": "x"}], "x cannot be read", id="no-alignment-file"),

@@ -24,6 +24,7 @@ Words = Sequence[str]
 
 _ALIGN, _MAKE_PRIORS = "eflomal-align", "eflomal-makepriors"
 _TRAINING_LENGTH = "0.5"  # iterations, relative to eflomal's own: half as many cost 0.3 points of AER at most
+_SEED_USED = "seed.used"  # what eflomal_seed.c makes
 _SEED_BYTES = 4096  # eflomal takes 16 a direction
 _SEED_SOURCE = Path(__file__).with_name("eflomal_seed.c")
 _SEED_VARIABLE = "CLISM_EFLOMAL_SEED"  # what eflomal_seed.c looks at
@@ -95,7 +96,8 @@ def both_directions(
 
     Without priors the pairs are aligned with each other's help only. With two threads the directions run side by side.
     `iterations` are those of the last of eflomal's three models, after one of each other; None leaves them to eflomal.
-    Raises `InputError` where the program is missing, `subprocess.CalledProcessError` where it fails.
+    Raises `InputError` where the program is missing or does not take the seed, `subprocess.CalledProcessError` where it
+    fails.
     """
     if not sources:
         return []
@@ -145,6 +147,12 @@ def _align_in(
             files["-p"] = "priors"
         seeded = {} if seed is None else _seeded_environment(folder, seed)
         _run(find_program(), files, *options, folder=folder, threads=threads, environment=seeded)
+        if seeded and not (folder / _SEED_USED).exists():
+            raise InputError(
+                f"aligner.seed: eflomal did not take the seed, for {folder} cannot be preloaded (its path must hold no "
+                "space or colon, and its file system must allow programs; TMPDIR names another); or say "
+                "--aligner.seed null, with which two runs differ in a few links"
+            )
     return count
 
 

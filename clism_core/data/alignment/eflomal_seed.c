@@ -1,12 +1,23 @@
-/* Gives eflomal a seed: where it opens the system's random numbers, it gets the file that CLISM_EFLOMAL_SEED names. */
+/* Gives eflomal a seed: where it opens the system's random numbers, it gets the file that CLISM_EFLOMAL_SEED names.
+   The file NAME.used tells that it did. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+typedef FILE *(*open_function)(const char *, const char *);
+
 FILE *fopen(const char *path, const char *mode) {
-    FILE *(*real_fopen)(const char *, const char *) = (FILE *(*)(const char *, const char *))dlsym(RTLD_NEXT, "fopen");
+    open_function real_fopen = (open_function)dlsym(RTLD_NEXT, "fopen");
     const char *seed = getenv("CLISM_EFLOMAL_SEED");
-    return real_fopen(seed != NULL && strcmp(path, "/dev/urandom") == 0 ? seed : path, mode);
+    if (seed == NULL || strcmp(path, "/dev/urandom") != 0)
+        return real_fopen(path, mode);
+    char used[PATH_MAX];
+    snprintf(used, sizeof used, "%s.used", seed);
+    FILE *mark = real_fopen(used, "w");
+    if (mark != NULL)
+        fclose(mark);
+    return real_fopen(seed, mode);
 }
