@@ -55,7 +55,14 @@ class SampleMaker:
             rows = self._align(rows, shard.pair)
         rows = add_spans(rows, max_answer_words=self._config.max_answer_words)
         made = write_shard(rows, shard.name, self._config.output)
-        drop_examples(made["statistics"]["examples"], rows=self._pair_rows[shard.pair])
+        statistics = made["statistics"]
+        drop_examples(
+            statistics["examples"],
+            rows=self._pair_rows[shard.pair],
+            part_rows=statistics["rows"],
+            part_samples=statistics["samples"],
+            part_rejects=statistics["rejects"],
+        )
         self._work.write_json(made, MADE, f"{shard.name}.json")
 
     def _align(self, rows: pa.Table, pair: str) -> pa.Table:

@@ -7,7 +7,13 @@ import pyarrow as pa
 import pytest
 
 from clism_core.data.manifest import pair_counts
-from clism_core.data.report.examples import MAX_REJECT_CHARACTERS, drop_examples, text_hash
+from clism_core.data.report.examples import (
+    MAX_REJECT_CHARACTERS,
+    Examples,
+    drop_examples,
+    merge_examples,
+    text_hash,
+)
 from clism_core.data.schema import REJECT_SCHEMA, SAMPLE_SCHEMA
 from clism_core.data.statistics import (
     MAX_ORIGINS,
@@ -197,14 +203,62 @@ def test_examples_are_bounded() -> None:
     assert {reason: len(rows) for reason, rows in examples["rejects"].items()} == {"no_span": 10, "no_answer": 10}
 
 
-def test_parts_keep_the_samples_that_may_be_among_the_smallest_of_all() -> None:
-    examples = count(*many_rows())["examples"]
-    drawn = [sample["sample_id"] for sample in examples["samples"]]
-    drop_examples(examples, rows=20_000)  # 2,000 of these rows will do: hashes in the lowest tenth
+def examples_of(part: int, *, samples: int, rejects: dict[str, int]) -> Examples:
+    """Return all samples and rejects of a part; of the columns there are only those that the drawing looks at."""
+    ids = sorted((f"{part}/{number}" for number in range(samples)), key=text_hash)
+    lines = sorted(range(1000 * part, 1000 * part + 1000), key=lambda line: text_hash(str(line)))
+    rows = {reason: [{"line": line, "input": ""} for line in lines[:count]] for reason, count in rejects.items()}
+    return Examples(samples=[{"sample_id": name} for name in ids], rejects=rows)  # type: ignore[typeddict-item]
+
+
+def drop(examples: Examples, *, rows: int) -> None:
+    """Drop what is hardly shown of a part of 1,000 rows."""
+    rejects = {reason: len(rejects) for reason, rejects in examples["rejects"].items()}
+    drop_examples(examples, rows=rows, part_rows=1000, part_samples=len(examples["samples"]), part_rejects=rejects)
+
+
+@pytest.mark.parametrize(
+    ("samples", "share"),
+    [
+        pytest.param(1000, 0.02, id="all rows are samples"),
+        pytest.param(50, 0.4, id="5,000 samples in the pair"),
+        pytest.param(20, 1.0, id="2,000 samples in the pair"),
+    ],
+)
+def test_parts_keep_2000_of_the_samples_of_100_000_rows(samples: int, share: float) -> None:
+    examples = examples_of(0, samples=samples, rejects={})
+    names = [sample["sample_id"] for sample in examples["samples"]]
+    drop(examples, rows=100_000)
     kept = [sample["sample_id"] for sample in examples["samples"]]
-    assert kept == [name for name in drawn if text_hash(name) < 2**64 // 10]
-    assert 0 < len(kept) < len(drawn)
-    assert {len(rows) for rows in examples["rejects"].values()} == {10}
+    assert kept == [name for name in names if text_hash(name) < share * 2**64]
+    assert 0 < len(kept) < len(names) or share == 1
+
+
+def test_as_many_samples_are_shown_of_parts_as_of_the_whole() -> None:
+    parts = [examples_of(part, samples=50, rejects={}) for part in range(100)]
+    names = [sample["sample_id"] for part in parts for sample in part["samples"]]
+    for part in parts:
+        drop(part, rows=100_000)
+    shown = merge_examples(parts)["samples"]
+    assert [sample["sample_id"] for sample in shown] == sorted(names, key=text_hash)[:200]
+
+
+def test_parts_keep_100_of_the_rejects_of_a_reason_and_never_lose_a_rare_one() -> None:
+    parts = [examples_of(part, samples=0, rejects={"no_span": 500}) for part in range(100)]
+    parts.append(examples_of(100, samples=0, rejects={"duplicate": 1, "untranslated": 900}))
+    for part in parts:
+        drop(part, rows=101_000)
+    kept = [len(part["rejects"]["no_span"]) for part in parts[:100]]
+    assert min(kept) == 1  # as every 500th of 50,000 in a hundred parts would be
+    assert 100 <= sum(kept) < 250
+    shown = merge_examples(parts)["rejects"]
+    lines = sorted((1000 * part + line for part in range(100) for line in range(1000)), key=lambda n: text_hash(str(n)))
+    assert {reason: len(rejects) for reason, rejects in shown.items()} == {
+        "duplicate": 1,
+        "no_span": 10,
+        "untranslated": len(parts[100]["rejects"]["untranslated"]),
+    }
+    assert [reject["line"] for reject in shown["no_span"]] == lines[:10]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import hashlib
 import heapq
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict
 
 import numpy as np
@@ -63,13 +63,33 @@ def merge_examples(parts: Iterable[Examples]) -> Examples:
     return Examples(samples=samples, rejects=dict(sorted(rejects.items())))
 
 
-def drop_examples(examples: Examples, *, rows: int) -> None:
-    """Take away the samples of a part of `rows` rows that are hardly among the smallest; ten times too many stay.
+def drop_examples(
+    examples: Examples, *, rows: int, part_rows: int, part_samples: int, part_rejects: Mapping[str, int]
+) -> None:
+    """Take away the examples of a part of a language pair that will hardly be among those of the whole pair.
 
-    A corpus of many parts would otherwise keep `MAX_SAMPLES` of each.
+    A corpus of many parts would otherwise keep `MAX_SAMPLES` of each. As nobody knows yet what the other parts hold,
+    they are taken to be like this one, and ten times too many stay: where samples, or the rejects of a reason, are up
+    to ten times as frequent here as in the whole pair, hardly any is missed. One reject of each reason stays in any
+    case, so that a reason which this part alone has is shown.
+
+    Args:
+        examples: Of the part; changed in place.
+        rows: Rows of the language pair.
+        part_rows: Rows of the part.
+        part_samples: Samples of the part.
+        part_rejects: Rejects of the part by reason.
     """
-    limit = 10 * MAX_SAMPLES * 2**64 // max(rows, 1)
-    examples["samples"] = [sample for sample in examples["samples"] if text_hash(sample["sample_id"]) < limit]
+    limit = _likely_limit(MAX_SAMPLES, rows=rows, part_rows=part_rows, frequency=part_samples)
+    examples["samples"] = [sample for sample in examples["samples"] if _sample_key(sample)[0] < limit]
+    for reason, rejects in examples["rejects"].items():
+        limit = _likely_limit(MAX_REJECTS, rows=rows, part_rows=part_rows, frequency=part_rejects[reason])
+        examples["rejects"][reason] = rejects[:1] + [reject for reject in rejects[1:] if _reject_key(reject)[0] < limit]
+
+
+def _likely_limit(shown: int, *, rows: int, part_rows: int, frequency: int) -> int:
+    """Return a hash below which ten times `shown` of `rows` are, of which as many count as `frequency` of a part."""
+    return 10 * shown * 2**64 * part_rows // max(rows * frequency, 1)
 
 
 def _choose_samples(samples: pa.Table) -> list[dict[str, Any]]:
