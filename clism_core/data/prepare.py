@@ -31,6 +31,7 @@ from clism_core.data.manifest import (
 from clism_core.data.pipeline import clean_corpora, learn, make_samples, shards_of
 from clism_core.data.report.page import write_report
 from clism_core.data.statistics import BlockStatistics, merge_statistics
+from clism_core.data.trust import check_texts
 from clism_core.data.words import SEGMENTED_LANGUAGES, base_language, check_segmenter
 from clism_core.data.work import Work
 from clism_core.errors import InputError, input_error_within
@@ -151,7 +152,7 @@ def check(config: PrepareConfig) -> None:
             f"corpora has {len(config.corpora)} entries; give 1 to {_MOST_CORPORA}, each of any number of files"
         )
     for corpus in config.corpora:
-        check_corpus(corpus)
+        beginning = check_corpus(corpus)
         if (corpus.alignment_path is None) == (config.aligner.kind == "pharaoh"):
             raise InputError(
                 f"corpora: {corpus.path}: alignment_path belongs to aligner.kind pharaoh, and aligner.kind is "
@@ -160,6 +161,8 @@ def check(config: PrepareConfig) -> None:
         if config.aligner.kind != "pharaoh":  # whose words are cut already
             check_segmenter(corpus.source_lang)
             check_segmenter(corpus.target_lang)
+        given = config.aligner.kind == "pharaoh"
+        check_texts(beginning, corpus=corpus, cleaning=config.cleaning, given_alignment=given)
     check_entities(config.entities, languages={corpus.source_lang for corpus in config.corpora})
     if learns(config.aligner):
         find_program()
