@@ -1,11 +1,12 @@
 """Which samples stand in which global batch: a pure function of the seed and the step.
 
 Every language pair of a data set is an endless stream of permutations of its samples. An epoch of a data set takes its
-next groups from each of its streams (`pairs_per_sample` of them make one model input), in proportion to size **
-`sampling_alpha`, and shuffles them; its epochs are laid end to end. Where there are several data sets, a cycle takes
-from each the groups that are next, in proportion to its weight, and interleaves them at random; of one data set alone,
-cycles are its epochs. Windows of `window` global batches are cut from the cycles laid end to end, sorted by length,
-cut into global batches, and the batches shuffled. Workers take their parts of a batch; their number changes nothing.
+next groups from each of its streams (`pairs_per_sample` of them make one model input), so that all epochs up to it hold
+groups in proportion to size ** `sampling_alpha`, and shuffles them; its epochs are laid end to end. Where there are
+several data sets, a cycle takes from each the groups that are next, in proportion to its weight, and interleaves them
+at random; of one data set alone, cycles are its epochs. Windows of `window` global batches are cut from the cycles laid
+end to end, sorted by length, cut into global batches, and the batches shuffled. Workers take their parts of a batch;
+their number changes nothing.
 """
 
 from collections import OrderedDict
@@ -60,6 +61,27 @@ def share_out(total: int, weights: npt.NDArray[np.float64]) -> Integers:
     return shares
 
 
+def share_out_steadily(total: int, weights: npt.NDArray[np.float64]) -> Integers:
+    """Split `total` in proportion to `weights`, so that with a greater total no part is smaller.
+
+    It is Webster's method: with weights that add up to 1, a part takes its k-th piece at (k - 1/2) / weight, and the
+    pieces are taken in the order of these times, of equal ones the first part's first.
+    """
+    if len(weights) == 1:
+        return np.array([total])
+    weights = weights / weights.sum()
+    parts = np.floor(total * weights + 0.5)
+    parts += (parts + 0.5) / weights <= total  # what rounding has left out or taken too early
+    parts -= (parts - 0.5) / weights > total
+    missing = total - int(parts.sum())
+    for _ in range(missing):
+        parts[np.argmin((parts + 0.5) / weights)] += 1
+    for _ in range(-missing):
+        parts[len(parts) - 1 - np.argmax(((parts - 0.5) / weights)[::-1])] -= 1
+    shares: Integers = parts.astype(np.int64)
+    return shares
+
+
 class _EndlessDataSet:
     """The groups of one data set, epoch after epoch.
 
@@ -96,16 +118,20 @@ class _EndlessDataSet:
 
     def _epoch(self, stage: int, pairs_per_sample: int, epoch: int) -> GlobalBatch:
         """Return the shuffled groups of an epoch."""
-        quotas = share_out(self.epoch_size(pairs_per_sample), self._weights) * pairs_per_sample
+        first, stop = (self._drawn_before(number, pairs_per_sample) for number in (epoch, epoch + 1))
         streams = [
-            self._stream(stage, code, epoch * int(quota), int(quota))
-            for code, quota in zip(self._members, quotas, strict=True)
+            self._stream(stage, code, int(first[place]), int(stop[place] - first[place]))
+            for place, code in enumerate(self._members)
         ]
         ordinals, visits = (
             np.concatenate(columns).reshape(-1, pairs_per_sample) for columns in zip(*streams, strict=True)
         )
         order = self._generator(_EPOCH, stage, epoch).permutation(len(ordinals))
         return GlobalBatch(ordinals[order], visits[order])
+
+    def _drawn_before(self, epoch: int, pairs_per_sample: int) -> Integers:
+        """Return how many samples of each language pair are drawn in all epochs before `epoch`."""
+        return share_out_steadily(epoch * self.epoch_size(pairs_per_sample), self._weights) * pairs_per_sample
 
     def _stream(self, stage: int, code: int, first: int, size: int) -> tuple[Integers, Integers]:
         """Return `size` samples from position `first` of a language pair's endless stream, and their visits."""
@@ -217,13 +243,18 @@ class SampleOrder:
                 data_set.groups(stage, size, cycle * int(quota), int(quota))
                 for data_set, quota in zip(self._data_sets, quotas, strict=True)
             )
-            numbers = np.repeat(np.arange(len(quotas)), quotas)
-            turns = self._generator(_CYCLE, stage, cycle).permutation(numbers)  # whose turn it is at each place
-            order = np.argsort(np.argsort(turns, kind="stable"))
-            self._cycles[key] = GlobalBatch(by_set.ordinals_GK[order], by_set.visits_GK[order])
+            self._cycles[key] = by_set if len(quotas) == 1 else self._interleave(by_set, stage, cycle)
             if len(self._cycles) > 2:
                 self._cycles.popitem(last=False)
         return self._cycles[key]
+
+    def _interleave(self, by_set: GlobalBatch, stage: int, cycle: int) -> GlobalBatch:
+        """Return the groups of a cycle, which come set by set, at random places, those of each set in their order."""
+        numbers = np.repeat(np.arange(len(self._data_sets)), self._quotas[stage])
+        turns = self._generator(_CYCLE, stage, cycle).permutation(numbers)  # whose turn it is at each place
+        order = np.empty_like(turns)
+        order[np.argsort(turns, kind="stable")] = np.arange(len(turns))
+        return GlobalBatch(by_set.ordinals_GK[order], by_set.visits_GK[order])
 
     def _generator(self, purpose: int, *place: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, purpose, *place])

@@ -4,7 +4,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from clism_core.data.order import SampleOrder, make_stages, share_out
+from clism_core.data.order import SampleOrder, make_stages, share_out, share_out_steadily
 from clism_core.errors import InputError
 
 
@@ -233,3 +233,65 @@ def test_a_weight_that_draws_nothing_is_told() -> None:
 )
 def test_share_out(total: int, weights: list[float], parts: list[int]) -> None:
     assert share_out(total, np.array(weights, dtype=float)).tolist() == parts
+
+
+@pytest.mark.parametrize(
+    ("total", "weights", "parts"),
+    [
+        pytest.param(0, [3, 1], [0, 0], id="nothing"),
+        pytest.param(7, [7], [7], id="one part"),
+        pytest.param(8, [3, 1], [6, 2], id="exact"),
+        pytest.param(1, [1, 1, 1], [1, 0, 0], id="one to the first of three alike"),
+        pytest.param(5, [1, 1, 1], [2, 2, 1], id="five to three alike"),
+        pytest.param(7, [3, 1, 1, 1], [4, 1, 1, 1], id="three quarters of 7 halved at 3.5"),
+        pytest.param(4, [9, 1], [4, 0], id="0.4 of a piece is none"),
+        pytest.param(5, [9, 1], [5, 0], id="0.5 is as early as the greater part's fifth, which is first"),
+        pytest.param(6, [9, 1], [5, 1], id="0.6 is one"),
+    ],
+)
+def test_share_out_steadily(total: int, weights: list[float], parts: list[int]) -> None:
+    assert share_out_steadily(total, np.array(weights, dtype=float)).tolist() == parts
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 0.5, 1.0])
+@pytest.mark.parametrize("sizes", [[1000, 1], [7] * 5, [90, 10, 3, 2, 1, 1, 1], [1] * 40 + [10]])
+def test_a_greater_total_makes_no_part_smaller(sizes: list[int], alpha: float) -> None:
+    weights = np.array(sizes, dtype=float) ** alpha
+    before = np.zeros(len(sizes), dtype=np.int64)
+    for total in range(1, 400):
+        parts = share_out_steadily(total, weights)
+        assert (parts - before).tolist().count(1) == 1
+        assert parts.sum() == total
+        before = parts
+
+
+def test_a_language_pair_too_small_for_a_group_of_each_epoch_is_drawn_in_some() -> None:
+    """Of 1,001 samples, 250 groups an epoch: the pair of one sample has a group in about every fourth."""
+    order = make_order(
+        n=1001,
+        pair_codes=np.array([0] * 1000 + [1]),
+        stages=make_stages({0.0: 4}, 100),
+        global_batch_size=250,
+    )
+    drawn = [sum(i == 1000 for i in ordinals(order, epoch, epoch + 1)) for epoch in range(40)]
+    assert set(drawn) == {0, 4}
+    assert sum(drawn) == 4 * 10
+
+
+def test_no_language_pair_is_preferred_in_every_epoch() -> None:
+    """Two pairs of 10 samples have 5 groups of four an epoch: 2 and 3, and then 3 and 2."""
+    order = make_order(n=20, pair_codes=np.repeat([0, 1], 10), stages=make_stages({0.0: 4}, 100), global_batch_size=5)
+    drawn = Counter(ordinals(order, 0, 20))
+    assert set(drawn.values()) == {20}  # 20 epochs of 20 samples
+
+
+def test_visits_go_on_from_epoch_to_epoch_of_unequal_quotas() -> None:
+    order = make_order(n=21, pair_codes=np.array([0] * 18 + [1] * 3), stages=make_stages({0.0: 2}, 50))
+    drawn: Counter[int] = Counter()
+    for step in range(40):
+        batch = order.batch(step)
+        inputs = zip(batch.visits_GK.ravel().tolist(), batch.ordinals_GK.ravel().tolist(), strict=True)
+        for visit, ordinal in sorted(inputs):
+            assert visit == drawn[ordinal]
+            drawn[ordinal] += 1
+    assert min(drawn.values()) > 30
