@@ -1,6 +1,8 @@
 """The model card of a pre-trained encoder."""
 
-from collections.abc import Mapping, Sequence
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
 
 from clism_core.model.names import is_hub_id
 from clism_core.training.config import PretrainConfig, data_set_configs
@@ -13,8 +15,11 @@ COLUMNS = {
     "retrieval_accuracy_reverse": "retrieval, reverse",
 }
 
+# Languages are written in lower case, as `zh`, scripts and regions otherwise, as `Hant` and `TW`.
+_TARGET = re.compile(r"-(?=[a-z]{2,3}(?![^-_]))|-(?!.*-[a-z]{2,3}(?![^-_]))")
+
 TEMPLATE = """---
-{base_model}language: [{languages}]
+{base_model}language: {languages}
 library_name: transformers
 tags: [cross-lingual, feature-extraction]
 ---
@@ -46,11 +51,10 @@ def model_card(
     config: PretrainConfig, *, step: int, metrics: Mapping[str, float], samples: int, language_pairs: Sequence[str]
 ) -> str:
     """Return the card as Markdown with the front matter that the Hugging Face hub reads."""
-    languages = sorted({language for pair in language_pairs for language in pair.split("-")})
     return TEMPLATE.format(
         model=config.model,
         base_model=f"base_model: {config.model}\n" if is_hub_id(config.model) else "",
-        languages=", ".join(languages),
+        languages=json.dumps(languages_of(language_pairs)),  # quoted: `no` is false to YAML
         objectives=", ".join(name.upper() for name in config.objectives.weights()),
         steps=step,
         global_batch_size=config.global_batch_size,
@@ -59,6 +63,11 @@ def model_card(
         mixture=mixture_text(config),
         table=metrics_table(metrics),
     )
+
+
+def languages_of(language_pairs: Iterable[str]) -> list[str]:
+    """Return the languages of pairs, which may have hyphens of their own: `en` and `zh-TW` of `en-zh-TW`."""
+    return sorted({language for pair in language_pairs for language in _TARGET.split(pair, maxsplit=1)})
 
 
 def mixture_text(config: PretrainConfig) -> str:
