@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
-from typing import Literal
+from typing import Any, Literal
+
+import yaml
 
 from clism_core.data.batches import MaskingConfig
 from clism_core.data.mixture import DataSetConfig, mixture_problems
@@ -39,8 +41,9 @@ class PretrainConfig:
     data: str | list[DataSetConfig]
     """Folder of prepared data, from jobs/prepare.py; s3:// works. Or several that are trained on together, in
     proportion to their weights: '[{path: DIR_A, weight: 2}, {path: DIR_B, weight: 1}]' takes two thirds of the inputs
-    from DIR_A and one third from DIR_B, whatever their sizes; each sample is seen before any of its data set comes
-    again. Their order does not matter. Held-out sentences are held out in all, and all are evaluated together."""
+    from DIR_A and one third from DIR_B, whatever their sizes; each sample is seen before any of its language pair in
+    this data set comes again. Their order does not matter. Held-out sentences are held out in all, and all are
+    evaluated together."""
     output: str = ""
     """Folder for checkpoints and the model; the same folder again goes on where a run was stopped. s3:// works.
     Empty: a new folder below CLISM_HOME/outputs."""
@@ -143,5 +146,32 @@ def check_config(config: PretrainConfig) -> None:
 
 def _data_problems(config: PretrainConfig) -> list[str]:
     if isinstance(config.data, str) and config.data.startswith(("[", "{")):  # what is no list of data sets is a text
-        return [f"--data {config.data}: cannot be read as a list of data sets; write [{{path: DIR, weight: 1}}, ...]"]
+        usage = "write [{path: DIR, weight: 1}, ...]"
+        return [f"--data{place}: {problem}; {usage}" for place, problem in _list_problems(config.data)]
     return list(mixture_problems(data_set_configs(config)))
+
+
+def _list_problems(text: str) -> list[tuple[str, str]]:
+    """Return what keeps `text` from being a list of data sets, each problem with the place that it is in."""
+    unreadable = [(f" {text}", "cannot be read as a list of data sets")]
+    try:
+        entries = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return unreadable
+    if not isinstance(entries, list):
+        return unreadable
+    problems = [(f"[{number}]", problem) for number, entry in enumerate(entries) for problem in _entry_problems(entry)]
+    return problems or unreadable
+
+
+def _entry_problems(entry: Any) -> list[str]:
+    if not isinstance(entry, dict):
+        return [f"{entry!r} has no fields"]
+    known = [known_field.name for known_field in fields(DataSetConfig)]
+    problems = [f"no field is called {name}, only {' and '.join(known)}" for name in entry if name not in known]
+    if not isinstance(entry.get("path"), str):
+        problems.append("has no path" if "path" not in entry else f"path {entry['path']!r} is no text")
+    weight = entry.get("weight", 1.0)
+    if isinstance(weight, bool) or not isinstance(weight, int | float):
+        problems.append(f"weight {weight!r} is no number")
+    return problems

@@ -36,7 +36,19 @@ def test_the_defaults_are_the_papers() -> None:
         pytest.param({"held_out": HeldOutConfig(max_samples=0)}, "held_out.max_samples", id="nothing evaluated"),
         pytest.param({"seed": -1}, "--seed -1", id="seed"),
         pytest.param({"data": [DataSetConfig("a", weight=0)]}, r"--data\[0\]\.weight 0", id="data weight"),
-        pytest.param({"data": "[{path: a, wieght: 2}]"}, r"--data \[\{path: a, wieght: 2\}\]: cannot", id="data list"),
+        pytest.param(
+            {"data": "[{path: a}, {path: b, wieght: 2}]"},
+            r"--data\[1\]: no field is called wieght, only path and weight; write",
+            id="unknown field of a data set",
+        ),
+        pytest.param({"data": "[{weight: 2}]"}, r"--data\[0\]: has no path; write", id="data without a path"),
+        pytest.param({"data": "[{path: 7}]"}, r"--data\[0\]: path 7 is no text; write", id="data path of a number"),
+        pytest.param(
+            {"data": "[{path: a, weight: two}]"}, r"--data\[0\]: weight 'two' is no number; write", id="weight of text"
+        ),
+        pytest.param({"data": "[a, b]"}, r"--data\[0\]: 'a' has no fields; write", id="data list of names"),
+        pytest.param({"data": "[{path: a"}, r"--data \[\{path: a: cannot be read as a list", id="data list not closed"),
+        pytest.param({"data": "{path: a}"}, r"--data \{path: a\}: cannot be read as a list", id="data without a list"),
     ],
 )
 def test_what_cannot_work_is_refused(change: dict[str, object], message: str) -> None:
