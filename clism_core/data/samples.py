@@ -96,19 +96,30 @@ class HeldOutSentences:
 
 
 def find_held_out(data_sets: Sequence[DataSet], config: HeldOutConfig) -> HeldOutSentences:
-    """Look up, on the cluster, which source sentences are held out: the same ones in all data sets."""
+    """Look up, on the cluster, which source sentences are held out: the same ones in all data sets.
+
+    Raises:
+        InputError: where no data set has a sample of one of the origins.
+    """
     if not config.origins:
         return HeldOutSentences(config, np.empty(0, dtype=np.uint64))
 
     def hash_origins(table: pa.Table) -> pa.Table:
         kept = table.filter(pc.is_in(table["origin"], value_set=pa.array(config.origins, pa.string())))
-        return pa.table({"hash": _source_hashes(kept["source"])})
+        return pa.table({"hash": _source_hashes(kept["source"]), "origin": kept["origin"]})
 
-    hashes = [np.empty(0, dtype=np.uint64)]
+    hashes, found = [np.empty(0, dtype=np.uint64)], set[str]()
     for data_set in data_sets:
         rows = read_samples(data_set, ["source", "origin"])
         hashed = rows.map_batches(hash_origins, batch_format="pyarrow", batch_size=None, num_cpus=TASK_CPUS)
-        hashes += [table["hash"].to_numpy() for table in ray.get(hashed.to_arrow_refs()) if table.num_rows]
+        tables = [table for table in ray.get(hashed.to_arrow_refs()) if table.num_rows]
+        hashes += [table["hash"].to_numpy() for table in tables]
+        found |= {origin for table in tables for origin in pc.unique(table["origin"]).to_pylist()}
+    if missing := [origin for origin in config.origins if origin not in found]:
+        raise InputError(
+            f"--held_out.origins {missing}: no sample of {_folders(data_sets)} is of such an origin; the report of the "
+            "prepared data lists those that there are"
+        )
     return HeldOutSentences(config, np.unique(np.concatenate(hashes)))
 
 

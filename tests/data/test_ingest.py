@@ -142,7 +142,12 @@ def test_too_little_data_is_told(ray_cluster: None, prepared: Path, tmp_path: Pa
 
 def test_nothing_held_out_is_told(ray_cluster: None, prepared: Path) -> None:
     with pytest.raises(InputError, match="--held_out: no sample"):
-        load_held_out(alone(prepared), find_held_out(alone(prepared), HeldOutConfig(fraction=0.0, origins=["news"])))
+        load_held_out(alone(prepared), find_held_out(alone(prepared), HeldOutConfig(fraction=0.0)))
+
+
+def test_origins_that_no_data_set_has_are_named(ray_cluster: None, mixture: list[DataSet]) -> None:
+    with pytest.raises(InputError, match=r"--held_out\.origins \['newz'\]: no sample of"):
+        find_held_out(mixture, HeldOutConfig(fraction=0.1, origins=["newz", "web"]))
 
 
 def test_sentences_of_a_held_out_origin_are_held_out_wherever_they_stand(ray_cluster: None, tmp_path: Path) -> None:
