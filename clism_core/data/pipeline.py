@@ -5,13 +5,15 @@ Each stage writes shards, and passes over those that are there already: a run th
 
 import logging
 import math
+import warnings
 from collections import Counter, defaultdict
 from functools import partial
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import pyarrow as pa
 import ray
-from ray.data import ActorPoolStrategy
+from ray.data import ActorPoolStrategy, Dataset
+from ray.util.annotations import RayDeprecationWarning
 
 from clism_core import storage
 from clism_core.data.alignment.aligner import learns, uses_encoder
@@ -57,18 +59,11 @@ def clean_corpora(config: PrepareConfig, work: Work) -> list[CorpusRows]:
 def _clean_unread(config: PrepareConfig, work: Work, unread: dict[int, CorpusConfig]) -> dict[int, CorpusRows]:
     raw = RawShards(unread, rows_per_shard=config.rows_per_file, cleaned=work.names(CLEANED))
     readers = min(len(unread), 2 * _cpus())
-    shards = ray.data.read_datasource(
-        raw, override_num_blocks=len(unread), num_cpus=_READER_CPUS, concurrency=readers
-    ).map_batches(
-        partial(_clean_shards, config=config, work=work),
-        batch_size=1,
-        batch_format="pyarrow",
-        num_cpus=_CLEANER_CPUS,
-        ray_remote_args_fn=lambda: {"max_retries": _MAX_RETRIES},
+    rows = ray.data.read_datasource(raw, override_num_blocks=len(unread), num_cpus=_READER_CPUS, concurrency=readers)
+    shards = _map_shards(
+        rows, partial(_clean_shards, config=config, work=work), limit="max_retries", cpus=_CLEANER_CPUS
     )
     shards.context.target_max_block_size = 1  # bytes: every shard is a block, to be cleaned beside the others
-    shards.context.enable_progress_bars = False
-    shards.context.raise_original_map_exception = True  # Ray's own does not hand on what it was caused by
     progress = Progress("reading")
     found = {number: CorpusRows(shards=[], beyond_cap=0) for number in unread}
     rows: dict[int, int] = {}
@@ -165,25 +160,40 @@ def make_samples(config: PrepareConfig, work: Work, shards: list[Shard]) -> None
     per_block = math.ceil(len(left) / _MOST_BLOCKS)
     blocks = [_shard_table(left[first : first + per_block]) for first in range(0, len(left), per_block)]
     actors = min(len(blocks), _cpus(with_gpus=gpus > 0))
-    made_shards = ray.data.from_arrow(blocks).map_batches(
+    made_shards = _map_shards(
+        ray.data.from_arrow(blocks),
         SampleMaker,
+        limit="max_task_retries",
+        cpus=1,
         fn_constructor_args=(config, work),
         fn_constructor_kwargs={"pair_rows": pair_rows},
-        batch_size=1,
-        batch_format="pyarrow",
-        num_cpus=1,
         num_gpus=1 / math.ceil(actors / gpus) if gpus else 0,  # spaCy keeps an actor busy for most of the time
-        ray_remote_args_fn=lambda: {"max_task_retries": _MAX_RETRIES},
         # More of them where nodes join.
         compute=ActorPoolStrategy(
             min_size=1, initial_size=actors, max_size=len(blocks), max_tasks_in_flight_per_actor=1
         ),
     )
-    made_shards.context.enable_progress_bars = False
-    made_shards.context.raise_original_map_exception = True  # Ray's own does not hand on what it was caused by
     progress = Progress("making samples", total=sum(shard.rows for shard in left))
     for row in made_shards.iter_rows():
         progress.add(row["rows"])
+
+
+def _map_shards(shards: Dataset, stage: Any, *, limit: str, cpus: float, **options: Any) -> Dataset:
+    """Pass shards through `stage`, each by itself; `limit` is the name of the limit of its retries."""
+    with warnings.catch_warnings():
+        # There is no other way to set the limit, which is none: what kills its process would do so for ever.
+        warnings.simplefilter("ignore", RayDeprecationWarning)
+        mapped = shards.map_batches(
+            stage,
+            batch_size=1,
+            batch_format="pyarrow",
+            num_cpus=cpus,
+            ray_remote_args_fn=lambda: {limit: _MAX_RETRIES},
+            **options,
+        )
+    mapped.context.enable_progress_bars = False
+    mapped.context.raise_original_map_exception = True  # Ray's own does not hand on what it was caused by
+    return mapped
 
 
 def _shard_table(shards: list[Shard]) -> pa.Table:

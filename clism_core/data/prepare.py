@@ -153,16 +153,16 @@ def check(config: PrepareConfig) -> None:
         )
     for corpus in config.corpora:
         beginning = check_corpus(corpus)
-        if (corpus.alignment_path is None) == (config.aligner.kind == "pharaoh"):
+        given_alignment = config.aligner.kind == "pharaoh"
+        if (corpus.alignment_path is None) == given_alignment:
             raise InputError(
                 f"corpora: {corpus.path}: alignment_path belongs to aligner.kind pharaoh, and aligner.kind is "
                 f"{config.aligner.kind}; give both or neither"
             )
-        if config.aligner.kind != "pharaoh":  # whose words are cut already
+        if not given_alignment:  # whose words are cut already
             check_segmenter(corpus.source_lang)
             check_segmenter(corpus.target_lang)
-        given = config.aligner.kind == "pharaoh"
-        check_texts(beginning, corpus=corpus, cleaning=config.cleaning, given_alignment=given)
+        check_texts(beginning, corpus=corpus, cleaning=config.cleaning, given_alignment=given_alignment)
     check_entities(config.entities, languages={corpus.source_lang for corpus in config.corpora})
     if learns(config.aligner):
         find_program()
