@@ -66,18 +66,18 @@ def _clean_unread(config: PrepareConfig, work: Work, unread: dict[int, CorpusCon
     shards.context.target_max_block_size = 1  # bytes: every shard is a block, to be cleaned beside the others
     progress = Progress("reading")
     found = {number: CorpusRows(shards=[], beyond_cap=0) for number in unread}
-    rows: dict[int, int] = {}
+    totals: dict[int, int] = {}
     cleaned = Counter[int]()
     for shard in shards.iter_rows():  # as they are ready: the end of a corpus may come before its last shards
         number = shard["corpus"]
         if shard["first_row"] is None:
-            rows[number] = shard["rows"]
+            totals[number] = shard["rows"]
             found[number]["beyond_cap"] = shard["beyond_cap"]
         else:
             found[number]["shards"].append((shard["first_row"], shard["rows"]))
             cleaned[number] += shard["rows"]
             progress.add(shard["rows"])
-        if rows.get(number) == cleaned[number]:
+        if totals.get(number) == cleaned[number]:
             found[number]["shards"].sort()
             work.write_json(found[number], "corpora", f"{number}.json")
     return found
