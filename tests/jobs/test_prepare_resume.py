@@ -14,7 +14,11 @@ import prepare
 import pytest
 from command_line import EXIT_DONE, run_job
 
+from clism_core.data.corpus import CorpusConfig
+from clism_core.data.manifest import open_output
+from clism_core.data.pipeline import clean_corpora
 from clism_core.data.prepare import PrepareConfig
+from clism_core.data.work import Work
 
 PEOPLE = ["Anna", "Tom", "Eva", "Max", "Ruth", "Karl"]
 VERBS = {"sees": "sieht", "likes": "mag", "knows": "kennt", "finds": "findet"}
@@ -87,3 +91,24 @@ def test_killed_preparation_goes_on(ray_cluster: None, home_folder: Path, tmp_pa
     for name in ("content", "fingerprint", "pairs"):
         assert manifests[0][name] == manifests[1][name]
     assert manifests[0]["pairs"]["en-de"]["rejects"]["duplicate"] == 1
+
+
+@pytest.mark.ray
+def test_shards_that_are_cleaned_are_passed_over(ray_cluster: None, tmp_path: Path) -> None:
+    """As where a run was killed while it read."""
+    corpus = CorpusConfig(path=str(write_corpus(tmp_path)), source_lang="en", target_lang="de", max_pairs=100)
+    output = str(tmp_path / "out")
+    config = PrepareConfig(corpora=[corpus], output=output, rows_per_file=30)
+    open_output(output, fingerprint="ab" * 32)
+    work = Work(output, fingerprint="ab" * 32)
+    read = clean_corpora(config, work)
+    assert read == [{"shards": [(1, 30), (31, 30), (61, 30), (91, 10)], "beyond_cap": 21}]
+    assert clean_corpora(config, work) == json.loads(json.dumps(read))
+
+    Path(work.path("corpora", "0.json")).unlink()
+    first, *others = sorted(Path(work.path("rows")).iterdir())
+    content, changed = first.read_bytes(), {path: path.stat().st_mtime_ns for path in others}
+    first.unlink()
+    assert clean_corpora(config, work) == read
+    assert first.read_bytes() == content
+    assert {path: path.stat().st_mtime_ns for path in others} == changed
