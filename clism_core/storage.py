@@ -7,6 +7,7 @@ bucket is the object's key as it stands (`s3://bucket/a b#1%.tsv`), nothing of i
 
 import fnmatch
 import hashlib
+import os
 import posixpath
 import re
 import uuid
@@ -76,12 +77,16 @@ def write_bytes(path: str, content: bytes) -> None:
     store, inner = filesystem(path)
     folder, name = posixpath.split(inner)
     _make_folder(store, folder)
-    # An object store shows an object when it is complete; a local file is there from its first byte on.
-    written = join(folder, f".{name}.{uuid.uuid4().hex}") if is_local(path) else inner
-    with store.open_output_stream(written, compression=None) as stream:
-        stream.write(content)
-    if written != inner:
-        store.move(written, inner)
+    if not isinstance(store, fs.LocalFileSystem):  # an object store shows an object when it is complete
+        with store.open_output_stream(inner, compression=None) as stream:
+            stream.write(content)
+        return
+    unfinished = Path(folder, f".{name}.{uuid.uuid4().hex}")
+    with unfinished.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())  # or a power cut may leave the name without the content
+    unfinished.replace(inner)
 
 
 def list_files(path: str) -> list[str]:
