@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -48,7 +48,7 @@ class TaggedFile:
 
 
 class _Line(NamedTuple):
-    number: int
+    place: str
     token: str
     tag: str
 
@@ -67,12 +67,36 @@ def read_tagged(path: str, *, encoding: str = "utf-8", types: Collection[str] | 
     blocks = list(_blocks(path, read_text(path, encoding=encoding)))
     if not blocks:
         raise InputError(f"{path} has no sentences; give a file with a token and its tag on each line")
+    return _tagged(path, _without_languages(path, blocks), types)
+
+
+def tagged_rows(
+    name: str, rows: Iterable[tuple[Sequence[str], Sequence[str]]], *, types: Collection[str] | None = None
+) -> TaggedFile:
+    """Return the sentences of `rows`, each its tokens and its tags, such as those of the Hugging Face Hub.
+
+    `name` is what errors call the table. Raises `InputError` where a row has no tokens, or not as many tags, and for
+    tags as `read_tagged` does.
+    """
+    blocks = []
+    for number, (tokens, tags) in enumerate(rows, start=1):
+        if not tokens or len(tokens) != len(tags):
+            raise InputError(
+                f"{name}, row {number}: {len(tokens)} tokens and {len(tags)} tags; give each row one token or more, "
+                "and as many tags"
+            )
+        blocks.append([_Line(f"row {number}", *pair) for pair in zip(tokens, tags, strict=True)])
+    if not blocks:
+        raise InputError(f"{name} has no sentences; give a data set that has")
+    return _tagged(name, blocks, types)
+
+
+def _tagged(path: str, blocks: list[list[_Line]], types: Collection[str] | None) -> TaggedFile:
     _check_tags(path, blocks, types)
     given = [[line.tag for line in block] for block in blocks]
     scheme = find_scheme(given)
     sentences = tuple(
-        Sentence(tuple(line.token for line in block), to_bio(tags))
-        for block, tags in zip(_without_languages(path, blocks), given, strict=True)
+        Sentence(tuple(line.token for line in block), to_bio(tags)) for block, tags in zip(blocks, given, strict=True)
     )
     return TaggedFile(sentences, scheme, sum(invalid_transitions(tags, scheme) for tags in given))
 
@@ -100,7 +124,7 @@ def _blocks(path: str, text: str) -> Iterator[list[_Line]]:
             )
         if not fields[0]:
             raise InputError(f"{path}, line {number}: a tag without a token; take out the line, or give its token")
-        block.append(_Line(number, fields[0], fields[-1]))
+        block.append(_Line(f"line {number}", fields[0], fields[-1]))
     if block:
         yield block
 
@@ -109,12 +133,12 @@ def _check_tags(path: str, blocks: list[list[_Line]], types: Collection[str] | N
     for line in itertools.chain.from_iterable(blocks):
         if not _TAG.fullmatch(line.tag):
             raise InputError(
-                f"{path}, line {line.number}: the last column is {printable(line.tag)!r}, which is no tag; give O, or "
-                "B, I, E or S with a type, such as B-PER"
+                f"{path}, {line.place}: {printable(line.tag)!r} is no tag; give O, or "
+                "B, I, E or S with a type, such as B-PER, in the last column"
             )
         if types is not None and line.tag != "O" and line.tag[2:] not in types:
             raise InputError(
-                f"{path}, line {line.number}: the type {printable(line.tag[2:])!r} is not among {listed(types)}; "
+                f"{path}, {line.place}: the type {printable(line.tag[2:])!r} is not among {listed(types)}; "
                 "rename it or make its tags O"
             )
 
@@ -127,13 +151,13 @@ def _without_languages(path: str, blocks: list[list[_Line]]) -> list[list[_Line]
         return blocks
     if bare:
         raise InputError(
-            f"{path}, line {bare[0].number}: the token {printable(bare[0].token)!r} has no language before it, such as "
+            f"{path}, {bare[0].place}: the token {printable(bare[0].token)!r} has no language before it, such as "
             "en:, which most others have; give it to all tokens of the file or to none"
         )
     stripped = [
         [line._replace(token=_LANGUAGE_PREFIX.sub("", line.token, count=1)) for line in block] for block in blocks
     ]
-    empty = next((line.number for block in stripped for line in block if not line.token), None)
+    empty = next((line.place for block in stripped for line in block if not line.token), None)
     if empty is not None:
-        raise InputError(f"{path}, line {empty}: a language without a token; take out the line, or give its token")
+        raise InputError(f"{path}, {empty}: a language without a token; take out the line, or give its token")
     return stripped

@@ -3,9 +3,9 @@
 import dataclasses
 import posixpath
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -71,6 +71,20 @@ class _Paragraph(_Record):
     qas: list[_Qas]
 
 
+class _RowAnswers(_Record):
+    text: list[str]
+    answer_start: list[int]
+
+
+class _Row(_Record):
+    id: str
+    question: str
+    context: str
+    answers: _RowAnswers
+    title: str | None = None
+    is_impossible: bool = False
+
+
 class _Article(_Record):
     title: str | None = None
     paragraphs: list[_Paragraph]
@@ -91,33 +105,25 @@ def read_questions(path: str, *, language: str | None = None, unique_ids: bool =
     Raises `InputError` where the file cannot be read, lacks a field, has no questions or any that are unanswerable
     (SQuAD 2.0), where its name says another language, and where an id is there twice and `unique_ids` is set.
     """
-    context_language, question_language = _languages(path, language)
+    languages = _languages(path, language)
     try:
         content = _File.model_validate_json(read_text(path))
     except ValidationError as error:
         raise InputError(_explain(path, error)) from error
-    questions, places, unanswerable = [], dict[str, str](), 0
-    for place, title, context, qas in _walk(content):
-        if qas.answers is None and not qas.is_impossible:
-            raise InputError(f"{path}: {place}.answers: Field required; give a file in SQuAD format")
-        if unique_ids and qas.id in places:
-            raise InputError(
-                f"{path}: {place}.id is {qas.id!r}, as is that of {places[qas.id]}; give each question an id of its own"
-            )
-        places[qas.id] = place
-        if qas.is_impossible or not qas.answers:
-            unanswerable += 1
-            continue
-        answers = tuple(Answer(answer.text, answer.answer_start) for answer in qas.answers)
-        questions.append(Question(qas.id, qas.question, context, answers, title, context_language, question_language))
-    if unanswerable:
-        raise InputError(
-            f"{path}: {unanswerable} of {unanswerable + len(questions)} questions are unanswerable (is_impossible is "
-            "true, or answers empty), as in SQuAD 2.0, and those are out of scope; take them out of the file"
-        )
-    if not questions:
-        raise InputError(f"{path} has no questions; give a file in SQuAD format")
-    return questions
+    return _collect(path, _walk(content), languages=languages, unique_ids=unique_ids)
+
+
+def questions_of_rows(
+    name: str, rows: Iterable[Mapping[str, Any]], *, language: str | None = None, unique_ids: bool = True
+) -> list[Question]:
+    """Return the questions of `rows` that have the columns of SQuAD as a table, such as those of the Hugging Face Hub.
+
+    A row has `id`, `question`, `context`, `answers` (`text` and `answer_start`, two lists of one length) and, where
+    they are known, `title` and `is_impossible`. `name` is what errors call the table. All else is as in
+    `read_questions`, which see, what it raises too.
+    """
+    found = _walk_rows(name, rows)
+    return _collect(name, found, languages=_languages(name, language), unique_ids=unique_ids)
 
 
 def mlqa_languages(path: str) -> tuple[str, str] | None:
@@ -161,12 +167,61 @@ def _text_at(question: Question, answer: Answer) -> str:
     return question.context[answer.start : answer.start + len(answer.text)] if answer.start >= 0 else ""
 
 
+def _collect(
+    path: str,
+    found: Iterable[tuple[str, str | None, str, _Qas]],
+    *,
+    languages: tuple[str | None, str | None],
+    unique_ids: bool,
+) -> list[Question]:
+    """Return the questions among what `_walk` has found; raises `InputError` as `read_questions` does."""
+    questions, places, unanswerable = [], dict[str, str](), 0
+    for place, title, context, qas in found:
+        if qas.answers is None and not qas.is_impossible:
+            raise InputError(f"{path}: {place}.answers: Field required; give a file in SQuAD format")
+        if unique_ids and qas.id in places:
+            raise InputError(
+                f"{path}: {place}.id is {qas.id!r}, as is that of {places[qas.id]}; give each question an id of its own"
+            )
+        places[qas.id] = place
+        if qas.is_impossible or not qas.answers:
+            unanswerable += 1
+            continue
+        answers = tuple(Answer(answer.text, answer.answer_start) for answer in qas.answers)
+        questions.append(Question(qas.id, qas.question, context, answers, title, *languages))
+    if unanswerable:
+        raise InputError(
+            f"{path}: {unanswerable} of {unanswerable + len(questions)} questions are unanswerable (is_impossible is "
+            "true, or answers empty), as in SQuAD 2.0, and those are out of scope; leave them out"
+        )
+    if not questions:
+        raise InputError(f"{path} has no questions; give a file in SQuAD format")
+    return questions
+
+
 def _walk(content: _File) -> Iterator[tuple[str, str | None, str, _Qas]]:
     """Yield the place of each question in the file, its title and context, and itself."""
     for i, article in enumerate(content.data):
         for j, paragraph in enumerate(article.paragraphs):
             for k, qas in enumerate(paragraph.qas):
                 yield f"data[{i}].paragraphs[{j}].qas[{k}]", article.title, paragraph.context, qas
+
+
+def _walk_rows(name: str, rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str | None, str, _Qas]]:
+    for number, values in enumerate(rows, start=1):
+        try:
+            row = _Row.model_validate(values)
+        except ValidationError as error:
+            raise InputError(_explain(f"{name}, row {number}", error)) from error
+        texts, starts = row.answers.text, row.answers.answer_start
+        if len(texts) != len(starts):
+            raise InputError(
+                f"{name}, row {number}: answers has {len(texts)} in text but {len(starts)} in answer_start; give as "
+                "many of one as of the other"
+            )
+        answers = [_Answer(text=text, answer_start=start) for text, start in zip(texts, starts, strict=True)]
+        qas = _Qas(id=row.id, question=row.question, answers=answers, is_impossible=row.is_impossible)
+        yield f"row {number}", row.title, row.context, qas
 
 
 def _languages(path: str, language: str | None) -> tuple[str | None, str | None]:

@@ -143,7 +143,7 @@ def test_language_is_another_than_the_name_says(tmp_path: Path, language: str) -
                 qas("q4", answers=..., is_impossible=True),
                 qas("q5", is_impossible=True),
             ),
-            r"4 of 5 questions are unanswerable .* take them out of the file",
+            r"4 of 5 questions are unanswerable .* leave them out",
             id="unanswerable",
         ),
     ],
