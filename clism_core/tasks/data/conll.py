@@ -75,8 +75,8 @@ def tagged_rows(
 ) -> TaggedFile:
     """Return the sentences of `rows`, each its tokens and its tags, such as those of the Hugging Face Hub.
 
-    `name` is what errors call the table. Raises `InputError` where a row has no tokens, or not as many tags, and for
-    tags as `read_tagged` does.
+    `name` is what errors call the table. Raises `InputError` where a row has no tokens, an empty one, or not as many
+    tags, and for tags as `read_tagged` does.
     """
     blocks = []
     for number, (tokens, tags) in enumerate(rows, start=1):
@@ -85,6 +85,8 @@ def tagged_rows(
                 f"{name}, row {number}: {len(tokens)} tokens and {len(tags)} tags; give each row one token or more, "
                 "and as many tags"
             )
+        if not all(tokens):
+            raise InputError(f"{name}, row {number}: a token is empty or null; give its text, or leave out the row")
         blocks.append([_Line(f"row {number}", *pair) for pair in zip(tokens, tags, strict=True)])
     if not blocks:
         raise InputError(f"{name} has no sentences; give a data set that has")
