@@ -80,11 +80,19 @@ def test_no_test_set_is_refused() -> None:
         # 2 of 8 deals are as extreme
         pytest.param([_examples([100.0] * 3)], [_examples([0.0] * 3)], 100, 2 / 8, id="always better"),
         pytest.param([_examples([0.0] * 3)], [_examples([100.0] * 3)], -100, 2 / 8, id="always worse"),
-        # three of four better: 1 + 4 of 16 deals are as good, as many as bad; thirds test that equal sums are equal
+        # three of four better: 1 + 4 of 16 deals are as good, as many as bad
         pytest.param(
             [_examples([100 / 3] * 3 + [0.0])], [_examples([0.0] * 3 + [100 / 3])], 50 / 3, 10 / 16, id="mostly better"
         ),
         pytest.param([_examples([30.0, 60.0])], [_examples([30.0, 60.0])], 0, 1, id="the same"),
+        # three better and three worse by as much: no deal is less extreme than none, whatever the sums are rounded to
+        pytest.param(
+            [_examples([170 / 7] * 3 + [100 / 7] * 3)],
+            [_examples([100 / 7] * 3 + [170 / 7] * 3)],
+            0,
+            1,
+            id="equal sums",
+        ),
         # F1 100 against 0; with either sentence dealt the other way 50 against 200 / 3
         pytest.param([_examples([200.0, 200.0], [2, 2])], [_examples([0.0, 0.0], [2, 1])], 100, 2 / 4, id="micro F1"),
         # as good only with both of the first set (1 of 4) and the one of the second that differs (1 of 2)
