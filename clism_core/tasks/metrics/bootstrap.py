@@ -18,7 +18,9 @@ from clism_core.tasks.metrics.examples import ScoredExamples, ratio
 RESAMPLES = 9_999
 """Enough for the ends of a 95 % interval to be steady to about a hundredth of its width."""
 
-_BATCH_ELEMENTS = 1_000_000  # indices held at a time: some tens of MB
+# Indices held at a time: some tens of MB; and some hundreds, for each batch of deals takes long to begin.
+_DRAWN_AT_A_TIME = 1_000_000
+_DEALT_AT_A_TIME = 8_000_000
 
 
 class Interval(NamedTuple):
@@ -114,8 +116,8 @@ def _mean(scores: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
     return mean
 
 
-def _batch(tests: Sequence[ScoredExamples]) -> int:
-    return max(1, _BATCH_ELEMENTS // sum(len(test.ids) for test in tests))
+def _batch(tests: Sequence[ScoredExamples], elements: int) -> int:
+    return max(1, elements // sum(len(test.ids) for test in tests))
 
 
 def _bootstrap(
@@ -134,7 +136,7 @@ def _bootstrap(
         method="percentile",  # as usual for these scores; BCa has no answer where all examples score the same
         confidence_level=confidence,
         n_resamples=resamples,
-        batch=_batch(tests),
+        batch=_batch(tests, _DRAWN_AT_A_TIME),
         rng=np.random.default_rng(seed),
     )
     return Interval(float(result.confidence_interval.low), float(result.confidence_interval.high))
@@ -163,7 +165,7 @@ def _randomisation_p_value(
         permutation_type="samples",
         vectorized=True,
         n_resamples=resamples,
-        batch=_batch(both),
+        batch=_batch(both, _DEALT_AT_A_TIME),
         rng=np.random.default_rng(seed),
     )
     return float(result.pvalue)
