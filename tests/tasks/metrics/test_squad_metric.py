@@ -13,7 +13,7 @@ from clism_core.tasks.metrics import squad
         pytest.param("$5.00", ["500"], 100, 100, id="symbols of ASCII"),
         pytest.param("The Beatles’", ["Beatles"], 0, 0, id="punctuation beyond ASCII stays"),
         pytest.param("theatre", ["atre"], 0, 0, id="a word that begins as an article"),
-        pytest.param("bathe", ["ba"], 0, 0, id="a word that ends as an article"),
+        pytest.param("clothe", ["clo"], 0, 0, id="a word that ends as an article"),
         pytest.param("a-ha", ["aha"], 100, 100, id="punctuation goes before articles"),
         pytest.param("two of the three", ["three", "one of two"], 0, 200 / 3, id="the best answer"),
         pytest.param("new new york", ["new york york"], 0, 200 / 3, id="a token counts as often as both have it"),
