@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
@@ -20,6 +21,8 @@ def write_letter_encoder(folder: Path) -> None:
     config = BertConfig(
         vocab_size=len(vocabulary), hidden_size=64, num_hidden_layers=2, num_attention_heads=2, intermediate_size=8
     )
-    model = BertModel(config)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = BertModel(config)
     model.embeddings.position_embeddings.weight.data.zero_()
     model.save_pretrained(folder)

@@ -179,7 +179,15 @@ def test_what_is_asked_of_the_hub(
     assert asked == [(NAME, expected)]
 
 
-def test_identity_when_the_hub_does_not_answer() -> None:
+class HttpError(Exception):
+    """As the HTTP client's own errors: of no class that says anything."""
+
+
+def test_identity_when_the_hub_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise HttpError("name or service not known")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.dataset_info", fail)
     with pytest.raises(InputError, match="a full commit as its revision needs no answer"):
         source_identity(hub(NAME))
 
