@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pyarrow as pa
@@ -12,13 +12,12 @@ import pyarrow.parquet as pq
 from clism_core import storage
 from clism_core.data.corpus.columns import ROWS_PER_BATCH, check_schema, read_batches
 from clism_core.data.corpus.config import CorpusConfig, RawRow
+from clism_core.data.hub import CONVERTED, explained, load_library
 from clism_core.data.manifest import folder_digest
 from clism_core.data.printable import listed
 from clism_core.errors import InputError
 
 _COMMIT = re.compile("[0-9a-f]{40}")
-_CONVERTED = "refs/convert/parquet"
-"""The branch in which the hub keeps its own conversion to Parquet of data sets that are not: a folder a subset."""
 
 
 def title(config: CorpusConfig) -> str:
@@ -60,47 +59,37 @@ def identity(config: CorpusConfig) -> dict[str, str]:
 
         with _explained(title(config), "; a full commit as its revision needs no answer of the hub"):
             commit = str(HfApi().dataset_info(config.path, revision=branch).sha)
-    revision = f"{_CONVERTED}@{commit}" if branch == _CONVERTED else commit
+    revision = f"{CONVERTED}@{commit}" if branch == CONVERTED else commit
     return {"name": config.path, "subset": config.subset or "", "split": config.split, "revision": revision}
 
 
 def _branch_and_commit(config: CorpusConfig) -> tuple[str | None, str | None]:
     """Return what the revision says of both. A commit of the converted branch must not lose its name, which tells how
     the folders are laid out."""
-    if config.revision is not None and config.revision.startswith(f"{_CONVERTED}@"):
-        return _CONVERTED, config.revision.removeprefix(f"{_CONVERTED}@")
+    if config.revision is not None and config.revision.startswith(f"{CONVERTED}@"):
+        return CONVERTED, config.revision.removeprefix(f"{CONVERTED}@")
     if _COMMIT.fullmatch(config.revision or ""):
         return None, config.revision
     return config.revision, None
 
 
 def _builder(config: CorpusConfig) -> Any:
-    datasets = _library()
+    datasets = load_library("corpora: format hub wants")
     branch, commit = _branch_and_commit(config)
-    if branch == _CONVERTED and config.subset is None:
+    if branch == CONVERTED and config.subset is None:
         raise InputError(
-            f"corpora: {config.path}: the branch {_CONVERTED} has a folder for each subset; give subset, which is "
+            f"corpora: {config.path}: the branch {CONVERTED} has a folder for each subset; give subset, which is "
             "default where the data set has only one"
         )
-    subset = {"data_dir" if branch == _CONVERTED else "name": config.subset}
+    subset = {"data_dir" if branch == CONVERTED else "name": config.subset}
     builder = datasets.load_dataset_builder(config.path, revision=commit or branch, **subset)
     kind = builder.info.builder_name
     if kind != "parquet":
         raise InputError(
             f"corpora: {title(config)}: its files are {kind}, not Parquet; take the hub's own conversion by revision: "
-            f"{_CONVERTED}, or download the files and give their format"
+            f"{CONVERTED}, or download the files and give their format"
         )
     return builder
-
-
-def _library() -> Any:
-    try:
-        import datasets
-    except ImportError as error:
-        raise InputError(
-            "corpora: format hub wants the library datasets; install it with pip install -e '.[hub]'"
-        ) from error
-    return datasets
 
 
 def _tables(dataset: Any, config: CorpusConfig, path: str) -> Iterator[pa.Table]:
@@ -116,17 +105,6 @@ def _row_count(file: str) -> int:
         return int(pq.read_metadata(content).num_rows)
 
 
-@contextmanager
-def _explained(path: str, hint: str = "") -> Iterator[None]:
-    """Turn what `datasets` and the hub raise into an `InputError`."""
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:  # and whatever the HTTP client raises, which has no base class in common with them
-        if "scripts are no longer supported" in str(error):
-            raise InputError(
-                f"corpora: {path} is a loading script, which would run code of others and is not supported; use the "
-                f"official file, or the hub's own conversion by revision: {_CONVERTED}"
-            ) from error
-        raise InputError(f"corpora: {path} cannot be read from the hub: {error}{hint}") from error
+def _explained(path: str, hint: str = "") -> AbstractContextManager[None]:
+    instead = f"use the official file, or the hub's own conversion by revision: {CONVERTED}"
+    return explained(f"corpora: {path}", instead=instead, hint=hint)

@@ -1,17 +1,15 @@
 """Labelled data of the Hugging Face Hub, streamed by the library `datasets`, an optional extra."""
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
+from clism_core.data.hub import CONVERTED, explained, load_library
 from clism_core.data.printable import listed
 from clism_core.errors import InputError
 from clism_core.tasks.data.conll import TaggedFile, tagged_rows
 from clism_core.tasks.data.questions import Question, questions_of_rows
-
-_CONVERTED = "refs/convert/parquet"
-"""The branch in which the hub keeps its own conversion to Parquet of data sets that are not: a folder a subset."""
 
 _OFFICIAL = {
     "mlqa": "those in MLQA_V1.zip",
@@ -75,13 +73,13 @@ def read_hub_tagged(
 
 def _rows(data: HubSplit, *, wanted: Collection[str]) -> Any:
     """Return the split as an iterable data set of `datasets` that has the columns `wanted`."""
-    datasets = _library()
-    if data.revision == _CONVERTED and data.subset is None:
+    datasets = load_library("data sets of the hub want")
+    if data.revision == CONVERTED and data.subset is None:
         raise InputError(
-            f"{data.title}: the branch {_CONVERTED} has a folder for each subset; give subset, which is default where "
+            f"{data.title}: the branch {CONVERTED} has a folder for each subset; give subset, which is default where "
             "the data set has only one"
         )
-    subset = {"data_dir" if data.revision == _CONVERTED else "name": data.subset}
+    subset = {"data_dir" if data.revision == CONVERTED else "name": data.subset}
     builder = datasets.load_dataset_builder(data.name, revision=data.revision, **subset)
     if builder.info.builder_name != "parquet":
         raise InputError(f"{data.title}: its files are {builder.info.builder_name}, not Parquet; {_instead(data)}")
@@ -94,16 +92,6 @@ def _rows(data: HubSplit, *, wanted: Collection[str]) -> Any:
     if missing:
         raise InputError(f"{data.title} has no column {missing[0]!r}; its columns are {listed(rows.features)}")
     return rows
-
-
-def _library() -> Any:
-    try:
-        import datasets
-    except ImportError as error:
-        raise InputError(
-            "data sets of the hub want the library datasets; install it with pip install -e '.[hub]'"
-        ) from error
-    return datasets
 
 
 def _tag_names(data: HubSplit, features: Any, column: str, tags: list[Any]) -> list[str]:
@@ -128,20 +116,8 @@ def _instead(data: HubSplit) -> str:
     """Return what to give in place of a data set that cannot be used."""
     official = next((files for name, files in _OFFICIAL.items() if name in data.name.lower()), None)
     named = f" ({official})" if official else ""
-    return f"download the official files{named}, or give revision: {_CONVERTED}, the hub's own conversion"
+    return f"download the official files{named}, or give revision: {CONVERTED}, the hub's own conversion"
 
 
-@contextmanager
-def _explained(data: HubSplit) -> Iterator[None]:
-    """Turn what `datasets` and the hub raise into an `InputError`."""
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:  # and whatever the HTTP client raises, which has no base class in common with them
-        if "scripts are no longer supported" in str(error):
-            raise InputError(
-                f"{data.title} is a loading script, which would run code of others and is not supported; "
-                f"{_instead(data)}"
-            ) from error
-        raise InputError(f"{data.title} cannot be read from the hub: {error}") from error
+def _explained(data: HubSplit) -> AbstractContextManager[None]:
+    return explained(data.title, instead=_instead(data))
