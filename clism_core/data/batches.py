@@ -4,8 +4,7 @@ Shapes: B inputs, L tokens of X, S tokens of the plain source, K questions of an
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from clism_core.data.encoding import EncodedSample, Span
+from clism_core.data.inputs import ModelInputs
 from clism_core.data.tokens import QUE, find_template
 
 
@@ -32,13 +32,10 @@ class MaskingConfig:
     """Whether MLM may mask tokens of answers, too."""
 
 
-@dataclass
-class Batch:
-    """A micro-batch on one worker."""
+@dataclass(kw_only=True)
+class Batch(ModelInputs):
+    """A micro-batch of pre-training: X has `[QUE]` and MLM masks."""
 
-    input_ids: Tensor  # [B, L] X, with [QUE] and MLM masks
-    attention_mask: Tensor  # [B, L]
-    token_type_ids: Tensor | None  # [B, L], for encoders that use them
     source_mask: Tensor  # [B, L] the tokens of the masked source
     target_mask: Tensor  # [B, L] the tokens of the translation
     question_position: Tensor  # [B, K] where the [QUE]s stand, 0 where there is none
@@ -53,18 +50,8 @@ class Batch:
     plain_token_type_ids: Tensor | None  # [B, S]
     plain_mask: Tensor  # [B, S] its tokens without the template
     keys: Tensor  # [B, 2] hashes of source and target text
-    n_tokens: int = 0  # tokens of X that are no padding, of B * L places
-    truncated_questions: int = 0  # questions dropped because [QUE] or answer was cut off
     sample_ids: list[str] = field(default_factory=list)
     language_pairs: list[str] = field(default_factory=list)
-
-    def to(self, device: torch.device) -> "Batch":
-        """Return the batch on `device`."""
-        values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
-        moved: dict[str, Any] = {
-            name: value.to(device, non_blocking=True) for name, value in values.items() if isinstance(value, Tensor)
-        }
-        return replace(self, **moved)
 
 
 @dataclass

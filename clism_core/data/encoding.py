@@ -56,12 +56,12 @@ class EncodedSample:
     visit: int = 0
 
     @classmethod
-    def from_row(cls, row: dict[str, Any], *, ordinal: int = 0, visit: int = 0) -> "EncodedSample":
-        """Build a sample from a row of `ENCODED_SCHEMA`."""
+    def from_row(cls, row: dict[str, Any]) -> "EncodedSample":
+        """Build a sample from a row of `ENCODED_SCHEMA`, with its `ordinal` and `visit` where it has them."""
         fields = {name: row[name] for name in ("sample_id", "language_pair", "source_ids", "target_ids")}
         spans = [Span(**span) for span in row["spans"]]
         keys = {name: row[name] for name in ("source_key", "target_key")}
-        return cls(**fields, **keys, spans=spans, ordinal=ordinal, visit=visit)
+        return cls(**fields, **keys, spans=spans, ordinal=row.get("ordinal", 0), visit=row.get("visit", 0))
 
 
 def encode_row(text_tokenizer: TextTokenizer, row: dict[str, Any]) -> dict[str, Any]:

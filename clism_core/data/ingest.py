@@ -12,24 +12,22 @@ import pyarrow as pa
 import ray
 from ray.data import DataIterator, Dataset
 
-from clism_core.data.encoding import ENCODED_SCHEMA, EncodedSample
+from clism_core.data.index import IndexedRows, Row
 from clism_core.data.order import Integers, SampleOrder
-from clism_core.data.samples import EncodedData
 
 INPUTS_PER_BLOCK = 256  # about this many make a block: large enough for Ray, small enough to start soon;
 MAX_BLOCKS = 10_000  # larger ones in long runs, for a run's blocks are all known to Ray from the start
 INGEST_CPUS = 0.25
 """CPUs of an actor that puts workers' parts together."""
-_PLACED_SAMPLE = pa.struct([*ENCODED_SCHEMA, ("ordinal", pa.int64()), ("visit", pa.int64())])
 
 
 def ordered_dataset(
-    data: "ray.ObjectRef[EncodedData]", order: "ray.ObjectRef[SampleOrder]", *, steps: range, workers: int, share: int
+    data: "ray.ObjectRef[IndexedRows]", order: "ray.ObjectRef[SampleOrder]", *, steps: range, workers: int, share: int
 ) -> Dataset:
     """Return the data set of `steps` for `workers` workers that get `share` inputs a step each.
 
-    Its rows have the columns `step`, `rank`, `group_size` and `samples`, a list of encoded samples of which
-    `group_size` at a time make an input.
+    Its rows have the columns `step`, `rank`, `group_size` and `samples`, a list of the indexed rows, of which
+    `group_size` at a time make an input; each has its `ordinal` and its `visit` besides.
     """
     inputs_per_block = max(INPUTS_PER_BLOCK, len(steps) * share * workers // MAX_BLOCKS)
     run_length = max(1, inputs_per_block // share)
@@ -54,13 +52,13 @@ class _PartMaker:
 
     def __init__(
         self,
-        data: "ray.ObjectRef[EncodedData]",
+        data: "ray.ObjectRef[IndexedRows]",
         order: "ray.ObjectRef[SampleOrder]",
         runs: Sequence[range],
         *,
         workers: int,
     ):
-        self.data: EncodedData = ray.get(data)
+        self.data: IndexedRows = ray.get(data)
         self.order: SampleOrder = ray.get(order)
         self.runs = runs
         self.workers = workers
@@ -72,14 +70,14 @@ class _PartMaker:
         return _make_part(self.data, self.order, self.runs[run], rank, self.workers)
 
 
-def _make_part(data: EncodedData, order: SampleOrder, steps: range, rank: int, workers: int) -> pa.Table:
+def _make_part(data: IndexedRows, order: SampleOrder, steps: range, rank: int, workers: int) -> pa.Table:
     batches = [order.batch(step) for step in steps]
     shares = [(batch.ordinals_GK[rank::workers], batch.visits_GK[rank::workers]) for batch in batches]
     ordinals = np.concatenate([ordinals.ravel() for ordinals, _ in shares])
     visits = np.concatenate([visits.ravel() for _, visits in shares])
     table = _take(data, ordinals).append_column("ordinal", pa.array(ordinals)).append_column("visit", pa.array(visits))
     ends = np.cumsum([0, *(share.size for share, _ in shares)]).astype(np.int32)
-    samples = pa.ListArray.from_arrays(ends, table.to_struct_array().combine_chunks().cast(_PLACED_SAMPLE))
+    samples = pa.ListArray.from_arrays(ends, table.to_struct_array().combine_chunks())
     columns = {
         "step": pa.array(list(steps), pa.int64()),
         "rank": pa.array([rank] * len(steps), pa.int64()),
@@ -89,7 +87,7 @@ def _make_part(data: EncodedData, order: SampleOrder, steps: range, rank: int, w
     return pa.table(columns)
 
 
-def _take(data: EncodedData, ordinals: Integers) -> pa.Table:
+def _take(data: IndexedRows, ordinals: Integers) -> pa.Table:
     """Return the rows of these ordinals, in this order, from whichever blocks they lie in."""
     block_numbers, row_numbers = data.block_numbers[ordinals], data.row_numbers[ordinals]
     needed = np.unique(block_numbers)
@@ -109,8 +107,8 @@ def split_among_workers(dataset: Dataset, workers: int) -> list[DataIterator]:
     return dataset.streaming_split(workers, equal=True)
 
 
-def read_steps(shard: DataIterator, steps: range, rank: int) -> Iterator[list[list[EncodedSample]]]:
-    """Yield this worker's inputs of each step: groups of samples.
+def read_steps(shard: DataIterator, steps: range, rank: int) -> Iterator[list[list[Row]]]:
+    """Yield this worker's inputs of each step: groups of rows, with `ordinal` and `visit`.
 
     Raises:
         RuntimeError: if a part is not the one that the order puts here; training on it would be wrong.
@@ -123,9 +121,5 @@ def read_steps(shard: DataIterator, steps: range, rank: int) -> Iterator[list[li
             raise RuntimeError(
                 f"worker {rank} waits for step {step}, but was given step {row['step']} of worker {row['rank']}"
             )
-        samples = [
-            EncodedSample.from_row(sample, ordinal=sample["ordinal"], visit=sample["visit"])
-            for sample in row["samples"]
-        ]
-        size = row["group_size"]
+        samples, size = row["samples"], row["group_size"]
         yield [samples[first : first + size] for first in range(0, len(samples), size)]

@@ -15,6 +15,7 @@ import ray
 from transformers import PreTrainedTokenizerBase
 
 from clism_core.data.encoding import SAMPLE_COLUMNS, encode_table
+from clism_core.data.index import IndexedRows
 from clism_core.data.mixture import FIELD, DataSet
 from clism_core.data.order import Integers
 from clism_core.data.tokens import TextTokenizer
@@ -45,24 +46,16 @@ class HeldOutConfig:
 
 
 @dataclass(frozen=True)
-class EncodedData:
-    """Training samples in the object store, and where each stands.
+class EncodedData(IndexedRows):
+    """Training samples in the object store: tables of `ENCODED_SCHEMA`, lengths of source and target together.
 
-    An ordinal is a place in the order of data sets and, in each, of ids. `blocks` are references to tables of
-    `ENCODED_SCHEMA`.
+    An ordinal is a place in the order of data sets and, in each, of ids.
     """
 
-    blocks: "list[ray.ObjectRef[pa.Table]]"
-    block_numbers: Integers  # [N] by ordinal
-    row_numbers: Integers  # [N]
-    lengths: Integers  # [N] tokens of source and target
     pair_codes: Integers  # [N] places in language_pairs
     set_numbers: Integers  # [N] data sets
     language_pairs: list[str]
     unencodable_spans: int
-
-    def __len__(self) -> int:
-        return len(self.lengths)
 
 
 def normalise_source(text: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 from clism_core.model.pretraining import PretrainingModel
-from clism_core.objectives.base import ContrastiveObjective, Objective
+from clism_core.objectives.base import AnyObjective
 from clism_core.objectives.cacr import CACR
 from clism_core.objectives.clism import CLISM
 from clism_core.objectives.mlm import MLM
@@ -29,9 +29,9 @@ class ObjectivesConfig:
         return {name.removeprefix("w_"): weight for name, weight in weights.items() if weight > 0}
 
 
-def build_objectives(model: PretrainingModel, config: ObjectivesConfig) -> dict[str, Objective | ContrastiveObjective]:
+def build_objectives(model: PretrainingModel, config: ObjectivesConfig) -> dict[str, AnyObjective]:
     """Return the objectives whose weight is above 0, over the heads of `model`."""
-    builders: dict[str, Callable[[], Objective | ContrastiveObjective]] = {
+    builders: dict[str, Callable[[], AnyObjective]] = {
         "clism": lambda: CLISM(model.span_head),
         "cacr": lambda: CACR(config.temperature),
         "mlm": lambda: MLM(model.mlm_head),

@@ -9,7 +9,7 @@ from clism_core.model.encoder import mean_pool
 from clism_core.objectives.base import ContrastiveObjective, Result, States
 
 
-class CACR(ContrastiveObjective):
+class CACR(ContrastiveObjective[Batch]):
     """Contrastive consistency; its items are the inputs of the global batch.
 
     Args:

@@ -9,7 +9,7 @@ from clism_core.model.span_head import SpanHead, best_spans
 from clism_core.objectives.base import Objective, Result, States
 
 
-class CLISM(Objective):
+class CLISM(Objective[Batch]):
     """Cross-lingual informative span masking; its items are the questions."""
 
     name = "clism"

@@ -9,7 +9,7 @@ from clism_core.model.precision import at_least_fp32
 from clism_core.objectives.base import Objective, Result, States
 
 
-class MLM(Objective):
+class MLM(Objective[Batch]):
     """Masked language modelling; its items are the masked tokens, and only these get vocabulary logits."""
 
     name = "mlm"

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from clism_core.model.precision import Precision
-from clism_core.model.pretraining import PretrainingModel
+from clism_core.model.trained import TrainedModel
 
 MODEL_FOLDER, STATE_FILE = "model", "training_state.pt"
 
@@ -28,7 +28,7 @@ class TrainingState:
     """Optimiser steps taken."""
 
 
-def save_checkpoint(folder: Path, model: PretrainingModel, state: TrainingState) -> None:
+def save_checkpoint(folder: Path, model: TrainedModel[Any], state: TrainingState) -> None:
     """Write `model/` and `training_state.pt` into `folder`."""
     model.save(folder / MODEL_FOLDER)
     torch.save(

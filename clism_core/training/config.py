@@ -14,22 +14,7 @@ from clism_core.model.precision import PrecisionName
 from clism_core.objectives.build import ObjectivesConfig
 from clism_core.training.loop import LoopConfig
 from clism_core.training.optimizer import OptimizerConfig
-
-
-@dataclass
-class WorkersConfig:
-    """The Ray Train workers."""
-
-    number: int = 1
-    """Workers; with GPUs, one GPU each. The training does not depend on it."""
-    use_gpu: bool | None = None
-    """Whether workers train on GPUs, one each; null: if the cluster has enough of them now. Give true where GPU nodes
-    come when they are wanted."""
-    cpus: float = 0.5
-    """CPUs that Ray reserves for a worker. Leave some for the data tasks beside the workers; it does not bound the
-    threads of a worker."""
-    max_failures: int = 3
-    """How often the run starts again from its last checkpoint when a worker or a node is lost."""
+from clism_core.training.settings import WorkersConfig, run_problems
 
 
 @dataclass
@@ -103,18 +88,11 @@ def check_config(config: PretrainConfig) -> None:
     Raises:
         InputError: with all problems, one a line.
     """
-    number, size = config.workers.number, config.global_batch_size
     stages = config.pairs_per_sample
     masking = config.masking
     problems = {
-        f"--workers.number {number}: must be at least 1": number < 1,
-        f"--global_batch_size {size}: must be a multiple of --workers.number ({number})": size < 1
-        or size % max(1, number) != 0,
-        "--micro_batch_size: must be at least 1": config.micro_batch_size is not None and config.micro_batch_size < 1,
         f"--pairs_per_sample {stages}: shares of the training from 0 to below 1 that include 0, each with at least "
         "1 pair": 0 not in stages or not all(0 <= start < 1 and size >= 1 for start, size in stages.items()),
-        "--length_window: must be at least 1": config.length_window < 1,
-        f"--seed {config.seed}: must not be negative": config.seed < 0,
         "--objectives: all weights are 0, or one is negative": not config.objectives.weights()
         or min(config.objectives.w_clism, config.objectives.w_cacr, config.objectives.w_mlm) < 0,
         "--objectives.temperature: must be above 0": config.objectives.temperature <= 0,
@@ -122,23 +100,14 @@ def check_config(config: PretrainConfig) -> None:
         "--masking.max_spans: must be at least 1": masking.max_spans < 1,
         "--masking.mlm_probability: must be above 0 and below 1": not 0 < masking.mlm_probability < 1,
         "--sampling_alpha: must not be negative": config.sampling_alpha < 0,
-        "--optimizer.learning_rate: must be above 0": config.optimizer.learning_rate <= 0,
-        "--optimizer.span_head_learning_rate: must be above 0": config.optimizer.span_head_learning_rate is not None
-        and config.optimizer.span_head_learning_rate <= 0,
-        "--optimizer.max_gradient_norm: must be above 0": config.optimizer.max_gradient_norm <= 0,
-        "--workers.cpus: must not be negative": config.workers.cpus < 0,
         "--held_out.max_samples: must be at least 1": config.held_out.max_samples < 1,
         "--held_out.fraction: must be from 0 to below 1": not 0 <= config.held_out.fraction < 1,
         "--loop.steps: must be at least 1": config.loop.steps < 1,
-        "--loop: evaluate_every, checkpoint_every and log_every must be at least 1": min(
-            config.loop.evaluate_every, config.loop.checkpoint_every, config.loop.log_every
-        )
-        < 1,
         "--optimizer.warmup_steps: must be from 0 to below --loop.steps": not (
             0 <= config.optimizer.warmup_steps < config.loop.steps
         ),
     }
-    found = [problem for problem, is_so in problems.items() if is_so]
+    found = [*run_problems(config), *(problem for problem, is_so in problems.items() if is_so)]
     found += _data_problems(config)
     if found:
         raise InputError("\n".join(found))

@@ -6,8 +6,6 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyarrow import fs
-
 from clism_core.storage import exists, join, read_bytes, upload_folder, write_bytes
 from clism_core.tracking.plots import log_plots
 from clism_core.tracking.registry import register_encoder
@@ -86,13 +84,7 @@ def export_model(config: PretrainConfig, pretrained: Pretrained, folder: Path) -
 
     It holds the encoder and tokenizer as Hugging Face loads them, the two heads, the configuration and a model card.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    fs.copy_files(
-        f"{pretrained.checkpoint.path}/{MODEL_FOLDER}",
-        str(folder),
-        source_filesystem=pretrained.checkpoint.filesystem,
-        destination_filesystem=fs.LocalFileSystem(),
-    )
+    pretrained.copy_model(folder)
     (folder / CONFIG_FILE).write_text(dump_config(config))
     card = model_card(
         config,

@@ -17,7 +17,7 @@ from clism_core.training.config import PretrainConfig, data_set_configs
 RUN_FILE = "run.json"
 CHANGEABLE = ("output", "micro_batch_size", "export", "register", "workers", "precision", "data", "model", "demo")
 """Fields that may change when a run is resumed; data and model may have moved, but not changed, nor the weights."""
-CHANGEABLE_IN_LOOP = ("evaluate_every", "checkpoint_every", "log_every")
+CHANGEABLE_IN_LOOP = ("evaluate_every", "evaluate_at", "checkpoint_every", "log_every")
 
 
 def config_identity(config: PretrainConfig) -> dict[str, Any]:

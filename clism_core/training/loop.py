@@ -4,14 +4,14 @@ import logging
 import math
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import ray.train
 from ray.train import Checkpoint, CheckpointUploadMode
 from torch import nn
 
-from clism_core.data.batches import Batch
+from clism_core.data.inputs import ModelInputs
 from clism_core.distributed import rank
 from clism_core.tracking.run import TrackedRun
 from clism_core.training.checkpoints import TrainingState, save_checkpoint
@@ -22,17 +22,25 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass
-class LoopConfig:
-    """How long to train, and what happens on the way, counted in steps of a global batch."""
+class CadenceConfig:
+    """What happens on the way, counted in steps of a global batch."""
 
-    steps: int = 15_000
-    """Optimiser steps in all."""
     evaluate_every: int = 500
     """Steps between evaluations of the held-out part; one more comes at the end. The best one so far is saved."""
     checkpoint_every: int = 500
     """Steps between checkpoints, of which the last one and the best evaluated one are kept."""
+    evaluate_at: list[int] = field(default_factory=list)
+    """More steps after which the held-out part is evaluated, such as early ones, where scores change fast."""
     log_every: int = 10
     """Steps between metrics in MLflow; losses are means over these steps."""
+
+
+@dataclass
+class LoopConfig(CadenceConfig):
+    """How long to train, and what happens on the way, counted in steps of a global batch."""
+
+    steps: int = 15_000
+    """Optimiser steps in all."""
 
 
 class TrainingLoop:
@@ -73,7 +81,7 @@ class TrainingLoop:
         self._evaluated = -1
         self._best_score = -math.inf
 
-    def fit(self, data: Iterable[Sequence[Batch]]) -> bool:
+    def fit(self, data: Iterable[Sequence[ModelInputs]]) -> bool:
         """Train on `data`, this worker's micro-batches of each step from the state's on.
 
         Returns:
@@ -89,7 +97,7 @@ class TrainingLoop:
             if last or stop or self.state.step % self.config.log_every == 0:
                 self._log(meter.read(self.gradient_step.weights))
             with meter.paused():
-                due = last or self.state.step % self.config.evaluate_every == 0
+                due = last or self._is_evaluated(self.state.step)
                 is_best = due and self._evaluate()
                 if last or stop or is_best or self.state.step % self.config.checkpoint_every == 0:
                     self._save()
@@ -97,7 +105,10 @@ class TrainingLoop:
                 return False
         return True
 
-    def _step(self, micro_batches: Sequence[Batch], meter: Meter) -> None:
+    def _is_evaluated(self, step: int) -> bool:
+        return step % self.config.evaluate_every == 0 or step in self.config.evaluate_at
+
+    def _step(self, micro_batches: Sequence[ModelInputs], meter: Meter) -> None:
         self.state.optimizer.zero_grad(set_to_none=True)
         self.gradient_step(self.state.step, micro_batches, meter.sums)
         norm = self.state.precision.step(self.state.optimizer, self.model, self.max_gradient_norm)

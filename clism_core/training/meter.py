@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import torch
 
-from clism_core.data.batches import Batch
+from clism_core.data.inputs import ModelInputs
 from clism_core.distributed import rank, sum_over_workers
 from clism_core.training.step import StepSums
 
@@ -44,7 +44,7 @@ class Meter:
         self._steps = self._tokens = self._cells = self._truncated = self._skipped = 0
         self._seconds_at_reset = self._seconds
 
-    def add(self, micro_batches: Sequence[Batch], *, gradient_norm: float | None, learning_rate: float) -> None:
+    def add(self, micro_batches: Sequence[ModelInputs], *, gradient_norm: float | None, learning_rate: float) -> None:
         """Add a step; a gradient norm of None is one that fp16 skipped."""
         self.step += 1
         self._steps += 1

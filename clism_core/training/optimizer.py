@@ -20,8 +20,9 @@ class OptimizerConfig:
     """At the end of the warm-up."""
     span_head_learning_rate: float | None = None
     """Of the span head, which starts from nothing beside an encoder that knows much; null: the same."""
-    warmup_steps: int = 1500
-    """Steps of a global batch in which the rate grows from 0; after them it falls, to 0 at the last step."""
+    warmup_steps: int | float = 1500
+    """Steps of a global batch in which the rate grows from 0; after them it falls, to 0 at the last step. Below 1: the
+    share of all steps that they are."""
     betas: tuple[float, float] = field(default=(0.9, 0.999))
     """Decay of the running means of gradients and of their squares."""
     epsilon: float = 1e-8
@@ -49,4 +50,6 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig, total_steps: int)
         rate = config.span_head_learning_rate
         groups.append({"params": matrices, "weight_decay": config.weight_decay, "lr": rate})
     optimizer = AdamW(groups, lr=config.learning_rate, betas=config.betas, eps=config.epsilon)
-    return optimizer, get_linear_schedule_with_warmup(optimizer, config.warmup_steps, total_steps)
+    share = config.warmup_steps < 1
+    warmup_steps = round(config.warmup_steps * total_steps) if share else int(config.warmup_steps)
+    return optimizer, get_linear_schedule_with_warmup(optimizer, warmup_steps, total_steps)

@@ -9,17 +9,17 @@ vectors come from a first pass without a graph, and each micro-batch is replayed
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from clism_core.data.batches import Batch
+from clism_core.data.inputs import ModelInputs
 from clism_core.distributed import gather_rows, rank, sum_over_workers, world_size
 from clism_core.model.precision import Precision
-from clism_core.model.pretraining import PretrainingModel
+from clism_core.model.trained import TrainedModel
 from clism_core.objectives.base import Result
 
 ResultsT = TypeVar("ResultsT")
@@ -71,10 +71,10 @@ class GradientStep:
         self.precision = precision
         self.seed = seed
         inner = model.module if isinstance(model, DistributedDataParallel) else model
-        assert isinstance(inner, PretrainingModel)
-        self.inner = inner
+        assert isinstance(inner, TrainedModel)
+        self.inner: TrainedModel[Any] = inner
 
-    def __call__(self, step: int, micro_batches: Sequence[Batch], sums: StepSums) -> None:
+    def __call__(self, step: int, micro_batches: Sequence[ModelInputs], sums: StepSums) -> None:
         """Add the gradients of one global batch to the parameters, and its losses and metrics to `sums`.
 
         Args:
@@ -90,7 +90,7 @@ class GradientStep:
                 results = self._forward(self.model, step, number, batch)
                 vectors = {name: result for name, result in results.items() if isinstance(result, Tensor)}
                 if cached is None:
-                    gradients = self._vector_gradients(vectors, batch.keys, counts, sums)
+                    gradients = self._vector_gradients(vectors, [batch], counts, sums)
                 else:
                     gradients = {name: parts[number] for name, parts in cached.items()}
                 losses = [(vectors[name] * gradients[name]).sum() for name in vectors]
@@ -101,14 +101,16 @@ class GradientStep:
                 # DDP divides the sum of the workers' gradients by their number
                 self.precision.scale(torch.stack(losses).sum() * world_size()).backward()
 
-    def _global_counts(self, micro_batches: Sequence[Batch]) -> dict[str, float]:
+    def _global_counts(self, micro_batches: Sequence[ModelInputs]) -> dict[str, float]:
         names = list(self.inner.objectives)
         local = [float(sum(self.inner.count(name, batch) for batch in micro_batches)) for name in names]
         device = micro_batches[0].input_ids.device
         totals = sum_over_workers(torch.tensor(local, dtype=torch.float64, device=device))
         return dict(zip(names, totals, strict=True))
 
-    def _forward(self, forward: Callable[[Batch], ResultsT], step: int, number: int, batch: Batch) -> ResultsT:
+    def _forward(
+        self, forward: Callable[[ModelInputs], ResultsT], step: int, number: int, batch: ModelInputs
+    ) -> ResultsT:
         """Run a forward pass with the dropout that belongs to this micro-batch."""
         seed = np.random.SeedSequence([self.seed, step, rank(), number]).generate_state(1, np.uint64)[0]
         torch.manual_seed(int(seed >> np.uint64(1)))
@@ -116,7 +118,7 @@ class GradientStep:
             return forward(batch)
 
     def _cached_gradients(
-        self, step: int, micro_batches: Sequence[Batch], counts: dict[str, float], sums: StepSums
+        self, step: int, micro_batches: Sequence[ModelInputs], counts: dict[str, float], sums: StepSums
     ) -> dict[str, list[Tensor]]:
         """Return the gradients of each micro-batch's vectors, from a first pass over all of them."""
         if not self.inner.contrastive():
@@ -127,13 +129,16 @@ class GradientStep:
                 for number, batch in enumerate(micro_batches)
             ]
         vectors = {name: torch.cat([part[name] for part in parts]) for name in self.inner.contrastive()}
-        keys = torch.cat([batch.keys for batch in micro_batches])
-        gradients = self._vector_gradients(vectors, keys, counts, sums)
+        gradients = self._vector_gradients(vectors, micro_batches, counts, sums)
         sizes = [len(batch.input_ids) for batch in micro_batches]
         return {name: list(gradient.split(sizes)) for name, gradient in gradients.items()}
 
     def _vector_gradients(
-        self, vectors: dict[str, Tensor], keys: Tensor, counts: dict[str, float], sums: StepSums
+        self,
+        vectors: dict[str, Tensor],
+        micro_batches: Sequence[ModelInputs],
+        counts: dict[str, float],
+        sums: StepSums,
     ) -> dict[str, Tensor]:
         """Return the gradient of each contrastive loss of the global batch on this worker's vectors.
 
@@ -145,7 +150,7 @@ class GradientStep:
             everything = gather_rows(local).requires_grad_()
             first = int(gather_rows(torch.tensor([len(local)], device=local.device))[: rank()].sum())
             with torch.enable_grad():
-                result = objective.loss(everything, gather_rows(keys))
+                result = objective.loss(everything, gather_rows(_keys(micro_batches)))
                 loss = self.weights[name] * result.loss_sum / counts[name]
                 (gradient,) = torch.autograd.grad(loss, everything)
             gradients[name] = gradient[first : first + len(local)]
@@ -158,3 +163,9 @@ class GradientStep:
             context: AbstractContextManager[None] = self.model.no_sync()
             return context
         return nullcontext()
+
+
+def _keys(micro_batches: Sequence[ModelInputs]) -> Tensor:
+    keys = [batch.keys for batch in micro_batches if batch.keys is not None]
+    assert len(keys) == len(micro_batches), "contrastive objectives want keys"
+    return torch.cat(keys)

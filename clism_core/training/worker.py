@@ -1,11 +1,11 @@
-"""What each Ray Train worker does in a pre-training run."""
+"""What each Ray Train worker does in a run, whatever is trained."""
 
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,26 +20,22 @@ from ray.train.collective import broadcast_from_rank_zero
 from ray.train.torch import get_device, prepare_model
 
 from clism_core.cluster import tracking_problems
-from clism_core.data.batches import Batch, BatchBuilder
-from clism_core.data.encoding import EncodedSample, encode_row
+from clism_core.data.index import IndexedRows, Row
 from clism_core.data.ingest import ordered_dataset, read_steps, split_among_workers
+from clism_core.data.inputs import ModelInputs
 from clism_core.data.order import SampleOrder
-from clism_core.data.samples import EncodedData
-from clism_core.data.tokens import TextTokenizer
 from clism_core.distributed import gather_texts, rank, world_size
 from clism_core.errors import InputError
-from clism_core.evaluation.held_out import HeldOutEvaluation, score
-from clism_core.model.encoder import load_encoder
 from clism_core.model.precision import Precision
-from clism_core.model.pretraining import PretrainingModel, freeze_unused
-from clism_core.objectives.build import build_objectives
+from clism_core.model.trained import TrainedModel, freeze_unused
 from clism_core.storage import exists, is_local, join
 from clism_core.tracking.run import TrackedRun
 from clism_core.training.checkpoints import MODEL_FOLDER, TrainingState, load_training_state
-from clism_core.training.config import PretrainConfig
 from clism_core.training.identity import RUN_FILE
 from clism_core.training.loop import TrainingLoop
 from clism_core.training.optimizer import build_optimizer
+from clism_core.training.recipe import BatchBuilder, Recipe
+from clism_core.training.settings import RunSettings
 from clism_core.training.step import GradientStep
 from clism_core.training.stopping import StopPoll
 
@@ -50,10 +46,10 @@ logger = logging.getLogger(__name__)
 class Assignment:
     """What the driver sends to its workers; large things as references."""
 
-    config: PretrainConfig
-    data: "ray.ObjectRef[EncodedData]"
+    settings: RunSettings
+    recipe: Recipe[Any]
+    data: "ray.ObjectRef[IndexedRows]"
     order: "ray.ObjectRef[SampleOrder]"
-    held_out: "ray.ObjectRef[list[dict[str, Any]]]"
     stop_request: "ActorHandle[Any]"
     run: TrackedRun
     driver_node: str
@@ -77,42 +73,30 @@ def train_worker(arguments: dict[str, Any]) -> Outcome:
         arguments: `assignment`, an `Assignment`.
     """
     assignment: Assignment = arguments["assignment"]
-    config = assignment.config
+    settings, recipe = assignment.settings, assignment.recipe
     _set_up_process()
     problems = {problem for problem in gather_texts(_problem(assignment)) if problem}
     if problems:
         return Outcome(finished=False, error=InputError("; ".join(sorted(problems))))
-    held_out = ray.get(assignment.held_out)
-    model, state = _restore_or_begin(config, held_out)
-    builder = _builder(config, model)
-    share = config.global_batch_size // world_size()
-    micro_batch_size = min(config.micro_batch_size or share, share)
-    evaluation = HeldOutEvaluation(
-        held_out, model=model, builder=builder, batch_size=micro_batch_size, precision=state.precision
-    )
-
-    def evaluate() -> tuple[dict[str, float], float]:
-        metrics = evaluation()
-        return metrics, score(metrics, list(evaluation.samples))
-
+    model, state = _restore_or_begin(assignment)
+    share = settings.global_batch_size // world_size()
+    micro_batch_size = min(settings.micro_batch_size or share, share)
     wrapped = prepare_model(
         model,
         parallel_strategy="ddp" if world_size() > 1 else None,
         parallel_strategy_kwargs={"forward_sync_buffers": False, "gradient_as_bucket_view": True},
     )
     loop = TrainingLoop(
-        config.loop,
+        settings.loop,
         model=wrapped,
         state=state,
-        gradient_step=GradientStep(
-            wrapped, weights=config.objectives.weights(), precision=state.precision, seed=config.seed
-        ),
-        max_gradient_norm=config.optimizer.max_gradient_norm,
-        evaluate=evaluate,
+        gradient_step=GradientStep(wrapped, weights=recipe.weights, precision=state.precision, seed=settings.seed),
+        max_gradient_norm=settings.optimizer.max_gradient_norm,
+        evaluate=recipe.evaluation(model, batch_size=micro_batch_size, precision=state.precision),
         should_stop=StopPoll(assignment.stop_request, get_device()),
         run=assignment.run,
     )
-    batches = _read_batches(assignment, state.step, builder, share, micro_batch_size)
+    batches = _read_batches(assignment, state.step, recipe.batch_builder(model), share, micro_batch_size)
     try:
         with _system_metrics(assignment):
             return Outcome(finished=loop.fit(batches))
@@ -143,11 +127,11 @@ def _problem(assignment: Assignment) -> str:
     """
     if _on_driver_node(assignment):
         return ""
-    config = assignment.config
+    settings = assignment.settings
     if rank() == 0 and (problems := tracking_problems(assignment.run.tracking_uri)):
         return f"the workers run on other nodes than the driver: {'; '.join(problems)}"
-    written_by_driver = join(config.output, RUN_FILE)
-    needed = [path for path in (written_by_driver, config.model) if is_local(path) and Path(path).is_absolute()]
+    written_by_driver = join(settings.output, RUN_FILE)
+    needed = [path for path in (written_by_driver, settings.model) if is_local(path) and Path(path).is_absolute()]
     unseen = [path for path in needed if not exists(path)]
     return f"workers on other nodes do not see {', '.join(unseen)}; give s3:// or shared storage" if unseen else ""
 
@@ -173,48 +157,40 @@ def _system_metrics(assignment: Assignment) -> Iterator[None]:
         monitor.finish()
 
 
-def _builder(config: PretrainConfig, model: PretrainingModel) -> BatchBuilder:
-    """Return what makes inputs; without MLM nothing is masked for it."""
-    masking = config.masking if config.objectives.w_mlm > 0 else replace(config.masking, mlm_probability=0.0)
-    return BatchBuilder(model.tokenizer, masking, seed=config.seed)
-
-
-def _restore_or_begin(config: PretrainConfig, held_out: list[dict[str, Any]]) -> tuple[PretrainingModel, TrainingState]:
+def _restore_or_begin(assignment: Assignment) -> tuple[TrainedModel[Any], TrainingState]:
     """Build model and training state on this worker's device."""
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is None:
-        return _begin(config, config.model, held_out)
+        return _begin(assignment, assignment.settings.model)
     with checkpoint.as_directory() as folder:
-        model, state = _begin(config, str(Path(folder) / MODEL_FOLDER), held_out)
+        model, state = _begin(assignment, str(Path(folder) / MODEL_FOLDER))
         load_training_state(Path(folder), state)
     if rank() == 0:
         logger.info("going on from the checkpoint of step %d", state.step)
     return model, state
 
 
-def _begin(
-    config: PretrainConfig, model_name: str, held_out: list[dict[str, Any]]
-) -> tuple[PretrainingModel, TrainingState]:
-    model = PretrainingModel(load_encoder(model_name, seed=config.seed), seed=config.seed)
-    model.use(build_objectives(model, config.objectives))
-    text_tokenizer = TextTokenizer(model.tokenizer)
-    probe = [[EncodedSample.from_row(encode_row(text_tokenizer, row))] for row in held_out[:2]]
-    freeze_unused(model, _builder(config, model)(probe))
+def _begin(assignment: Assignment, model_name: str) -> tuple[TrainedModel[Any], TrainingState]:
+    settings, recipe = assignment.settings, assignment.recipe
+    model: TrainedModel[Any] = recipe.load_model(model_name)
+    freeze_unused(model, recipe.probe(model))
     model.to(get_device())
-    optimizer, schedule = build_optimizer(model, config.optimizer, config.loop.steps)
-    return model, TrainingState(optimizer, schedule, Precision(config.precision, get_device()))
+    optimizer, schedule = build_optimizer(model, settings.optimizer, settings.loop.steps)
+    return model, TrainingState(optimizer, schedule, Precision(settings.precision, get_device()))
 
 
 def _read_batches(
-    assignment: Assignment, first_step: int, builder: BatchBuilder, share: int, micro_batch_size: int
-) -> Iterator[list[Batch]]:
+    assignment: Assignment, first_step: int, build: BatchBuilder, share: int, micro_batch_size: int
+) -> Iterator[Sequence[ModelInputs]]:
     """Yield this worker's micro-batches of every step from `first_step` on, on its device."""
-    steps = range(first_step, assignment.config.loop.steps)
+    steps = range(first_step, assignment.settings.loop.steps)
     if not steps:
         return
     for groups in read_steps(_shard(assignment, steps, share), steps, rank()):
-        parts = [groups[first : first + micro_batch_size] for first in range(0, len(groups), micro_batch_size)]
-        yield [builder(part).to(get_device()) for part in parts]
+        parts: list[list[list[Row]]] = [
+            groups[first : first + micro_batch_size] for first in range(0, len(groups), micro_batch_size)
+        ]
+        yield [build(part).to(get_device()) for part in parts]
 
 
 def _shard(assignment: Assignment, steps: range, share: int) -> DataIterator:

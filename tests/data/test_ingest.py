@@ -12,7 +12,7 @@ import pytest
 import ray
 from tiny import write_encoder, write_prepared
 
-from clism_core.data.encoding import EncodedSample
+from clism_core.data.index import Row
 from clism_core.data.ingest import ordered_dataset, read_steps, split_among_workers
 from clism_core.data.mixture import DataSet, DataSetConfig, open_data_sets
 from clism_core.data.order import SampleOrder, make_stages
@@ -66,7 +66,7 @@ def make_order(data: EncodedData, *, pairs_per_sample: int = 1, set_weights: tup
     )
 
 
-def draw(data: EncodedData, order: SampleOrder, steps: range, workers: int) -> list[list[list[list[EncodedSample]]]]:
+def draw(data: EncodedData, order: SampleOrder, steps: range, workers: int) -> list[list[list[list[Row]]]]:
     """Return the groups of each worker and step; all workers read at the same time, as they do in training."""
     dataset = ordered_dataset(ray.put(data), ray.put(order), steps=steps, workers=workers, share=BATCH // workers)
     shards = split_among_workers(dataset, workers)
@@ -74,9 +74,9 @@ def draw(data: EncodedData, order: SampleOrder, steps: range, workers: int) -> l
         return list(pool.map(lambda rank: list(read_steps(shards[rank], steps, rank)), range(workers)))
 
 
-def whole_steps(parts: list[list[list[list[EncodedSample]]]]) -> Drawn:
+def whole_steps(parts: list[list[list[list[Row]]]]) -> Drawn:
     return [
-        sorted((s.sample_id, s.ordinal, s.visit) for groups in step for group in groups for s in group)
+        sorted((s["sample_id"], s["ordinal"], s["visit"]) for groups in step for group in groups for s in group)
         for step in zip(*parts, strict=True)
     ]
 
@@ -122,7 +122,7 @@ def test_joined_pairs_arrive_as_groups(data: EncodedData) -> None:
     (part,) = draw(data, make_order(data, pairs_per_sample=3), range(2), 1)
     for groups in part:
         assert [len(group) for group in groups] == [3] * BATCH
-        assert all(len({entry.language_pair for entry in group}) == 1 for group in groups)
+        assert all(len({entry["language_pair"] for entry in group}) == 1 for group in groups)
 
 
 def test_a_part_in_the_wrong_place_is_an_error(data: EncodedData) -> None:

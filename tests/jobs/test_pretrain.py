@@ -32,10 +32,10 @@ from clism_core.errors import InputError
 from clism_core.home import tracking_uri
 from clism_core.model.names import resolve_model
 from clism_core.tracking.run import tracked_run
-from clism_core.training.config import WorkersConfig
 from clism_core.training.loop import LoopConfig
 from clism_core.training.optimizer import OptimizerConfig
 from clism_core.training.pretrain import Pretrained, dump_config, pretrain
+from clism_core.training.settings import WorkersConfig
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

@@ -12,7 +12,8 @@ from clism_core.data.batches import Batch, BatchBuilder, MaskingConfig
 from clism_core.data.tokens import QUE
 from clism_core.errors import InputError
 from clism_core.model.encoder import embedding_weight, load_encoder, mean_pool
-from clism_core.model.pretraining import PretrainingModel, freeze_unused
+from clism_core.model.pretraining import PretrainingModel
+from clism_core.model.trained import freeze_unused
 from clism_core.objectives.base import Result
 from clism_core.objectives.build import ObjectivesConfig, build_objectives
 

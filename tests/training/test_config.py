@@ -6,8 +6,9 @@ from clism_core.data.mixture import DataSetConfig
 from clism_core.data.samples import HeldOutConfig
 from clism_core.errors import InputError
 from clism_core.objectives.build import ObjectivesConfig
-from clism_core.training.config import PretrainConfig, WorkersConfig, check_config, data_set_configs, with_data_paths
+from clism_core.training.config import PretrainConfig, check_config, data_set_configs, with_data_paths
 from clism_core.training.optimizer import OptimizerConfig
+from clism_core.training.settings import WorkersConfig
 
 GOOD = PretrainConfig(model="xlm-roberta-base", data="prepared", output="out")
 

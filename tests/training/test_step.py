@@ -20,7 +20,8 @@ from clism_core.data.encoding import EncodedSample
 from clism_core.distributed import gather_rows
 from clism_core.model.encoder import encode, load_encoder, mean_pool
 from clism_core.model.precision import Precision
-from clism_core.model.pretraining import PretrainingModel, freeze_unused
+from clism_core.model.pretraining import PretrainingModel
+from clism_core.model.trained import freeze_unused
 from clism_core.objectives.build import ObjectivesConfig, build_objectives
 from clism_core.training.step import GradientStep, StepSums
 

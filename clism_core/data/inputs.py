@@ -1,0 +1,29 @@
+"""What every micro-batch is, whatever the model is trained to do with it.
+
+Shapes: B inputs, L tokens of the longest of them.
+"""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
+
+from torch import Tensor
+
+
+@dataclass(kw_only=True)
+class ModelInputs:
+    """A micro-batch on one worker; what an objective needs besides is added by its subclass."""
+
+    input_ids: Tensor  # [B, L] X
+    attention_mask: Tensor  # [B, L]
+    token_type_ids: Tensor | None  # [B, L], for encoders that use them
+    keys: Tensor | None = None  # [B, 2] for contrastive objectives: inputs with an equal key are no negatives
+    n_tokens: int = 0  # tokens of X that are no padding, of B * L places
+    truncated_questions: int = 0  # questions dropped because [QUE] or answer was cut off
+
+    def to(self, device: Any) -> Self:
+        """Return the batch on `device`, a torch device."""
+        values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        moved: dict[str, Any] = {
+            name: value.to(device, non_blocking=True) for name, value in values.items() if isinstance(value, Tensor)
+        }
+        return replace(self, **moved)

@@ -1,0 +1,1 @@
+"""xMRC: a span of a passage answers a question."""

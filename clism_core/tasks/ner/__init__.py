@@ -1,0 +1,1 @@
+"""xNER: tokens are tagged as parts of entities."""

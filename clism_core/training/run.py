@@ -1,0 +1,147 @@
+"""A training run on the cluster: what the driver does, whatever is trained."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import ray
+from pyarrow import fs
+from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchTrainer
+
+from clism_core.data.index import IndexedRows
+from clism_core.data.ingest import INGEST_CPUS
+from clism_core.data.order import SampleOrder
+from clism_core.errors import InputError
+from clism_core.model.precision import PrecisionName
+from clism_core.storage import filesystem
+from clism_core.tracking.run import TrackedRun
+from clism_core.training.checkpoints import MODEL_FOLDER
+from clism_core.training.recipe import Recipe
+from clism_core.training.settings import RunSettings, WorkersConfig
+from clism_core.training.stopping import run_stoppably, start_stop_request
+from clism_core.training.worker import Assignment, train_worker
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINTS = "checkpoints"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run has come to. `metrics` are those of `checkpoint`, which becomes the model if it is finished."""
+
+    finished: bool
+    step: int
+    checkpoint: Checkpoint
+    metrics: dict[str, float]
+
+    def copy_model(self, folder: Path) -> None:
+        """Copy the checkpoint's model into the local `folder`, which is made."""
+        folder.mkdir(parents=True, exist_ok=True)
+        fs.copy_files(
+            f"{self.checkpoint.path}/{MODEL_FOLDER}",
+            str(folder),
+            source_filesystem=self.checkpoint.filesystem,
+            destination_filesystem=fs.LocalFileSystem(),
+        )
+
+
+def run_training(
+    settings: RunSettings, recipe: Recipe[Any], *, data: IndexedRows, order: SampleOrder, run: TrackedRun, use_gpu: bool
+) -> Trained:
+    """Train on the cluster that Ray is connected to, until the last step or a stop request.
+
+    Args:
+        settings: how to train; `output` decides which run is resumed.
+        recipe: what to train.
+        data: the rows that inputs are made of.
+        order: which of them stand in which step.
+        run: where metrics go.
+        use_gpu: what `choose_device` says.
+
+    Raises:
+        InputError: what a worker finds that cannot be used.
+        FloatingPointError: if training has diverged.
+    """
+    stop_request = start_stop_request()
+    assignment = Assignment(
+        settings=settings,
+        recipe=recipe,
+        data=ray.put(data),
+        order=ray.put(order),
+        stop_request=stop_request,
+        run=run,
+        driver_node=ray.get_runtime_context().get_node_id(),
+    )
+    result: Any = run_stoppably(_trainer(settings, assignment, use_gpu=use_gpu).fit, stop_request)
+    if result.return_value.error is not None:
+        raise result.return_value.error
+    finished = result.return_value.finished
+    checkpoint, metrics = result.checkpoint, result.metrics
+    if finished and settings.export == "best":
+        checkpoint, metrics = max(result.best_checkpoints, key=lambda kept: float(kept[1].get("score", float("-inf"))))
+    return Trained(
+        finished=finished,
+        step=int(metrics["step"]),
+        checkpoint=checkpoint,
+        metrics={name: value for name, value in metrics.items() if "/" in name},
+    )
+
+
+def choose_device(workers: WorkersConfig, precision: PrecisionName) -> bool:
+    """Decide whether the workers train on GPUs, and warn where they leave no CPUs to hand them data.
+
+    Raises:
+        InputError: if the precision does not fit.
+    """
+    _warn_if_data_must_wait(workers)
+    gpus = int(ray.cluster_resources().get("GPU", 0))
+    use_gpu = workers.use_gpu
+    if use_gpu is None:
+        use_gpu = gpus >= workers.number
+        if gpus and not use_gpu:
+            logger.warning(
+                "the cluster has %d GPUs, fewer than the %d workers: training on CPUs; --workers.use_gpu true waits "
+                "for more",
+                *(gpus, workers.number),
+            )
+    logger.info("training on %d %s", workers.number, "GPUs" if use_gpu else "workers without a GPU")
+    if precision == "fp16" and not use_gpu:
+        raise InputError("--precision fp16: needs GPUs, but the workers train on CPUs; use fp32, bf16 or auto")
+    return use_gpu
+
+
+def _warn_if_data_must_wait(workers: WorkersConfig) -> None:
+    """Say why nothing moves where the workers take all CPUs; nodes that join later may bring more."""
+    total, reserved = float(ray.cluster_resources().get("CPU", 0)), workers.number * workers.cpus
+    if total < reserved + INGEST_CPUS:
+        logger.warning(
+            "the workers reserve %g CPUs of %g in the cluster, and handing them data takes %g: training waits until "
+            "nodes join; or stop, and lower --workers.number or --workers.cpus",
+            *(reserved, total, INGEST_CPUS),
+        )
+
+
+def _trainer(settings: RunSettings, assignment: Assignment, *, use_gpu: bool) -> TorchTrainer:
+    file_system, path = filesystem(settings.output)
+    return TorchTrainer(
+        cast("Callable[[dict[Any, Any]], None]", train_worker),
+        train_loop_config={"assignment": assignment},
+        scaling_config=ScalingConfig(
+            num_workers=settings.workers.number,
+            use_gpu=use_gpu,
+            resources_per_worker={"CPU": settings.workers.cpus, **({"GPU": 1} if use_gpu else {})},
+        ),
+        run_config=RunConfig(
+            name=CHECKPOINTS,
+            storage_path=path,
+            storage_filesystem=file_system,
+            checkpoint_config=CheckpointConfig(
+                num_to_keep=1, checkpoint_score_attribute="score", checkpoint_score_order="max"
+            ),
+            failure_config=FailureConfig(max_failures=settings.workers.max_failures),
+        ),
+    )

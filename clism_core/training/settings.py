@@ -1,0 +1,84 @@
+"""The settings that every training has, whatever is trained."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Protocol
+
+from clism_core.model.precision import PrecisionName
+from clism_core.training.loop import CadenceConfig, LoopConfig
+from clism_core.training.optimizer import OptimizerConfig
+
+
+@dataclass
+class WorkersConfig:
+    """The Ray Train workers."""
+
+    number: int = 1
+    """Workers; with GPUs, one GPU each. The training does not depend on it."""
+    use_gpu: bool | None = None
+    """Whether workers train on GPUs, one each; null: if the cluster has enough of them now. Give true where GPU nodes
+    come when they are wanted."""
+    cpus: float = 0.5
+    """CPUs that Ray reserves for a worker. Leave some for the data tasks beside the workers; it does not bound the
+    threads of a worker."""
+    max_failures: int = 3
+    """How often the run starts again from its last checkpoint when a worker or a node is lost."""
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What every training has, whatever its recipe; the fields are those of the jobs' configurations."""
+
+    model: str
+    output: str
+    seed: int
+    global_batch_size: int
+    micro_batch_size: int | None
+    precision: PrecisionName
+    export: Literal["last", "best"]
+    optimizer: OptimizerConfig
+    loop: LoopConfig
+    workers: WorkersConfig
+
+    @classmethod
+    def of(cls, config: object, **others: Any) -> "RunSettings":
+        """Return the settings of a job's configuration; `others` are those that it has not, or not like this."""
+        given = {entry.name: getattr(config, entry.name) for entry in fields(cls) if entry.name not in others}
+        return cls(**given, **others)
+
+
+class _Config(Protocol):
+    seed: int
+    global_batch_size: int
+    micro_batch_size: int | None
+    length_window: int
+    optimizer: OptimizerConfig
+    workers: WorkersConfig
+
+    @property
+    def loop(self) -> CadenceConfig: ...
+
+
+def run_problems(config: _Config) -> Iterator[str]:
+    """Yield what is wrong with the fields that the configurations of all trainings have, one sentence each."""
+    number, size = config.workers.number, config.global_batch_size
+    optimizer, loop = config.optimizer, config.loop
+    problems = {
+        f"--workers.number {number}: must be at least 1": number < 1,
+        f"--global_batch_size {size}: must be a multiple of --workers.number ({number})": size < 1
+        or size % max(1, number) != 0,
+        "--micro_batch_size: must be at least 1": config.micro_batch_size is not None and config.micro_batch_size < 1,
+        "--length_window: must be at least 1": config.length_window < 1,
+        f"--seed {config.seed}: must not be negative": config.seed < 0,
+        "--optimizer.learning_rate: must be above 0": optimizer.learning_rate <= 0,
+        "--optimizer.span_head_learning_rate: must be above 0": optimizer.span_head_learning_rate is not None
+        and optimizer.span_head_learning_rate <= 0,
+        "--optimizer.max_gradient_norm: must be above 0": optimizer.max_gradient_norm <= 0,
+        "--workers.cpus: must not be negative": config.workers.cpus < 0,
+        "--loop: evaluate_every, checkpoint_every and log_every must be at least 1": min(
+            loop.evaluate_every, loop.checkpoint_every, loop.log_every
+        )
+        < 1,
+        "--loop.evaluate_at: steps are counted from 1": min(loop.evaluate_at, default=1) < 1,
+    }
+    yield from (problem for problem, is_so in problems.items() if is_so)
