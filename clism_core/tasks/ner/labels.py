@@ -1,0 +1,38 @@
+"""The labels of a tagger: O, and B-X and I-X of each type X of entity."""
+
+from collections.abc import Iterable, Sequence
+
+from clism_core.data.printable import listed, printable
+from clism_core.errors import InputError
+
+IGNORED = -100
+"""The label of what is neither trained on nor predicted: template tokens, `[QUE]`, all but first sub-words, padding."""
+
+
+class Labels:
+    """The 2T + 1 labels of T types, numbered: O is 0, B-X and I-X of type number t are 2t + 1 and 2t + 2."""
+
+    def __init__(self, types: Iterable[str]):
+        self.types = tuple(types)
+        self.names = ("O", *(f"{prefix}-{name}" for name in self.types for prefix in "BI"))
+        self._numbers = {name: number for number, name in enumerate(self.names)}
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def numbers(self, tags: Iterable[str]) -> list[int]:
+        """Return the number of each tag; raises `InputError` for a tag of another type."""
+        return [self._number(tag) for tag in tags]
+
+    def tags(self, numbers: Sequence[int]) -> list[str]:
+        """Return the tag of each number."""
+        return [self.names[number] for number in numbers]
+
+    def _number(self, tag: str) -> int:
+        number = self._numbers.get(tag)
+        if number is None:
+            raise InputError(
+                f"the tag {printable(tag)!r} is none of a model for {listed(self.types)}; add its type to --ner.types, "
+                "or make such tags O"
+            )
+        return number

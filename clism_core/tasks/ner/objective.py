@@ -1,0 +1,32 @@
+"""Tagging: the label of each word, read off the state of its first sub-word."""
+
+import torch
+from torch.nn import functional
+
+from clism_core.objectives.base import Objective, Result, States
+from clism_core.tasks.ner.batches import TagBatch
+from clism_core.tasks.ner.labels import IGNORED
+from clism_core.tasks.ner.tagger import Tagger
+
+
+class Tagging(Objective[TagBatch]):
+    """Token classification; its items are the words."""
+
+    name = "tagging"
+    metrics = ("accuracy",)
+
+    def __init__(self, tagger: Tagger):
+        super().__init__()
+        self.tagger = tagger
+
+    def count(self, batch: TagBatch) -> int:
+        """Return the number of words that are predicted."""
+        return int((batch.labels != IGNORED).sum())
+
+    def forward(self, states: States, batch: TagBatch) -> Result:
+        """Return the summed cross-entropies of the words' labels, and how many words were labelled right."""
+        labelled = batch.labels != IGNORED
+        logits, gold = self.tagger(states.h_BLD[labelled]), batch.labels[labelled]
+        with torch.no_grad():
+            right = (logits.argmax(dim=-1) == gold).sum()
+        return Result(functional.cross_entropy(logits, gold, reduction="sum"), {"accuracy": right})

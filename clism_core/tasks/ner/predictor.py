@@ -1,0 +1,111 @@
+"""Entities of texts and of token sequences."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from clism_core.model.precision import Precision
+from clism_core.tasks.metrics.conlleval import entities
+from clism_core.tasks.ner.batches import collate
+from clism_core.tasks.ner.decoding import BioDecoder, Floats, entity_score
+from clism_core.tasks.ner.labels import IGNORED
+from clism_core.tasks.ner.model import NerModel
+from clism_core.tasks.ner.records import Words, check_tokens, read_record
+from clism_core.tasks.ner.windows import SentenceEncoder, Window
+
+
+class _Tagged(NamedTuple):
+    """A sentence's valid BIO, and the score of each of its entities, from left to right."""
+
+    tags: list[str]
+    scores: list[float]
+
+
+class NerPredictor:
+    """Tags sentences with a model, on the device where that is.
+
+    Args:
+        model: what `NerModel.load` returns, or one in training, which stays in training mode.
+        batch_size: inputs of a forward pass at most.
+    """
+
+    def __init__(self, model: NerModel, *, batch_size: int = 32):
+        self.model = model
+        self.batch_size = batch_size
+        self._encoder = SentenceEncoder(model.tokenizer, model.config)
+        self._decoder = BioDecoder(model.labels)
+        self._pad_id = int(model.tokenizer.pad_token_id)
+
+    def __call__(self, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Return the entities of each record, in their order.
+
+        Args:
+            records: each has `text`, a string, or `tokens`, a list of strings; other keys are not looked at. The words
+                of a text are found by `clism_core.data.words.segment`: letters and digits run together, punctuation
+                stands alone, and scripts without spaces are cut into characters.
+
+        Returns:
+            for each record {"entities": [{"label", "text", "start", "end", "score"}]}, from left to right. `start` and
+            `end` (exclusive) are code points of a text, whose `text[start:end]` is `text`; of tokens they are token
+            numbers, and `text` is these tokens with spaces between them. `score`, 0 to 1, is the geometric mean of the
+            probabilities of the entity's tags.
+
+        Raises:
+            InputError: where a record is none of these, with its number (from 1) and its key.
+        """
+        given = [read_record(record, place=f"record {number}") for number, record in enumerate(records, start=1)]
+        tagged = self._tag([entry.words for entry in given])
+        return [{"entities": _entities(entry, found)} for entry, found in zip(given, tagged, strict=True)]
+
+    def tags(self, sequences: Sequence[Sequence[str]]) -> list[list[str]]:
+        """Return for each sequence of tokens as many tags, in valid BIO.
+
+        Raises:
+            InputError: where a token is empty or no string, with the number of its sequence (from 1).
+        """
+        checked = [check_tokens(tokens, place=f"sequence {number}") for number, tokens in enumerate(sequences, start=1)]
+        return [tagged.tags for tagged in self._tag(checked)]
+
+    def _tag(self, sentences: Sequence[Sequence[str]]) -> list[_Tagged]:
+        windows = [(number, w) for number, words in enumerate(sentences) for w in self._encoder.windows(words)]
+        empty = np.zeros((0, len(self.model.labels)))
+        parts: list[list[Floats]] = [[empty] for _ in sentences]
+        log_probabilities = self._log_probabilities([window for _, window in windows])
+        for (number, _), of_window in zip(windows, log_probabilities, strict=True):
+            parts[number].append(of_window)
+        return [self._decode(np.concatenate(of_sentence)) for of_sentence in parts]
+
+    def _decode(self, log_probabilities_WL: Floats) -> _Tagged:
+        path = self._decoder(log_probabilities_WL)
+        tags = self.model.labels.tags(path)
+        found = entities(tags)
+        return _Tagged(tags, [entity_score(log_probabilities_WL, path, each.start, each.end) for each in found])
+
+    def _log_probabilities(self, windows: Sequence[Window]) -> list[Floats]:
+        """Return the log-probabilities [words, labels] of the words that each window predicts."""
+        device = next(self.model.parameters()).device
+        precision = Precision("auto", device)
+        longest_first = sorted(range(len(windows)), key=lambda number: -len(windows[number].input_ids))
+        found: list[Floats] = [np.zeros(0)] * len(windows)
+        was_training = self.model.training
+        self.model.eval()
+        for first in range(0, len(windows), self.batch_size):
+            chosen = longest_first[first : first + self.batch_size]
+            inputs = [windows[number].input_ids for number in chosen]
+            batch = collate([{"input_ids": ids, "labels": [IGNORED] * len(ids)} for ids in inputs], pad_id=self._pad_id)
+            with torch.inference_mode(), precision.autocast():
+                log_probabilities_BLC = functional.log_softmax(self.model.logits(batch.to(device)), dim=-1)
+            for number, of_tokens in zip(chosen, log_probabilities_BLC.cpu().numpy(), strict=True):
+                found[number] = of_tokens[windows[number].positions]
+        self.model.train(was_training)
+        return found
+
+
+def _entities(given: Words, tagged: _Tagged) -> list[dict[str, Any]]:
+    return [
+        {"label": entity.label, **given.place(entity.start, entity.end), "score": score}
+        for entity, score in zip(entities(tagged.tags), tagged.scores, strict=True)
+    ]

@@ -1,0 +1,143 @@
+"""Sentences, given by their words, to inputs `[CLS] sentence [QUE] [SEP]`: in windows where they are long."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import pyarrow as pa
+from transformers import PreTrainedTokenizerBase
+
+from clism_core.data.index import Row
+from clism_core.data.tokens import QUE, TextTokenizer, find_template
+from clism_core.errors import InputError
+from clism_core.tasks.config import NerConfig
+from clism_core.tasks.data.conll import Sentence
+from clism_core.tasks.ner.labels import IGNORED, Labels
+
+TRAINING_SCHEMA = pa.schema(
+    [("input_ids", pa.list_(pa.int32())), ("labels", pa.list_(pa.int32())), ("length", pa.int32())]
+)
+
+_KEPT_WORDS = 100_000
+
+
+@dataclass(frozen=True)
+class Window:
+    """An input: a part of a sentence in the template of the base model, at most `max_length` tokens."""
+
+    input_ids: list[int]
+    words: list[int]
+    """The numbers of the sentence's words that are predicted here, from left to right."""
+    positions: list[int]
+    """Where the first sub-word of each of them stands in `input_ids`."""
+
+
+class SentenceEncoder:
+    """Makes inputs of sentences; every word is predicted in exactly one of them.
+
+    A sentence that is too long is cut at words into windows that share `stride` sub-words or a little less. A word that
+    stands in several is predicted where it has most context: where the nearer end of the window is farthest from it,
+    in sub-words; in the first of these where they are several. A word that is longer than a window by itself is cut
+    to what fits. A word of which the tokenizer makes nothing, such as a lone zero-width character, is the unknown
+    token.
+
+    Raises:
+        InputError: if `max_length` has no room for a sub-word.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, config: NerConfig):
+        self.labels = Labels(config.types)
+        self.stride = config.stride
+        self._tokenize = TextTokenizer(tokenizer)
+        self._unknown_id = int(tokenizer.unk_token_id)
+        first, last = find_template(tokenizer, pair=False).parts
+        self._first, self._last = first, (*((tokenizer.get_vocab()[QUE],) if config.use_que else ()), *last)
+        self.capacity = config.max_length - len(self._first) - len(self._last)
+        if self.capacity < 1:
+            raise InputError(
+                f"--ner.max_length {config.max_length}: leaves no room for a sentence beside "
+                f"{len(self._first) + len(self._last)} template tokens; raise it"
+            )
+        self._known: dict[str, list[int]] = {}
+
+    def windows(self, words: Sequence[str]) -> list[Window]:
+        """Return the inputs of a sentence, from left to right; none for one without words."""
+        sub_words = [self._sub_words(word)[: self.capacity] for word in words]
+        edges = [0, *accumulate(map(len, sub_words))]  # word number n is the sub-words [edges[n], edges[n + 1])
+        ranges = list(_ranges(edges, capacity=self.capacity, stride=self.stride))
+        predicted: list[list[int]] = [[] for _ in ranges]
+        for word, number in enumerate(_window_of_words(edges, ranges)):
+            predicted[number].append(word)
+        return [
+            Window(
+                input_ids=[*self._first, *(token for ids in sub_words[begin:end] for token in ids), *self._last],
+                words=own,
+                positions=[len(self._first) + edges[word] - edges[begin] for word in own],
+            )
+            for (begin, end), own in zip(ranges, predicted, strict=True)
+            if own
+        ]
+
+    def training_rows(self, sentence: Sentence) -> list[Row]:
+        """Return the inputs of a tagged sentence, rows of `TRAINING_SCHEMA`.
+
+        `labels` are those of the words that the window predicts, at their first sub-words, and -100 elsewhere;
+        `length` is the number of tokens. Raises `InputError` for a tag of a type that is not among the model's.
+        """
+        numbers = self.labels.numbers(sentence.tags)
+        rows = []
+        for window in self.windows(sentence.tokens):
+            labels = [IGNORED] * len(window.input_ids)
+            for word, position in zip(window.words, window.positions, strict=True):
+                labels[position] = numbers[word]
+            rows.append({"input_ids": window.input_ids, "labels": labels, "length": len(labels)})
+        return rows
+
+    def _sub_words(self, word: str) -> list[int]:
+        """Return the sub-words of `word`, one at least; those of frequent words are kept, for it takes time."""
+        known = self._known.get(word)
+        if known is None:
+            known = self._tokenize(word).ids or [self._unknown_id]
+            if len(self._known) < _KEPT_WORDS:
+                self._known[word] = known
+        return known
+
+
+def _ranges(edges: Sequence[int], *, capacity: int, stride: int) -> Iterator[tuple[int, int]]:
+    """Yield the words [begin, end) of each window; no word is longer than `capacity`."""
+    begin, end, words = 0, 0, len(edges) - 1
+    while end < words:
+        while end < words and edges[end + 1] - edges[begin] <= capacity:
+            end += 1
+        yield begin, end
+        if end < words:
+            room = min(stride, capacity - (edges[end + 1] - edges[end]))  # the next window has the next word at least
+            while edges[end] - edges[begin] > room:
+                begin += 1
+
+
+def _window_of_words(edges: Sequence[int], ranges: Sequence[tuple[int, int]]) -> Iterator[int]:
+    """Yield, for each word, the number of the window in which it has most context."""
+    for word in range(len(edges) - 1):
+        context = {
+            number: min(edges[word] - edges[begin], edges[end] - edges[word + 1])
+            for number, (begin, end) in enumerate(ranges)
+            if begin <= word < end
+        }
+        yield max(context, key=context.__getitem__)
+
+
+def ner_problems(config: NerConfig) -> Iterator[str]:
+    """Yield what is wrong with `config`, one sentence each."""
+    problems = {
+        f"--ner.max_length {config.max_length}: must be at least 8": config.max_length < 8,
+        f"--ner.stride {config.stride}: must not be negative, and below --ner.max_length ({config.max_length})": not (
+            0 <= config.stride < config.max_length
+        ),
+        "--ner.types: names no type of entity": not config.types,
+        "--ner.types: a name is empty or has white space in it": any(
+            not name or any(map(str.isspace, name)) for name in config.types
+        ),
+        "--ner.types: names a type twice": len(set(config.types)) < len(config.types),
+    }
+    yield from (problem for problem, is_so in problems.items() if is_so)
