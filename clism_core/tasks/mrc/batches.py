@@ -1,0 +1,72 @@
+"""Windows to the tensors of a micro-batch.
+
+Shapes: B inputs, L tokens of the longest of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from clism_core.data.index import Row
+from clism_core.data.inputs import ModelInputs
+from clism_core.data.tokens import find_template
+
+
+@dataclass(kw_only=True)
+class QuestionBatch(ModelInputs):
+    """A micro-batch of questions, each with a window of its passage."""
+
+    passage_mask: Tensor  # [B, L] the tokens of the passage
+    question_position: Tensor  # [B, 1] where [QUE] stands, 0 without one
+    answer_start: Tensor | None = None  # [B] first token of the answer, where it is known
+    answer_end: Tensor | None = None  # [B] last token of the answer
+
+
+class InputFormat(NamedTuple):
+    """What padding and token types a tokenizer's encoder wants."""
+
+    pad_id: int
+    type_ids: tuple[int, int] | None
+    """Those of the question and of the passage; None where the encoder does not use them."""
+
+    @classmethod
+    def of(cls, tokenizer: PreTrainedTokenizerBase) -> Self:
+        """Read the format off `tokenizer`."""
+        types = find_template(tokenizer, pair=True).type_ids
+        return cls(int(tokenizer.pad_token_id), None if types is None else (types[0], types[1]))
+
+
+def collate(rows: Sequence[Row], input_format: InputFormat) -> QuestionBatch:
+    """Make a batch, padded to its longest input.
+
+    Args:
+        rows: windows, with the columns of `TRAINING_SCHEMA`, all with answers or all without (`Window.row`).
+        input_format: of the tokenizer that made them.
+    """
+    size, length = len(rows), max(len(row["input_ids"]) for row in rows)
+    input_ids = torch.full((size, length), input_format.pad_id)
+    for ids, row in zip(input_ids, rows, strict=True):
+        ids[: len(row["input_ids"])] = torch.as_tensor(row["input_ids"])
+    places_1L = torch.arange(length).unsqueeze(0)
+    lengths_B1 = torch.tensor([[len(row["input_ids"])] for row in rows])
+    starts_B1, stops_B1 = (torch.tensor([[row[name]] for row in rows]) for name in ("passage_start", "passage_stop"))
+    attended = places_1L < lengths_B1
+    types = None
+    if input_format.type_ids is not None:
+        question_type, passage_type = input_format.type_ids
+        types = torch.where(places_1L < starts_B1, question_type, passage_type) * attended
+    answered = "answer_start" in rows[0]
+    return QuestionBatch(
+        input_ids=input_ids,
+        attention_mask=attended.long(),
+        token_type_ids=types,
+        passage_mask=(places_1L >= starts_B1) & (places_1L < stops_B1),
+        question_position=torch.tensor([[row["que_position"]] for row in rows]),
+        answer_start=torch.tensor([row["answer_start"] for row in rows]) if answered else None,
+        answer_end=torch.tensor([row["answer_end"] for row in rows]) if answered else None,
+        n_tokens=int(lengths_B1.sum()),
+    )

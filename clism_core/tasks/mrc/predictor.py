@@ -1,0 +1,110 @@
+"""Questions with their passages to answers."""
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from clism_core.errors import InputError
+from clism_core.model.precision import Precision
+from clism_core.tasks.mrc.batches import InputFormat, collate
+from clism_core.tasks.mrc.decoding import N_CANDIDATES, AnswerSpan, Candidates, find_candidates, merge_candidates
+from clism_core.tasks.mrc.model import MrcModel
+from clism_core.tasks.mrc.windows import QuestionEncoder, Window
+
+logger = logging.getLogger(__name__)
+
+_KEYS = ("question", "context")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class MrcPredictor:
+    """Answers questions, whatever language they are in.
+
+    Args:
+        model: a fine-tuned one; it is moved to where the predictions are made.
+        batch_size: windows of a forward pass at most.
+        precision: of forward passes, and their device; None: the GPU where there is one, in what suits it best.
+    """
+
+    def __init__(self, model: MrcModel, *, batch_size: int = 32, precision: Precision | None = None):
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.precision = precision or Precision("auto", device)
+        self.model = model.to(self.precision.device)
+        self.batch_size = batch_size
+        self.encoder = QuestionEncoder(model.tokenizer, model.config)
+        self._format = InputFormat.of(model.tokenizer)
+
+    def __call__(self, records: Sequence[Mapping[str, Any]], n_best: int = 1) -> list[dict[str, Any]]:
+        """Return an answer for each record, in their order.
+
+        The answer is a part of the passage, the best valid span over all its windows; whether the passage answers the
+        question at all is not asked. Its score is the softmax of the sums of start and end logits over the 20 best
+        answers. A passage in which no token has characters is answered with "", score 0, start and end 0.
+
+        Args:
+            records: mappings with the strings `question` and `context`; other keys are ignored.
+            n_best: how many answers to return, 1 to 20; a short passage may have fewer.
+
+        Returns:
+            for each record `answer` (`context[start:end]`), `score` (probability, 0 to 1), `start` and `end` (code
+            points of the context, end exclusive); for n_best > 1 also `n_best`, a list of such answers, best first.
+
+        Raises:
+            InputError: where a record lacks a question or a context, or n_best is out of range.
+        """
+        if not 1 <= n_best <= N_CANDIDATES:
+            raise InputError(f"n_best is {n_best}, but must be 1 to {N_CANDIDATES}")
+        contexts = [_checked(number, record) for number, record in enumerate(records, start=1)]
+        encoded = [self.encoder(question, context) for question, context in contexts]
+        cut = sum(question.cut for question in encoded)
+        if cut:
+            logger.warning(
+                "%d of %d questions are cut to %d tokens", cut, len(encoded), self.encoder.config.max_question_length
+            )
+        found = iter(self._candidates([window for question in encoded for window in question.windows]))
+        predictions = []
+        for (_, context), question in zip(contexts, encoded, strict=True):
+            answers = merge_candidates([next(found) for _ in question.windows])
+            best, *_ = shown = [_as_prediction(answer, context) for answer in answers[:n_best]]
+            predictions.append({**best, "n_best": shown} if n_best > 1 else best)
+        return predictions
+
+    @torch.inference_mode()
+    def _candidates(self, windows: Sequence[Window]) -> list[Candidates]:
+        """Return each window's best spans; windows of like length share a forward pass."""
+        was_training = self.model.training
+        self.model.eval()
+        order = sorted(range(len(windows)), key=lambda place: len(windows[place].input_ids), reverse=True)
+        found: dict[int, Candidates] = {}
+        for first in range(0, len(order), self.batch_size):
+            places = order[first : first + self.batch_size]
+            chosen = [windows[place] for place in places]
+            batch = collate([window.row() for window in chosen], self._format).to(self.precision.device)
+            with self.precision.autocast():
+                logits = self.model.logits(batch)
+            candidates = find_candidates(logits, chosen, max_answer_length=self.model.config.max_answer_length)
+            found.update(zip(places, candidates, strict=True))
+        self.model.train(was_training)
+        return [found[place] for place in range(len(windows))]
+
+
+def _checked(number: int, record: Mapping[str, Any]) -> tuple[str, str]:
+    """Return question and context of a record; `number` counts from 1."""
+    for key in _KEYS:
+        value = record.get(key)
+        if not isinstance(value, str):
+            kind = "is missing" if key not in record else f"is {type(value).__name__}, not a string"
+            raise InputError(f"record {number}: {key} {kind}; give each record a question and a context")
+        if _LONE_SURROGATE.search(value):
+            raise InputError(
+                f"record {number}: {key} holds half of a surrogate pair, which is no character; decode it anew"
+            )
+    return record["question"], record["context"]
+
+
+def _as_prediction(answer: AnswerSpan, context: str) -> dict[str, Any]:
+    text = context[answer.start : answer.end]
+    return {"answer": text, "score": answer.probability, "start": answer.start, "end": answer.end}
