@@ -114,8 +114,14 @@ def write_sentences(world: World, rng: random.Random, languages: tuple[str, ...]
     while True:
         frame = frames[rng.choices(list(frames), weights)[0]]
         sentence = _sentence(frame, world, rng, languages)
-        if _names_are_distinct(sentence):
+        if names_are_distinct(sentence.texts[languages[0]]):
             yield sentence
+
+
+def names_are_distinct(text: Text) -> bool:
+    """Whether no name of `text` contains another in English, so that each is found in one place only."""
+    names = [slot.name.forms["en"] for slot in text.slots]
+    return not any(one in other for i, one in enumerate(names) for j, other in enumerate(names) if i != j)
 
 
 def _sentence(frame: Mapping[str, str], world: World, rng: random.Random, languages: tuple[str, ...]) -> Sentence:
@@ -147,13 +153,6 @@ def _draw_clause(world: World, rng: random.Random) -> tuple[Mapping[str, list[st
     while not needed <= (values := slots(rng.choice(world.records[kind]))).keys():
         pass
     return pattern, values
-
-
-def _names_are_distinct(sentence: Sentence) -> bool:
-    """Whether no name of the sentence contains another, so that each is found in one place only."""
-    text = next(iter(sentence.texts.values()))
-    names = [slot.name.forms["en"] for slot in text.slots]
-    return not any(one in other for i, one in enumerate(names) for j, other in enumerate(names) if i != j)
 
 
 def _fixed_text() -> str:

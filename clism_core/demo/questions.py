@@ -1,0 +1,226 @@
+"""The labelled data of the demo: questions over passages about its worlds, in SQuAD format.
+
+A passage is some sentences of the kind that the parallel corpus has. What a question asks is said there of two subjects,
+so that it is answered by what is said of its own, and not by the one name of the right kind.
+"""
+
+import json
+import random
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from clism_core.demo.names import LANGUAGES, Name, read_data
+from clism_core.demo.sentences import (
+    Fact,
+    Sentence,
+    Slot,
+    Text,
+    build_worlds,
+    fill,
+    names_are_distinct,
+    write_sentences,
+)
+from clism_core.demo.world import World
+
+SOURCE = ("en",)
+
+SENTENCES = 2500
+"""Sentences that the passages of a file are put together from."""
+
+
+@dataclass
+class DemoQuestionsConfig:
+    """How many questions to write."""
+
+    train: int = 1500
+    """English questions to train with."""
+    dev: int = 200
+    """English questions about the same names, none of which is among those to train with."""
+    test: int = 200
+    """Test questions, the same ones in each language, about names that no training text has."""
+    known_names_test: int = 200
+    """More test questions, the same ones in each language, about names of the training text."""
+    clauses_per_passage: int = 2
+    """What a passage says of two subjects each: twice as many sentences."""
+    seed: int = 0
+    """Decides the facts and the questions, and which names are held out: as that of the corpus."""
+
+
+class DemoQuestionFiles(NamedTuple):
+    """Where the questions are: files in SQuAD format."""
+
+    train: Path
+    dev: Path
+    tests: dict[str, Path]
+    """By language; the same questions, with the same ids, in each."""
+    known_names_tests: dict[str, Path]
+
+
+class Clause(NamedTuple):
+    """A clause of a sentence that can be asked about."""
+
+    sentence: Sentence
+    facts: tuple[Fact, ...]
+    """What it says of its subject."""
+
+
+class DemoQuestion(NamedTuple):
+    """A question in each language, and the characters of its answer in the passage of that language."""
+
+    texts: Mapping[str, str]
+    answers: Mapping[str, Slot]
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A passage in each language, and the questions about it."""
+
+    texts: Mapping[str, Text]
+    questions: tuple[DemoQuestion, ...]
+
+
+def write_questions(config: DemoQuestionsConfig, folder: Path) -> DemoQuestionFiles:
+    """Write `train.json`, `dev.json`, and `test.XX.json` and `known-names-test.XX.json` for each language XX.
+
+    The bytes depend on `config` alone. No question is asked twice, in one file or in two.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    worlds = build_worlds(config.seed)
+    asked: set[str] = set()
+
+    def write(name: str, size: int, *, origin: str, languages: Sequence[str]) -> dict[str, Path]:
+        rng = random.Random(f"questions {config.seed} {name}")
+        passages = write_passages(worlds[origin], rng, languages, clauses=config.clauses_per_passage, asked=asked)
+        return _write(folder, name, _first(passages, size), languages)
+
+    train = write("train", config.train, origin="train", languages=SOURCE)
+    dev = write("dev", config.dev, origin="train", languages=SOURCE)
+    tests = write("test", config.test, origin="held_out", languages=LANGUAGES)
+    known = write("known-names-test", config.known_names_test, origin="train", languages=LANGUAGES)
+    return DemoQuestionFiles(train["en"], dev["en"], tests, known)
+
+
+@cache
+def question_templates() -> dict[frozenset[str], dict[str, Any]]:
+    """Return the entries of questions.yaml by the relations of the clauses that they ask about."""
+    return {frozenset(entry["clause"]): entry for entry in read_data("questions.yaml")}
+
+
+def write_passages(
+    world: World, rng: random.Random, languages: Sequence[str], *, clauses: int, asked: set[str]
+) -> Iterator[Passage]:
+    """Yield passages about `world` in `languages`, English first, without end, with as many questions as sentences.
+
+    A passage says what `clauses` clauses of patterns.yaml say, each of two subjects. No name stands in it twice, so
+    that every question has one answer, in one place. No question is among the English ones that have been `asked`, to
+    which those of the passage are added.
+    """
+    by_relations: dict[frozenset[str], list[Clause]] = defaultdict(list)
+    for sentence in islice(write_sentences(world, rng, tuple(languages)), SENTENCES):
+        for clause in _clauses(sentence):
+            by_relations[frozenset(fact.relation for fact in clause.facts)].append(clause)
+    kinds = sorted((relations for relations, found in by_relations.items() if len(found) > 1), key=sorted)
+    while True:
+        chosen = [clause for kind in rng.sample(kinds, clauses) for clause in rng.sample(by_relations[kind], 2)]
+        rng.shuffle(chosen)
+        passage = _passage(chosen, rng)
+        if passage and not asked & (english := {question.texts["en"] for question in passage.questions}):
+            asked |= english
+            yield passage
+
+
+def _clauses(sentence: Sentence) -> Iterator[Clause]:
+    """Yield what `sentence` says of each subject, where there is a question about it."""
+    by_subject: dict[Name, list[Fact]] = defaultdict(list)
+    for fact in sentence.facts:
+        by_subject[fact.subject].append(fact)
+    for facts in by_subject.values():
+        if frozenset(fact.relation for fact in facts) in question_templates():
+            yield Clause(sentence, tuple(facts))
+
+
+def _passage(clauses: Sequence[Clause], rng: random.Random) -> Passage | None:
+    """Join the sentences of `clauses` and ask about each; None where a name or an answer would stand there twice."""
+    languages = clauses[0].sentence.texts
+    texts = {language: _join([clause.sentence.texts[language] for clause in clauses]) for language in languages}
+    if not names_are_distinct(texts["en"]):
+        return None
+    questions = tuple(_question(clause, texts, rng) for clause in clauses)
+    answers = [(texts[lang].text, slot) for question in questions for lang, slot in question.answers.items()]
+    if any(text.count(text[slot.start : slot.end]) > 1 for text, slot in answers):
+        return None
+    return Passage(texts, questions)
+
+
+def _join(texts: Sequence[Text]) -> Text:
+    """Return the texts as one, with spaces between them; the keys of its slots are numbered by the text."""
+    joined, slots = "", list[Slot]()
+    for number, text in enumerate(texts):
+        joined += " " if joined else ""
+        slots += (
+            Slot(f"{number}.{slot.key}", slot.name, slot.start + len(joined), slot.end + len(joined))
+            for slot in text.slots
+        )
+        joined += text.text
+    return Text(joined, tuple(slots))
+
+
+def _question(clause: Clause, passage: Mapping[str, Text], rng: random.Random) -> DemoQuestion:
+    entry = question_templates()[frozenset(fact.relation for fact in clause.facts)]
+    objects = {fact.relation: fact.object for fact in clause.facts}
+    values = {entry["subject"]: clause.facts[0].subject, **objects}
+    relation, templates = rng.choice(list(entry["questions"].items()))
+    return DemoQuestion(
+        {language: fill(templates[language], values, language).text for language in passage},
+        {
+            language: next(slot for slot in text.slots if slot.name == objects[relation])
+            for language, text in passage.items()
+        },
+    )
+
+
+def _first(passages: Iterator[Passage], size: int) -> list[Passage]:
+    """Return passages with `size` questions in all; the last is not asked all of its own, if those are too many."""
+    taken: list[Passage] = []
+    while size > 0:
+        passage = next(passages)
+        taken.append(Passage(passage.texts, passage.questions[:size]))
+        size -= len(taken[-1].questions)
+    return taken
+
+
+def _write(folder: Path, name: str, passages: Sequence[Passage], languages: Sequence[str]) -> dict[str, Path]:
+    """Write a file for each of `languages`; one alone is not named after it. Return the paths by language."""
+    paths = {}
+    for language in languages:
+        paths[language] = folder / (f"{name}.{language}.json" if len(languages) > 1 else f"{name}.json")
+        data = [_article(f"{name}-{number}", passage, language) for number, passage in enumerate(passages)]
+        content = json.dumps({"version": "1.1", "data": data}, ensure_ascii=False, indent=1)
+        paths[language].write_text(content + "\n", encoding="utf-8")
+    return paths
+
+
+def _article(title: str, passage: Passage, language: str) -> dict[str, Any]:
+    context = passage.texts[language].text
+    return {
+        "title": title,
+        "paragraphs": [
+            {
+                "context": context,
+                "qas": [
+                    {
+                        "id": f"{title}-{number}",
+                        "question": question.texts[language],
+                        "answers": [{"text": context[slot.start : slot.end], "answer_start": slot.start}],
+                    }
+                    for number, question in enumerate(passage.questions)
+                    for slot in [question.answers[language]]
+                ],
+            }
+        ],
+    }

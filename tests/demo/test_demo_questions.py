@@ -1,0 +1,162 @@
+import dataclasses
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from clism_core.demo.names import LANGUAGES, contains_phrase
+from clism_core.demo.questions import (
+    DemoQuestionFiles,
+    DemoQuestionsConfig,
+    Passage,
+    question_templates,
+    write_passages,
+    write_questions,
+)
+from clism_core.demo.records import City, CountryRecord, Event, Match, Organisation, Person
+from clism_core.demo.sentences import TOKENS, build_worlds, patterns, split_names, used_slots
+from clism_core.tasks.data.questions import Question, find_misplaced, read_questions
+
+SMALL = DemoQuestionsConfig(train=61, dev=9, test=14, known_names_test=6)
+SUBJECTS = {fields(record)[0].name for record in (Person, CountryRecord, City, Organisation, Event, Match)}
+CLAUSES = [used_slots(pattern["en"][0]) for section in patterns()["clauses"].values() for pattern in section]
+ASKED = [
+    (entry["subject"], relations, asked, templates)
+    for relations, entry in question_templates().items()
+    for asked, templates in entry["questions"].items()
+]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> DemoQuestionFiles:
+    return write_questions(SMALL, tmp_path_factory.mktemp("questions"))
+
+
+@pytest.fixture(scope="module")
+def passages() -> list[Passage]:
+    world = build_worlds(0)["train"]
+    found = write_passages(world, random.Random(1), ("en", "de"), clauses=2, asked=set())
+    return [next(found) for _ in range(30)]
+
+
+def read(files: Mapping[str, Path]) -> dict[str, list[Question]]:
+    return {language: read_questions(str(path), language=language) for language, path in files.items()}
+
+
+def test_files_are_named_after_their_language(files: DemoQuestionFiles) -> None:
+    assert (files.train.name, files.dev.name) == ("train.json", "dev.json")
+    assert {language: path.name for language, path in files.tests.items()} == {
+        language: f"test.{language}.json" for language in ("en", "ar", "hi", "vi", "de", "es")
+    }
+    assert files.known_names_tests["ar"].name == "known-names-test.ar.json"
+    assert {path.name for path in files.train.parent.iterdir()} == {
+        "train.json",
+        "dev.json",
+        *(f"{name}.{language}.json" for name in ("test", "known-names-test") for language in LANGUAGES),
+    }
+
+
+def test_sizes_are_those_of_the_config(files: DemoQuestionFiles) -> None:
+    assert len(read_questions(str(files.train))) == 61
+    assert len(read_questions(str(files.dev))) == 9
+    assert {len(questions) for questions in read(files.tests).values()} == {14}
+    assert {len(questions) for questions in read(files.known_names_tests).values()} == {6}
+
+
+def test_every_answer_stands_at_its_offset_and_nowhere_else(files: DemoQuestionFiles) -> None:
+    for path in (files.train, files.dev, *files.tests.values(), *files.known_names_tests.values()):
+        questions = read_questions(str(path))
+        assert find_misplaced(questions) == []
+        for question in questions:
+            (answer,) = question.answers
+            assert question.context.count(answer.text) == 1
+
+
+def test_the_languages_have_the_same_questions(files: DemoQuestionFiles) -> None:
+    for tests in (read(files.tests), read(files.known_names_tests)):
+        ids = [question.id for question in tests["en"]]
+        assert len(set(ids)) == len(ids)
+        assert all([question.id for question in questions] == ids for questions in tests.values())
+        texts = zip(*([question.question for question in questions] for questions in tests.values()), strict=True)
+        assert all(len(set(same)) == len(LANGUAGES) for same in texts)
+
+
+def test_targets_are_in_their_script(files: DemoQuestionFiles) -> None:
+    for language, (low, high) in {"ar": ("\u0600", "\u06ff"), "hi": ("\u0900", "\u097f")}.items():
+        for question in read(files.tests)[language]:
+            letters = [character for character in question.question + question.context if character.isalpha()]
+            assert all(low <= letter <= high for letter in letters)
+
+
+def test_no_question_is_asked_twice(files: DemoQuestionFiles) -> None:
+    paths = (files.train, files.dev, files.tests["en"], files.known_names_tests["en"])
+    asked = [question.question for path in paths for question in read_questions(str(path))]
+    assert len(set(asked)) == len(asked)
+
+
+def test_the_tests_name_nothing_that_training_names(files: DemoQuestionFiles) -> None:
+    training_names = [name.forms["en"] for name in split_names(SMALL.seed)[0].atoms()]
+    held_out_names = [name.forms["en"] for name in split_names(SMALL.seed)[1].atoms()]
+    for question in read(files.tests)["en"]:
+        (answer,) = question.answers
+        assert not any(contains_phrase(answer.text, name) for name in training_names)
+    for question in (*read_questions(str(files.train)), *read(files.known_names_tests)["en"]):
+        assert not any(contains_phrase(question.context, name) for name in held_out_names)
+
+
+def test_same_config_same_bytes_and_another_seed_others(files: DemoQuestionFiles, tmp_path: Path) -> None:
+    again = write_questions(SMALL, tmp_path / "again")
+    other = write_questions(dataclasses.replace(SMALL, seed=7), tmp_path / "other")
+    for path in files.train.parent.iterdir():
+        assert (again.train.parent / path.name).read_bytes() == path.read_bytes()
+        assert (other.train.parent / path.name).read_bytes() != path.read_bytes()
+
+
+def test_a_file_looks_as_squad_does(files: DemoQuestionFiles) -> None:
+    article = json.loads(files.dev.read_text(encoding="utf-8"))["data"][0]
+    assert article.keys() == {"title", "paragraphs"}
+    (paragraph,) = article["paragraphs"]
+    assert paragraph.keys() == {"context", "qas"}
+    assert [qas["id"] for qas in paragraph["qas"]] == ["dev-0-0", "dev-0-1", "dev-0-2", "dev-0-3"]
+    assert all(qas.keys() == {"id", "question", "answers"} for qas in paragraph["qas"])
+
+
+def test_another_name_of_the_answers_kind_is_in_the_passage(passages: list[Passage]) -> None:
+    for passage in passages:
+        assert len(passage.questions) == 4
+        for question in passage.questions:
+            answer = question.answers["en"]
+            relation = answer.key.rpartition(".")[2]
+            same = [slot for slot in passage.texts["en"].slots if slot.key.endswith(f".{relation}")]
+            assert len({slot.name for slot in same}) >= 2
+            assert answer in same
+
+
+@pytest.mark.parametrize(
+    ("subject", "relations", "asked", "templates"),
+    [pytest.param(*entry, id="-".join((entry[0], *sorted(entry[1]), "asks", entry[2]))) for entry in ASKED],
+)
+def test_question_fits_its_clauses(
+    subject: str, relations: frozenset[str], asked: str, templates: dict[str, str]
+) -> None:
+    """A clause says what is asked, and the question names the subject alone, and not what agrees with the answer's."""
+    assert subject in SUBJECTS
+    assert {subject, *relations} in CLAUSES
+    assert asked in relations
+    assert set(templates) == set(LANGUAGES)
+    for language, template in templates.items():
+        assert used_slots(template) == {subject}
+        agreeing = {token["agree"] for token in TOKENS.finditer(template)} - {None}
+        assert agreeing <= {subject, *relations}
+        assert template.endswith("؟" if language == "ar" else "?")
+        assert template.startswith("¿") == (language == "es")
+
+
+def test_most_clauses_are_asked_about() -> None:
+    unasked = [
+        clause for clause in CLAUSES if not any(frozenset(clause - {s}) in question_templates() for s in SUBJECTS)
+    ]
+    assert unasked == [{"event", "opener", "sponsor"}]  # both have organised it
