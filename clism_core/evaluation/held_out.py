@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from clism_core.data.batches import Batch, BatchBuilder, pad_sentences
+from clism_core.data.batches import Batch, BatchBuilder
 from clism_core.data.encoding import EncodedSample, encode_row
 from clism_core.data.tokens import TextTokenizer
 from clism_core.distributed import gather_rows, rank, sum_over_workers, world_size
 from clism_core.evaluation.baselines import longest_unaligned_run_exact_match, random_run_exact_match
 from clism_core.evaluation.retrieval import retrieval
-from clism_core.model.encoder import encode, mean_pool
+from clism_core.evaluation.sentence_vectors import SentenceVectors
 from clism_core.model.precision import Precision
 from clism_core.model.pretraining import PretrainingModel
 from clism_core.objectives.base import Objective, Result
@@ -121,10 +121,16 @@ class HeldOutEvaluation:
     @torch.no_grad()
     def _retrieval(self, samples: Sequence[EncodedSample]) -> dict[str, float]:
         """Encode both sides by themselves and look for the translations."""
+        vectors = SentenceVectors(
+            self.model.encoder,
+            self.model.tokenizer,
+            max_length=self.builder.config.max_length,
+            precision=self.precision,
+        )
         sources, targets, keys = [], [], []
         for chosen in self._batches(samples):
-            sources.append(self._sentence_vectors([sample.source_ids for sample in chosen]))
-            targets.append(self._sentence_vectors([sample.target_ids for sample in chosen]))
+            sources.append(vectors([sample.source_ids for sample in chosen]))
+            targets.append(vectors([sample.target_ids for sample in chosen]))
             keys.append(torch.tensor([[s.source_key, s.target_key] for s in chosen], device=self.device))
         width = self.model.hidden_size
         source = gather_rows(torch.cat([torch.empty(0, width, device=self.device), *sources]))
@@ -136,15 +142,6 @@ class HeldOutEvaluation:
             "retrieval_accuracy_reverse": found.reverse_accuracy,
             "random_cosine": found.random_cosine,
         }
-
-    def _sentence_vectors(self, texts: list[list[int]]) -> Tensor:
-        first, last = self.builder.single_template.parts
-        cut = [text[: self.builder.side_length] for text in texts]
-        ids, attention_mask, text_mask = pad_sentences(cut, first=first, last=last, pad_id=self.builder.pad_id)
-        with self.precision.autocast():
-            types = torch.zeros_like(ids, device=self.device) if self.builder.pair_template.type_ids else None
-            h_BLD = encode(self.model.encoder, ids.to(self.device), attention_mask.to(self.device), types)
-        return mean_pool(h_BLD, text_mask.to(self.device))
 
     def _gradient_norms(self) -> dict[str, float]:
         """Return the norm of each objective's gradient on one mixed batch of this worker, as a mean over workers.

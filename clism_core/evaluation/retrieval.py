@@ -2,8 +2,11 @@
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 from torch.nn import functional
+
+_QUERIES_AT_A_TIME = 4096  # whose cosines to all candidates are held
 
 
 class Retrieval(NamedTuple):
@@ -26,10 +29,18 @@ def retrieval(source_ND: Tensor, target_ND: Tensor, source_keys_N: Tensor, targe
         1: all sentences have collapsed to one vector; 0 for a single sentence).
     """
     source, target = functional.normalize(source_ND, dim=-1), functional.normalize(target_ND, dim=-1)
-    cosines = source @ target.T
-    forward = target_keys_N[cosines.argmax(dim=1)] == target_keys_N
-    backward = source_keys_N[cosines.argmax(dim=0)] == source_keys_N
+    forward = target_keys_N[_nearest(source, target)] == target_keys_N
+    backward = source_keys_N[_nearest(target, source)] == source_keys_N
     n = len(source)
     total = float(source.sum(dim=0).square().sum())
     random_cosine = (total - n) / (n * (n - 1)) if n > 1 else 0.0
     return Retrieval(float(forward.double().mean()), float(backward.double().mean()), random_cosine)
+
+
+def nearest(queries_ND: Tensor, candidates_MD: Tensor) -> Tensor:
+    """Return the number [N] of the candidate whose cosine to each query is the highest, of equals the first."""
+    return _nearest(functional.normalize(queries_ND, dim=-1), functional.normalize(candidates_MD, dim=-1))
+
+
+def _nearest(queries_ND: Tensor, candidates_MD: Tensor) -> Tensor:
+    return torch.cat([(part @ candidates_MD.T).argmax(dim=1) for part in queries_ND.split(_QUERIES_AT_A_TIME)])

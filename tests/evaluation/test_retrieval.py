@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from clism_core.evaluation.retrieval import retrieval
+from clism_core.evaluation.retrieval import nearest, retrieval
 
 
 def test_both_directions_and_the_cosine_of_different_sentences() -> None:
@@ -23,3 +23,9 @@ def test_an_equal_text_is_as_right_as_the_translation_itself() -> None:
 
 def test_a_single_sentence_has_no_other() -> None:
     assert retrieval(torch.ones(1, 2), torch.ones(1, 2), torch.zeros(1), torch.zeros(1)).random_cosine == 0.0
+
+
+def test_nearest_goes_by_angle_and_takes_the_first_of_equals() -> None:
+    queries = torch.tensor([[1.0, 0.0], [0.0, 3.0], [1.0, 1.0]])
+    candidates = torch.tensor([[0.0, 0.1], [9.0, 0.0], [0.5, 0.0]])
+    assert nearest(queries, candidates).tolist() == [1, 0, 0]
