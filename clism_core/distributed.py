@@ -1,8 +1,12 @@
 """Collectives over all workers that are no-ops on a single one."""
 
+from typing import TypeVar
+
 import torch
 from torch import Tensor
 from torch import distributed as dist
+
+ObjectT = TypeVar("ObjectT")
 
 
 def world_size() -> int:
@@ -23,13 +27,13 @@ def sum_over_workers(values: Tensor) -> list[float]:
     return sums
 
 
-def gather_texts(text: str) -> list[str]:
-    """Return the workers' texts, in order of rank."""
+def gather_objects(own: ObjectT) -> list[ObjectT]:
+    """Return what each worker has given, anything that can be pickled, in order of rank."""
     if world_size() == 1:
-        return [text]
-    texts = [""] * world_size()
-    dist.all_gather_object(texts, text)
-    return texts
+        return [own]
+    objects = [own] * world_size()
+    dist.all_gather_object(objects, own)
+    return objects
 
 
 def gather_rows(rows: Tensor) -> Tensor:

@@ -46,11 +46,11 @@ def load_encoder(name: str, *, seed: int) -> LoadedEncoder:
     return LoadedEncoder(model.base_model, _mlm_head(model, name), tokenizer, folder)
 
 
-def check_architecture(folder: str, *, max_length: int) -> None:
+def check_architecture(folder: str, *, max_length: int, field: str = "masking.max_length") -> None:
     """Look at a model's configuration alone, without its weights.
 
     Raises:
-        InputError: if it has no single MLM head, or takes fewer than `max_length` tokens.
+        InputError: if it has no single MLM head, or takes fewer than the `max_length` tokens of the option `field`.
     """
     try:
         config = AutoConfig.from_pretrained(folder)
@@ -61,7 +61,7 @@ def check_architecture(folder: str, *, max_length: int) -> None:
     _mlm_head(model, folder)
     positions = getattr(config, "max_position_embeddings", max_length) - _positions_before_the_first(model)
     if positions < max_length:
-        raise InputError(f"--masking.max_length {max_length}: {folder} takes {positions} tokens at most")
+        raise InputError(f"--{field} {max_length}: {folder} takes {positions} tokens at most")
 
 
 def _positions_before_the_first(model: PreTrainedModel) -> int:

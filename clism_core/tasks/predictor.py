@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+import torch
+
 from clism_core.tasks.config import MrcConfig
 from clism_core.tasks.mrc.model import MrcModel
 from clism_core.tasks.mrc.predictor import MrcPredictor
@@ -34,4 +36,5 @@ def load_predictor(folder: str, *, batch_size: int = 32) -> MrcPredictor | NerPr
     """
     if isinstance(read_task(folder), MrcConfig):
         return MrcPredictor(MrcModel.load(folder), batch_size=batch_size)
-    return NerPredictor(NerModel.load(folder), batch_size=batch_size)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return NerPredictor(NerModel.load(folder).to(device), batch_size=batch_size)

@@ -29,6 +29,14 @@ BASELINES = {
 }
 """Metrics of a language pair, `eval/PAIR/NAME`, with label and colour; baselines do not learn: a level, dashed."""
 
+SCORES = {
+    "f1": ("F1", "tab:blue"),
+    "exact_match": ("exact match", "tab:orange"),
+    "precision": ("precision", "tab:green"),
+    "recall": ("recall", "tab:red"),
+}
+"""Metrics of the development data of a task, `eval/LANGUAGE/NAME`, with label and colour."""
+
 PANEL_WIDTH, PANEL_HEIGHT, LEGEND_HEIGHT = 3.4, 2.7, 0.9  # inches
 SMOOTHED_POINTS = 50
 
@@ -41,6 +49,16 @@ def log_plots(run: TrackedRun) -> None:
         run.log_figure(loss_figure(curves), "plots/loss.png")
     if language_pairs(curves):
         run.log_figure(evaluation_figure(curves), "plots/evaluation.png")
+
+
+def log_dev_plots(run: TrackedRun) -> None:
+    """Log `plots/loss.png` and `plots/dev.png` of a fine-tuning run, each if the run has metrics for it."""
+    run.flush()
+    curves = read_curves(run)
+    if "train/loss" in curves:
+        run.log_figure(loss_figure(curves), "plots/loss.png")
+    if any(name.split("/")[-1] in SCORES for name in curves):
+        run.log_figure(dev_figure(curves), "plots/dev.png")
 
 
 def read_curves(run: TrackedRun) -> dict[str, Curve]:
@@ -102,6 +120,22 @@ def evaluation_figure(curves: Mapping[str, Curve]) -> Figure:
         axes.set_visible(False)
     figure.supylabel("share of the held-out part", fontsize="medium")
     figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2, frameon=False)
+    return figure
+
+
+def dev_figure(curves: Mapping[str, Curve]) -> Figure:
+    """Draw the scores on the development data by fine-tuning step (figure 4(a) of the paper, for one model)."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.add_subplot()
+    for name, curve in sorted(curves.items()):
+        metric = name.split("/")[-1]
+        if name.startswith("eval/") and metric in SCORES:
+            label, colour = SCORES[metric]
+            axes.plot(*zip(*curve, strict=True), color=colour, marker=".", label=label)
+    axes.set(xlabel="step", ylabel="score, 0 to 100", title="Development data", ylim=(-2, 102))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
     return figure
 
 

@@ -42,6 +42,8 @@ class LoggedDataSet:
     """What MLflow shows of it, such as the counts per language pair."""
     weight: float | None = None
     """In a mixture; None for a data set alone."""
+    context: str = "training"
+    """What the run does with it."""
 
 
 @dataclass(frozen=True)
@@ -95,14 +97,14 @@ class TrackedRun:
             profile: What MLflow shows of it, such as the counts per language pair.
             context: What the run does with it.
         """
-        self.log_datasets([LoggedDataSet(folder=folder, fingerprint=fingerprint, profile=profile)], context=context)
+        self.log_datasets([LoggedDataSet(folder=folder, fingerprint=fingerprint, profile=profile, context=context)])
 
-    def log_datasets(self, data_sets: Sequence[LoggedDataSet], *, context: str = "training") -> None:
+    def log_datasets(self, data_sets: Sequence[LoggedDataSet]) -> None:
         """Log all data sets that the run reads, weights as the tag `clism.weight` of each.
 
         Their fingerprints are kept in full, with commas between, as the tag `clism.data_fingerprint` of the run.
         """
-        inputs = [_dataset_input(data_set, context) for data_set in data_sets]
+        inputs = [_dataset_input(data_set) for data_set in data_sets]
         self.client.log_inputs(self.run_id, datasets=inputs)
         fingerprints = ",".join(data_set.fingerprint for data_set in data_sets)
         self.client.set_tag(self.run_id, "clism.data_fingerprint", fingerprints)
@@ -234,7 +236,7 @@ def page_command(uri: str) -> str:
     return f"{Path(sys.executable).with_name('mlflow')} ui --backend-store-uri {uri} --host 127.0.0.1"
 
 
-def _dataset_input(data_set: LoggedDataSet, context: str) -> DatasetInput:
+def _dataset_input(data_set: LoggedDataSet) -> DatasetInput:
     folder = data_set.folder
     dataset = Dataset(
         name=Path(folder).name,
@@ -243,7 +245,7 @@ def _dataset_input(data_set: LoggedDataSet, context: str) -> DatasetInput:
         source=json.dumps({"uri": folder}),
         profile=json.dumps(data_set.profile),
     )
-    tags = [InputTag("mlflow.data.context", context)]
+    tags = [InputTag("mlflow.data.context", data_set.context)]
     if data_set.weight is not None:
         tags.append(InputTag("clism.weight", f"{data_set.weight:g}"))
     return DatasetInput(dataset, tags)

@@ -3,8 +3,10 @@
 import dataclasses
 import json
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from clism_core.storage import exists, join, read_bytes, upload_folder, write_bytes
 from clism_core.tracking.plots import log_plots
@@ -57,8 +59,22 @@ def deliver(config: PretrainConfig, pretrained: Pretrained, run: TrackedRun) -> 
         samples=pretrained.samples,
         table=metrics_table(pretrained.metrics),
     )
-    write_bytes(join(config.output, RESULT_FILE), json.dumps(dataclasses.asdict(delivered), indent=2).encode())
+    write_result(config.output, dataclasses.asdict(delivered))
     return delivered
+
+
+def write_result(output: str, result: Mapping[str, Any]) -> None:
+    """Note in the output folder that a run is finished, and what it has made."""
+    write_bytes(join(output, RESULT_FILE), json.dumps(result, indent=2).encode())
+
+
+def read_result(output: str) -> dict[str, Any] | None:
+    """Return what `write_result` has noted; None where no run is finished."""
+    file = join(output, RESULT_FILE)
+    if not exists(file):
+        return None
+    result: dict[str, Any] = json.loads(read_bytes(file))
+    return result
 
 
 def delivered_before(config: PretrainConfig) -> Delivered | None:
@@ -69,11 +85,11 @@ def delivered_before(config: PretrainConfig) -> Delivered | None:
     Raises:
         InputError: if that run had another configuration.
     """
-    file = join(config.output, RESULT_FILE)
-    if not exists(file):
+    result = read_result(config.output)
+    if result is None:
         return None
     check_same_run(config.output, config_identity(config))
-    delivered = Delivered(**json.loads(read_bytes(file)))
+    delivered = Delivered(**result)
     if delivered.export != config.export or (config.register and not delivered.registry_uri):
         return None
     return delivered

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
@@ -22,21 +22,33 @@ CHANGEABLE_IN_LOOP = ("evaluate_every", "evaluate_at", "checkpoint_every", "log_
 
 def config_identity(config: PretrainConfig) -> dict[str, Any]:
     """Return the fields that make a run what it is, with dotted names; of several data sets the weights, sorted."""
-    fields = {name: value for name, value in dataclasses.asdict(config).items() if name not in CHANGEABLE}
-    fields["loop"] = {name: value for name, value in fields["loop"].items() if name not in CHANGEABLE_IN_LOOP}
+    identity = unchangeable(config, CHANGEABLE)
     if len(weights := [entry.weight for entry in data_set_configs(config)]) > 1:
-        fields["data.weight"] = sorted(weights)
+        identity["data.weight"] = sorted(weights)
+    return identity
+
+
+def unchangeable(config: Any, changeable: Collection[str]) -> dict[str, Any]:
+    """Return the fields of a job's configuration but those named, and those of its loop that may change, as JSON has
+    them."""
+    fields = {name: value for name, value in dataclasses.asdict(config).items() if name not in changeable}
+    fields["loop"] = {name: value for name, value in fields["loop"].items() if name not in CHANGEABLE_IN_LOOP}
     identity: dict[str, Any] = json.loads(json.dumps(flatten(fields)))
     return identity
 
 
 def identity(config: PretrainConfig, *, data: Sequence[DataSet], tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
     """Return what makes a run: its configuration, the contents of its data sets with their weights, its vocabulary."""
-    vocabulary = json.dumps(sorted(tokenizer.get_vocab().items())).encode()
     contents: Any = data[0].manifest["content"]
     if len(data) > 1:
         contents = {data_set.manifest["content"]: data_set.weight for data_set in data}
-    return config_identity(config) | {"data": contents, "vocabulary": hashlib.sha256(vocabulary).hexdigest()}
+    return config_identity(config) | {"data": contents, "vocabulary": vocabulary_digest(tokenizer)}
+
+
+def vocabulary_digest(tokenizer: PreTrainedTokenizerBase) -> str:
+    """Return what is equal for tokenizers with the same tokens and ids."""
+    vocabulary = json.dumps(sorted(tokenizer.get_vocab().items())).encode()
+    return hashlib.sha256(vocabulary).hexdigest()
 
 
 def check_same_run(output: str, given: dict[str, Any]) -> None:

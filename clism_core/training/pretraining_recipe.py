@@ -56,8 +56,9 @@ class PretrainingRecipe:
     def evaluation(self, model: PretrainingModel, *, batch_size: int, precision: Precision) -> recipe.Evaluation:
         """Return the evaluation of the held-out samples."""
         builder = self._builder(model)
+        held_out = ray.get(self.held_out)
         evaluation = HeldOutEvaluation(
-            ray.get(self.held_out), model=model, builder=builder, batch_size=batch_size, precision=precision
+            held_out, model=model, builder=builder, batch_size=batch_size, precision=precision
         )
 
         def evaluate() -> tuple[dict[str, float], float]:

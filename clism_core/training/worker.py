@@ -24,7 +24,7 @@ from clism_core.data.index import IndexedRows, Row
 from clism_core.data.ingest import ordered_dataset, read_steps, split_among_workers
 from clism_core.data.inputs import ModelInputs
 from clism_core.data.order import SampleOrder
-from clism_core.distributed import gather_texts, rank, world_size
+from clism_core.distributed import gather_objects, rank, world_size
 from clism_core.errors import InputError
 from clism_core.model.precision import Precision
 from clism_core.model.trained import TrainedModel, freeze_unused
@@ -75,7 +75,7 @@ def train_worker(arguments: dict[str, Any]) -> Outcome:
     assignment: Assignment = arguments["assignment"]
     settings, recipe = assignment.settings, assignment.recipe
     _set_up_process()
-    problems = {problem for problem in gather_texts(_problem(assignment)) if problem}
+    problems = {problem for problem in gather_objects(_problem(assignment)) if problem}
     if problems:
         return Outcome(finished=False, error=InputError("; ".join(sorted(problems))))
     model, state = _restore_or_begin(assignment)

@@ -1,0 +1,1 @@
+"""Fine-tuning of an encoder on labelled data of one language."""

@@ -1,0 +1,91 @@
+"""The model card of a task model."""
+
+import json
+from collections.abc import Mapping
+
+from clism_core.model.names import is_hub_id
+from clism_core.tasks.finetuning.config import FinetuneConfig
+from clism_core.tasks.finetuning.finetune import Finetuned
+from clism_core.tasks.metrics import conlleval, squad
+
+TITLES = {"mrc": "Cross-lingual question answering", "ner": "Cross-lingual named entity recognition"}
+PIPELINE_TAGS = {"mrc": "question-answering", "ner": "token-classification"}
+SCORERS = {"mrc": squad.SCORER, "ner": conlleval.SCORER}
+INPUTS = {
+    "mrc": '{"question": "Where was she born?", "context": "She was born in Paris."}',
+    "ner": '{"text": "She lives in Paris."}',
+}
+OUTPUTS = {
+    "mrc": "`answer`, `score` (a probability), `start` and `end` (code points of the context, end exclusive)",
+    "ner": "`entities`: `label`, `text`, `start` and `end` (code points of the text, end exclusive) and `score`",
+}
+
+TEMPLATE = """---
+{base_model}language: multilingual
+pipeline_tag: {pipeline_tag}
+---
+# {title}, fine-tuned on {language} only
+
+Started from `{model}` and fine-tuned for {steps} steps of {global_batch_size} inputs on {examples:,} examples in
+`{language}`{few_shot}, {with_que}, after "Bridging the Gap between Language Models and Cross-Lingual Sequence Labeling"
+(NAACL 2022). Other languages are answered zero-shot.
+
+Trained on {train}; selected on {dev_examples:,} examples of {dev}.
+
+```python
+import mlflow
+
+model = mlflow.pyfunc.load_model("models:/clism-{task}@candidate")
+model.predict([{input}])
+```
+
+gives {outputs}.
+
+The folder holds the encoder and the tokenizer as Hugging Face loads them, the head as safetensors beside them,
+`task.json` (how inputs are made) and the configuration of the run (`config.yaml`).
+
+## Development data ({language})
+
+{table}
+
+Scorer: {scorer}. The model was chosen by this F1, so that it is a little too good; test scores are those of
+`jobs/evaluate.py`.
+"""
+
+
+def task_card(config: FinetuneConfig, finetuned: Finetuned) -> str:
+    """Return the card as Markdown with the front matter that the Hugging Face hub reads."""
+    marked = {"mrc": "with `[QUE]` after the question", "ner": "with `[QUE]` after the sentence"}
+    return TEMPLATE.format(
+        title=TITLES[config.task],
+        pipeline_tag=PIPELINE_TAGS[config.task],
+        base_model=f"base_model: {json.dumps(config.model)}\n" if is_hub_id(config.model) else "",
+        model=config.model,
+        task=config.task,
+        language=config.language,
+        steps=finetuned.step,
+        global_batch_size=config.global_batch_size,
+        examples=finetuned.examples,
+        few_shot="" if config.examples is None else f" (few-shot: drawn with seed {config.sample_seed})",
+        with_que=marked[config.task] if config.of_task.use_que else "without `[QUE]`",
+        train=_names(config.train),
+        dev=_names(config.dev),
+        dev_examples=finetuned.dev_examples,
+        input=INPUTS[config.task],
+        outputs=OUTPUTS[config.task],
+        table=dev_table(finetuned.metrics),
+        scorer=SCORERS[config.task],
+    )
+
+
+def dev_table(metrics: Mapping[str, float]) -> str:
+    """Return the scores on the development data as a Markdown table, 0 to 100."""
+    names = [name.split("/")[-1] for name in metrics]
+    values = " | ".join(f"{value:.1f}" for value in metrics.values())
+    return f"| {' | '.join(name.replace('_', ' ') for name in names)} |\n{'|---' * len(names)}|\n| {values} |"
+
+
+def _names(source: object) -> str:
+    entries = [source] if isinstance(source, str) else source
+    assert isinstance(entries, list)
+    return ", ".join(f"`{entry}`" if isinstance(entry, str) else f"`{entry.title}`" for entry in entries)

@@ -1,0 +1,119 @@
+"""The configuration of a fine-tuning run, and what can be wrong with it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from typing import Literal
+
+from clism_core.errors import InputError
+from clism_core.model.precision import PrecisionName
+from clism_core.tasks.config import MrcConfig, NerConfig, TaskConfig, TaskName
+from clism_core.tasks.data.hub import HubSplit
+from clism_core.tasks.mrc.windows import mrc_problems
+from clism_core.tasks.ner.windows import ner_problems
+from clism_core.training.loop import CadenceConfig
+from clism_core.training.optimizer import OptimizerConfig
+from clism_core.training.settings import WorkersConfig, run_problems
+
+Source = str | list[str | HubSplit]
+"""Labelled data: a file, a folder or a glob; or a list of these and of data sets of the hub."""
+
+
+@dataclass
+class FinetuneConfig:
+    """Fine-tuning on labelled data of one language."""
+
+    task: TaskName
+    """mrc: a span of a passage answers a question; ner: tokens are tagged as parts of entities."""
+    model: str
+    """Encoder to start from: a hub id, a folder, or a name of the MLflow registry such as
+    models:/clism-encoder@candidate."""
+    train: Source
+    """Labelled data to train on: a file, a folder or a glob, or a list of them; s3:// works. For mrc in SQuAD format,
+    for ner in CoNLL's or WikiAnn's; or data sets of the Hugging Face hub: '[{name: rajpurkar/squad, split: train}]'."""
+    dev: Source
+    """Labelled data that is evaluated on the way, of the same language: models are selected by it alone."""
+    output: str = ""
+    """Folder for checkpoints and the model; the same folder again goes on where a run was stopped. s3:// works.
+    Empty: a new folder below CLISM_HOME/outputs."""
+    language: str = "en"
+    """Of the training and development data."""
+    encoding: str = "utf-8"
+    """Of the files of ner; those of CoNLL-2002 are often latin-1."""
+    examples: int | None = None
+    """Few-shot: how many questions or sentences are drawn from the training data; null: all of them."""
+    sample_seed: int = 0
+    """Which examples are drawn; the same ones for every model."""
+    epochs: float = 5.0
+    """How often the training data is gone through."""
+    steps: int | None = None
+    """Optimiser steps in all, instead of epochs."""
+    dev_examples: int | None = None
+    """Questions or sentences of the development data that are evaluated, the same ones each time; null: all."""
+    reinit_head: bool = False
+    """Begin with a new span head, instead of the pre-trained one that lies beside the encoder."""
+    seed: int = 0
+    """Of order, dropout and new weights."""
+    global_batch_size: int = 32
+    """Inputs of a step over all workers; a multiple of their number."""
+    micro_batch_size: int | None = None
+    """Inputs of a worker in one forward pass; more are accumulated. null: all of its part at once."""
+    length_window: int = 16
+    """Global batches whose inputs are sorted by length together, so that little is padding; 1 leaves them mixed."""
+    precision: PrecisionName = "auto"
+    """fp32, bf16, fp16 (with loss scaling), or auto: what suits the device."""
+    export: Literal["last", "best"] = "best"
+    """Which checkpoint becomes the model: the last, or the one with the best F1 on the development data."""
+    register: bool = True
+    """Whether the model becomes a version of clism-mrc or clism-ner in the MLflow registry."""
+    mrc: MrcConfig = field(default_factory=MrcConfig)
+    """Inputs and outputs of question answering."""
+    ner: NerConfig = field(default_factory=NerConfig)
+    """Inputs and outputs of named entity recognition."""
+    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(learning_rate=3e-5, warmup_steps=0.1))
+    """Adam and its schedule."""
+    loop: CadenceConfig = field(default_factory=CadenceConfig)
+    """How often what."""
+    workers: WorkersConfig = field(default_factory=WorkersConfig)
+    """The Ray Train workers."""
+
+    @property
+    def of_task(self) -> TaskConfig:
+        """What the task of this run was told."""
+        return self.mrc if self.task == "mrc" else self.ner
+
+
+def plain_config(config: FinetuneConfig) -> FinetuneConfig:
+    """Return the configuration without what a job's subclass adds: workers cannot import the job's module."""
+    return FinetuneConfig(**{entry.name: getattr(config, entry.name) for entry in fields(FinetuneConfig)})
+
+
+def check_config(config: FinetuneConfig) -> None:
+    """Find what can be found wrong without looking at the data.
+
+    Raises:
+        InputError: with all problems, one a line.
+    """
+    warmup, steps = config.optimizer.warmup_steps, config.steps
+    problems = {
+        "--train: names no data": not config.train,
+        "--dev: names no data": not config.dev,
+        "--examples: must be at least 1": config.examples is not None and config.examples < 1,
+        "--dev_examples: must be at least 1": config.dev_examples is not None and config.dev_examples < 1,
+        "--sample_seed: must not be negative": config.sample_seed < 0,
+        "--steps: must be at least 1": steps is not None and steps < 1,
+        "--epochs: must be above 0": config.epochs <= 0,
+        "--optimizer.warmup_steps: must not be negative, and below --steps": warmup < 0
+        or (steps is not None and warmup >= max(1, steps)),
+        "--optimizer.span_head_learning_rate: --task ner has no span head; leave it out": config.task == "ner"
+        and config.optimizer.span_head_learning_rate is not None,
+        "--reinit_head: --task ner has no pre-trained head to replace; leave it out": config.task == "ner"
+        and config.reinit_head,
+    }
+    found = [*run_problems(config), *(problem for problem, is_so in problems.items() if is_so)]
+    found += _task_problems(config)
+    if found:
+        raise InputError("\n".join(found))
+
+
+def _task_problems(config: FinetuneConfig) -> Iterator[str]:
+    yield from mrc_problems(config.mrc) if config.task == "mrc" else ner_problems(config.ner)

@@ -1,0 +1,80 @@
+"""From a fine-tuned checkpoint to a model that others find: the folder, the registry, and a note that all is done."""
+
+import dataclasses
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from clism_core.storage import join, upload_folder
+from clism_core.tasks.finetuning.card import dev_table, task_card
+from clism_core.tasks.finetuning.config import FinetuneConfig
+from clism_core.tasks.finetuning.finetune import CONFIG_FILE, Finetuned, dump_config, run_identity
+from clism_core.tracking.plots import log_dev_plots
+from clism_core.tracking.registry import register_task_model
+from clism_core.tracking.run import TrackedRun
+from clism_core.training.checkpoints import MODEL_FOLDER
+from clism_core.training.delivery import read_result, write_result
+from clism_core.training.identity import check_same_run
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """A finished run: what was made and where it is."""
+
+    model: str
+    """The model folder."""
+    registry_uri: str
+    """The version in the registry, such as models:/clism-mrc/3; empty if it was not registered."""
+    tracking_uri: str
+    run_id: str
+    export: str
+    step: int
+    """Of the checkpoint that became the model, the last or the best as `export` says."""
+    examples: int
+    table: str
+    """The scores of that checkpoint on the development data, as Markdown."""
+
+
+def deliver(config: FinetuneConfig, finetuned: Finetuned, run: TrackedRun) -> Delivered:
+    """Write `OUTPUT/model`, log plots and model, register it, and note in `OUTPUT/result.json` that all is done."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / MODEL_FOLDER
+        finetuned.copy_model(folder)
+        (folder / CONFIG_FILE).write_text(dump_config(config))
+        (folder / "README.md").write_text(task_card(config, finetuned))
+        upload_folder(folder, join(config.output, MODEL_FOLDER))
+        log_dev_plots(run)
+        run.log_artifact(folder / "README.md")
+        version = None
+        if config.register:
+            version = register_task_model(run, folder, task=config.task, step=finetuned.step, metrics=finetuned.metrics)
+    delivered = Delivered(
+        model=join(config.output, MODEL_FOLDER),
+        registry_uri=version.uri if version else "",
+        tracking_uri=run.tracking_uri,
+        run_id=run.run_id,
+        export=config.export,
+        step=finetuned.step,
+        examples=finetuned.examples,
+        table=dev_table(finetuned.metrics),
+    )
+    write_result(config.output, dataclasses.asdict(delivered))
+    return delivered
+
+
+def delivered_before(config: FinetuneConfig) -> Delivered | None:
+    """Return what a finished run has left in the output folder; None where there is no finished run.
+
+    None, too, where the model is now to be another checkpoint or to be registered: it is delivered once more.
+
+    Raises:
+        InputError: if that run had another configuration.
+    """
+    result = read_result(config.output)
+    if result is None:
+        return None
+    check_same_run(config.output, run_identity(config))
+    delivered = Delivered(**result)
+    if delivered.export != config.export or (config.register and not delivered.registry_uri):
+        return None
+    return delivered

@@ -1,0 +1,157 @@
+"""Fine-tuning from labelled files to a trained checkpoint: what the driver does."""
+
+import dataclasses
+import logging
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import ray
+import yaml
+
+from clism_core.data.order import SampleOrder, make_stages
+from clism_core.data.tokens import load_tokenizer
+from clism_core.model.encoder import check_architecture
+from clism_core.model.names import resolve_model
+from clism_core.storage import join, write_bytes
+from clism_core.tasks.finetuning.config import FinetuneConfig, check_config, plain_config
+from clism_core.tasks.finetuning.data import EncodedExamples, LabelledData, digest, encode_examples, load_data
+from clism_core.tasks.finetuning.recipe import PROBE_ROWS, MrcRecipe, NerRecipe
+from clism_core.tasks.mrc.windows import TRAINING_SCHEMA as QUESTION_SCHEMA
+from clism_core.tasks.mrc.windows import QuestionEncoder
+from clism_core.tasks.ner.windows import TRAINING_SCHEMA as SENTENCE_SCHEMA
+from clism_core.tasks.ner.windows import SentenceEncoder
+from clism_core.tracking.run import LoggedDataSet, TrackedRun
+from clism_core.training.identity import check_same_run, keep_identity, unchangeable, vocabulary_digest
+from clism_core.training.loop import LoopConfig
+from clism_core.training.recipe import Recipe
+from clism_core.training.run import Trained, choose_device, run_training
+from clism_core.training.settings import RunSettings
+
+logger = logging.getLogger(__name__)
+
+CONFIG_FILE = "config.yaml"
+CHANGEABLE = (
+    "output",
+    "micro_batch_size",
+    "export",
+    "register",
+    "workers",
+    "precision",
+    "train",
+    "dev",
+    "model",
+)
+"""Fields that may change when a run is resumed; data and model may have moved, but not changed."""
+
+
+@dataclass(frozen=True)
+class Finetuned(Trained):
+    """What a run has come to, and how much it was trained on."""
+
+    examples: int
+    dev_examples: int
+
+
+def finetune(config: FinetuneConfig, run: TrackedRun) -> Finetuned:
+    """Fine-tune on the cluster that Ray is connected to, until the last step or a stop request.
+
+    Args:
+        config: what to train; `output` decides which run is resumed.
+        run: where metrics go.
+
+    Raises:
+        InputError: for a configuration or data that cannot be used, before anything is started.
+        FloatingPointError: if training has diverged.
+    """
+    check_config(config)
+    use_gpu = choose_device(config.workers, config.precision)
+    data = load_data(config)
+    model_folder = resolve_model(config.model)
+    check_architecture(model_folder, max_length=config.of_task.max_length, field=f"{config.task}.max_length")
+    tokenizer = load_tokenizer(model_folder)
+    this_run = run_identity(config) | data_identity(data) | {"vocabulary": vocabulary_digest(tokenizer)}
+    check_same_run(config.output, this_run)
+    _log_data(run, config, data)
+    encoded = _encode(config, data, tokenizer)
+    steps = config.steps or math.ceil(config.epochs * len(encoded.rows) / config.global_batch_size)
+    logger.info(
+        "%s inputs of %d examples; %d steps of %d inputs, %.3g epochs",
+        *(f"{len(encoded.rows):,}", len(data.train), steps, config.global_batch_size),
+        steps * config.global_batch_size / len(encoded.rows),
+    )
+    for name, number in encoded.counts.items():
+        if number:
+            logger.warning("--train: %d %s", number, name.replace("_", " "))
+    counts = {f"data/{name}": number for name, number in encoded.counts.items()} | {"data/inputs": len(encoded.rows)}
+    run.log_metrics({**data.counts, **counts}, step=0)
+    keep_identity(config.output, this_run)
+    write_bytes(join(config.output, CONFIG_FILE), dump_config(config).encode())
+    kind: Any = MrcRecipe if config.task == "mrc" else NerRecipe
+    probe_rows = ray.get(encoded.rows.blocks[0]).slice(0, PROBE_ROWS).to_pylist()
+    recipe: Recipe[Any] = kind(plain_config(config), ray.put(data.dev), probe_rows)
+    loop = LoopConfig(**vars(config.loop), steps=steps)
+    trained = run_training(
+        RunSettings.of(config, loop=loop),
+        recipe,
+        data=encoded.rows,
+        order=_order(config, encoded, steps),
+        run=run,
+        use_gpu=use_gpu,
+    )
+    return Finetuned(**vars(trained), examples=len(data.train), dev_examples=len(data.dev))
+
+
+def run_identity(config: FinetuneConfig) -> dict[str, Any]:
+    """Return the fields of the configuration that make a run what it is; those of the other task are none."""
+    other = "ner" if config.task == "mrc" else "mrc"
+    return unchangeable(config, (*CHANGEABLE, other))
+
+
+def data_identity(data: LabelledData) -> dict[str, str]:
+    """Return hashes of what is trained on and of what is evaluated."""
+    return {"train": digest(data.train), "dev": digest(data.dev)}
+
+
+def dump_config(config: FinetuneConfig) -> str:
+    """Return the resolved configuration as YAML, which `--config` takes."""
+    return yaml.safe_dump(dataclasses.asdict(config), sort_keys=False, allow_unicode=True)
+
+
+def _encode(config: FinetuneConfig, data: LabelledData, tokenizer: Any) -> EncodedExamples:
+    if config.task == "mrc":
+        return encode_examples(data.train, QuestionEncoder(tokenizer, config.mrc).encode_example, QUESTION_SCHEMA)
+    encoder = SentenceEncoder(tokenizer, config.ner)
+    return encode_examples(data.train, lambda sentence: (encoder.training_rows(sentence), {}), SENTENCE_SCHEMA)
+
+
+def _order(config: FinetuneConfig, encoded: EncodedExamples, steps: int) -> SampleOrder:
+    """Return the order of the inputs: one permutation of all after the other, whatever the number of workers."""
+    alike = np.zeros(len(encoded.rows), dtype=np.int64)
+    return SampleOrder(
+        lengths=encoded.rows.lengths,
+        pair_codes=alike,
+        set_numbers=alike,
+        set_weights=[1.0],
+        stages=make_stages({0.0: 1}, steps),
+        global_batch_size=config.global_batch_size,
+        window=config.length_window,
+        sampling_alpha=1.0,
+        seed=config.seed,
+    )
+
+
+def _log_data(run: TrackedRun, config: FinetuneConfig, data: LabelledData) -> None:
+    parts = (("training", config.train, data.train), ("development", config.dev, data.dev))
+    run.log_datasets(
+        [
+            LoggedDataSet(
+                folder=source if isinstance(source, str) else ", ".join(map(str, source)),
+                fingerprint=digest(examples),
+                profile={"examples": len(examples), "language": config.language},
+                context=context,
+            )
+            for context, source, examples in parts
+        ]
+    )

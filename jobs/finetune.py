@@ -1,0 +1,89 @@
+"""Fine-tune: labelled data of one language -> a task model that answers in all, by Ray Train, into the MLflow registry.
+
+    python jobs/finetune.py --config jobs/configs/paper-mrc.yaml --model models:/clism-encoder@candidate \\
+        --train squad/train-v1.1.json --dev squad/dev-v1.1.json --output runs/mrc
+    python jobs/finetune.py --config jobs/configs/paper-ner.yaml --model xlm-roberta-base \\
+        --train conll/eng.train --dev conll/eng.testa --examples 128 --steps 200 --sample_seed 1
+
+The same command with the same --output goes on where a run was stopped or lost.
+"""
+
+import dataclasses
+import sys
+
+from command_line import PYTHON, run_job
+
+from clism_core.cluster import check_shared, connect
+from clism_core.home import default_output, tracking_uri
+from clism_core.model.names import absolute_if_folder, is_folder, pin_version
+from clism_core.storage import absolute, is_local
+from clism_core.tasks.finetuning.config import FinetuneConfig, check_config
+from clism_core.tasks.finetuning.data import absolute_source
+from clism_core.tasks.finetuning.delivery import Delivered, deliver, delivered_before
+from clism_core.tasks.finetuning.finetune import CONFIG_FILE, finetune
+from clism_core.tracking.run import page_command, tracked_run
+
+
+def main(config: FinetuneConfig) -> None:
+    """Train, deliver the model, and say what was made, where it is and what to type next."""
+    check_config(config)
+    config = dataclasses.replace(
+        config,
+        model=absolute_if_folder(config.model),
+        train=absolute_source(config.train),
+        dev=absolute_source(config.dev),
+        output=absolute(config.output or default_output("finetune")),
+    )
+    delivered = delivered_before(config) or train(config)
+    print(stopped_text(config) if delivered is None else summary(config, delivered))
+
+
+def train(config: FinetuneConfig) -> Delivered | None:
+    """Run the training; None if it was asked to stop before its end."""
+    connect()
+    wanted = {"CPU": config.workers.number * config.workers.cpus}
+    wanted |= {"GPU": config.workers.number} if config.workers.use_gpu else {}
+    inputs = [config.model] if is_folder(config.model) else []  # labelled files are read here alone
+    check_shared(output=config.output, inputs=inputs, tracking=tracking_uri(), wanted=wanted)
+    config = dataclasses.replace(config, model=pin_version(config.model))
+    with tracked_run(job="finetune", output=config.output, config=dataclasses.asdict(config)) as run:
+        finetuned = finetune(config, run)
+        if not finetuned.finished:
+            run.finish("KILLED")
+            return None
+        return deliver(config, finetuned, run)
+
+
+def stopped_text(config: FinetuneConfig) -> str:
+    """Return what a user sees after a stop request."""
+    again = f"{PYTHON} jobs/finetune.py --config {config.output}/{CONFIG_FILE}"
+    if not is_local(config.output):
+        again = f"the same command, with --output {config.output}"
+    return f"""
+Stopped, with a checkpoint in {config.output}. To go on:
+  {again}
+"""
+
+
+def summary(config: FinetuneConfig, delivered: Delivered) -> str:
+    """Return what the user sees at the end."""
+    registered = f"\nIn the registry:  {delivered.registry_uri}" if delivered.registry_uri else ""
+    model = delivered.registry_uri or delivered.model
+    dataset = "xquad" if config.task == "mrc" else "conll"
+    return f"""
+Fine-tuned on {delivered.examples:,} examples for {delivered.step:,} steps. Development data, 0 to 100:
+
+{delivered.table}
+
+The model:        {delivered.model}{registered}
+Curves and files: {page_command(delivered.tracking_uri)}
+                  (run {delivered.run_id})
+Next:
+  {PYTHON} jobs/evaluate.py --model {model} --output EVALUATION \\
+      --tests '[{{dataset: {dataset}, language: es, path: FILE}}]'
+  {PYTHON} jobs/predict.py --model {model} --input FILE.jsonl --output ANSWERS.jsonl
+"""
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(FinetuneConfig, main, description=__doc__))

@@ -1,0 +1,91 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from labelled import write_conll, write_squad
+
+from clism_core.errors import InputError
+from clism_core.tasks.config import NerConfig
+from clism_core.tasks.data.questions import Question
+from clism_core.tasks.finetuning.config import FinetuneConfig
+from clism_core.tasks.finetuning.data import absolute_source, digest, draw, load_data
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> FinetuneConfig:
+    train, dev = write_squad(tmp_path / "train.json"), write_squad(tmp_path / "dev.json", questions=4, first=20)
+    return FinetuneConfig(task="mrc", model="m", train=str(train), dev=str(dev))
+
+
+def ids(questions: object) -> list[str]:
+    assert isinstance(questions, list)
+    return [question.id for question in questions if isinstance(question, Question)]
+
+
+def test_all_files_of_a_glob_are_one(config: FinetuneConfig, tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    write_squad(folder / "b.json", questions=2, first=2)
+    write_squad(folder / "a.json", questions=2)
+    data = load_data(replace(config, train=f"{folder}/*.json"))
+    assert ids(data.train) == ["q0", "q1", "q2", "q3"]
+    assert data.counts["data/examples"] == 4
+    listed = load_data(replace(config, train=[str(folder / "a.json"), str(folder / "b.json")]))
+    assert digest(listed.train) == digest(data.train)
+
+
+def test_misplaced_answers_are_left_out_of_training_and_told(
+    config: FinetuneConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = str(write_squad(tmp_path / "wrong.json", misplaced=2))
+    data = load_data(replace(config, train=file, dev=file))
+    assert ids(data.train) == [f"q{number}" for number in range(2, 12)]
+    assert len(data.dev) == 12
+    assert data.counts["data/misplaced_answers"] == 2
+    assert data.counts["data/left_out_questions"] == 2
+    assert "2 answers do not stand at their offset" in caplog.text
+    assert "q0 should have 'Paris'" in caplog.text
+
+
+def test_examples_of_a_seed_are_the_same_and_grow() -> None:
+    questions = [Question(f"q{number}", "?", "c", ()) for number in range(100)]
+    few, more = draw(questions, 8, seed=3), draw(questions, 16, seed=3)
+    assert ids(few) == ids(draw(questions, 8, seed=3))
+    assert set(ids(few)) < set(ids(more))
+    assert ids(few) == sorted(ids(few), key=lambda name: int(name[1:]))
+    assert ids(few) != ids(draw(questions, 8, seed=4))
+    assert draw(questions, None, seed=0) == draw(questions, 100, seed=1) == questions
+
+
+def test_more_examples_than_there_are_is_told(config: FinetuneConfig) -> None:
+    assert len(load_data(replace(config, examples=12)).train) == 12
+    with pytest.raises(InputError, match="--examples 13: the training data has 12"):
+        load_data(replace(config, examples=13))
+
+
+def test_a_question_that_is_evaluated_twice_is_told(config: FinetuneConfig, tmp_path: Path) -> None:
+    again = write_squad(tmp_path / "again.json", questions=1, first=20)
+    with pytest.raises(InputError, match="--dev: question 'q20' is in two of the files"):
+        load_data(replace(config, dev=[str(config.dev), str(again)]))
+
+
+def test_development_data_of_another_language_is_told(config: FinetuneConfig, tmp_path: Path) -> None:
+    german = write_squad(tmp_path / "dev-context-de-question-de.json")
+    with pytest.raises(InputError, match="language is 'en', but the file's name says that its contexts are de"):
+        load_data(replace(config, dev=str(german)))
+
+
+def test_tagged_sentences(config: FinetuneConfig, tmp_path: Path) -> None:
+    train, dev = write_conll(tmp_path / "train.conll"), write_conll(tmp_path / "dev.conll", sentences=3)
+    tagged = replace(config, task="ner", train=str(train), dev=str(dev), examples=5, dev_examples=2)
+    data = load_data(tagged)
+    assert (len(data.train), len(data.dev)) == (5, 2)
+    assert data.counts["data/repaired_tags"] == 0
+    with pytest.raises(InputError, match="'LOC' is not among PER"):
+        load_data(replace(tagged, ner=NerConfig(types=["PER"])))
+
+
+def test_paths_are_made_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert absolute_source("a/*.json") == f"{tmp_path}/a/*.json"
+    assert absolute_source(["b.json", "s3://bucket/c.json"]) == [f"{tmp_path}/b.json", "s3://bucket/c.json"]
