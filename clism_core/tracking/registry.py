@@ -1,19 +1,47 @@
 """The model registry: new versions become `candidate`, the first one `champion` too."""
 
 import importlib.metadata
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import mlflow
-from mlflow import MlflowClient, MlflowException
+from mlflow import MlflowClient
 from mlflow.models import Model
 
+import clism_core
+from clism_core.tasks.config import TaskName
 from clism_core.tracking.run import TrackedRun
 
 ENCODER, CANDIDATE, CHAMPION = "clism-encoder", "candidate", "champion"
-ENCODER_MODEL = Path(__file__).with_name("encoder_model.py")
+TASK_MODELS: Mapping[TaskName, str] = {"mrc": "clism-mrc", "ner": "clism-ner"}
+"""The names of the models of tasks in the registry."""
+
+CARD = "README.md"
 ENCODER_PACKAGES = ("mlflow", "torch", "transformers", "tokenizers", "safetensors", "numpy")
+TASK_PACKAGES = (*ENCODER_PACKAGES, "ray", "babel", "filelock", "pyarrow", "pydantic", "regex")
+"""What a process has to have for a task model; this project's own code is stored with the model."""
+
+_CODE = {
+    "encoder": Path(__file__).with_name("encoder_model.py"),
+    "mrc": Path(__file__).with_name("mrc_model.py"),
+    "ner": Path(__file__).with_name("ner_model.py"),
+}
+_EXAMPLES: Mapping[TaskName, tuple[list[dict[str, Any]], dict[str, int]]] = {
+    "mrc": (
+        [{"question": "Where was Mary Smith born?", "context": "Mary Smith was born in Paris in 1984."}],
+        {"n_best": 1, "batch_size": 32},
+    ),
+    "ner": (
+        [{"text": "Mary Smith was born in Paris."}, {"tokens": ["Mary", "Smith", "lives", "in", "Berlin", "."]}],
+        {"batch_size": 32},
+    ),
+}
+"""An input of each kind and the parameters of `predict` with their defaults: MLflow shows them, and serves by them."""
+
+_FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -46,39 +74,93 @@ def register_encoder(
         step: The step of training it is from; the run's metrics of this step become the model's.
         metrics: Kept as tags of the version, where the registry's page shows them.
     """
+    return _register(run, folder, kind="encoder", name=ENCODER, packages=ENCODER_PACKAGES, step=step, metrics=metrics)
+
+
+def register_task_model(
+    run: TrackedRun, folder: Path, *, task: TaskName, step: int, metrics: Mapping[str, float] | None = None
+) -> RegisteredModel:
+    """Log the folder of a task model as an MLflow pyfunc of `run` and register it as `clism-mrc` or `clism-ner`.
+
+    This project's code is stored with it, so that it loads where the project is not installed, and predicts there by
+    the code that it was made with. A process that has imported `clism_core` before keeps its own.
+
+    Args:
+        run: The run that made it.
+        folder: What `MrcModel.load` or `NerModel.load` takes; all of it is kept. The heading and first paragraph of its
+            card, `README.md`, become the description of the version.
+        task: Which task it is for.
+        step: The step of training it is from; the run's metrics of this step become the model's.
+        metrics: Kept as tags of the version, where the registry's page shows them.
+    """
+    registered = _register(
+        run,
+        folder,
+        kind=task,
+        name=TASK_MODELS[task],
+        packages=TASK_PACKAGES,
+        step=step,
+        metrics=metrics,
+        code_paths=[str(Path(clism_core.__file__).parent)],
+        input_example=_EXAMPLES[task],
+    )
+    card = folder / CARD
+    if card.is_file():
+        run.client.update_model_version(registered.name, str(registered.version), description_of(card.read_text()))
+    return registered
+
+
+def description_of(card: str) -> str:
+    """Return the heading and the first paragraph of a model card in Markdown, without its front matter."""
+    return "\n\n".join(_FRONT_MATTER.sub("", card).strip().split("\n\n")[:2])
+
+
+def _register(
+    run: TrackedRun,
+    folder: Path,
+    *,
+    kind: str,
+    name: str,
+    packages: Sequence[str],
+    step: int,
+    metrics: Mapping[str, float] | None,
+    **options: Any,
+) -> RegisteredModel:
     run.flush()
     mlflow.set_tracking_uri(run.tracking_uri)
     client = run.client
     experiment_id = client.get_run(run.run_id).info.experiment_id
-    logged = client.create_logged_model(experiment_id, name="encoder", source_run_id=run.run_id, model_type="encoder")
+    logged = client.create_logged_model(experiment_id, name=kind, source_run_id=run.run_id, model_type=kind)
     info = Model.log(
         None,
         mlflow.pyfunc,
-        name="encoder",
+        name=kind,
         run_id=run.run_id,
         model_id=logged.model_id,
         step=step,
-        registered_model_name=ENCODER,
-        python_model=str(ENCODER_MODEL),
+        registered_model_name=name,
+        python_model=str(_CODE[kind]),
         artifacts={"model": str(folder)},
-        pip_requirements=[f"{package}=={importlib.metadata.version(package)}" for package in ENCODER_PACKAGES],
+        pip_requirements=[f"{package}=={importlib.metadata.version(package)}" for package in packages],
+        **options,
     )
     version = str(info.registered_model_version)
-    for name, value in (metrics or {}).items():
-        client.set_model_version_tag(ENCODER, version, name, f"{value:.6g}")
-    return _set_aliases(client, ENCODER, version)
+    for tag, value in (metrics or {}).items():
+        client.set_model_version_tag(name, version, tag, f"{value:.6g}")
+    return _set_aliases(client, name, version)
 
 
 def _set_aliases(client: MlflowClient, name: str, version: str) -> RegisteredModel:
-    aliases = (CANDIDATE,) if _has_alias(client, name, CHAMPION) else (CANDIDATE, CHAMPION)
+    promoted = version_of(client, name, CHAMPION) is not None
+    aliases = (CANDIDATE,) if promoted else (CANDIDATE, CHAMPION)
     for alias in aliases:
         client.set_registered_model_alias(name, alias, version)
     return RegisteredModel(name, int(version), aliases)
 
 
-def _has_alias(client: MlflowClient, name: str, alias: str) -> bool:
-    try:
-        client.get_model_version_by_alias(name, alias)
-    except MlflowException:
-        return False
-    return True
+def version_of(client: MlflowClient, name: str, alias: str) -> int | None:
+    """Return the version that an alias points to; None where there is no such alias, or no such model."""
+    # Looking the alias up would raise, and not tell a missing one from a store that cannot be reached.
+    found = client.search_registered_models(f"name = '{name}'")
+    version = found[0].aliases.get(alias) if found else None
+    return None if version is None else int(version)

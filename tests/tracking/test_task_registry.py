@@ -1,0 +1,273 @@
+"""Task models in the registry: what is stored, and that they predict wherever they are loaded."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+import pytest
+from tiny import TEXTS, write_encoder
+
+from clism_core.tasks.config import MrcConfig, NerConfig, TaskName
+from clism_core.tasks.mrc.model import MrcModel
+from clism_core.tasks.ner.model import NerModel
+from clism_core.tasks.predictor import load_predictor
+from clism_core.tracking.registry import TASK_PACKAGES, description_of, register_task_model, version_of
+from clism_core.tracking.run import TrackedRun, start_run
+
+CARD = "---\nlanguage: [en]\n---\n# A model\n\nOf two\nlines.\n\n## More\n\ntext\n"
+QUESTION = {"question": "Where was Mary Smith born?", "context": TEXTS[0]}
+SENTENCES = [{"text": TEXTS[0]}, {"tokens": ["Mary", "Smith", "lives", "in", "Berlin"]}]
+DEADLINE = 240.0  # seconds
+
+
+def write_task_model(task: TaskName, folder: Path) -> Path:
+    """Write a tiny task model with random weights and a card."""
+    encoder = str(write_encoder("xlmr", folder / "encoder"))
+    model_folder = folder / "model"
+    model_folder.mkdir()
+    if task == "mrc":
+        MrcModel.begin(encoder, MrcConfig(max_length=64, stride=8, max_question_length=24), seed=0).save(model_folder)
+    else:
+        NerModel.begin(encoder, NerConfig(max_length=64, stride=8), seed=0).save(model_folder)
+    (model_folder / "README.md").write_text(CARD)
+    return model_folder
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[TaskName, Path]:
+    tasks: tuple[TaskName, ...] = ("mrc", "ner")
+    return {task: write_task_model(task, tmp_path_factory.mktemp(task)) for task in tasks}
+
+
+@pytest.fixture(scope="module")
+def registered(
+    models: dict[TaskName, Path], empty_store: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """Register both models once; return the home folder."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "mlflow.db").write_bytes(empty_store.read_bytes())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLISM_HOME", str(home))
+        patch.delenv("MLFLOW_TRACKING_URI")
+        run = start_run(job="finetune", output="/outputs/x")
+        for task, folder in models.items():
+            register_task_model(run, folder, task=task, step=3, metrics={"en/f1": 61.25})
+        yield home
+
+
+def as_client(home: Path, monkeypatch: pytest.MonkeyPatch) -> TrackedRun:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home / 'mlflow.db'}")
+    mlflow.set_tracking_uri(f"sqlite:///{home / 'mlflow.db'}")
+    return TrackedRun(f"sqlite:///{home / 'mlflow.db'}", "none")
+
+
+@pytest.mark.parametrize("name", ["clism-mrc", "clism-ner"])
+def test_first_version_is_champion_with_metrics_and_description(
+    registered: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    client = as_client(registered, monkeypatch).client
+    assert {alias: version_of(client, name, alias) for alias in ("candidate", "champion", "nobody")} == {
+        "candidate": 1,
+        "champion": 1,
+        "nobody": None,
+    }
+    version = client.get_model_version(name, "1")
+    assert version.tags == {"en/f1": "61.25"}
+    assert version.description == "# A model\n\nOf two\nlines."
+
+
+def test_no_such_model_has_no_version(registered: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert version_of(as_client(registered, monkeypatch).client, "nothing", "champion") is None
+
+
+def test_no_pickle_is_stored(registered: Path) -> None:
+    stored = {file.name for file in (registered / "artifacts").rglob("*") if file.is_file()}
+    assert {"mrc_model.py", "ner_model.py", "model.safetensors", "task.json", "README.md", "predictor.py"} <= stored
+    assert not [name for name in stored if name.endswith((".pkl", ".pickle", ".bin", ".pt", ".pyc"))]
+
+
+def test_questions_are_answered_as_by_the_predictor(
+    registered: Path, models: dict[TaskName, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_client(registered, monkeypatch)
+    model = mlflow.pyfunc.load_model("models:/clism-mrc@champion")
+    rows = [QUESTION, {"question": "Who?", "context": TEXTS[2], "other": 3}]
+    expected = load_predictor(str(models["mrc"]))(rows)
+    for given in (rows, pd.DataFrame(rows)):
+        found = model.predict(given)
+        assert [set(map(type, answer.values())) for answer in found] == [{str, float, int}] * 2
+        assert [(each["answer"], each["start"], each["end"]) for each in found] == [
+            (each["answer"], each["start"], each["end"]) for each in expected
+        ]
+        assert [each["score"] for each in found] == pytest.approx([each["score"] for each in expected])
+    three = model.predict(rows[:1], params={"n_best": 3, "batch_size": 1})
+    assert three[0]["n_best"][0]["answer"] == expected[0]["answer"]
+    assert len(three[0]["n_best"]) == 3
+
+
+def test_texts_and_tokens_may_be_mixed(
+    registered: Path, models: dict[TaskName, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_client(registered, monkeypatch)
+    model = mlflow.pyfunc.load_model("models:/clism-ner@champion")
+    places = [
+        [(each["label"], each["start"], each["end"]) for each in found["entities"]]
+        for found in load_predictor(str(models["ner"]))(SENTENCES)
+    ]
+    assert any(places), "random weights find nothing: choose another seed"
+    for given in (SENTENCES, pd.DataFrame(SENTENCES)):
+        found = model.predict(given)
+        assert [[(each["label"], each["start"], each["end"]) for each in one["entities"]] for one in found] == places
+
+
+@pytest.mark.parametrize(
+    ("name", "record", "message"),
+    [
+        pytest.param("clism-mrc", {"question": "Who?"}, "context", id="no-context"),
+        pytest.param("clism-mrc", {"question": None, "context": "x"}, "question", id="null-question"),
+        pytest.param("clism-mrc", {"question": 3, "context": "x"}, "valid string", id="number"),
+        pytest.param("clism-ner", {"tokens": ["a", 1]}, "valid string", id="number-among-tokens"),
+        pytest.param("clism-ner", {"words": "x"}, "neither text nor tokens", id="neither"),
+    ],
+)
+def test_bad_records_are_refused(
+    registered: Path, monkeypatch: pytest.MonkeyPatch, name: str, record: dict[str, Any], message: str
+) -> None:
+    as_client(registered, monkeypatch)
+    model = mlflow.pyfunc.load_model(f"models:/{name}@champion")
+    with pytest.raises(Exception, match=message):
+        model.predict([record])
+
+
+def test_description_is_heading_and_first_paragraph() -> None:
+    assert description_of("# Only a heading\n") == "# Only a heading"
+    assert description_of(CARD) == "# A model\n\nOf two\nlines."
+
+
+def run_python(code: str, *, home: Path, folder: Path) -> str:
+    """Run code in a fresh process that knows nothing but the tracking store."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{home / 'mlflow.db'}",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        check=False,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip().splitlines()[-1]
+
+
+WITHOUT_PROJECT = """
+import sys
+sys.meta_path = [finder for finder in sys.meta_path if "__editable__" not in str(getattr(finder, "__module__", finder))]
+sys.path_hooks = [hook for hook in sys.path_hooks if "__editable__" not in str(getattr(hook, "__module__", hook))]
+import importlib.util
+assert importlib.util.find_spec("clism_core") is None
+"""
+PREDICT = """
+import json, mlflow
+model = mlflow.pyfunc.load_model("models:/clism-mrc@champion")
+import clism_core
+print(json.dumps([model.predict([{record}]), clism_core.__file__]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "before", [pytest.param("", id="installed"), pytest.param(WITHOUT_PROJECT, id="not-installed")]
+)
+def test_fresh_process_answers_by_the_code_of_the_model(
+    registered: Path, models: dict[TaskName, Path], tmp_path: Path, before: str
+) -> None:
+    output = run_python(before + PREDICT.replace("{record}", repr(QUESTION)), home=registered, folder=tmp_path)
+    answers, code = json.loads(output)
+    expected = load_predictor(str(models["mrc"]))([QUESTION])
+    assert [answer["answer"] for answer in answers] == [answer["answer"] for answer in expected]
+    assert Path(code).is_relative_to(registered / "artifacts"), "not the code that is stored with the model"
+
+
+IMPORTS = """
+import builtins, sys
+found, real = set(), builtins.__import__
+def record(name, names=None, *rest, **more):
+    if (names or {}).get("__name__", "").startswith("clism_core"):
+        found.add(name.partition(".")[0])
+    return real(name, names, *rest, **more)
+builtins.__import__ = record
+import clism_core.tasks.predictor
+print(" ".join(sorted(found - {"clism_core", ""} - sys.stdlib_module_names)))
+"""
+
+
+@pytest.mark.slow
+def test_all_that_the_predictors_import_is_required(registered: Path, tmp_path: Path) -> None:
+    imported = set(run_python(IMPORTS, home=registered, folder=tmp_path).split())
+    assert "torch" in imported
+    assert imported <= set(TASK_PACKAGES)
+
+
+@pytest.mark.slow
+def test_served_model_answers_over_http(registered: Path, models: dict[TaskName, Path], tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{registered / 'mlflow.db'}"}
+    command = ["mlflow", "models", "serve", "-m", "models:/clism-mrc@champion", "--env-manager", "local"]
+    command[0] = str(Path(sys.executable).with_name("mlflow"))
+    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    log = tmp_path / "serve.log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        wait_for_ping(port, server, log)
+        expected = load_predictor(str(models["mrc"]))([QUESTION])
+        for body in ({"inputs": [QUESTION]}, {"dataframe_records": [QUESTION]}):
+            (answer,) = post(port, body)["predictions"]
+            assert (answer["answer"], answer["start"], answer["end"]) == (
+                expected[0]["answer"],
+                expected[0]["start"],
+                expected[0]["end"],
+            )
+    finally:
+        os.killpg(server.pid, 15)
+        server.wait(30)
+
+
+def wait_for_ping(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + DEADLINE
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.5)
+    pytest.fail(f"the server does not answer: {log.read_text()}")
+
+
+def post(port: int, body: dict[str, Any]) -> dict[str, Any]:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/invocations",
+        data=json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=60) as response:
+        answer: dict[str, Any] = json.loads(response.read())
+        return answer
