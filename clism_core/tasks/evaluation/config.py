@@ -1,0 +1,95 @@
+"""The configuration of an evaluation, and what can be wrong with it."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from clism_core.errors import InputError
+from clism_core.tasks.data.hub import HubSplit
+from clism_core.tasks.metrics.bootstrap import RESAMPLES
+
+_DATASET = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
+_RESERVED = "comparison"
+_LEAST_RESAMPLES = 100
+
+
+@dataclass
+class TestSetConfig:
+    """One test set or, where `path` stands for several files, one for each of them."""
+
+    __test__: ClassVar[bool] = False  # it is no test of pytest's
+
+    dataset: str
+    """Its name in the results, such as xquad or mlqa."""
+    path: str | HubSplit
+    """A file, a folder or a glob, local or s3://: questions in SQuAD format, sentences in CoNLL's or WikiAnn's, for
+    retrieval a TSV file of two columns. Or a data set of the Hugging Face hub: {name: google/xquad, subset: xquad.ar,
+    split: validation}."""
+    language: str | None = None
+    """ar, or ar-de where passages are Arabic and questions German, or for pairs of Arabic and German. null: what the
+    file's name says, test-context-ar-question-de.json (MLQA) or xquad.ar.json, flores.en-ar.tsv."""
+    kind: Literal["task", "retrieval"] = "task"
+    """task: what the model was fine-tuned for; retrieval: whether the vectors of a sentence and of its translation are
+    nearest to each other, for which any encoder will do."""
+    scorer: Literal["squad-1.1", "mlqa-1.0"] | None = None
+    """Of questions; null: mlqa-1.0 where the name of the data set begins with mlqa, squad-1.1 elsewhere."""
+    encoding: str = "utf-8"
+    """Of files of sentences or pairs; those of CoNLL-2002 are often latin-1."""
+
+
+@dataclass
+class EvaluateConfig:
+    """Evaluation of a model, alone or beside another one, on test sets of any number of languages."""
+
+    model: str
+    """A folder, or a name of the MLflow registry such as models:/clism-mrc@champion; for retrieval an encoder, too."""
+    tests: list[TestSetConfig]
+    """What to evaluate on: '[{dataset: xquad, language: ar, path: xquad.ar.json}, {dataset: mlqa, path: mlqa/test}]'"""
+    output: str = ""
+    """Folder for scores and predictions; the same folder again keeps predictions that are finished. s3:// works.
+    Empty: a new folder below CLISM_HOME/outputs."""
+    compare: str = ""
+    """Compare with this model by a paired test: its name, or the output folder of its own evaluation on these tests."""
+    batch_size: int = 32
+    """Inputs of a forward pass."""
+    workers: int | None = None
+    """Copies of the model that predict side by side; null: one a GPU or, without GPUs, as many as CPUs and memory
+    allow."""
+    resamples: int = RESAMPLES
+    """How often examples are drawn anew for intervals and p values."""
+    register_metrics: bool = True
+    """Whether the scores of a registered model (models:/...) become tags of its version."""
+
+
+def check_config(config: EvaluateConfig) -> None:
+    """Find what can be found wrong without looking at a file.
+
+    Raises:
+        InputError: with all problems, one a line.
+    """
+    problems = {
+        "--tests: names no test set": not config.tests,
+        "--model: names no model": not config.model,
+        f"--batch_size {config.batch_size}: must be at least 1": config.batch_size < 1,
+        f"--workers {config.workers}: must be at least 1": config.workers is not None and config.workers < 1,
+        f"--resamples {config.resamples}: must be at least {_LEAST_RESAMPLES}": config.resamples < _LEAST_RESAMPLES,
+    }
+    found = [problem for problem, is_so in problems.items() if is_so]
+    found += [
+        problem for number, test in enumerate(config.tests) for problem in _test_problems(f"tests[{number}]", test)
+    ]
+    if found:
+        raise InputError("\n".join(found))
+
+
+def _test_problems(place: str, test: TestSetConfig) -> Iterator[str]:
+    if not _DATASET.fullmatch(test.dataset) or test.dataset == _RESERVED:
+        yield (
+            f"{place}.dataset is {test.dataset!r}; give a name of letters, digits, dots, hyphens and underscores that "
+            f"is not {_RESERVED}"
+        )
+    if test.kind == "retrieval" and test.scorer is not None:
+        yield f"{place}.scorer is {test.scorer}, which scores answers; leave it out for retrieval"
+    if test.kind == "retrieval" and isinstance(test.path, HubSplit):
+        yield f"{place}.path: pairs for retrieval are read from TSV files only; save the data set as one"

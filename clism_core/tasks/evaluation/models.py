@@ -1,0 +1,45 @@
+"""What an evaluation has to know of a model before it is loaded anywhere."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from transformers.utils import cached_file
+
+from clism_core.model.names import MODEL_FILE, absolute_if_folder, pin_version, resolve_model
+from clism_core.tasks.config import TaskConfig
+from clism_core.tasks.saved import TASK_FILE, read_task
+
+
+@dataclass(frozen=True)
+class EvaluatedModel:
+    """A model that is there."""
+
+    name: str
+    """By which every node of the cluster finds this very version."""
+    task: TaskConfig | None
+    """None: an encoder without a task."""
+    fingerprint: str
+    """Of the content of its files."""
+    size: int
+    """Of its files, in bytes; 0 where they are yet to be downloaded."""
+
+
+def find_model(name: str) -> EvaluatedModel:
+    """Find a model: download it to this machine where that is necessary, and look at its files.
+
+    Raises:
+        InputError: if there is no such model, or it is one of another version of this project.
+    """
+    name = pin_version(absolute_if_folder(name))
+    folder = resolve_model(name)
+    task = read_task(folder) if Path(folder, TASK_FILE).is_file() else None
+    if not Path(folder).is_dir():  # a hub id: the hub's cache has a folder for each commit
+        return EvaluatedModel(name, task, Path(str(cached_file(folder, MODEL_FILE))).parent.name, 0)
+    files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+    content = hashlib.blake2b(digest_size=16)
+    for file in files:
+        content.update(file.relative_to(folder).as_posix().encode() + b"\0")
+        with file.open("rb") as stream:
+            content.update(hashlib.file_digest(stream, "blake2b").digest())
+    return EvaluatedModel(name, task, content.hexdigest(), sum(file.stat().st_size for file in files))

@@ -1,0 +1,137 @@
+"""The predictions of a model for all test sets at once, by Ray Data."""
+
+import json
+import logging
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import ray
+from ray.data import ActorPoolStrategy, Dataset
+from ray.util.annotations import RayDeprecationWarning
+
+from clism_core.data.progress import Progress
+from clism_core.tasks.evaluation.answering import RECORDS_SCHEMA, Answerer
+from clism_core.tasks.evaluation.models import EvaluatedModel
+from clism_core.tasks.evaluation.test_set import TestSet, title
+
+logger = logging.getLogger(__name__)
+
+RECORDS_PER_BLOCK = 64
+"""Records that are predicted together: many enough to be sorted by length, few enough to show progress. It does not
+depend on the number of workers, and so neither do the predictions."""
+_MAX_RETRIES = 3  # of a block whose process has died; what kills it every time ends the job
+_MEMORY_PER_SIZE = 2  # what a copy of a model takes with its inputs, by the size of its files
+
+
+class Pool(NamedTuple):
+    """The workers of an evaluation."""
+
+    workers: int
+    gpus: int
+    """Of each worker, 0 or 1."""
+
+
+def predict(
+    model: EvaluatedModel, test_sets: Sequence[TestSet], *, batch_size: int, workers: int | None
+) -> Iterator[tuple[TestSet, list[Any]]]:
+    """Yield each test set, as soon as it is complete, with what the model makes of each of its records.
+
+    Args:
+        model: loaded by every worker.
+        test_sets: whose records are predicted; all of them are shared out among the workers.
+        batch_size: inputs of a forward pass at most.
+        workers: None for as many as there is room for.
+
+    Raises:
+        InputError: if a node cannot find or load the model.
+    """
+    blocks = [block for test_set in test_sets for block in record_blocks(test_set)]
+    pool = find_pool(_nodes(), model_size=model.size, wanted=workers)
+    pool = pool._replace(workers=min(pool.workers, len(blocks)))
+    logger.info(
+        "predicting %s records of %d test sets on %d %s",
+        *(f"{sum(block.num_rows for block in blocks):,}", len(test_sets), pool.workers),
+        "GPUs" if pool.gpus else "CPUs",
+    )
+    outputs = _apply(ray.data.from_arrow(blocks), model, batch_size=batch_size, pool=pool)
+    return collect(test_sets, outputs.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0))
+
+
+def record_blocks(test_set: TestSet) -> Iterator[pa.Table]:
+    """Yield the records of a test set as tables of `RECORDS_SCHEMA`."""
+    rows = [
+        {"dataset": test_set.dataset, "language": test_set.language, "number": number, "record": json.dumps(record)}
+        for number, record in enumerate(test_set.records())
+    ]
+    for first in range(0, len(rows), RECORDS_PER_BLOCK):
+        yield pa.Table.from_pylist(rows[first : first + RECORDS_PER_BLOCK], schema=RECORDS_SCHEMA)
+
+
+def collect(test_sets: Iterable[TestSet], batches: Iterable[pa.Table]) -> Iterator[tuple[TestSet, list[Any]]]:
+    """Yield each test set, once all of its outputs are among those of `batches`, with them in their order.
+
+    Args:
+        test_sets: all that are to come.
+        batches: rows of `OUTPUTS_SCHEMA`, in any order.
+    """
+    waiting = {title(each): (each, len(each.records())) for each in test_sets}
+    found: dict[str, dict[int, Any]] = {name: {} for name in waiting}
+    progress = Progress("predicting", total=sum(records for _, records in waiting.values()))
+    for batch in batches:
+        progress.add(batch.num_rows)
+        vectors = batch["vector"].combine_chunks()
+        rows = zip(*(batch[name].to_pylist() for name in ("dataset", "language", "number", "output")), strict=True)
+        touched = set()
+        for place, (dataset, language, number, output) in enumerate(rows):
+            name = f"{dataset}/{language}"
+            touched.add(name)
+            found[name][number] = vectors[place].values.to_numpy() if output is None else json.loads(output)
+        for name in sorted(touched):
+            test_set, records = waiting[name]
+            if len(found[name]) == records:
+                outputs = found.pop(name)
+                yield test_set, [outputs[number] for number in range(records)]
+
+
+def find_pool(nodes: Sequence[Mapping[str, float]], *, model_size: int, wanted: int | None) -> Pool:
+    """Return how many workers there are to be: one a GPU, or as many as CPUs and memory allow.
+
+    Args:
+        nodes: what each has, in Ray's words.
+        model_size: in bytes.
+        wanted: by the user, who knows better.
+    """
+    gpus = int(sum(node.get("GPU", 0) for node in nodes))
+    if gpus:
+        return Pool(wanted or gpus, 1)
+    room = sum(
+        min(int(node.get("CPU", 0)), int(node.get("memory", 0) // max(1, _MEMORY_PER_SIZE * model_size)))
+        for node in nodes
+    )
+    return Pool(wanted or max(1, room), 0)
+
+
+def _nodes() -> list[dict[str, float]]:
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def _apply(records: Dataset, model: EvaluatedModel, *, batch_size: int, pool: Pool) -> Dataset:
+    with warnings.catch_warnings():
+        # There is no other way to set the limit, which is none: what kills its process would do so for ever.
+        warnings.simplefilter("ignore", RayDeprecationWarning)
+        outputs = records.map_batches(
+            Answerer,
+            batch_size=None,
+            batch_format="pyarrow",
+            fn_constructor_args=(model.name,),
+            fn_constructor_kwargs={"batch_size": batch_size},
+            num_cpus=1,
+            num_gpus=pool.gpus,
+            compute=ActorPoolStrategy(min_size=1, initial_size=pool.workers, max_size=pool.workers),
+            ray_remote_args_fn=lambda: {"max_task_retries": _MAX_RETRIES},
+        )
+    outputs.context.enable_progress_bars = False
+    outputs.context.raise_original_map_exception = True  # Ray's own does not hand on what it was caused by
+    return outputs

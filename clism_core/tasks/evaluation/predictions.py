@@ -1,0 +1,88 @@
+"""The predictions of a model in a folder, and which of them are finished."""
+
+import json
+import logging
+from typing import Any
+
+from clism_core import storage
+from clism_core.errors import InputError
+from clism_core.tasks.evaluation.models import EvaluatedModel
+from clism_core.tasks.evaluation.test_set import TestSet, digest, title
+
+logger = logging.getLogger(__name__)
+
+NOTE = "evaluation.json"
+"""The file that says of which model the predictions are, and for which test sets."""
+
+
+class Predictions:
+    """The files `predictions/DATASET/LANGUAGE.json` (or `.conll`) of a folder, local or s3://."""
+
+    def __init__(self, folder: str, note: dict[str, Any]) -> None:
+        self.folder = folder
+        self._note = note
+
+    @classmethod
+    def of_model(cls, folder: str, model: EvaluatedModel) -> "Predictions":
+        """Take up the predictions of `model` in a folder; those of another model, or of an earlier state, go."""
+        new = {"model": model.name, "fingerprint": model.fingerprint, "test_sets": {}}
+        note = _read_note(folder) or new
+        if note["fingerprint"] != model.fingerprint:
+            logger.warning("%s holds predictions of another model, %s; they are replaced", folder, note["model"])
+            storage.delete(storage.join(folder, NOTE))
+            storage.delete(storage.join(folder, "predictions"))
+            note = new
+        return cls(folder, {**note, "model": model.name})
+
+    @classmethod
+    def of_evaluation(cls, folder: str, test_sets: list[TestSet]) -> "Predictions":
+        """Take the predictions of an earlier evaluation.
+
+        Raises:
+            InputError: if it is not finished, or was not of these very test sets.
+        """
+        predictions = cls(folder, _read_note(folder) or {"test_sets": {}})
+        missing = [title(each) for each in test_sets if not predictions.has(each)]
+        if missing:
+            raise InputError(
+                f"--compare {folder}: has no predictions for {', '.join(missing)} as --tests has it now; evaluate that "
+                "model on these files, or give its name in place of the folder"
+            )
+        return predictions
+
+    @property
+    def model(self) -> str:
+        """The name of the model."""
+        return str(self._note["model"])
+
+    def has(self, test_set: TestSet) -> bool:
+        """Tell whether the predictions for a test set, as it is now, are there."""
+        same = self._note["test_sets"].get(title(test_set)) == digest(test_set)
+        return same and storage.exists(self.path(test_set))
+
+    def read(self, test_set: TestSet) -> str:
+        """Return the text of a file of predictions."""
+        return storage.read_bytes(self.path(test_set)).decode()
+
+    def write(self, test_set: TestSet, text: str) -> None:
+        """Write a file of predictions, and note that it is finished."""
+        storage.write_bytes(self.path(test_set), text.encode())
+        self._note["test_sets"][title(test_set)] = digest(test_set)
+        storage.write_bytes(storage.join(self.folder, NOTE), json.dumps(self._note, indent=2).encode())
+
+    def path(self, test_set: TestSet) -> str:
+        """Return where the predictions for a test set are, or will be."""
+        name = f"{test_set.language}.{test_set.ending}"
+        return storage.join(self.folder, "predictions", test_set.dataset, name)
+
+
+def is_evaluation(name: str) -> bool:
+    """Tell whether `name` is the output folder of an evaluation, and not a model."""
+    is_place = not name.startswith(("models:/", "runs:/"))
+    return is_place and storage.exists(storage.join(name, NOTE))
+
+
+def _read_note(folder: str) -> dict[str, Any] | None:
+    path = storage.join(folder, NOTE)
+    note: dict[str, Any] | None = json.loads(storage.read_bytes(path)) if storage.exists(path) else None
+    return note

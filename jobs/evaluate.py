@@ -1,0 +1,57 @@
+"""Evaluate: a model and test sets -> scores per language, predictions, tables and a chart, by Ray Data.
+
+    python jobs/evaluate.py --model models:/clism-mrc@champion --output runs/xquad \\
+        --tests '[{dataset: xquad, language: ar, path: xquad.ar.json}, {dataset: xquad, path: more/xquad.*.json}]'
+    python jobs/evaluate.py --model runs/mrc/model --tests '[{dataset: mlqa, path: MLQA_V1/test}]' --output runs/mlqa
+    python jobs/evaluate.py --model A --compare B --tests ...           (a paired test of two models)
+    python jobs/evaluate.py --model xlm-roberta-base --tests '[{dataset: flores, kind: retrieval, path: flores}]'
+
+The same command with the same --output predicts only what is not predicted yet.
+"""
+
+import dataclasses
+import sys
+
+from command_line import PYTHON, run_job
+
+from clism_core import storage
+from clism_core.cluster import check_shared, connect
+from clism_core.home import tracking_uri
+from clism_core.model.names import is_folder
+from clism_core.tasks.evaluation.config import EvaluateConfig
+from clism_core.tasks.evaluation.evaluate import CHART, CSV, METRICS, TABLE, Evaluation, Plan, carry_out, plan
+from clism_core.tracking.run import page_command, tracked_run
+
+
+def main(config: EvaluateConfig) -> None:
+    """Evaluate, and say what was found, where it is and what to type next."""
+    planned = plan(config)  # before a cluster is started for nothing
+    print(summary(run(planned)))
+
+
+def run(planned: Plan) -> Evaluation:
+    """Evaluate on the cluster, as an MLflow run."""
+    config = planned.config
+    connect()
+    models = [planned.model, *([planned.compared] if planned.compared else [])]
+    folders = [model.name for model in models if is_folder(model.name)]
+    check_shared(output=config.output, inputs=folders, tracking=tracking_uri())
+    with tracked_run(job="evaluate", output=config.output, config=dataclasses.asdict(config)) as tracked:
+        return carry_out(planned, tracked)
+
+
+def summary(evaluation: Evaluation) -> str:
+    """Return what the user sees at the end."""
+    files = ", ".join((METRICS, TABLE, CSV, CHART))
+    return f"""
+{evaluation.table}
+In {evaluation.output}: {files},
+and what the model has answered, in predictions/. Look at {storage.join(evaluation.output, CHART)}
+By run: {page_command(tracking_uri())}
+Next, to compare another model with this one:
+  {PYTHON} jobs/evaluate.py --model OTHER --compare {evaluation.output} --tests ...
+"""
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(EvaluateConfig, main, description=__doc__))
