@@ -1,6 +1,7 @@
 """The command line as other people's scripts rely on it."""
 
 import importlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,9 @@ from ray.train import WorkerGroupError
 from clism_core.errors import InputError
 
 OPTIONS = Path(__file__).parent / "options"
-CONFIG_CLASSES = {"prepare": "PrepareConfig", "pretrain": "PretrainJobConfig"}
+CONFIG_CLASSES = {"prepare": "PrepareConfig", "pretrain": "PretrainJobConfig", "finetune": "FinetuneConfig"}
 PRESETS = sorted(CONFIGS.glob("*.yaml"))
-GIVEN_BY_THE_USER = {"corpora", "output"}  # of prepare: a preset cannot know them
+GIVEN_BY_THE_USER = {"prepare": {"corpora": "[]", "output": "x"}}  # a preset cannot know them
 
 
 def config_class(job: str) -> type[Any]:
@@ -25,7 +26,10 @@ def config_class(job: str) -> type[Any]:
 
 
 def job_of(preset: Path) -> str:
-    return "prepare" if preset.stem == "prepare" else "pretrain"
+    """Return the job that the command in a preset's first lines calls."""
+    command = re.search(r"python jobs/(\w+)\.py", preset.read_text())
+    assert command is not None
+    return command[1]
 
 
 def option_strings(job: str) -> list[str]:
@@ -56,13 +60,14 @@ def test_options_are_frozen(job: str) -> None:
 @pytest.mark.parametrize("preset", [pytest.param(preset, id=preset.stem) for preset in PRESETS])
 def test_preset_sets_every_field(preset: Path) -> None:
     job = job_of(preset)
-    required = ["--corpora", "[]", "--output", "x"] if job == "prepare" else []
+    given = GIVEN_BY_THE_USER.get(job, {})
+    required = [argument for name, value in given.items() for argument in (f"--{name}", value)]
     parser = build_parser(config_class(job), None)
     values = parser.parse_args(["--config", str(preset), *required])
     parser.instantiate(values)
     del values["config"]
     fields = set(leaves(values.as_dict()))
-    expected = fields - GIVEN_BY_THE_USER if job == "prepare" else fields
+    expected = fields - given.keys()
     if preset.stem != "demo":
         expected = {name for name in expected if not name.startswith("demo.")}
     assert set(leaves(yaml.safe_load(preset.read_text()))) == expected
@@ -81,6 +86,8 @@ def test_preset_sets_every_field(preset: Path) -> None:
         pytest.param("pretrain", ["--pairs_per_sample", "{0: x}"], "pairs_per_sample", id="ill-typed-mapping"),
         pytest.param("pretrain", ["--config", "{yaml: loop}"], "loop", id="ill-typed-group-in-preset"),
         pytest.param("pretrain", ["--config", "{yaml: nested}"], "nope", id="unknown-in-preset"),
+        pytest.param("finetune", ["--task", "qa"], "task", id="no-such-task"),
+        pytest.param("finetune", ["--train", "[{name: x}]"], "train", id="half-a-data-set-of-the-hub"),
         pytest.param("pretrain", ["--config", "/nowhere.yaml"], "/nowhere.yaml", id="no-such-preset"),
     ],
 )
@@ -91,7 +98,11 @@ def test_bad_field_is_named(
     if text := presets.get(given[1]):
         (tmp_path / "preset.yaml").write_text(text)
         given = [given[0], str(tmp_path / "preset.yaml")]
-    required = {"prepare": ["--corpora", "[]", "--output", "x"], "pretrain": ["--model", "m", "--data", "d"]}[job]
+    required = {
+        "prepare": ["--corpora", "[]", "--output", "x"],
+        "pretrain": ["--model", "m", "--data", "d"],
+        "finetune": ["--task", "mrc", "--model", "m", "--train", "t", "--dev", "d"],
+    }[job]
     with pytest.raises(SystemExit) as exit_info:
         run_job(
             config_class(job),
