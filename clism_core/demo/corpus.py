@@ -2,17 +2,20 @@
 
 import csv
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
 from clism_core.demo.names import LANGUAGES
+from clism_core.demo.questions import SOURCE_LANGUAGE, write_bare_questions
 from clism_core.demo.sentences import Sentence, build_worlds, write_sentences
+from clism_core.demo.world import World
 from clism_core.errors import InputError
 
-SOURCE_LANGUAGE = LANGUAGES[0]
 TARGET_LANGUAGES = LANGUAGES[1:]
+
+_Writer = Callable[[World, random.Random, tuple[str, ...]], Iterator[Sentence]]
 
 
 @dataclass
@@ -23,6 +26,9 @@ class DemoCorpusConfig:
     """Languages beside English, from ar, hi, vi, de, es."""
     pairs_per_language: int = 2000
     """Training pairs of each language."""
+    questions_per_language: int = 300
+    """More training pairs of each language: questions, without an answer. Without them the questions of other languages
+    would be the first that the encoder sees there: parallel corpora have some."""
     held_out_pairs_per_language: int = 150
     """Pairs of each language about people, places and dates that no training pair names."""
     seed: int = 0
@@ -42,16 +48,16 @@ def generate_corpus(config: DemoCorpusConfig) -> dict[str, dict[str, list[Senten
             f"target_langs: the demo corpus has no {', '.join(unknown)}; choose from {', '.join(TARGET_LANGUAGES)}"
         )
     worlds = build_worlds(config.seed)
-    sizes = {"train": config.pairs_per_language, "held_out": config.held_out_pairs_per_language}
+
+    def draw(write: _Writer, target: str, origin: str, size: int, *, name: str) -> list[Sentence]:
+        rng = random.Random(f"{config.seed} {target} {name}")
+        return _distinct(write(worlds[origin], rng, (SOURCE_LANGUAGE, target)), size)
+
     return {
         target: {
-            origin: _distinct(
-                write_sentences(
-                    worlds[origin], random.Random(f"{config.seed} {target} {origin}"), (SOURCE_LANGUAGE, target)
-                ),
-                size,
-            )
-            for origin, size in sizes.items()
+            "train": draw(write_sentences, target, "train", config.pairs_per_language, name="train")
+            + draw(write_bare_questions, target, "train", config.questions_per_language, name="questions"),
+            "held_out": draw(write_sentences, target, "held_out", config.held_out_pairs_per_language, name="held_out"),
         }
         for target in config.target_langs
     }

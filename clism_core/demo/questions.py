@@ -1,7 +1,7 @@
 """The labelled data of the demo: questions over passages about its worlds, in SQuAD format.
 
-A passage is some sentences of the kind that the parallel corpus has. What a question asks is said there of two subjects,
-so that it is answered by what is said of its own, and not by the one name of the right kind.
+A passage is some sentences of the kind that the parallel corpus has. What a question asks is said there of two
+subjects, so that it is answered by what is said of its own, and not by the one name of the right kind.
 """
 
 import json
@@ -27,7 +27,7 @@ from clism_core.demo.sentences import (
 )
 from clism_core.demo.world import World
 
-SOURCE = ("en",)
+SOURCE_LANGUAGE = LANGUAGES[0]
 
 SENTENCES = 2500
 """Sentences that the passages of a file are put together from."""
@@ -98,11 +98,19 @@ def write_questions(config: DemoQuestionsConfig, folder: Path) -> DemoQuestionFi
         passages = write_passages(worlds[origin], rng, languages, clauses=config.clauses_per_passage, asked=asked)
         return _write(folder, name, _first(passages, size), languages)
 
-    train = write("train", config.train, origin="train", languages=SOURCE)
-    dev = write("dev", config.dev, origin="train", languages=SOURCE)
+    train = write("train", config.train, origin="train", languages=[SOURCE_LANGUAGE])
+    dev = write("dev", config.dev, origin="train", languages=[SOURCE_LANGUAGE])
     tests = write("test", config.test, origin="held_out", languages=LANGUAGES)
     known = write("known-names-test", config.known_names_test, origin="train", languages=LANGUAGES)
-    return DemoQuestionFiles(train["en"], dev["en"], tests, known)
+    return DemoQuestionFiles(train[SOURCE_LANGUAGE], dev[SOURCE_LANGUAGE], tests, known)
+
+
+def write_bare_questions(world: World, rng: random.Random, languages: tuple[str, ...]) -> Iterator[Sentence]:
+    """Yield questions about `world` in `languages`, without end and without passages; they may repeat."""
+    for sentence in write_sentences(world, rng, languages):
+        for clause in _clauses(sentence):
+            _, texts = _draw_question(clause, languages, rng)
+            yield Sentence(texts, ())
 
 
 @cache
@@ -129,7 +137,7 @@ def write_passages(
         chosen = [clause for kind in rng.sample(kinds, clauses) for clause in rng.sample(by_relations[kind], 2)]
         rng.shuffle(chosen)
         passage = _passage(chosen, rng)
-        if passage and not asked & (english := {question.texts["en"] for question in passage.questions}):
+        if passage and not asked & (english := {question.texts[SOURCE_LANGUAGE] for question in passage.questions}):
             asked |= english
             yield passage
 
@@ -148,7 +156,7 @@ def _passage(clauses: Sequence[Clause], rng: random.Random) -> Passage | None:
     """Join the sentences of `clauses` and ask about each; None where a name or an answer would stand there twice."""
     languages = clauses[0].sentence.texts
     texts = {language: _join([clause.sentence.texts[language] for clause in clauses]) for language in languages}
-    if not names_are_distinct(texts["en"]):
+    if not names_are_distinct(texts[SOURCE_LANGUAGE]):
         return None
     questions = tuple(_question(clause, texts, rng) for clause in clauses)
     answers = [(texts[lang].text, slot) for question in questions for lang, slot in question.answers.items()]
@@ -171,17 +179,20 @@ def _join(texts: Sequence[Text]) -> Text:
 
 
 def _question(clause: Clause, passage: Mapping[str, Text], rng: random.Random) -> DemoQuestion:
+    answer, texts = _draw_question(clause, tuple(passage), rng)
+    return DemoQuestion(
+        {language: text.text for language, text in texts.items()},
+        {language: next(slot for slot in text.slots if slot.name == answer) for language, text in passage.items()},
+    )
+
+
+def _draw_question(clause: Clause, languages: Sequence[str], rng: random.Random) -> tuple[Name, dict[str, Text]]:
+    """Return the answer to one of the questions that fit `clause`, and the question in each language."""
     entry = question_templates()[frozenset(fact.relation for fact in clause.facts)]
     objects = {fact.relation: fact.object for fact in clause.facts}
     values = {entry["subject"]: clause.facts[0].subject, **objects}
     relation, templates = rng.choice(list(entry["questions"].items()))
-    return DemoQuestion(
-        {language: fill(templates[language], values, language).text for language in passage},
-        {
-            language: next(slot for slot in text.slots if slot.name == objects[relation])
-            for language, text in passage.items()
-        },
-    )
+    return objects[relation], {language: fill(templates[language], values, language) for language in languages}
 
 
 def _first(passages: Iterator[Passage], size: int) -> list[Passage]:

@@ -7,7 +7,7 @@ from clism_core.demo.names import contains_phrase
 from clism_core.demo.sentences import split_names
 from clism_core.errors import InputError
 
-SMALL = DemoCorpusConfig(pairs_per_language=300, held_out_pairs_per_language=40)
+SMALL = DemoCorpusConfig(pairs_per_language=300, questions_per_language=30, held_out_pairs_per_language=40)
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,14 @@ def test_one_file_a_language_with_a_header(files: list[Path]) -> None:
     for path in files:
         header, *body = rows(path)
         assert header == ["source", "target", "origin"]
-        assert [row[2] for row in body] == ["train"] * 300 + ["held_out"] * 40
+        assert [row[2] for row in body] == ["train"] * 330 + ["held_out"] * 40
+
+
+def test_some_training_pairs_are_questions(files: list[Path]) -> None:
+    for path in files:
+        questions = [row for row in rows(path)[1:] if row[0].endswith("?")]
+        assert len(questions) == 30
+        assert all(row[1].endswith(("?", "؟")) and row[2] == "train" for row in questions)
 
 
 def test_no_side_occurs_twice(files: list[Path]) -> None:
