@@ -1,0 +1,32 @@
+"""What `predict` can be told."""
+
+from dataclasses import dataclass
+
+
+@dataclass
+class PredictConfig:
+    """Predictions of a task model for the rows of a file."""
+
+    model: str
+    """A task model: models:/clism-mrc@champion, models:/clism-ner/3, a folder that jobs/finetune.py has made, s3://..."""
+    input: str
+    """A file that ends in .jsonl, .csv (either of them with .gz) or .parquet; local or s3://."""
+    output: str
+    """The file to make, of any of these formats. It appears as a whole at the end; rejected rows are listed in
+    OUTPUT.rejects.jsonl."""
+    overwrite: bool = False
+    """Replace an output that is there."""
+    question_column: str = "question"
+    """Where the questions are. Question answering only."""
+    context_column: str = "context"
+    """Where the passages are. Question answering only."""
+    text_column: str = "text"
+    """Where the sentences are, as texts. NER only."""
+    tokens_column: str = "tokens"
+    """Where the sentences are, as lists of tokens (in CSV: as JSON); a row that has a text is read by its text. NER
+    only."""
+    batch_size: int = 32
+    """Inputs of a forward pass at most."""
+    workers: int | None = None
+    """Copies of the model that predict side by side; null: one a GPU or, without GPUs, as many as CPUs and memory
+    allow."""

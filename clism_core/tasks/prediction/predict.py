@@ -1,0 +1,238 @@
+"""From a file of inputs to a file of predictions: what is checked before, and the way through Ray Data.
+
+One task reads the file in chunks; actors that hold the model predict them side by side; this process puts what they
+make into one file, in the order of the input. No process holds more than some chunks.
+"""
+
+import dataclasses
+import json
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+import ray
+from ray.data import ActorPoolStrategy, Datasource, ReadTask
+from ray.data.block import BlockMetadata
+from ray.util.annotations import RayDeprecationWarning
+
+from clism_core import storage
+from clism_core.data.progress import Progress
+from clism_core.errors import InputError, input_error_within
+from clism_core.model.names import resolve_model
+from clism_core.tasks.config import TaskName
+from clism_core.tasks.evaluation.models import find_model
+from clism_core.tasks.evaluation.predicting import find_pool
+from clism_core.tasks.prediction.chunks import Layout, PredictedChunk, predict_chunk
+from clism_core.tasks.prediction.config import PredictConfig
+from clism_core.tasks.prediction.reading import (
+    Chunk,
+    FileFormat,
+    columns_of,
+    file_format,
+    read_chunks,
+    rows_of,
+    schema_of,
+)
+from clism_core.tasks.prediction.records import OUTPUT_COLUMNS, check_columns
+from clism_core.tasks.prediction.writing import OUTPUT_FIELDS, row_writer, table_schema, whole_file
+from clism_core.tasks.predictor import Predictor, load_predictor
+from clism_core.tasks.saved import read_task, task_of
+
+REJECTS_ENDING = ".rejects.jsonl"
+_MAX_RETRIES = 3  # of a chunk whose process has died; what kills it every time ends the job
+_CHUNK_SCHEMA = pa.schema([("first_row", pa.int64()), ("rows", pa.int64()), ("content", pa.large_binary())])
+_PREDICTED_SCHEMA = pa.schema(
+    [
+        *((name, pa.int64()) for name in ("first_row", "rows", "predicted")),
+        *((name, pa.large_binary()) for name in ("content", "rejects")),
+        ("reasons", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A prediction that can be carried out."""
+
+    config: PredictConfig
+    """With absolute paths, and a model that means the same on every node."""
+    layout: Layout
+    model_size: int
+    """In bytes."""
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What was made."""
+
+    predicted: int
+    """Rows with a prediction."""
+    rejected: Mapping[str, int]
+    """How many rows were rejected for what."""
+    rejects_path: str
+
+
+def plan(config: PredictConfig) -> Plan:
+    """Check `config`, look at the model and at the first rows of the input; needs no cluster.
+
+    Raises:
+        InputError: they cannot be used, or there is an output already.
+    """
+    if config.batch_size < 1 or (config.workers is not None and config.workers < 1):
+        raise InputError(f"--batch_size {config.batch_size}, --workers {config.workers}: must be at least 1")
+    formats = file_format(config.input, option="input"), file_format(config.output, option="output")
+    config = dataclasses.replace(config, input=storage.absolute(config.input), output=storage.absolute(config.output))
+    _check_paths(config)
+    model = find_model(config.model)
+    task = model.task or read_task(resolve_model(model.name))  # which says what is missing
+    return Plan(
+        config=dataclasses.replace(config, model=model.name),
+        layout=_layout(config, task_of(task), *formats),
+        model_size=model.size,
+    )
+
+
+def _check_paths(config: PredictConfig) -> None:
+    if config.input == config.output:
+        raise InputError(f"--output {config.output} is the input; give another name")
+    if not storage.exists(config.input):
+        raise InputError(f"--input {config.input}: no such file")
+    there = [path for path in (config.output, rejects_path(config)) if storage.exists(path)]
+    if there and not config.overwrite:
+        raise InputError(f"--output: {there[0]} is there already; give another name, or --overwrite true")
+
+
+def _layout(config: PredictConfig, task: TaskName, input_format: FileFormat, output_format: FileFormat) -> Layout:
+    first = next(read_chunks(config.input), None)
+    if first is None:
+        raise InputError(f"--input {config.input} has no rows")
+    rows = rows_of(first, input_format)
+    columns = columns_of(rows)
+    check_columns(columns, task=task, config=config)
+    schema = None
+    if output_format == "parquet":
+        of_input = schema_of(first) if input_format == "parquet" else table_schema([row.values or {} for row in rows])
+        schema = pa.schema([*of_input, *OUTPUT_FIELDS[task]], metadata=of_input.metadata)
+    return Layout(
+        task=task,
+        input_format=input_format,
+        output_format=output_format,
+        columns=[*columns, *OUTPUT_COLUMNS[task]],
+        schema=schema,
+    )
+
+
+def rejects_path(config: PredictConfig) -> str:
+    """Return where the rejected rows are listed."""
+    return config.output + REJECTS_ENDING
+
+
+def predict(plan: Plan) -> Predicted:
+    """Predict all rows of the input on the Ray cluster that is connected, and write the output.
+
+    Raises:
+        InputError: the input turns out to be one that cannot be used; there is no output then.
+    """
+    try:
+        chunks = _predicted_chunks(plan.config, plan.layout, model_size=plan.model_size)
+        return write_output(chunks, config=plan.config, layout=plan.layout)
+    except Exception as error:
+        cause = input_error_within(error)
+        if cause is None:
+            raise
+        raise cause from None
+
+
+def write_output(chunks: Iterable[PredictedChunk], *, config: PredictConfig, layout: Layout) -> Predicted:
+    """Write what comes of the chunks, which are in the order of the input, as one file and a list of rejects."""
+    predicted, rejected = 0, Counter[str]()
+    progress = Progress("predicting")
+    path = rejects_path(config)
+    with (
+        whole_file(config.output) as output,
+        whole_file(path) as rejects,
+        row_writer(output, kind=layout.output_format, columns=layout.columns, schema=layout.schema) as write,
+    ):
+        for chunk in chunks:
+            write(chunk.content)
+            rejects.write(chunk.rejects)
+            predicted += chunk.predicted
+            rejected.update(json.loads(chunk.reasons))
+            progress.add(chunk.rows)
+    if not rejected:
+        storage.delete(path)
+    return Predicted(predicted=predicted, rejected=dict(rejected), rejects_path=path)
+
+
+class _ChunkSource(Datasource):
+    """The chunks of one file. A row is a chunk, so that Ray never cuts one."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def estimate_inmemory_data_size(self) -> int | None:
+        """Say that the size is not known: it takes reading to know."""
+        return None
+
+    def get_read_tasks(self, *_: Any, **__: Any) -> list[ReadTask]:
+        """Return one task: compressed files cannot be entered in the middle."""
+        metadata = BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None)
+        return [ReadTask(_reader(self._path), metadata, _CHUNK_SCHEMA)]
+
+
+def _reader(path: str) -> Callable[[], Iterator[pa.Table]]:
+    def read() -> Iterator[pa.Table]:
+        for chunk in read_chunks(path):
+            yield pa.Table.from_pylist([chunk._asdict()], schema=_CHUNK_SCHEMA)
+
+    return read
+
+
+class _ChunkPredictor:
+    """An actor with the model, which is loaded with the first chunk: Ray does not hand on what a constructor raises."""
+
+    def __init__(self, config: PredictConfig, layout: Layout) -> None:
+        self._config = config
+        self._layout = layout
+
+    @cached_property
+    def _predictor(self) -> Predictor:
+        return load_predictor(resolve_model(self._config.model), batch_size=self._config.batch_size)
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        made = [
+            predict_chunk(Chunk(**chunk), predictor=self._predictor, layout=self._layout, config=self._config)
+            for chunk in batch.to_pylist()
+        ]
+        return pa.Table.from_pylist([chunk._asdict() for chunk in made], schema=_PREDICTED_SCHEMA)
+
+
+def _predicted_chunks(config: PredictConfig, layout: Layout, *, model_size: int) -> Iterator[PredictedChunk]:
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    pool = find_pool(nodes, model_size=model_size, wanted=config.workers)
+    # The reader wants no CPU of its own, or it would wait for ever where the models take them all.
+    chunks = ray.data.read_datasource(_ChunkSource(config.input), override_num_blocks=1, num_cpus=0)
+    with warnings.catch_warnings():
+        # There is no other way to set the limit, which is none: what kills its process would do so for ever.
+        warnings.simplefilter("ignore", RayDeprecationWarning)
+        predicted = chunks.map_batches(
+            _ChunkPredictor,
+            fn_constructor_args=(config, layout),
+            batch_size=1,
+            batch_format="pyarrow",
+            compute=ActorPoolStrategy(min_size=1, max_size=pool.workers),
+            num_cpus=1,
+            num_gpus=pool.gpus,
+            ray_remote_args_fn=lambda: {"max_task_retries": _MAX_RETRIES},
+        )
+    context = predicted.context
+    context.target_max_block_size = 1  # bytes: every chunk is a block, to be predicted beside the others
+    context.execution_options.preserve_order = True
+    context.enable_progress_bars = False
+    context.raise_original_map_exception = True  # Ray's own does not hand on what it was caused by
+    for chunk in predicted.iter_rows():
+        yield PredictedChunk(**chunk)

@@ -1,0 +1,180 @@
+"""Rows with their predictions to a file, which appears as a whole or not at all."""
+
+import csv
+import gzip
+import io
+import json
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Any, Protocol, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from clism_core import storage
+from clism_core.errors import InputError
+from clism_core.tasks.config import TaskName
+from clism_core.tasks.prediction.reading import FileFormat, table_bytes
+from clism_core.tasks.prediction.records import Reject
+
+_ENTITY = pa.struct(
+    [
+        ("label", pa.string()),
+        ("text", pa.string()),
+        ("start", pa.int64()),
+        ("end", pa.int64()),
+        ("score", pa.float64()),
+    ]
+)
+OUTPUT_FIELDS: Mapping[TaskName, tuple[pa.Field, ...]] = {
+    "mrc": (
+        pa.field("answer", pa.string()),
+        pa.field("score", pa.float64()),
+        pa.field("start", pa.int64()),
+        pa.field("end", pa.int64()),
+    ),
+    "ner": (pa.field("entities", pa.list_(_ENTITY)),),
+}
+"""The added columns, as Parquet has them."""
+
+
+_COPIED_AT_A_TIME = 8 << 20  # bytes
+
+
+class RowWriter(Protocol):
+    """Writes what `encode_rows` has made of rows."""
+
+    def __call__(self, encoded: bytes) -> object:
+        """Append some rows."""
+
+
+def encode_rows(
+    rows: Sequence[tuple[int, Mapping[str, Any]]], *, kind: FileFormat, columns: Sequence[str], schema: pa.Schema | None
+) -> bytes:
+    """Return rows as a piece of a file.
+
+    Args:
+        rows: their numbers and their values, predictions included.
+        kind: the format of the file.
+        columns: those of a CSV file.
+        schema: that of a Parquet file.
+
+    Raises:
+        InputError: a row does not fit into the columns or their types.
+    """
+    if kind == "jsonl":
+        # Halves of surrogate pairs, which JSON can hold and UTF-8 cannot, are escaped as JSON escapes them.
+        lines = (json.dumps(values, ensure_ascii=False, default=str) + "\n" for _, values in rows)
+        return "".join(lines).encode("utf-8", "backslashreplace")
+    if kind == "csv":
+        return _csv_bytes(rows, columns)
+    return _parquet_bytes(rows, schema)
+
+
+def encode_rejects(rejects: Sequence[Reject]) -> bytes:
+    """Return rejected rows as JSON lines with `row`, `reason` and, where one is the cause, `column`."""
+    rows = ({name: value for name, value in reject._asdict().items() if value != ""} for reject in rejects)
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+
+
+def table_schema(rows: Sequence[Mapping[str, Any]]) -> pa.Schema:
+    """Return the types that values of rows have as a Parquet file; a column without any value is text.
+
+    Raises:
+        InputError: values of one column have types that do not go together.
+    """
+    columns = dict.fromkeys(column for row in rows for column in row)
+    fields = []
+    for column in columns:
+        try:
+            kind = pa.array([row.get(column) for row in rows]).type
+        except pa.ArrowException as error:
+            raise InputError(f"column {column} cannot be written as Parquet: {error}; give a .jsonl output") from error
+        fields.append(pa.field(column, pa.string() if pa.types.is_null(kind) else kind))
+    return pa.schema(fields)
+
+
+@contextmanager
+def whole_file(path: str) -> Iterator[IO[bytes]]:
+    """Give a file to write to, gzip-compressed if `path` ends in .gz; it is put at `path` where the block succeeds."""
+    with ExitStack() as stack:
+        if storage.is_local(path):
+            target = Path(storage.absolute(path))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+        else:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            unfinished = Path(folder) / "output"
+        stack.callback(unfinished.unlink, missing_ok=True)
+        with unfinished.open("wb") as file:
+            if path.endswith(".gz"):
+                with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as compressed:
+                    yield cast("IO[bytes]", compressed)
+            else:
+                yield file
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut may leave the name without the content
+        _put(unfinished, path)
+
+
+def _put(file: Path, path: str) -> None:
+    store, inner = storage.filesystem(path)
+    if storage.is_local(path):
+        file.replace(inner)
+        return
+    # An object store shows an object when it is complete.
+    with file.open("rb") as content, store.open_output_stream(inner, compression=None) as stream:
+        shutil.copyfileobj(content, stream, _COPIED_AT_A_TIME)
+
+
+@contextmanager
+def row_writer(
+    file: IO[bytes], *, kind: FileFormat, columns: Sequence[str], schema: pa.Schema | None
+) -> Iterator[RowWriter]:
+    """Give what appends encoded rows to `file`, and complete the file at the end of the block."""
+    if kind == "parquet":
+        with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+            yield lambda encoded: writer.write_table(pa.ipc.open_stream(encoded).read_all())
+        return
+    if kind == "csv":
+        file.write(_csv_bytes([(0, dict(zip(columns, columns, strict=True)))], columns))
+    yield lambda encoded: file.write(encoded)  # noqa: PLW0108 (of several signatures, this one)
+
+
+def _csv_bytes(rows: Sequence[tuple[int, Mapping[str, Any]]], columns: Sequence[str]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    for number, values in rows:
+        unknown = sorted(set(values) - set(columns))
+        if unknown:
+            raise InputError(
+                f"row {number} has a column {', '.join(unknown)} that none of the first rows has, so that the CSV "
+                "output has no place for it; give a .jsonl output"
+            )
+        writer.writerow([_csv_text(values.get(column)) for column in columns])
+    return text.getvalue().encode("utf-8", "backslashreplace")
+
+
+def _csv_text(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _parquet_bytes(rows: Sequence[tuple[int, Mapping[str, Any]]], schema: pa.Schema | None) -> bytes:
+    assert schema is not None
+    unknown = sorted({name for _, values in rows for name in values} - set(schema.names))
+    try:
+        if unknown:
+            raise pa.ArrowInvalid(f"none of the first rows has a column {', '.join(unknown)}")
+        return table_bytes(pa.Table.from_pylist([dict(values) for _, values in rows], schema=schema))
+    except pa.ArrowException as error:
+        raise InputError(
+            f"rows {rows[0][0]} to {rows[-1][0]} do not fit into the columns of the first rows, as Parquet wants: "
+            f"{error}; give a .jsonl output"
+        ) from error

@@ -1,0 +1,45 @@
+"""Predict: a file of questions with passages, or of sentences -> the same rows with answers or entities, by Ray Data.
+
+    python jobs/predict.py --model models:/clism-mrc@champion --input questions.jsonl --output answers.jsonl
+    python jobs/predict.py --model models:/clism-ner@champion --input s3://bucket/news.parquet --text_column body \\
+        --output s3://bucket/entities.parquet
+
+Rows of question answering have `question` and `context`, and get `answer`, `score` (probability, 0 to 1), `start` and
+`end` (context[start:end] is the answer). Rows of NER have `text` or `tokens`, and get `entities`.
+"""
+
+import sys
+import time
+
+from command_line import run_job
+
+from clism_core.cluster import check_shared, connect
+from clism_core.home import tracking_uri
+from clism_core.model.names import is_folder
+from clism_core.tasks.prediction.config import PredictConfig
+from clism_core.tasks.prediction.predict import Predicted, plan, predict
+
+
+def main(config: PredictConfig) -> None:
+    """Predict, and say how many rows came out and how many were rejected for what."""
+    planned = plan(config)  # before a cluster is started for nothing
+    config = planned.config
+    connect()
+    inputs = [config.input, *([config.model] if is_folder(config.model) else [])]
+    check_shared(output=config.output, inputs=inputs, tracking=tracking_uri())
+    began = time.monotonic()
+    print(summary(predict(planned), config=config, seconds=time.monotonic() - began))
+
+
+def summary(predicted: Predicted, *, config: PredictConfig, seconds: float) -> str:
+    """Return what the user sees at the end."""
+    rate = predicted.predicted / seconds
+    text = f"Predicted {predicted.predicted:,} rows by {config.model}, {rate:,.1f} a second: {config.output}"
+    if not predicted.rejected:
+        return text
+    counts = ", ".join(f"{reason} {rows:,}" for reason, rows in predicted.rejected.items())
+    return f"{text}\nRejected {sum(predicted.rejected.values()):,} rows: {counts}. They are in {predicted.rejects_path}"
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(PredictConfig, main, description=__doc__))

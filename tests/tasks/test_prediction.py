@@ -1,0 +1,273 @@
+"""Prediction over files without Ray and without a model: an invented predictor answers with the first word."""
+
+import csv
+import gzip
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from clism_core.errors import InputError
+from clism_core.tasks.config import TaskName
+from clism_core.tasks.prediction.chunks import Layout, PredictedChunk, predict_chunk
+from clism_core.tasks.prediction.config import PredictConfig
+from clism_core.tasks.prediction.predict import _layout, rejects_path, write_output
+from clism_core.tasks.prediction.reading import file_format, read_chunks, rows_of
+
+
+def first_words(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Answer each question with the first word of its passage; the first token of a sentence is a place."""
+    predictions: list[dict[str, Any]] = []
+    for record in records:
+        if "context" in record:
+            word = record["context"].split()[0]
+            predictions.append({"answer": word, "score": 0.5, "start": 0, "end": len(word)})
+        else:
+            word = record["tokens"][0] if "tokens" in record else record["text"].split()[0]
+            entity = {"label": "LOC", "text": word, "start": 0, "end": 1, "score": 0.25}
+            predictions.append({"entities": [entity]})
+    return predictions
+
+
+def predict(
+    source: Path, target: Path, *, task: TaskName = "mrc", rows_per_chunk: int = 2, **options: Any
+) -> tuple[dict[str, int], PredictConfig]:
+    """Predict a file chunk by chunk; return the counts of rejected rows."""
+    config = PredictConfig(model="m", input=str(source), output=str(target), **options)
+    formats = file_format(config.input, option="input"), file_format(config.output, option="output")
+    layout = _layout(config, task, *formats)
+    done = write_output(chunks(config, layout, rows_per_chunk), config=config, layout=layout)
+    return dict(done.rejected), config
+
+
+def chunks(config: PredictConfig, layout: Layout, rows_per_chunk: int) -> Iterator[PredictedChunk]:
+    for chunk in read_chunks(config.input, rows_per_chunk=rows_per_chunk):
+        yield predict_chunk(chunk, predictor=first_words, layout=layout, config=config)
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    """Read a file of any of the formats by other means than the job's."""
+    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    if ".jsonl" in path.name:
+        return [json.loads(line) for line in content.decode().splitlines()]
+    if ".csv" in path.name:
+        return list(csv.DictReader(content.decode().splitlines(keepends=True)))
+    table: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+    return table
+
+
+QUESTIONS: list[dict[str, Any]] = [
+    {"id": "007", "question": "Wo?", "context": 'Rom, sagte\n"sie".'},
+    {"id": "null", "question": "كم؟", "context": "三 days"},
+    {"id": "", "question": "¿Qué?", "context": "Ábc , d"},
+]
+ANSWERS = [("Rom,", 4), ("三", 1), ("Ábc", 3)]
+
+
+def write_questions(path: Path) -> None:
+    if ".jsonl" in path.name:
+        text = "".join(json.dumps(row) + "\n" for row in QUESTIONS)
+        path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    elif ".csv" in path.name:
+        with gzip.open(path, "wt", newline="") if path.suffix == ".gz" else path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, ["id", "question", "context"])
+            writer.writeheader()
+            writer.writerows(QUESTIONS)
+    else:
+        pq.write_table(pa.Table.from_pylist(QUESTIONS), path)
+
+
+@pytest.mark.parametrize("source", ["x.jsonl", "x.jsonl.gz", "x.csv", "x.csv.gz", "x.parquet"])
+@pytest.mark.parametrize("target", ["y.jsonl", "y.csv.gz", "y.parquet"])
+def test_rows_keep_order_and_columns_and_get_answers(tmp_path: Path, source: str, target: str) -> None:
+    write_questions(tmp_path / source)
+    assert predict(tmp_path / source, tmp_path / target)[0] == {}
+    number: Any = str if ".csv" in target else lambda value: value
+    assert rows(tmp_path / target) == [
+        {**row, "answer": answer, "score": number(0.5), "start": number(0), "end": number(end)}
+        for row, (answer, end) in zip(QUESTIONS, ANSWERS, strict=True)
+    ]
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted([source, target])
+
+
+def test_jsonl_keeps_values_as_they_are(tmp_path: Path) -> None:
+    lines = [
+        '{"question": "q", "context": "c", "n": 1.0, "big": 12345678901234567890, "t": "2020-01-01", "a": [null]}',
+        '{"context": "c", "question": "q", "other": "half \\ud800", "n": "text"}',
+    ]
+    (tmp_path / "x.jsonl").write_text("\n".join(lines))
+    predict(tmp_path / "x.jsonl", tmp_path / "y.jsonl")
+    written = (tmp_path / "y.jsonl").read_text().splitlines()
+    added = ', "answer": "c", "score": 0.5, "start": 0, "end": 1}'
+    assert written == [line.removesuffix("}") + added for line in lines]
+
+
+def test_parquet_keeps_types(tmp_path: Path) -> None:
+    schema = pa.schema(
+        [
+            pa.field("question", pa.large_string()),
+            pa.field("context", pa.string(), metadata={"why": "kept"}),
+            pa.field("price", pa.decimal128(5, 2)),
+            pa.field("at", pa.timestamp("us", tz="UTC")),
+            pa.field("tags", pa.list_(pa.int8())),
+        ]
+    )
+    row = {"question": "q", "context": "c d", "price": Decimal("1.50"), "at": 1_000_000, "tags": [1, None]}
+    pq.write_table(pa.Table.from_pylist([row] * 3, schema=schema), tmp_path / "x.parquet")
+    predict(tmp_path / "x.parquet", tmp_path / "y.parquet")
+    written = pq.read_table(tmp_path / "y.parquet")
+    assert written.select(schema.names).equals(pq.read_table(tmp_path / "x.parquet"), check_metadata=True)
+    assert written.column_names[len(schema) :] == ["answer", "score", "start", "end"]
+
+
+def test_entities_of_texts_and_tokens(tmp_path: Path) -> None:
+    records = [{"text": "Rom ruft"}, {"text": None, "tokens": ["Bonn", "ruft"]}, {"text": "Ulm", "tokens": ["Bonn"]}]
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    predict(tmp_path / "x.jsonl", tmp_path / "y.jsonl", task="ner")
+    assert [row["entities"][0]["text"] for row in rows(tmp_path / "y.jsonl")] == ["Rom", "Bonn", "Ulm"]
+    predict(tmp_path / "x.jsonl", tmp_path / "y.parquet", task="ner")
+    entity = {"label": "LOC", "text": "Bonn", "start": 0, "end": 1, "score": 0.25}
+    assert rows(tmp_path / "y.parquet")[1]["entities"] == [entity]
+
+
+def test_csv_holds_tokens_and_entities_as_json(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text('words\n"[""Bonn"", ""ruft""]"\nBonn ruft\n"[1]"\n"[]"\n')
+    rejected, config = predict(tmp_path / "x.csv", tmp_path / "y.csv", task="ner", tokens_column="words")
+    (row,) = rows(tmp_path / "y.csv")
+    assert row["words"] == '["Bonn", "ruft"]'
+    assert [entity["text"] for entity in json.loads(row["entities"])] == ["Bonn"]
+    assert rejected == {"not_text (words)": 2, "missing (words)": 1}
+    assert [reject["row"] for reject in rows(Path(rejects_path(config)))] == [2, 3, 4]
+
+
+def test_bad_rows_are_listed_with_number_and_reason(tmp_path: Path) -> None:
+    good = {"question": "q", "context": "c"}
+    lines = [
+        json.dumps(good | {"n": 1}),
+        "{not json",
+        "[1]",
+        json.dumps({"question": "q"}),
+        "",
+        json.dumps(good | {"question": None}),
+        json.dumps(good | {"context": "  "}),
+        json.dumps(good | {"question": 3}),
+        json.dumps(good | {"question": "\ud800"}),
+        json.dumps(good | {"n": 10}),
+    ]
+    (tmp_path / "x.jsonl").write_text("\n".join(lines) + "\n")
+    rejected, config = predict(tmp_path / "x.jsonl", tmp_path / "y.jsonl", rows_per_chunk=3)
+    assert [row["n"] for row in rows(tmp_path / "y.jsonl")] == [1, 10]
+    assert rows(Path(rejects_path(config))) == [
+        {"row": 2, "reason": "unreadable"},
+        {"row": 3, "reason": "unreadable"},
+        {"row": 4, "reason": "missing", "column": "context"},
+        {"row": 6, "reason": "missing", "column": "question"},
+        {"row": 7, "reason": "missing", "column": "context"},
+        {"row": 8, "reason": "not_text", "column": "question"},
+        {"row": 9, "reason": "invalid_characters", "column": "question"},
+    ]
+    assert rejected == {
+        "unreadable": 2,
+        "missing (context)": 2,
+        "missing (question)": 1,
+        "not_text (question)": 1,
+        "invalid_characters (question)": 1,
+    }
+
+
+def test_csv_records_of_another_length_are_rejected(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("question,context\nq,c\nq\nq,c,d\n\nq,c e\n")
+    rejected, config = predict(tmp_path / "x.csv", tmp_path / "y.csv")
+    assert rejected == {"unreadable": 3}
+    assert [row["row"] for row in rows(Path(rejects_path(config)))] == [2, 3, 4]
+    assert len(rows(tmp_path / "y.csv")) == 2
+
+
+def test_long_passages_are_read_from_csv(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text(f"question,context\nq,{'word ' * 100_000}\n")
+    predict(tmp_path / "x.csv", tmp_path / "y.csv")
+    csv.field_size_limit(10_000_000)
+    assert rows(tmp_path / "y.csv")[0]["answer"] == "word"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "message"),
+    [
+        pytest.param(
+            "x.csv",
+            b"id,passage\n1,c\n",
+            {},
+            "columns id, passage, but the model wants question and context",
+            id="columns",
+        ),
+        pytest.param(
+            "x.jsonl",
+            b'{"question": "q"}\n',
+            {},
+            "columns question, but the model wants question and context",
+            id="one-of-two",
+        ),
+        pytest.param("x.jsonl", b"nothing\n", {}, "columns none", id="no-columns"),
+        pytest.param("x.csv", b"question,context,score\nq,c,1\n", {}, "has a column score", id="clash"),
+        pytest.param("x.csv", b"question,context,context\nq,c,d\n", {}, "called context", id="twice"),
+        pytest.param("x.csv", b"question,context\n", {}, "has no rows", id="no-rows"),
+        pytest.param("x.csv", b"question,context\nq,\xff\n", {}, "not UTF-8", id="not-utf-8"),
+        pytest.param("x.csv", b'question,context\nq,"c\n', {}, "cannot be read", id="open-quote"),
+        pytest.param("x.parquet", b"PAR1 not", {}, "cannot be read", id="no-parquet"),
+        pytest.param("x.jsonl.gz", b"{}\n", {}, "cannot be read", id="no-gzip"),
+        pytest.param("x.txt", b"q\n", {}, "format is not known", id="ending"),
+        pytest.param(
+            "x.csv", b"question,context\nq,c\n", {"question_column": "frage"}, "wants frage and context", id="mapped"
+        ),
+    ],
+)
+def test_unusable_files_are_input_errors(
+    tmp_path: Path, name: str, content: bytes, options: dict[str, Any], message: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        predict(tmp_path / name, tmp_path / "y.jsonl", **options)
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    ("target", "second", "message"),
+    [
+        pytest.param("y.jsonl", {"score": 1}, "row 3 has a column score", id="clash"),
+        pytest.param("y.csv", {"new": 1}, "row 3 has a column new", id="new-column"),
+        pytest.param("y.parquet", {"n": "text"}, "rows 3 to 3 do not fit", id="other-type"),
+    ],
+)
+def test_what_goes_wrong_later_leaves_no_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, second: dict[str, Any], message: str
+) -> None:
+    monkeypatch.setattr("clism_core.tasks.prediction.reading.ROWS_PER_CHUNK", 2)
+    good = {"question": "q", "context": "c", "n": 1}
+    lines = [json.dumps(row) + "\n" for row in (good, good, good | second)]
+    (tmp_path / "x.jsonl").write_text("".join(lines[:2]))
+    config = PredictConfig(model="m", input=str(tmp_path / "x.jsonl"), output=str(tmp_path / target))
+    layout = _layout(config, "mrc", "jsonl", file_format(target, option="output"))
+    (tmp_path / "x.jsonl").write_text("".join(lines))
+    with pytest.raises(InputError, match=message):
+        write_output(chunks(config, layout, 2), config=config, layout=layout)
+    assert [file.name for file in tmp_path.iterdir()] == ["x.jsonl"]
+
+
+def test_rejects_of_an_earlier_run_go(tmp_path: Path) -> None:
+    write_questions(tmp_path / "x.jsonl")
+    (tmp_path / "y.jsonl.rejects.jsonl").write_text('{"row": 1}\n')
+    predict(tmp_path / "x.jsonl", tmp_path / "y.jsonl", overwrite=True)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["x.jsonl", "y.jsonl"]
+
+
+def test_rows_are_numbered_through_all_chunks(tmp_path: Path) -> None:
+    write_questions(tmp_path / "x.csv")
+    numbers = [
+        row.number for chunk in read_chunks(str(tmp_path / "x.csv"), rows_per_chunk=2) for row in rows_of(chunk, "csv")
+    ]
+    assert numbers == [1, 2, 3]
