@@ -15,9 +15,17 @@ from ray.train import WorkerGroupError
 from clism_core.errors import InputError
 
 OPTIONS = Path(__file__).parent / "options"
-CONFIG_CLASSES = {"prepare": "PrepareConfig", "pretrain": "PretrainJobConfig", "finetune": "FinetuneConfig"}
+CONFIG_CLASSES = {
+    "prepare": "PrepareConfig",
+    "pretrain": "PretrainJobConfig",
+    "finetune": "FinetuneConfig",
+    "evaluate": "EvaluateConfig",
+}
 PRESETS = sorted(CONFIGS.glob("*.yaml"))
-GIVEN_BY_THE_USER = {"prepare": {"corpora": "[]", "output": "x"}}  # a preset cannot know them
+GIVEN_BY_THE_USER = {  # a preset cannot know them
+    "prepare": {"corpora": "[]", "output": "x"},
+    "evaluate": {"model": "m", "tests": "[]", "output": "x"},
+}
 
 
 def config_class(job: str) -> type[Any]:
@@ -81,6 +89,8 @@ def test_preset_sets_every_field(preset: Path) -> None:
         pytest.param("prepare", ["--rows_per_file", "many"], "rows_per_file", id="ill-typed"),
         pytest.param("prepare", ["--aligner.kind", "giza"], "aligner.kind", id="not-one-of"),
         pytest.param("prepare", ["--corpora", "[{path: x}]"], "source_lang", id="missing-in-list"),
+        pytest.param("evaluate", ["--tests", "[{path: x}]"], "dataset", id="test-set-without-a-name"),
+        pytest.param("evaluate", ["--tests", "[{dataset: x, path: {name: a}}]"], "path", id="hub-without-a-split"),
         pytest.param("pretrain", ["--loop.step", "3"], "--loop.step", id="no-abbreviations"),
         pytest.param("pretrain", ["--optimizer.betas", "[0.9]"], "optimizer.betas", id="too-few"),
         pytest.param("pretrain", ["--pairs_per_sample", "{0: x}"], "pairs_per_sample", id="ill-typed-mapping"),
@@ -102,6 +112,7 @@ def test_bad_field_is_named(
         "prepare": ["--corpora", "[]", "--output", "x"],
         "pretrain": ["--model", "m", "--data", "d"],
         "finetune": ["--task", "mrc", "--model", "m", "--train", "t", "--dev", "d"],
+        "evaluate": ["--model", "m", "--tests", "[]"],
     }[job]
     with pytest.raises(SystemExit) as exit_info:
         run_job(
