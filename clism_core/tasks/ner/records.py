@@ -6,11 +6,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import regex
 
 from clism_core.data.words import Word, segment
 from clism_core.errors import InputError
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+_SPACELESS = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}ー]"
+_LETTER = rf"[[\p{{L}}\p{{M}}]--{_SPACELESS}]"
+_LETTER_OR_DIGIT = rf"[[\p{{L}}\p{{M}}\p{{N}}]--{_SPACELESS}]"
+# "U.S.", "J.J.Smith", the "W." of "George W. Bush"; but at the end of a text, the full stop after a single capital
+# is the sentence's.
+_INITIALS = rf"(?<!{_LETTER_OR_DIGIT}) (?: (?:{_LETTER}\.){{2,}}+ | \p{{Lu}}\.(?!\s*+\Z) ) {_LETTER_OR_DIGIT}*+"
+_PIECE = rf"(?: {_INITIALS} | {_LETTER_OR_DIGIT}++ )"
+_ONE_WORD = regex.compile(rf"{_PIECE} (?:[-‐‑–&]{_PIECE})*+", flags=regex.VERBOSE | regex.VERSION1)
 
 
 @dataclass(frozen=True)
@@ -44,8 +54,25 @@ def read_record(record: Mapping[str, Any], *, place: str) -> Words:
     if not isinstance(text, str):
         raise InputError(f"{place}: text is of the type {type(text).__name__}; give a string")
     _check_characters(text, place=f"{place}: text")
-    ranges = segment(text)
+    ranges = find_words(text)
     return Words([text[start:end] for start, end in ranges], text, ranges)
+
+
+def find_words(text: str) -> list[Word]:
+    """Return the words of a text, in code points from left to right, much as those of CoNLL are cut.
+
+    They are those of `clism_core.data.words.segment`, where punctuation stands alone ("Berlin." is "Berlin" and "."),
+    "Italy's" is "Italy" and "'s", and scripts without spaces are cut into characters; except that what a hyphen, a dash
+    or an ampersand joins without spaces is one word ("Bre-X", "2-0", "AT&T"), and so are initials ("U.S.", "W.").
+    """
+    joined = {place for match in _ONE_WORD.finditer(text) for place in range(match.start() + 1, match.end())}
+    words: list[Word] = []
+    for start, end in segment(text):
+        if start in joined:
+            words[-1] = (words[-1][0], end)
+        else:
+            words.append((start, end))
+    return words
 
 
 def check_tokens(tokens: Any, *, place: str) -> list[str]:

@@ -1,0 +1,75 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+from clism_core.data.words import segment
+from clism_core.errors import InputError
+from clism_core.tasks.ner.records import find_words, read_record
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param("Mary lives in Berlin.", "Mary|lives|in|Berlin|.", id="punctuation stands alone"),
+        pytest.param("(Paris), Texas", "(|Paris|)|,|Texas", id="brackets"),
+        pytest.param("Italy's Bre-X won 2-0", "Italy|'s|Bre-X|won|2-0", id="hyphens join, possessives do not"),
+        pytest.param("AT&T 2010–11 O'Neill-Smith", "AT&T|2010–11|O'Neill-Smith", id="ampersand and dash join"),
+        pytest.param("the U.S. won", "the|U.S.|won", id="initials"),
+        pytest.param("in the U.S.", "in|the|U.S.", id="initials at the end"),
+        pytest.param("George W. Bush", "George|W.|Bush", id="one initial"),
+        pytest.param("Malcolm X.", "Malcolm|X|.", id="the full stop of a sentence"),
+        pytest.param("J.J.Smith U.S.-led", "J.J.Smith|U.S.-led", id="initials in a word"),
+        pytest.param("He ended.Then 3.5 -x- --", "He|ended|.|Then|3.5|-|x|-|-|-", id="what joins nothing"),
+        pytest.param("ولدت ماري سميث في باريس.", "ولدت|ماري|سميث|في|باريس|.", id="ar"),
+        pytest.param("मैरी स्मिथ का जन्म", "मैरी|स्मिथ|का|जन्म", id="hi"),
+        pytest.param("现居T-柏林1984年。", "现|居|T|-|柏|林|1984|年|。", id="zh"),
+        pytest.param("ที่ปารีส", "ที่|ป|า|รี|ส", id="th: what a reader sees as one character"),
+        pytest.param(" \n\t", "", id="white space"),
+        pytest.param("", "", id="empty"),
+    ],
+)
+def test_words_of_a_text(text: str, words: str) -> None:
+    assert [text[start:end] for start, end in find_words(text)] == [word for word in words.split("|") if word]
+
+
+def test_words_are_those_of_segment_put_together() -> None:
+    text = "The U.S.-based Bre-X, AT&T and Smith-O'Neill's 玛丽·史密斯 met on 1996-12-06."
+    edges = {edge for word in segment(text) for edge in word}
+    assert {edge for word in find_words(text) for edge in word} <= edges
+    assert [text[a:b] for a, b in find_words(text)] != [text[a:b] for a, b in segment(text)]
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        pytest.param({}, "record 7: has neither text nor tokens", id="neither"),
+        pytest.param({"text": None, "other": 1}, "record 7: has neither", id="null is as if it were not there"),
+        pytest.param({"text": "a", "tokens": ["a"]}, "record 7: has both text and tokens", id="both"),
+        pytest.param({"text": float("nan")}, "record 7: text is of the type float", id="a number as text"),
+        pytest.param({"text": "a\ud800"}, "record 7: text has half of a surrogate pair at 1", id="surrogate"),
+        pytest.param({"tokens": "Mary"}, "record 7: tokens is of the type str", id="a string as tokens"),
+        pytest.param({"tokens": ["a", ""]}, "record 7: tokens: token 2 is empty", id="an empty token"),
+        pytest.param({"tokens": ["a", 3]}, "record 7: tokens: token 2 is of the type int", id="a number as token"),
+        pytest.param({"tokens": ["\udfff"]}, "record 7: tokens: token 1 has half of", id="a token with a surrogate"),
+    ],
+)
+def test_what_is_no_record(record: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_record(record, place="record 7")
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [["New", "York"], ("New", "York"), np.array(["New", "York"], dtype=object)],
+    ids=["list", "tuple", "array"],
+)
+def test_tokens_in_any_list(tokens: Any) -> None:
+    given = read_record({"tokens": tokens, "text": None}, place="record 1")
+    assert list(given.words) == ["New", "York"]
+    assert given.place(0, 2) == {"text": "New York", "start": 0, "end": 2}
+
+
+def test_a_place_in_a_text_has_the_texts_own_spaces() -> None:
+    given = read_record({"text": "in  New\u00a0 York."}, place="record 1")
+    assert given.place(1, 3) == {"text": "New\u00a0 York", "start": 4, "end": 13}
