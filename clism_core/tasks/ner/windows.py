@@ -51,7 +51,7 @@ class SentenceEncoder:
         self._tokenize = TextTokenizer(tokenizer)
         self._unknown_id = int(tokenizer.unk_token_id)
         first, last = find_template(tokenizer, pair=False).parts
-        self._first, self._last = first, (*((tokenizer.get_vocab()[QUE],) if config.use_que else ()), *last)
+        self._first, self._last = first, (*((tokenizer.convert_tokens_to_ids(QUE),) if config.use_que else ()), *last)
         self.capacity = config.max_length - len(self._first) - len(self._last)
         if self.capacity < 1:
             raise InputError(
@@ -79,19 +79,35 @@ class SentenceEncoder:
         ]
 
     def training_rows(self, sentence: Sentence) -> list[Row]:
-        """Return the inputs of a tagged sentence, rows of `TRAINING_SCHEMA`.
+        """Return the inputs of a tagged sentence, rows of `TRAINING_SCHEMA`; see `encode_example`."""
+        return self.encode_example(sentence)[0]
 
-        `labels` are those of the words that the window predicts, at their first sub-words, and -100 elsewhere;
-        `length` is the number of tokens. Raises `InputError` for a tag of a type that is not among the model's.
+    def encode_example(self, sentence: Sentence) -> tuple[list[Row], dict[str, int]]:
+        """Return the inputs of a tagged sentence, rows of `TRAINING_SCHEMA`, and what was noticed.
+
+        Returns:
+            the rows, in which `labels` are those of the words that the window predicts, at their first sub-words, and
+            -100 elsewhere, and `length` is the number of tokens; and how many `windowed_sentences` (0 or 1: whether
+            there are several windows), `cut_words` (longer than a window) and `unknown_words` (of which the tokenizer
+            makes nothing, or the unknown token alone) this makes.
+
+        Raises:
+            InputError: for a tag of a type that is not among the model's.
         """
         numbers = self.labels.numbers(sentence.tags)
-        rows = []
+        rows: list[Row] = []
         for window in self.windows(sentence.tokens):
             labels = [IGNORED] * len(window.input_ids)
             for word, position in zip(window.words, window.positions, strict=True):
                 labels[position] = numbers[word]
             rows.append({"input_ids": window.input_ids, "labels": labels, "length": len(labels)})
-        return rows
+        sub_words = [self._sub_words(word) for word in sentence.tokens]
+        noticed = {
+            "windowed_sentences": int(len(rows) > 1),
+            "cut_words": sum(len(ids) > self.capacity for ids in sub_words),
+            "unknown_words": sum(ids == [self._unknown_id] for ids in sub_words),
+        }
+        return rows, noticed
 
     def _sub_words(self, word: str) -> list[int]:
         """Return the sub-words of `word`, one at least; those of frequent words are kept, for it takes time."""

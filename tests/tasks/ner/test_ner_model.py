@@ -94,7 +94,7 @@ def test_a_batch_without_words_has_a_graph() -> None:
     tagger = Tagger(2, 3, dropout=0.0)
     batch = collate([{"input_ids": [1], "labels": [-100]}], pad_id=0)
     result = Tagging(tagger)(States(torch.ones(1, 1, 2)), batch)
-    result.loss_sum.backward()  # type: ignore[no-untyped-call]
+    result.loss_sum.backward()
     assert result.loss_sum.item() == 0.0
     assert tagger.linear.weight.grad is not None
 
@@ -174,7 +174,7 @@ def test_four_sentences_are_learnt(xlmr: Path) -> None:
     for _ in range(60):
         optimizer.zero_grad()
         result = model.results(batch)[Tagging.name]
-        (result.loss_sum / model.count(Tagging.name, batch)).backward()  # type: ignore[no-untyped-call]
+        (result.loss_sum / model.count(Tagging.name, batch)).backward()
         optimizer.step()
     predicted = NerPredictor(model).tags([sentence.tokens for sentence in SENTENCES])
     counts = {

@@ -92,6 +92,14 @@ def test_a_word_longer_than_a_window_is_cut() -> None:
     assert [window.positions for window in windows] == [[1], [1], [1]]
 
 
+def test_what_cannot_be_read_as_it_is_is_counted() -> None:
+    sentence = Sentence(("a", "bcdefghijk", "\u200b", "?"), ("O", "O", "O", "O"))
+    rows, noticed = encoder(max_length=8, stride=2).encode_example(sentence)
+    assert len(rows) == 3
+    assert noticed == {"windowed_sentences": 1, "cut_words": 1, "unknown_words": 2}
+    assert encoder().encode_example(sentence)[1] == {"windowed_sentences": 0, "cut_words": 0, "unknown_words": 2}
+
+
 def test_a_sentence_without_words_has_no_windows() -> None:
     assert encoder().windows([]) == []
 
