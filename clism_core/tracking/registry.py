@@ -9,7 +9,9 @@ from typing import Any
 
 import mlflow
 from mlflow import MlflowClient
-from mlflow.models import Model
+from mlflow.models import Model, ModelSignature
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from mlflow.types.schema import AnyType, Array, Object, Property
 
 import clism_core
 from clism_core.tasks.config import TaskName
@@ -21,25 +23,36 @@ TASK_MODELS: Mapping[TaskName, str] = {"mrc": "clism-mrc", "ner": "clism-ner"}
 
 CARD = "README.md"
 ENCODER_PACKAGES = ("mlflow", "torch", "transformers", "tokenizers", "safetensors", "numpy")
-TASK_PACKAGES = (*ENCODER_PACKAGES, "ray", "babel", "filelock", "pyarrow", "pydantic", "regex")
+TASK_PACKAGES = (*ENCODER_PACKAGES, "ray", "babel", "filelock", "pandas", "pyarrow", "pydantic", "regex")
 """What a process has to have for a task model; this project's own code is stored with the model."""
 
-_CODE = {
-    "encoder": Path(__file__).with_name("encoder_model.py"),
-    "mrc": Path(__file__).with_name("mrc_model.py"),
-    "ner": Path(__file__).with_name("ner_model.py"),
+_CODE: Mapping[str, Path] = {
+    name: Path(__file__).with_name(f"{'encoder' if name == 'encoder' else 'task'}_model.py")
+    for name in ("encoder", *TASK_MODELS)
 }
-_EXAMPLES: Mapping[TaskName, tuple[list[dict[str, Any]], dict[str, int]]] = {
-    "mrc": (
-        [{"question": "Where was Mary Smith born?", "context": "Mary Smith was born in Paris in 1984."}],
-        {"n_best": 1, "batch_size": 32},
+_BATCH_SIZE = ParamSpec("batch_size", DataType.integer, 32)
+_ENTITY = {"label": "string", "text": "string", "start": "long", "end": "long", "score": "double"}
+_SIGNATURES: Mapping[TaskName, ModelSignature] = {
+    "mrc": ModelSignature(
+        inputs=Schema([ColSpec("string", "question"), ColSpec("string", "context")]),
+        outputs=Schema(
+            [ColSpec("string", "answer"), ColSpec("double", "score"), ColSpec("long", "start"), ColSpec("long", "end")]
+        ),
+        params=ParamSchema([_BATCH_SIZE, ParamSpec("n_best", DataType.integer, 1)]),
     ),
-    "ner": (
-        [{"text": "Mary Smith was born in Paris."}, {"tokens": ["Mary", "Smith", "lives", "in", "Berlin", "."]}],
-        {"batch_size": 32},
+    # A list of tokens has a type of its own, but MLflow refuses it where another row has a text instead.
+    "ner": ModelSignature(
+        inputs=Schema([ColSpec("string", "text", required=False), ColSpec(AnyType(), "tokens", required=False)]),
+        outputs=Schema([ColSpec(Array(Object([Property(*each) for each in _ENTITY.items()])), "entities")]),
+        params=ParamSchema([_BATCH_SIZE]),
     ),
 }
-"""An input of each kind and the parameters of `predict` with their defaults: MLflow shows them, and serves by them."""
+"""MLflow checks inputs by them. Types in `predict` would say the same, but serve one kind of request only."""
+
+_EXAMPLES: Mapping[TaskName, list[dict[str, Any]]] = {
+    "mrc": [{"question": "Where was Mary Smith born?", "context": "Mary Smith was born in Paris in 1984."}],
+    "ner": [{"text": "Mary Smith was born in Paris."}, {"tokens": ["Mary", "Smith", "lives", "in", "Berlin", "."]}],
+}
 
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 
@@ -102,6 +115,7 @@ def register_task_model(
         step=step,
         metrics=metrics,
         code_paths=[str(Path(clism_core.__file__).parent)],
+        signature=_SIGNATURES[task],
         input_example=_EXAMPLES[task],
     )
     card = folder / CARD

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -91,7 +92,7 @@ def test_no_such_model_has_no_version(registered: Path, monkeypatch: pytest.Monk
 
 def test_no_pickle_is_stored(registered: Path) -> None:
     stored = {file.name for file in (registered / "artifacts").rglob("*") if file.is_file()}
-    assert {"mrc_model.py", "ner_model.py", "model.safetensors", "task.json", "README.md", "predictor.py"} <= stored
+    assert {"task_model.py", "model.safetensors", "task.json", "README.md", "predictor.py"} <= stored
     assert not [name for name in stored if name.endswith((".pkl", ".pickle", ".bin", ".pt", ".pyc"))]
 
 
@@ -134,9 +135,10 @@ def test_texts_and_tokens_may_be_mixed(
     [
         pytest.param("clism-mrc", {"question": "Who?"}, "context", id="no-context"),
         pytest.param("clism-mrc", {"question": None, "context": "x"}, "question", id="null-question"),
-        pytest.param("clism-mrc", {"question": 3, "context": "x"}, "valid string", id="number"),
-        pytest.param("clism-ner", {"tokens": ["a", 1]}, "valid string", id="number-among-tokens"),
-        pytest.param("clism-ner", {"words": "x"}, "neither text nor tokens", id="neither"),
+        pytest.param("clism-mrc", {"question": 3, "context": "x"}, "column question", id="number"),
+        pytest.param("clism-ner", {"tokens": ["a", 1]}, "token 2", id="number-among-tokens"),
+        pytest.param("clism-ner", {"text": None}, "neither text nor tokens", id="null-text"),
+        pytest.param("clism-ner", {"words": "x"}, "no row has any", id="no-column"),
     ],
 )
 def test_bad_records_are_refused(
@@ -227,9 +229,20 @@ def test_served_model_answers_over_http(registered: Path, models: dict[TaskName,
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{registered / 'mlflow.db'}"}
-    command = ["mlflow", "models", "serve", "-m", "models:/clism-mrc@champion", "--env-manager", "local"]
-    command[0] = str(Path(sys.executable).with_name("mlflow"))
+    programs = Path(sys.executable).parent  # MLflow calls uvicorn by its name
+    environment = os.environ | {
+        "MLFLOW_TRACKING_URI": f"sqlite:///{registered / 'mlflow.db'}",
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+    }
+    command = [
+        str(programs / "mlflow"),
+        "models",
+        "serve",
+        "-m",
+        "models:/clism-mrc@champion",
+        "--env-manager",
+        "local",
+    ]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     log = tmp_path / "serve.log"
     with log.open("wb") as output:
@@ -239,7 +252,8 @@ def test_served_model_answers_over_http(registered: Path, models: dict[TaskName,
     try:
         wait_for_ping(port, server, log)
         expected = load_predictor(str(models["mrc"]))([QUESTION])
-        for body in ({"inputs": [QUESTION]}, {"dataframe_records": [QUESTION]}):
+        split = {"columns": list(QUESTION), "data": [list(QUESTION.values())]}
+        for body in ({"inputs": [QUESTION]}, {"dataframe_records": [QUESTION]}, {"dataframe_split": split}):
             (answer,) = post(port, body)["predictions"]
             assert (answer["answer"], answer["start"], answer["end"]) == (
                 expected[0]["answer"],
@@ -247,8 +261,9 @@ def test_served_model_answers_over_http(registered: Path, models: dict[TaskName,
                 expected[0]["end"],
             )
     finally:
-        os.killpg(server.pid, 15)
-        server.wait(30)
+        if server.poll() is None:
+            os.killpg(server.pid, signal.SIGTERM)
+            server.wait(30)
 
 
 def wait_for_ping(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
