@@ -61,10 +61,11 @@ def find_candidates(logits: SpanLogits, windows: Sequence[Window], *, max_answer
     for window, offsets, scores, first, last in zip(
         windows, offsets_N2, *(found.cpu().numpy() for found in best), strict=True
     ):
-        valid = np.isfinite(scores)
-        starts = offsets[first[valid] - window.passage_start, 0]
-        ends = offsets[last[valid] - window.passage_start, 1]
-        candidates.append(Candidates(starts, ends, scores[valid].astype(np.float64)))
+        real = np.isfinite(scores)
+        starts = offsets[first[real] - window.passage_start, 0]
+        ends = offsets[last[real] - window.passage_start, 1]
+        forward = starts < ends  # unless a tokenizer has changed the order of characters
+        candidates.append(Candidates(starts[forward], ends[forward], scores[real][forward].astype(np.float64)))
     return candidates
 
 
