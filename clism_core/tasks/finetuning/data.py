@@ -69,7 +69,7 @@ def _load_questions(config: FinetuneConfig) -> LabelledData:
     _check_ids(dev)
     counts: dict[str, float] = {
         "data/misplaced_answers": len(misplaced),
-        "data/left_out_questions": len(found) - len(usable),
+        "data/misplaced_questions": len(found) - len(usable),
     }
     return _drawn(config, usable, dev, counts)
 

@@ -46,6 +46,13 @@ CHANGEABLE = (
 """Fields that may change when a run is resumed; data and model may have moved, but not changed."""
 
 
+NOTICED = {
+    "cut_questions": "questions are longer than --mrc.max_question_length and lose their end",
+    "widened_answers": "answers begin or end within a token, and are learnt with the whole of it",
+    "left_out_questions": "questions are left out: no window holds all of an answer of theirs",
+}
+
+
 @dataclass(frozen=True)
 class Finetuned(Trained):
     """What a run has come to, and how much it was trained on."""
@@ -83,7 +90,7 @@ def finetune(config: FinetuneConfig, run: TrackedRun) -> Finetuned:
     )
     for name, number in encoded.counts.items():
         if number:
-            logger.warning("--train: %d %s", number, name.replace("_", " "))
+            logger.warning("--train: %d %s", number, NOTICED[name])
     counts = {f"data/{name}": number for name, number in encoded.counts.items()} | {"data/inputs": len(encoded.rows)}
     run.log_metrics({**data.counts, **counts}, step=0)
     keep_identity(config.output, this_run)

@@ -42,7 +42,7 @@ def test_misplaced_answers_are_left_out_of_training_and_told(
     assert ids(data.train) == [f"q{number}" for number in range(2, 12)]
     assert len(data.dev) == 12
     assert data.counts["data/misplaced_answers"] == 2
-    assert data.counts["data/left_out_questions"] == 2
+    assert data.counts["data/misplaced_questions"] == 2
     assert "2 answers do not stand at their offset" in caplog.text
     assert "q0 should have 'Paris'" in caplog.text
 
