@@ -20,6 +20,8 @@ CONFIG_CLASSES = {
     "pretrain": "PretrainJobConfig",
     "finetune": "FinetuneConfig",
     "evaluate": "EvaluateConfig",
+    "predict": "PredictConfig",
+    "promote": "PromoteConfig",
 }
 PRESETS = sorted(CONFIGS.glob("*.yaml"))
 GIVEN_BY_THE_USER = {  # a preset cannot know them

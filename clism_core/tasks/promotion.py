@@ -1,0 +1,173 @@
+"""Whether a challenger is to become champion: by a paired test on named test sets, and in words."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mlflow import MlflowClient
+
+from clism_core.errors import InputError
+from clism_core.tasks.evaluation.config import TestSetConfig
+from clism_core.tasks.metrics.bootstrap import RESAMPLES, Comparison, compare
+from clism_core.tasks.metrics.examples import ScoredExamples
+from clism_core.tracking.registry import CANDIDATE, CHAMPION, version_of
+
+PROMOTION_TAG = "clism.promotion"
+
+Examples = Mapping[str, Mapping[str, Mapping[str, ScoredExamples]]]
+"""By data set, language and score."""
+
+
+@dataclass
+class PromoteConfig:
+    """Promotion of a registered model, if it is better than the champion on the test sets."""
+
+    model: str
+    """Name in the registry: clism-mrc, clism-ner or clism-encoder."""
+    tests: list[TestSetConfig] = field(default_factory=list)
+    """What to test on, as jobs/evaluate.py takes it; needed unless there is no champion yet."""
+    challenger: str = CANDIDATE
+    """The version that may become champion: an alias or a number."""
+    champion: str = CHAMPION
+    """The alias that is moved; the version that it points to now is compared with."""
+    metric: str = "f1"
+    """The score that decides, averaged over the test sets: f1, exact_match, or accuracy of retrieval."""
+    champion_evaluation: str = ""
+    """OUTPUT of an evaluation of the champion on these tests, whose predictions are then used."""
+    output: str = ""
+    """Folder for scores and predictions; that of an evaluation of the challenger on these tests keeps its predictions.
+    s3:// works. Empty: a new folder below CLISM_HOME/outputs."""
+    dry_run: bool = False
+    """Test and explain, but change nothing in the registry."""
+    batch_size: int = 32
+    """Inputs of a forward pass."""
+    workers: int | None = None
+    """Copies of a model that predict side by side; null: one a GPU or, without GPUs, as many as CPUs and memory
+    allow."""
+    resamples: int = RESAMPLES
+    """How often examples are drawn anew for intervals and p values."""
+
+
+@dataclass(frozen=True)
+class Versions:
+    """The two versions of a model."""
+
+    name: str
+    challenger: int
+    champion: int | None
+    """None where there is none yet."""
+
+    @property
+    def uri(self) -> str:
+        """The challenger's name."""
+        return f"models:/{self.name}/{self.challenger}"
+
+    @property
+    def champion_uri(self) -> str:
+        """The champion's name."""
+        return f"models:/{self.name}/{self.champion}"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether the alias is to be moved."""
+
+    promote: bool
+    text: str
+    """Why, with the figures."""
+    comparison: Comparison | None = None
+
+
+def find_versions(client: MlflowClient, config: PromoteConfig) -> Versions:
+    """Look up both versions in the registry.
+
+    Raises:
+        InputError: there is no such model, or no challenger.
+    """
+    found = client.search_registered_models(f"name = '{config.model}'")
+    if not found:
+        names = ", ".join(sorted(each.name for each in client.search_registered_models())) or "none"
+        raise InputError(f"--model {config.model}: no such model in the registry, which has {names}")
+    if config.challenger.isdecimal():
+        numbers = sorted(int(each.version) for each in client.search_model_versions(f"name = '{config.model}'"))
+        challenger = int(config.challenger) if int(config.challenger) in numbers else None
+    else:
+        challenger = version_of(client, config.model, config.challenger)
+    if challenger is None:
+        raise InputError(f"--challenger {config.challenger}: {config.model} has no such version or alias")
+    return Versions(config.model, challenger, version_of(client, config.model, config.champion))
+
+
+def decide_untested(versions: Versions) -> Decision | None:
+    """Return the decision where there is nothing to test: no champion yet, or the challenger is champion."""
+    if versions.champion is None:
+        return Decision(
+            True, f"{versions.name}: version {versions.challenger} becomes champion by itself: there was none."
+        )
+    if versions.champion == versions.challenger:
+        return Decision(False, f"{versions.name}: version {versions.challenger} is champion already: nothing to do.")
+    return None
+
+
+def decide(
+    versions: Versions, challenger: Examples, champion: Examples, *, metric: str, resamples: int = RESAMPLES
+) -> Decision:
+    """Decide by the score averaged over all test sets: promote if the 95 % interval of the difference is above 0.
+
+    Args:
+        versions: of what was tested.
+        challenger, champion: every example's score, of both on the same test sets.
+        metric: the score that counts.
+        resamples: how often examples are drawn anew.
+
+    Raises:
+        InputError: a test set has no such score, or they cannot be compared.
+    """
+    titles = [(dataset, language) for dataset, languages in challenger.items() for language in languages]
+    new, old = ([_score(each, title, metric) for title in titles] for each in (challenger, champion))
+    comparison = compare(new, old, resamples=resamples)
+    promote = comparison.interval.low > 0
+    means = [sum(each.value for each in scores) / len(scores) for scores in (new, old)]
+    sets = f"{len(titles)} test sets" if len(titles) > 1 else "1 test set"
+    figures = (
+        f"its {metric} over {sets} is {means[0]:.2f} on average, that of version {versions.champion} {means[1]:.2f}; "
+        f"the difference is {comparison.difference:+.2f} points, with a 95 % interval of "
+        f"{comparison.interval.low:+.2f} to {comparison.interval.high:+.2f} (p {comparison.p_value:.3f}), which "
+    )
+    verdict = (
+        f"version {versions.challenger} becomes champion in place of version {versions.champion}: {figures}lies above 0"
+        if promote
+        else f"version {versions.champion} stays champion. As for version {versions.challenger}, {figures}"
+        "does not lie above 0"
+    )
+    return Decision(promote, f"{versions.name}: {verdict}.\n\n{_table(titles, new, old)}", comparison)
+
+
+def carry_out(client: MlflowClient, versions: Versions, decision: Decision, *, alias: str) -> None:
+    """Keep the decision as tags of both versions and, if it says so, move the alias.
+
+    Raises:
+        InputError: the alias was moved by somebody else since the versions were looked up.
+    """
+    now = version_of(client, versions.name, alias)
+    if now != versions.champion:
+        raise InputError(f"{versions.name}: {alias} was moved to version {now} meanwhile; start again")
+    for version in {versions.challenger, versions.champion} - {None}:
+        client.set_model_version_tag(versions.name, str(version), PROMOTION_TAG, decision.text)
+    if decision.promote:
+        client.set_registered_model_alias(versions.name, alias, str(versions.challenger))
+
+
+def _score(examples: Examples, title: tuple[str, str], metric: str) -> ScoredExamples:
+    scores = examples[title[0]][title[1]]
+    if metric not in scores:
+        raise InputError(f"--metric {metric}: {'/'.join(title)} has the scores {', '.join(scores)} only")
+    return scores[metric]
+
+
+def _table(titles: Sequence[tuple[str, str]], new: Sequence[ScoredExamples], old: Sequence[ScoredExamples]) -> str:
+    lines = ["| test set | challenger | champion | difference |", "|---|--:|--:|--:|"]
+    lines += [
+        f"| {dataset}/{language} | {one.value:.2f} | {other.value:.2f} | {one.value - other.value:+.2f} |"
+        for (dataset, language), one, other in zip(titles, new, old, strict=True)
+    ]
+    return "\n".join(lines)

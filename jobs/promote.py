@@ -1,0 +1,87 @@
+"""Promote: a challenger becomes champion of the registry if it is better on the test sets by more than chance.
+
+    python jobs/promote.py --model clism-mrc --tests '[{dataset: xquad, path: xquad/xquad.*.json}]'
+    python jobs/promote.py --model clism-ner --challenger 3 --dry_run true \\
+        --tests '[{dataset: conll, language: es, path: esp.testb, encoding: latin-1}]'
+"""
+
+import dataclasses
+import sys
+
+from command_line import run_job
+from mlflow import MlflowClient
+
+from clism_core.cluster import check_shared, connect
+from clism_core.errors import InputError
+from clism_core.home import default_output, tracking_uri
+from clism_core.storage import absolute
+from clism_core.tasks.evaluation import evaluate
+from clism_core.tasks.evaluation.config import EvaluateConfig
+from clism_core.tasks.promotion import (
+    PROMOTION_TAG,
+    Decision,
+    PromoteConfig,
+    Versions,
+    carry_out,
+    decide,
+    decide_untested,
+    find_versions,
+)
+from clism_core.tracking.run import page_command, tracked_run
+
+
+def main(config: PromoteConfig) -> None:
+    """Decide, say why, and move the alias where that is the decision."""
+    client = MlflowClient(tracking_uri())
+    versions = find_versions(client, config)
+    decision = decide_untested(versions) or decide_by_test(config, versions)
+    if not config.dry_run:
+        carry_out(client, versions, decision, alias=config.champion)
+    print(decision.text)
+    if config.dry_run:
+        print("\nThis was a dry run: nothing has changed in the registry.")
+
+
+def decide_by_test(config: PromoteConfig, versions: Versions) -> Decision:
+    """Evaluate both versions on the cluster, as an MLflow run, and decide."""
+    planned = evaluate.plan(evaluation_config(config, versions))  # before a cluster is started for nothing
+    connect()
+    check_shared(output=planned.config.output, inputs=[], tracking=tracking_uri())
+    settings = dataclasses.asdict(config)
+    with tracked_run(job="promote", output=planned.config.output, config=settings) as run:
+        evaluation = evaluate.carry_out(planned, run)
+        compared = evaluation.metrics["comparison"]["with"]
+        if compared != versions.champion_uri:
+            raise InputError(
+                f"--champion_evaluation {config.champion_evaluation} is one of {compared}, but {config.champion} is "
+                f"{versions.champion_uri}; leave it out, or evaluate that"
+            )
+        assert evaluation.compared_examples is not None
+        decision = decide(
+            versions,
+            evaluation.examples,
+            evaluation.compared_examples,
+            metric=config.metric,
+            resamples=config.resamples,
+        )
+        run.set_tags({PROMOTION_TAG: decision.text})
+    print(f"{evaluation.table}\nIn {evaluation.output}. By run: {page_command(tracking_uri())}\n")
+    return decision
+
+
+def evaluation_config(config: PromoteConfig, versions: Versions) -> EvaluateConfig:
+    """Return the evaluation that compares the two versions."""
+    return EvaluateConfig(
+        model=versions.uri,
+        tests=config.tests,
+        output=absolute(config.output or default_output("promote")),
+        compare=config.champion_evaluation or versions.champion_uri,
+        batch_size=config.batch_size,
+        workers=config.workers,
+        resamples=config.resamples,
+        register_metrics=not config.dry_run,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(PromoteConfig, main, description=__doc__))
