@@ -50,6 +50,9 @@ NOTICED = {
     "cut_questions": "questions are longer than --mrc.max_question_length and lose their end",
     "widened_answers": "answers begin or end within a token, and are learnt with the whole of it",
     "left_out_questions": "questions are left out: no window holds all of an answer of theirs",
+    "windowed_sentences": "sentences are longer than --ner.max_length and are cut into windows",
+    "cut_words": "words are longer than an input and lose their end",
+    "unknown_words": "words have no sub-word and stand as the unknown token",
 }
 
 
@@ -129,8 +132,7 @@ def dump_config(config: FinetuneConfig) -> str:
 def _encode(config: FinetuneConfig, data: LabelledData, tokenizer: Any) -> EncodedExamples:
     if config.task == "mrc":
         return encode_examples(data.train, QuestionEncoder(tokenizer, config.mrc).encode_example, QUESTION_SCHEMA)
-    encoder = SentenceEncoder(tokenizer, config.ner)
-    return encode_examples(data.train, lambda sentence: (encoder.training_rows(sentence), {}), SENTENCE_SCHEMA)
+    return encode_examples(data.train, SentenceEncoder(tokenizer, config.ner).encode_example, SENTENCE_SCHEMA)
 
 
 def _order(config: FinetuneConfig, encoded: EncodedExamples, steps: int) -> SampleOrder:

@@ -1,0 +1,117 @@
+"""Questions answered a second by a model of question answering, beside a plain loop in the same run.
+
+    python benchmarks/answer_throughput.py --model models:/clism-mrc@champion --questions xquad.en.json
+
+The plain loop is what a script of a page would do with transformers: one question after the other, its windows by the
+tokenizer's own overflow, one forward pass a window, the best span by the logits. Both run the same weights in this
+process, on the same threads, and their answers are compared. Each is timed after a first question that is not counted.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from clism_core.model.names import resolve_model
+from clism_core.tasks.data.questions import read_questions
+from clism_core.tasks.mrc.model import MrcModel
+from clism_core.tasks.mrc.predictor import MrcPredictor
+
+Record = dict[str, str]
+SINGLE_QUESTIONS = 30
+
+
+def main() -> None:
+    """Time both and print their rates."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", required=True, help="a model of question answering: a folder or a registry name")
+    parser.add_argument("--questions", required=True, help="a file in SQuAD format")
+    parser.add_argument("--number", type=int, default=1000, help="how many of them")
+    given = parser.parse_args()
+    questions = read_questions(given.questions)[: given.number]
+    records = [{"question": each.question, "context": each.context} for each in questions]
+    model = MrcModel.load(resolve_model(given.model))
+    predictor = MrcPredictor(model)
+    plain = PlainLoop(model)
+
+    def ours(some: Sequence[Record]) -> list[str]:
+        return [prediction["answer"] for prediction in predictor(some)]
+
+    single = {name: one_by_one(answer, records) for name, answer in (("ours", ours), ("plain loop", plain))}
+    for name, seconds in single.items():
+        print(f"{name:10} one question: {1000 * seconds:8.1f} ms (median of {SINGLE_QUESTIONS})", flush=True)
+    print(f"ratio {single['plain loop'] / single['ours']:.2f}")
+    expected, plain_rate = timed("plain loop", plain, records)
+    answers, rate = timed("ours", ours, records)
+    same = sum(ours == theirs for ours, theirs in zip(answers, expected, strict=True))
+    print(f"ratio {rate / plain_rate:.2f}; {100 * same / len(records):.1f} % of the answers are the same")
+
+
+def one_by_one(answer: Callable[[Sequence[Record]], list[str]], records: Sequence[Record]) -> float:
+    """Return the median seconds of a question that is asked alone."""
+    seconds = []
+    for record in records[: SINGLE_QUESTIONS + 1]:
+        began = time.monotonic()
+        answer([record])
+        seconds.append(time.monotonic() - began)
+    return statistics.median(seconds[1:])
+
+
+def timed(
+    name: str, answer: Callable[[Sequence[Record]], list[str]], records: Sequence[Record]
+) -> tuple[list[str], float]:
+    """Return the answers and the questions a second, and print a line."""
+    began = time.monotonic()
+    answers = answer(records)
+    seconds = time.monotonic() - began
+    print(f"{name:10} {len(records):6,} questions: {seconds:8.1f} s {len(records) / seconds:8.1f} a second", flush=True)
+    return answers, len(records) / seconds
+
+
+class PlainLoop:
+    """Answers questions one after the other, as transformers' examples do."""
+
+    def __init__(self, model: MrcModel):
+        self.model = model.eval()
+        self.tokenizer = model.tokenizer
+        self.que = " [QUE]" if model.config.use_que else ""
+
+    @torch.inference_mode()
+    def __call__(self, records: Sequence[Record]) -> list[str]:
+        """Return an answer for each record."""
+        return [self._answer(record) for record in records]
+
+    def _answer(self, record: Record) -> str:
+        config = self.model.config
+        encoded = self.tokenizer(
+            record["question"] + self.que,
+            record["context"],
+            truncation="only_second",
+            max_length=config.max_length,
+            stride=config.stride,
+            return_overflowing_tokens=True,
+            return_offsets_mapping=True,
+        )
+        best, answer = -np.inf, ""
+        for window, ids in enumerate(encoded["input_ids"]):
+            inputs = torch.tensor([ids]).to(self.model.encoder.device)
+            states = self.model.encoder(input_ids=inputs).last_hidden_state
+            que = ids.index(self.tokenizer.convert_tokens_to_ids("[QUE]")) if self.que else 0
+            logits = self.model.span_head(states, torch.tensor([[que]]).to(inputs.device), torch.ones_like(inputs))
+            start, end = (scores[0, 0].cpu().numpy() for scores in logits)
+            passage = [part == 1 for part in encoded.sequence_ids(window)]
+            offsets = encoded["offset_mapping"][window]
+            for first in np.argsort(start)[::-1][:20]:
+                for last in np.argsort(end)[::-1][:20]:
+                    fits = first <= last < first + config.max_answer_length and passage[first] and passage[last]
+                    if fits and start[first] + end[last] > best:
+                        best = start[first] + end[last]
+                        answer = record["context"][offsets[first][0] : offsets[last][1]]
+        return answer.strip()
+
+
+if __name__ == "__main__":
+    main()
