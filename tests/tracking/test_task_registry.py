@@ -26,7 +26,7 @@ from clism_core.tracking.run import TrackedRun, start_run
 
 CARD = "---\nlanguage: [en]\n---\n# A model\n\nOf two\nlines.\n\n## More\n\ntext\n"
 QUESTION = {"question": "Where was Mary Smith born?", "context": TEXTS[0]}
-SENTENCES = [{"text": TEXTS[0]}, {"tokens": ["Mary", "Smith", "lives", "in", "Berlin"]}]
+SENTENCES: list[dict[str, Any]] = [{"text": TEXTS[0]}, {"tokens": ["Mary", "Smith", "lives", "in", "Berlin"]}]
 DEADLINE = 240.0  # seconds
 
 
@@ -101,7 +101,7 @@ def test_questions_are_answered_as_by_the_predictor(
 ) -> None:
     as_client(registered, monkeypatch)
     model = mlflow.pyfunc.load_model("models:/clism-mrc@champion")
-    rows = [QUESTION, {"question": "Who?", "context": TEXTS[2], "other": 3}]
+    rows: list[dict[str, Any]] = [QUESTION, {"question": "Who?", "context": TEXTS[2], "other": 3}]
     expected = load_predictor(str(models["mrc"]))(rows)
     for given in (rows, pd.DataFrame(rows)):
         found = model.predict(given)
