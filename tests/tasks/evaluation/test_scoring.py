@@ -163,7 +163,7 @@ def test_chart_of_one_model_has_its_scores() -> None:
 
 def test_chart_of_two_models_has_one_score_of_each() -> None:
     figure = scores_figure(table_rows(compared(right=30, other=10), model="A"))
-    assert bars(figure) == {"exact match of A": [75.0] * 3, "exact match of B": [25.0] * 3}
+    assert bars(figure) == {"F1 of A": [75.0] * 3, "F1 of B": [25.0] * 3}
 
 
 def test_chart_of_a_single_example_has_no_error_bars() -> None:
