@@ -1,5 +1,6 @@
 """Fine-tune: labelled data of one language -> a task model that answers in all, by Ray Train, into the MLflow registry.
 
+    python jobs/finetune.py --config jobs/configs/demo-mrc.yaml          (the demo's questions, after jobs/pretrain.py)
     python jobs/finetune.py --config jobs/configs/paper-mrc.yaml --model models:/clism-encoder@candidate \\
         --train squad/train-v1.1.json --dev squad/dev-v1.1.json --output runs/mrc
     python jobs/finetune.py --config jobs/configs/paper-ner.yaml --model xlm-roberta-base \\
@@ -10,10 +11,14 @@ The same command with the same --output goes on where a run was stopped or lost.
 
 import dataclasses
 import sys
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from command_line import PYTHON, run_job
 
 from clism_core.cluster import check_shared, connect
+from clism_core.demo.questions import DemoQuestionsConfig, write_questions
+from clism_core.errors import InputError
 from clism_core.home import default_output, tracking_uri
 from clism_core.model.names import absolute_if_folder, is_folder, pin_version
 from clism_core.storage import absolute, is_local
@@ -23,35 +28,59 @@ from clism_core.tasks.finetuning.delivery import Delivered, deliver, delivered_b
 from clism_core.tasks.finetuning.finetune import CONFIG_FILE, finetune
 from clism_core.tracking.run import page_command, tracked_run
 
+DEMO = "demo"
 
-def main(config: FinetuneConfig) -> None:
+
+@dataclass
+class FinetuneJobConfig(FinetuneConfig):
+    """Fine-tuning on labelled data of one language. `--train demo` and `--dev demo` are written on the spot."""
+
+    demo: DemoQuestionsConfig = field(default_factory=DemoQuestionsConfig)
+    """How many questions the demo has."""
+
+
+def main(config: FinetuneJobConfig) -> None:
     """Train, deliver the model, and say what was made, where it is and what to type next."""
     check_config(config)
     config = dataclasses.replace(
         config,
         model=absolute_if_folder(config.model),
-        train=absolute_source(config.train),
-        dev=absolute_source(config.dev),
+        train=config.train if config.train == DEMO else absolute_source(config.train),
+        dev=config.dev if config.dev == DEMO else absolute_source(config.dev),
         output=absolute(config.output or default_output("finetune")),
     )
     delivered = delivered_before(config) or train(config)
     print(stopped_text(config) if delivered is None else summary(config, delivered))
 
 
-def train(config: FinetuneConfig) -> Delivered | None:
+def train(config: FinetuneJobConfig) -> Delivered | None:
     """Run the training; None if it was asked to stop before its end."""
     connect()
     wanted = {"CPU": config.workers.number * config.workers.cpus}
     wanted |= {"GPU": config.workers.number} if config.workers.use_gpu else {}
     inputs = [config.model] if is_folder(config.model) else []  # labelled files are read here alone
     check_shared(output=config.output, inputs=inputs, tracking=tracking_uri(), wanted=wanted)
-    config = dataclasses.replace(config, model=pin_version(config.model))
+    config = dataclasses.replace(with_demo_questions(config), model=pin_version(config.model))
     with tracked_run(job="finetune", output=config.output, config=dataclasses.asdict(config)) as run:
         finetuned = finetune(config, run)
         if not finetuned.finished:
             run.finish("KILLED")
             return None
         return deliver(config, finetuned, run)
+
+
+def with_demo_questions(config: FinetuneJobConfig) -> FinetuneJobConfig:
+    """Write the demo's questions where they are asked for, those of the tests in all languages with them."""
+    if DEMO not in (config.train, config.dev):
+        return config
+    if not is_local(config.output):
+        raise InputError(f"--output {config.output}: the demo's questions are written into a local folder")
+    files = write_questions(config.demo, Path(config.output) / DEMO)
+    return dataclasses.replace(
+        config,
+        train=str(files.train) if config.train == DEMO else config.train,
+        dev=str(files.dev) if config.dev == DEMO else config.dev,
+    )
 
 
 def stopped_text(config: FinetuneConfig) -> str:
@@ -86,4 +115,4 @@ Next:
 
 
 if __name__ == "__main__":
-    sys.exit(run_job(FinetuneConfig, main, description=__doc__))
+    sys.exit(run_job(FinetuneJobConfig, main, description=__doc__))

@@ -42,6 +42,7 @@ CHANGEABLE = (
     "train",
     "dev",
     "model",
+    "demo",
 )
 """Fields that may change when a run is resumed; data and model may have moved, but not changed."""
 
