@@ -1,0 +1,81 @@
+"""The job from command line to file, on Ray."""
+
+import json
+from pathlib import Path
+
+import pytest
+from command_line import EXIT_BAD_INPUT, EXIT_DONE, run_job
+from predict import main
+from tiny import TEXTS, write_encoder
+
+from clism_core.tasks.config import MrcConfig
+from clism_core.tasks.mrc.model import MrcModel
+from clism_core.tasks.prediction.config import PredictConfig
+from clism_core.tasks.predictor import load_predictor
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """Write a tiny question answering model with random weights."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    encoder = str(write_encoder("xlmr", tmp_path / "encoder"))
+    MrcModel.begin(encoder, MrcConfig(max_length=64, stride=8, max_question_length=24), seed=0).save(folder)
+    return folder
+
+
+def run(model: Path, source: Path, target: Path, *options: str) -> int:
+    arguments = ["--model", str(model), "--input", str(source), "--output", str(target), *options]
+    return run_job(PredictConfig, main, description=None, arguments=arguments)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_answers_of_many_chunks_are_in_the_order_of_the_input(
+    ray_cluster: None, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        {"id": number, "question": None if number == 300 else "Who?", "passage": TEXTS[number % len(TEXTS)]}
+        for number in range(600)
+    ]
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert run(model, tmp_path / "x.jsonl", tmp_path / "y.jsonl", "--context_column", "passage") == EXIT_DONE
+    predicted = [json.loads(line) for line in (tmp_path / "y.jsonl").read_text().splitlines()]
+    assert [row["id"] for row in predicted] == [number for number in range(600) if number != 300]
+    expected = load_predictor(str(model))([{"question": "Who?", "context": text} for text in TEXTS])
+    assert [row["answer"] for row in predicted[:7]] == [each["answer"] for each in expected]
+    assert all(row["passage"][row["start"] : row["end"]] == row["answer"] for row in predicted)
+    assert json.loads((tmp_path / "y.jsonl.rejects.jsonl").read_text()) == {
+        "row": 301,
+        "reason": "missing",
+        "column": "question",
+    }
+    printed = capsys.readouterr().out
+    assert "Predicted 599 rows" in printed
+    assert "Rejected 1 rows: missing (question) 1" in printed
+
+    assert run(model, tmp_path / "x.jsonl", tmp_path / "y.jsonl", "--context_column", "passage") == EXIT_BAD_INPUT
+    assert "is there already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        pytest.param(["--batch_size", "0"], "--batch_size 0", id="batch-size"),
+        pytest.param(["--context_column", "text"], "wants question and text", id="column"),
+    ],
+)
+def test_bad_options_are_found_before_a_cluster_is_started(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
+) -> None:
+    (tmp_path / "x.csv").write_text("question,context\nq,c\n")
+    assert run(model, tmp_path / "x.csv", tmp_path / "y.csv", *options) == EXIT_BAD_INPUT
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "y.csv").exists()
+
+
+def test_an_encoder_is_no_task_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "x.csv").write_text("question,context\nq,c\n")
+    encoder = write_encoder("bert", tmp_path / "encoder")
+    assert run(encoder, tmp_path / "x.csv", tmp_path / "y.csv") == EXIT_BAD_INPUT
+    assert "no model of a task" in capsys.readouterr().err
