@@ -77,10 +77,8 @@ class MrcPredictor:
         """Return each window's best spans; windows of like length share a forward pass."""
         was_training = self.model.training
         self.model.eval()
-        order = sorted(range(len(windows)), key=lambda place: len(windows[place].input_ids), reverse=True)
         found: dict[int, Candidates] = {}
-        for first in range(0, len(order), self.batch_size):
-            places = order[first : first + self.batch_size]
+        for places in like_lengths([len(window.input_ids) for window in windows], self.batch_size):
             chosen = [windows[place] for place in places]
             batch = collate([window.row() for window in chosen], self._format).to(self.precision.device)
             with self.precision.autocast():
@@ -89,6 +87,21 @@ class MrcPredictor:
             found.update(zip(places, candidates, strict=True))
         self.model.train(was_training)
         return [found[place] for place in range(len(windows))]
+
+
+def like_lengths(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
+    """Return the places of `lengths` in batches of at most `batch_size`, from the longest to the shortest.
+
+    A batch ends, too, where padding would be more than a fifth of an input.
+    """
+    batches: list[list[int]] = []
+    longest = 0
+    for place in sorted(range(len(lengths)), key=lambda place: lengths[place], reverse=True):
+        if not batches or len(batches[-1]) == batch_size or 5 * lengths[place] < 4 * longest:
+            batches.append([])
+            longest = lengths[place]
+        batches[-1].append(place)
+    return batches
 
 
 def _checked(number: int, record: Mapping[str, Any]) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from clism_core.model.span_head import SpanLogits
 from clism_core.tasks.config import MrcConfig
 from clism_core.tasks.mrc.batches import QuestionBatch
 from clism_core.tasks.mrc.model import MrcModel
-from clism_core.tasks.mrc.predictor import MrcPredictor
+from clism_core.tasks.mrc.predictor import MrcPredictor, like_lengths
 from clism_core.tasks.mrc.windows import covering_span
 from clism_core.tasks.predictor import load_predictor
 
@@ -109,6 +109,19 @@ def test_neither_order_nor_batch_size_matters(predictor: MrcPredictor, batch_siz
         assert [answer["answer"] for answer in left["n_best"]] == [answer["answer"] for answer in right["n_best"]]
         scores = [[answer["score"] for answer in side["n_best"]] for side in (left, right)]
         assert scores[0] == pytest.approx(scores[1], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "expected"),
+    [
+        pytest.param([], [], id="none"),
+        pytest.param([9, 10, 10], [[1, 2], [0]], id="full"),
+        pytest.param([79, 100, 80], [[1, 2], [0]], id="a fifth of padding at most"),
+        pytest.param([10, 100, 9, 90], [[1, 3], [0, 2]], id="short ones by themselves"),
+    ],
+)
+def test_batches_hold_like_lengths(lengths: list[int], expected: list[list[int]]) -> None:
+    assert like_lengths(lengths, 2) == expected
 
 
 @pytest.mark.parametrize("context", ["", "   ", "\n\t"])
