@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 SMALL = [
     "--demo.corpus.target_langs=[de,hi]",
     "--demo.corpus.pairs_per_language=120",
+    "--demo.corpus.questions_per_language=20",
     "--demo.corpus.held_out_pairs_per_language=20",
     "--demo.encoder.vocab_size=1000",
     "--demo.encoder.hidden_size=32",
