@@ -1,12 +1,14 @@
 """Rows in the object store, numbered: where each of them stands."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import ray
 
 from clism_core.data.order import Integers
+
+if TYPE_CHECKING:
+    import ray  # prediction needs `Row`, and has to do without Ray
 
 Row = dict[str, Any]
 """A row of such a table; when it is drawn, with `ordinal` and `visit`: how often it has been drawn before."""

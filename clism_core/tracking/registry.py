@@ -23,7 +23,7 @@ TASK_MODELS: Mapping[TaskName, str] = {"mrc": "clism-mrc", "ner": "clism-ner"}
 
 CARD = "README.md"
 ENCODER_PACKAGES = ("mlflow", "torch", "transformers", "tokenizers", "safetensors", "numpy")
-TASK_PACKAGES = (*ENCODER_PACKAGES, "ray", "babel", "filelock", "pandas", "pyarrow", "pydantic", "regex")
+TASK_PACKAGES = (*ENCODER_PACKAGES, "babel", "filelock", "pandas", "pyarrow", "pydantic", "regex")
 """What a process has to have for a task model; this project's own code is stored with the model."""
 
 _CODE: Mapping[str, Path] = {
@@ -155,13 +155,18 @@ def _register(
         registered_model_name=name,
         python_model=str(_CODE[kind]),
         artifacts={"model": str(folder)},
-        pip_requirements=[f"{package}=={importlib.metadata.version(package)}" for package in packages],
+        pip_requirements=list(map(_requirement, packages)),
         **options,
     )
     version = str(info.registered_model_version)
     for tag, value in (metrics or {}).items():
         client.set_model_version_tag(name, version, tag, f"{value:.6g}")
     return _set_aliases(client, name, version)
+
+
+def _requirement(package: str) -> str:
+    # Without the local part of `2.8.0+cpu`: builds for other hardware have others, and PyPI has none.
+    return f"{package}=={importlib.metadata.version(package).partition('+')[0]}"
 
 
 def _set_aliases(client: MlflowClient, name: str, version: str) -> RegisteredModel:

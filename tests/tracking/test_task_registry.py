@@ -15,6 +15,7 @@ from typing import Any
 import mlflow
 import pandas as pd
 import pytest
+import torch
 from tiny import TEXTS, write_encoder
 
 from clism_core.tasks.config import MrcConfig, NerConfig, TaskName
@@ -222,6 +223,18 @@ def test_all_that_the_predictors_import_is_required(registered: Path, tmp_path: 
     imported = set(run_python(IMPORTS, home=registered, folder=tmp_path).split())
     assert "torch" in imported
     assert imported <= set(TASK_PACKAGES)
+    assert "ray" not in TASK_PACKAGES
+
+
+def test_predictors_do_not_import_ray(registered: Path, tmp_path: Path) -> None:
+    code = "import sys, clism_core.tasks.predictor; print([name for name in sys.modules if name.startswith('ray')])"
+    assert run_python(code, home=registered, folder=tmp_path) == "[]"
+
+
+def test_required_packages_are_to_be_had_for_other_hardware(registered: Path) -> None:
+    (required,) = {file.read_text() for file in (registered / "artifacts").rglob("requirements.txt")}
+    assert f"torch=={torch.__version__.partition('+')[0]}\n" in required
+    assert "+" not in required
 
 
 @pytest.mark.slow
