@@ -9,8 +9,9 @@ from clism_core.data.alignment.eflomal import find_program
 from clism_core.data.config import PrepareConfig
 from clism_core.data.corpus import CorpusConfig
 from clism_core.data.prepare import plan, prepare
-from clism_core.demo.corpus import SOURCE_LANGUAGE, DemoCorpusConfig, write_corpus
+from clism_core.demo.corpus import DemoCorpusConfig, write_corpus
 from clism_core.demo.encoder import DemoEncoderConfig, build_encoder
+from clism_core.demo.names import SOURCE_LANGUAGE
 from clism_core.errors import InputError
 
 logger = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
-from clism_core.demo.names import LANGUAGES
-from clism_core.demo.questions import SOURCE_LANGUAGE, write_bare_questions
+from clism_core.demo.names import LANGUAGES, SOURCE_LANGUAGE
+from clism_core.demo.questions import write_bare_questions
 from clism_core.demo.sentences import Sentence, build_worlds, write_sentences
 from clism_core.demo.world import World
 from clism_core.errors import InputError

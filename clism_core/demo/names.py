@@ -23,6 +23,8 @@ from babel.numbers import get_territory_currencies
 LANGUAGES = ("en", "ar", "hi", "vi", "de", "es")
 """What the demo is written in: English, the source language, and the targets."""
 
+SOURCE_LANGUAGE, *_ = LANGUAGES
+
 NAME_LABELS = frozenset({"PERSON", "GPE", "ORG", "EVENT", "LANGUAGE", "MONEY", "DATE", "CARDINAL"})
 
 HELD_OUT_COUNTRIES = 14

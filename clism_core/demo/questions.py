@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from clism_core.demo.names import LANGUAGES, Name, read_data
+from clism_core.demo.names import LANGUAGES, SOURCE_LANGUAGE, Name, read_data
 from clism_core.demo.sentences import (
     Fact,
     Sentence,
@@ -26,8 +26,6 @@ from clism_core.demo.sentences import (
     write_sentences,
 )
 from clism_core.demo.world import World
-
-SOURCE_LANGUAGE = LANGUAGES[0]
 
 SENTENCES = 2500
 """Sentences that the passages of a file are put together from."""
