@@ -89,6 +89,7 @@ class TrainingLoop:
         """
         if self.state.step in (0, self.config.steps):  # the latter if a finished run is started again
             self._evaluate()
+            self._best_score = -math.inf  # of what is saved, and this is not
         meter = Meter(total_steps=self.config.steps, first_step=self.state.step, device=self.state.precision.device)
         self.model.train()
         for micro_batches in data:
