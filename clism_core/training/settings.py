@@ -74,6 +74,9 @@ def run_problems(config: _Config) -> Iterator[str]:
         "--optimizer.span_head_learning_rate: must be above 0": optimizer.span_head_learning_rate is not None
         and optimizer.span_head_learning_rate <= 0,
         "--optimizer.max_gradient_norm: must be above 0": optimizer.max_gradient_norm <= 0,
+        f"--optimizer.warmup_steps {optimizer.warmup_steps}: must be a whole number, or a share of all steps below 1": (
+            optimizer.warmup_steps >= 1 and optimizer.warmup_steps % 1 != 0
+        ),
         "--workers.cpus: must not be negative": config.workers.cpus < 0,
         "--loop: evaluate_every, checkpoint_every and log_every must be at least 1": min(
             loop.evaluate_every, loop.checkpoint_every, loop.log_every

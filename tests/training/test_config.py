@@ -7,6 +7,7 @@ from clism_core.data.samples import HeldOutConfig
 from clism_core.errors import InputError
 from clism_core.objectives.build import ObjectivesConfig
 from clism_core.training.config import PretrainConfig, check_config, data_set_configs, with_data_paths
+from clism_core.training.loop import LoopConfig
 from clism_core.training.optimizer import OptimizerConfig
 from clism_core.training.settings import WorkersConfig
 
@@ -17,6 +18,10 @@ def test_the_defaults_are_the_papers() -> None:
     check_config(GOOD)
     assert (GOOD.global_batch_size, GOOD.loop.steps, GOOD.optimizer.warmup_steps) == (64, 15_000, 1_500)
     assert (GOOD.optimizer.learning_rate, GOOD.masking.max_length, GOOD.masking.mlm_probability) == (1e-5, 256, 0.15)
+
+
+def test_a_share_of_the_steps_is_a_warm_up() -> None:
+    check_config(replace(GOOD, optimizer=OptimizerConfig(warmup_steps=0.1), loop=LoopConfig(steps=2, evaluate_at=[1])))
 
 
 @pytest.mark.parametrize(
@@ -32,6 +37,9 @@ def test_the_defaults_are_the_papers() -> None:
         pytest.param({"objectives": ObjectivesConfig(w_mlm=-1)}, "negative", id="negative weight"),
         pytest.param({"objectives": ObjectivesConfig(temperature=0)}, "temperature", id="temperature"),
         pytest.param({"optimizer": OptimizerConfig(warmup_steps=20_000)}, "warmup_steps", id="endless warm-up"),
+        pytest.param({"optimizer": OptimizerConfig(warmup_steps=1.5)}, "a whole number, or a share", id="half a step"),
+        pytest.param({"optimizer": OptimizerConfig(warmup_steps=-0.1)}, "must be from 0 to below", id="negative share"),
+        pytest.param({"loop": LoopConfig(evaluate_at=[5, 0])}, "evaluate_at: steps are counted from 1", id="step 0"),
         pytest.param({"optimizer": OptimizerConfig(max_gradient_norm=0)}, "max_gradient_norm", id="no gradient"),
         pytest.param({"optimizer": OptimizerConfig(span_head_learning_rate=0)}, "span_head_learning_rate", id="head"),
         pytest.param({"held_out": HeldOutConfig(max_samples=0)}, "held_out.max_samples", id="nothing evaluated"),

@@ -17,6 +17,27 @@ def test_the_rate_warms_up_and_falls_to_0() -> None:
     assert schedule.get_last_lr()[0] == 0.0
 
 
+@pytest.mark.parametrize(
+    ("warmup", "steps", "rates"),
+    [
+        pytest.param(0.5, 4, [0, 1 / 2, 1, 1 / 2], id="half of them"),
+        pytest.param(0.1, 20, [0, 1 / 2, 1, 17 / 18], id="a tenth"),
+        pytest.param(0.1, 4, [1, 3 / 4, 2 / 4, 1 / 4], id="a tenth of few is none"),
+        pytest.param(1.0, 4, [0, 1, 2 / 3, 1 / 3], id="one is a step"),
+        pytest.param(0.0, 4, [1, 3 / 4, 2 / 4, 1 / 4], id="none"),
+    ],
+)
+def test_the_warm_up_may_be_a_share_of_the_steps(warmup: float, steps: int, rates: list[float]) -> None:
+    config = OptimizerConfig(learning_rate=1.0, warmup_steps=warmup)
+    optimizer, schedule = build_optimizer(nn.Linear(2, 2), config, steps)
+    found = []
+    for _ in range(4):
+        found.append(schedule.get_last_lr()[0])
+        optimizer.step()
+        schedule.step()
+    assert found == pytest.approx(rates)
+
+
 def test_biases_and_normalisations_do_not_decay() -> None:
     model = nn.Sequential(nn.Linear(3, 2), nn.LayerNorm(2))
     optimizer, _ = build_optimizer(model, OptimizerConfig(weight_decay=0.1), 2000)

@@ -1,5 +1,7 @@
 """The configuration of a fine-tuning run, and what can be wrong with it."""
 
+import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from typing import Literal
@@ -16,6 +18,8 @@ from clism_core.training.settings import WorkersConfig, run_problems
 
 Source = str | list[str | HubSplit]
 """Labelled data: a file, a folder or a glob; or a list of these and of data sets of the hub."""
+
+_LANGUAGE = re.compile(r"[A-Za-z]+(?:[-_][A-Za-z0-9]+)*")  # it becomes a part of metrics' names
 
 
 @dataclass
@@ -58,7 +62,8 @@ class FinetuneConfig:
     micro_batch_size: int | None = None
     """Inputs of a worker in one forward pass; more are accumulated. null: all of its part at once."""
     length_window: int = 16
-    """Global batches whose inputs are sorted by length together, so that little is padding; 1 leaves them mixed."""
+    """Global batches whose inputs are sorted by length together, so that little is padding; 1 leaves them mixed. A
+    tenth of the data at most: few-shot examples stay mixed."""
     precision: PrecisionName = "auto"
     """fp32, bf16, fp16 (with loss scaling), or auto: what suits the device."""
     export: Literal["last", "best"] = "best"
@@ -101,9 +106,10 @@ def check_config(config: FinetuneConfig) -> None:
         "--dev_examples: must be at least 1": config.dev_examples is not None and config.dev_examples < 1,
         "--sample_seed: must not be negative": config.sample_seed < 0,
         "--steps: must be at least 1": steps is not None and steps < 1,
-        "--epochs: must be above 0": config.epochs <= 0,
-        "--optimizer.warmup_steps: must not be negative, and below --steps": warmup < 0
+        "--epochs: must be above 0": not 0 < config.epochs < math.inf,
+        "--optimizer.warmup_steps: must not be negative, and below --steps": not warmup >= 0
         or (steps is not None and warmup >= max(1, steps)),
+        f"--language {config.language!r}: must be a code such as en": not _LANGUAGE.fullmatch(config.language),
         "--optimizer.span_head_learning_rate: --task ner has no span head; leave it out": config.task == "ner"
         and config.optimizer.span_head_learning_rate is not None,
         "--reinit_head: --task ner has no pre-trained head to replace; leave it out": config.task == "ner"

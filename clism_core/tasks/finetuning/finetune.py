@@ -10,8 +10,9 @@ import numpy as np
 import ray
 import yaml
 
-from clism_core.data.order import SampleOrder, make_stages
+from clism_core.data.order import Integers, SampleOrder, make_stages
 from clism_core.data.tokens import load_tokenizer
+from clism_core.errors import InputError
 from clism_core.model.encoder import check_architecture
 from clism_core.model.names import resolve_model
 from clism_core.storage import join, write_bytes
@@ -86,7 +87,7 @@ def finetune(config: FinetuneConfig, run: TrackedRun) -> Finetuned:
     check_same_run(config.output, this_run)
     _log_data(run, config, data)
     encoded = _encode(config, data, tokenizer)
-    steps = config.steps or math.ceil(config.epochs * len(encoded.rows) / config.global_batch_size)
+    steps = count_steps(config, inputs=len(encoded.rows))
     logger.info(
         "%s inputs of %d examples; %d steps of %d inputs, %.3g epochs",
         *(f"{len(encoded.rows):,}", len(data.train), steps, config.global_batch_size),
@@ -107,7 +108,7 @@ def finetune(config: FinetuneConfig, run: TrackedRun) -> Finetuned:
         RunSettings.of(config, loop=loop),
         recipe,
         data=encoded.rows,
-        order=_order(config, encoded, steps),
+        order=build_order(config, encoded.rows.lengths, steps=steps),
         run=run,
         use_gpu=use_gpu,
     )
@@ -136,17 +137,34 @@ def _encode(config: FinetuneConfig, data: LabelledData, tokenizer: Any) -> Encod
     return encode_examples(data.train, SentenceEncoder(tokenizer, config.ner).encode_example, SENTENCE_SCHEMA)
 
 
-def _order(config: FinetuneConfig, encoded: EncodedExamples, steps: int) -> SampleOrder:
-    """Return the order of the inputs: one permutation of all after the other, whatever the number of workers."""
-    alike = np.zeros(len(encoded.rows), dtype=np.int64)
+def count_steps(config: FinetuneConfig, *, inputs: int) -> int:
+    """Return the optimiser steps of the run; raises `InputError` if all of them would be warm-up."""
+    steps = config.steps or math.ceil(config.epochs * inputs / config.global_batch_size)
+    warmup = config.optimizer.warmup_steps
+    if warmup >= max(1, steps):
+        raise InputError(
+            f"--optimizer.warmup_steps {warmup}: the run has only {steps} steps; lower it, or give the share of them, "
+            "such as 0.1"
+        )
+    return steps
+
+
+def build_order(config: FinetuneConfig, lengths: Integers, *, steps: int) -> SampleOrder:
+    """Return the order of the inputs: one permutation of all after the other, whatever the number of workers.
+
+    Fewer batches than `length_window` are sorted by length together where they would be more than a tenth of the
+    data: of a few examples they would hold each several times, and sorting would put its copies into one batch.
+    """
+    alike = np.zeros(len(lengths), dtype=np.int64)
+    tenth = len(lengths) // (10 * config.global_batch_size)
     return SampleOrder(
-        lengths=encoded.rows.lengths,
+        lengths=lengths,
         pair_codes=alike,
         set_numbers=alike,
         set_weights=[1.0],
         stages=make_stages({0.0: 1}, steps),
         global_batch_size=config.global_batch_size,
-        window=config.length_window,
+        window=max(1, min(config.length_window, tenth)),
         sampling_alpha=1.0,
         seed=config.seed,
     )

@@ -1,12 +1,15 @@
+import math
 import re
 from dataclasses import replace
+from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from clism_core.errors import InputError
 from clism_core.tasks.config import MrcConfig, NerConfig
 from clism_core.tasks.finetuning.config import FinetuneConfig, check_config
-from clism_core.tasks.finetuning.finetune import run_identity
+from clism_core.tasks.finetuning.finetune import build_order, count_steps, run_identity
 from clism_core.training.loop import CadenceConfig
 from clism_core.training.optimizer import OptimizerConfig
 from clism_core.training.settings import WorkersConfig
@@ -31,6 +34,8 @@ def test_defaults_are_fine(config: FinetuneConfig) -> None:
         pytest.param(replace(CONFIG, examples=0), "--examples: must be at least 1", id="no-examples"),
         pytest.param(replace(CONFIG, dev_examples=0), "--dev_examples: must be at least 1", id="no-dev-examples"),
         pytest.param(replace(CONFIG, steps=0), "--steps: must be at least 1", id="no-steps"),
+        pytest.param(replace(CONFIG, epochs=math.inf), "--epochs: must be above 0", id="endless"),
+        pytest.param(replace(CONFIG, language=""), "--language '': must be a code", id="no-language"),
         pytest.param(replace(CONFIG, epochs=0), "--epochs: must be above 0", id="no-epochs"),
         pytest.param(replace(CONFIG, sample_seed=-1), "--sample_seed: must not be negative", id="sample-seed"),
         pytest.param(
@@ -76,3 +81,43 @@ def test_a_run_is_what_it_learns_and_not_where_or_how_it_is_watched() -> None:
     assert run_identity(replace(CONFIG, sample_seed=1)) != run_identity(CONFIG)
     assert run_identity(replace(CONFIG, mrc=MrcConfig(stride=64))) != run_identity(CONFIG)
     assert run_identity(replace(CONFIG, reinit_head=True)) != run_identity(CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        pytest.param({"steps": 7}, 7, id="steps-before-epochs"),
+        pytest.param({"epochs": 2.0}, 3, id="the-last-one-is-begun"),
+        pytest.param({"epochs": 0.1}, 1, id="at-least-one"),
+    ],
+)
+def test_epochs_are_counted_in_inputs(given: dict[str, float], expected: int) -> None:
+    assert count_steps(replace(CONFIG, **given), inputs=33) == expected  # type: ignore[arg-type]  # batches of 32
+
+
+def test_a_warm_up_longer_than_the_epochs_is_told() -> None:
+    config = replace(CONFIG, optimizer=OptimizerConfig(warmup_steps=1500))
+    check_config(config)  # the number of inputs is not known yet
+    with pytest.raises(InputError, match=r"--optimizer\.warmup_steps 1500: the run has only 1250 steps"):
+        count_steps(config, inputs=8000)
+    assert count_steps(config, inputs=16000) == 2500
+
+
+@pytest.mark.parametrize("examples", [64, 128, 300])
+def test_a_few_shot_batch_holds_no_example_twice(examples: int) -> None:
+    """But where an epoch ends in it."""
+    order = build_order(CONFIG, np.arange(1, examples + 1), steps=50)
+    repeated = [32 - len(np.unique(order.batch(step).ordinals_GK)) for step in range(50)]
+    assert [n for step, n in enumerate(repeated) if n and step * 32 // examples == (step * 32 + 31) // examples] == []
+
+
+def test_fewer_examples_than_a_batch_are_taken_in_turn() -> None:
+    order = build_order(CONFIG, np.arange(1, 11), steps=5)
+    assert set(np.bincount(order.batch(0).ordinals_GK.ravel())) == {3, 4}
+
+
+def test_inputs_of_like_length_share_batches_where_there_are_many() -> None:
+    order = build_order(CONFIG, np.random.default_rng(0).permutation(32 * 160), steps=16)
+    batches = [order.lengths[order.batch(step).ordinals_GK.ravel()] for step in range(16)]
+    ranges = sorted((int(lengths.min()), int(lengths.max())) for lengths in batches)
+    assert all(longest < shortest for (_, longest), (shortest, _) in pairwise(ranges))
