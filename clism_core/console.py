@@ -5,10 +5,11 @@ import os
 import re
 import sys
 
-import transformers
 from ray._private import ray_constants, ray_logging
 from ray.data import DataContext
 from ray.util.debug import log_once
+
+from clism_core.quiet import quieten_transformers
 
 # Lines of Ray's processes that tell nobody anything. They stay in its log files, and RAY_DEDUP_LOGS=0 shows them again.
 _NOISE = (
@@ -26,8 +27,7 @@ _NOISE = (
 
 def quieten_libraries() -> None:
     """Show no bars, load reports and notes of transformers and MLflow; warnings of MLflow and errors of both remain."""
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
+    quieten_transformers()
     logging.getLogger("mlflow").setLevel(logging.WARNING)
 
 

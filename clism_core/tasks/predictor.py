@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import torch
 
+from clism_core.quiet import quiet_loading
 from clism_core.tasks.config import MrcConfig
 from clism_core.tasks.mrc.model import MrcModel
 from clism_core.tasks.mrc.predictor import MrcPredictor
@@ -34,7 +35,10 @@ def load_predictor(folder: str, *, batch_size: int = 32) -> MrcPredictor | NerPr
     Raises:
         InputError: if it holds no model of a task.
     """
-    if isinstance(read_task(folder), MrcConfig):
-        return MrcPredictor(MrcModel.load(folder), batch_size=batch_size)
+    task = read_task(folder)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return NerPredictor(NerModel.load(folder).to(device), batch_size=batch_size)
+    with quiet_loading():
+        model = MrcModel.load(folder) if isinstance(task, MrcConfig) else NerModel.load(folder)
+    if isinstance(model, MrcModel):
+        return MrcPredictor(model, batch_size=batch_size)
+    return NerPredictor(model.to(device), batch_size=batch_size)

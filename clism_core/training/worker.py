@@ -12,7 +12,6 @@ from typing import Any
 import ray
 import ray.train
 import torch
-import transformers
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from ray.actor import ActorHandle
 from ray.data import DataIterator
@@ -28,6 +27,7 @@ from clism_core.distributed import gather_objects, rank, world_size
 from clism_core.errors import InputError
 from clism_core.model.precision import Precision
 from clism_core.model.trained import TrainedModel, freeze_unused
+from clism_core.quiet import quieten_transformers
 from clism_core.storage import exists, is_local, join
 from clism_core.tracking.run import TrackedRun
 from clism_core.training.checkpoints import MODEL_FOLDER, TrainingState, load_training_state
@@ -112,8 +112,7 @@ def _set_up_process() -> None:
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
     logging.getLogger("clism_core").setLevel(logging.INFO)
     logging.getLogger().setLevel(logging.WARNING)
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
+    quieten_transformers()
     if get_device().type == "cuda":  # CPU workers see the GPUs of their node, too
         torch.cuda.set_device(get_device())  # for collectives on objects
     else:

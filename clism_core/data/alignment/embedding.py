@@ -8,13 +8,11 @@ Letters in names of arrays: S and T words of the source and of the target, D the
 
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-import transformers
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from clism_core.data.alignment.config import AlignerConfig, EmbeddingMethod
@@ -22,6 +20,7 @@ from clism_core.data.alignment.symmetrize import grow
 from clism_core.data.spans import Link
 from clism_core.errors import InputError
 from clism_core.model.names import resolve_model
+from clism_core.quiet import quiet_loading
 
 _ITERMAX_ROUNDS = 2
 _ITERMAX_DISCOUNT = 0.9
@@ -40,7 +39,7 @@ class EmbeddingAligner:
         model = resolve_model(config.model)
         self._tokenizer = AutoTokenizer.from_pretrained(model, use_fast=True)
         self._max_tokens = min(_MAX_TOKENS, self._tokenizer.model_max_length)
-        with _quiet_loading():
+        with quiet_loading():
             # The layers above the one that is looked at are left out: their time would be for nothing.
             self._encoder = AutoModel.from_pretrained(
                 model, dtype=torch.float32, num_hidden_layers=_layers_below(config)
@@ -120,17 +119,6 @@ def _layers_below(config: AlignerConfig) -> int:
         return config.layer
     layers: int = AutoConfig.from_pretrained(resolve_model(config.model)).num_hidden_layers
     return layers + 1 + config.layer
-
-
-@contextmanager
-def _quiet_loading() -> Iterator[None]:
-    """Keep the library from listing the weights of the layers that are left out."""
-    verbosity = transformers.logging.get_verbosity()
-    transformers.logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        transformers.logging.set_verbosity(verbosity)
 
 
 def word_links(similarity: Matrix, *, method: EmbeddingMethod) -> set[Link]:

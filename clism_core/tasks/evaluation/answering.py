@@ -15,6 +15,7 @@ from clism_core.data.tokens import TextTokenizer, load_tokenizer
 from clism_core.evaluation.sentence_vectors import SentenceVectors
 from clism_core.model.names import resolve_model
 from clism_core.model.precision import Precision
+from clism_core.quiet import quiet_loading
 from clism_core.tasks.mrc.predictor import MrcPredictor
 from clism_core.tasks.ner.predictor import NerPredictor
 from clism_core.tasks.predictor import load_predictor
@@ -85,8 +86,9 @@ class Embedder:
 
     def __init__(self, folder: str, *, batch_size: int) -> None:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        tokenizer = load_tokenizer(folder)
-        encoder = AutoModel.from_pretrained(folder, dtype=torch.float32).eval().to(device)
+        with quiet_loading():
+            tokenizer = load_tokenizer(folder)
+            encoder = AutoModel.from_pretrained(folder, dtype=torch.float32).eval().to(device)
         self._batch_size = batch_size
         self._tokenizer = TextTokenizer(tokenizer)
         self._vectors = SentenceVectors(
