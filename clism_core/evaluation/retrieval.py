@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-_QUERIES_AT_A_TIME = 4096  # whose cosines to all candidates are held
+_COSINES_AT_A_TIME = 1 << 25  # of some queries to all candidates: 128 MB
 
 
 class Retrieval(NamedTuple):
@@ -43,4 +43,5 @@ def nearest(queries_ND: Tensor, candidates_MD: Tensor) -> Tensor:
 
 
 def _nearest(queries_ND: Tensor, candidates_MD: Tensor) -> Tensor:
-    return torch.cat([(part @ candidates_MD.T).argmax(dim=1) for part in queries_ND.split(_QUERIES_AT_A_TIME)])
+    queries = max(1, _COSINES_AT_A_TIME // len(candidates_MD))
+    return torch.cat([(part @ candidates_MD.T).argmax(dim=1) for part in queries_ND.split(queries)])

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from clism_core.evaluation import retrieval as module
 from clism_core.evaluation.retrieval import nearest, retrieval
 
 
@@ -29,3 +30,14 @@ def test_nearest_goes_by_angle_and_takes_the_first_of_equals() -> None:
     queries = torch.tensor([[1.0, 0.0], [0.0, 3.0], [1.0, 1.0]])
     candidates = torch.tensor([[0.0, 0.1], [9.0, 0.0], [0.5, 0.0]])
     assert nearest(queries, candidates).tolist() == [1, 0, 0]
+
+
+def test_cosines_are_held_for_some_queries_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    queries, candidates = torch.randn(5, 4), torch.randn(3, 4)
+    whole = nearest(queries, candidates)
+    held: list[torch.Size] = []
+    monkeypatch.setattr(module, "_COSINES_AT_A_TIME", 7)
+    argmax = torch.Tensor.argmax
+    monkeypatch.setattr(torch.Tensor, "argmax", lambda self, dim: (held.append(self.shape), argmax(self, dim=dim))[1])
+    assert nearest(queries, candidates).tolist() == whole.tolist()
+    assert held == [(2, 3), (2, 3), (1, 3)]
