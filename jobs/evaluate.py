@@ -19,7 +19,7 @@ from clism_core.cluster import check_shared, connect
 from clism_core.home import tracking_uri
 from clism_core.model.names import is_folder
 from clism_core.tasks.evaluation.config import EvaluateConfig
-from clism_core.tasks.evaluation.evaluate import CHART, CSV, METRICS, TABLE, Evaluation, Plan, carry_out, plan
+from clism_core.tasks.evaluation.evaluate import CHART, RESULTS, Evaluation, Plan, carry_out, plan
 from clism_core.tracking.run import page_command, tracked_run
 
 
@@ -42,7 +42,7 @@ def run(planned: Plan) -> Evaluation:
 
 def summary(evaluation: Evaluation) -> str:
     """Return what the user sees at the end."""
-    files = ", ".join((METRICS, TABLE, CSV, CHART))
+    files = ", ".join(RESULTS)
     return f"""
 {evaluation.table}
 In {evaluation.output}: {files},

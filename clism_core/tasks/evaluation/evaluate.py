@@ -32,6 +32,7 @@ from clism_core.tasks.saved import task_of
 from clism_core.tracking.run import TrackedRun
 
 METRICS, TABLE, CSV, CHART = "metrics.json", "table.md", "table.csv", "scores.png"
+RESULTS = (METRICS, TABLE, CSV, CHART)
 COMPARED_FOLDER = "compared"
 """Below the output, the predictions of the model that is compared with."""
 
@@ -91,17 +92,26 @@ def plan(config: EvaluateConfig) -> Plan:
     model = find_model(config.model)
     test_sets = read_test_sets(config.tests, model.task)
     output = storage.absolute(config.output or default_output("evaluate"))
+    tests = [
+        dataclasses.replace(test, path=storage.absolute(test.path)) if isinstance(test.path, str) else test
+        for test in config.tests
+    ]
     compare, compared = config.compare, None
     if compare:
         _check_sizes(test_sets)
         if is_evaluation(compare):
             compare = storage.absolute(compare)
+            if compare == output:
+                raise InputError(
+                    f"--compare {compare}: is the --output, too, where the model's own predictions would replace those "
+                    "to compare with; give another --output"
+                )
             Predictions.of_evaluation(compare, test_sets)
         else:
             compared = find_model(compare)
             compare = compared.name
             _check_same_task(model, compared, test_sets)
-    config = dataclasses.replace(config, model=model.name, compare=compare, output=output)
+    config = dataclasses.replace(config, model=model.name, tests=tests, compare=compare, output=output)
     return Plan(config, model, test_sets, compared)
 
 
@@ -187,6 +197,8 @@ def _predicted(plan: Plan, model: EvaluatedModel, folder: str) -> Predictions:
     missing = [test_set for test_set in plan.test_sets if not predictions.has(test_set)]
     if missing:
         config = plan.config
+        for name in RESULTS:  # they would stand beside predictions that are not those they are of
+            storage.delete(storage.join(config.output, name))
         for test_set, outputs in predict(model, missing, batch_size=config.batch_size, workers=config.workers):
             predictions.write(test_set, test_set.predictions(outputs))
     return predictions

@@ -61,14 +61,35 @@ class Predictions:
         return same and storage.exists(self.path(test_set))
 
     def read(self, test_set: TestSet) -> str:
-        """Return the text of a file of predictions."""
+        """Return the text of a file of predictions.
+
+        Raises:
+            InputError: if another evaluation has replaced it meanwhile.
+        """
+        self._refresh()
+        if not self.has(test_set):
+            raise InputError(_shared(self.folder))
         return storage.read_bytes(self.path(test_set)).decode()
 
     def write(self, test_set: TestSet, text: str) -> None:
-        """Write a file of predictions, and note that it is finished."""
+        """Write a file of predictions, and note that it is finished.
+
+        Raises:
+            InputError: if another evaluation has begun to write predictions of another model.
+        """
+        self._refresh()
         storage.write_bytes(self.path(test_set), text.encode())
         self._note["test_sets"][title(test_set)] = digest(test_set)
         storage.write_bytes(storage.join(self.folder, NOTE), json.dumps(self._note, indent=2).encode())
+
+    def _refresh(self) -> None:
+        """Take over what an evaluation of the same model, which runs at the same time, has noted in the folder."""
+        there = _read_note(self.folder)
+        if there is None and not self._note["test_sets"]:  # nobody has written anything yet
+            return
+        if there is None or there["fingerprint"] != self._note["fingerprint"]:
+            raise InputError(_shared(self.folder))
+        self._note["test_sets"] = there["test_sets"]
 
     def path(self, test_set: TestSet) -> str:
         """Return where the predictions for a test set are, or will be."""
@@ -80,6 +101,10 @@ def is_evaluation(name: str) -> bool:
     """Tell whether `name` is the output folder of an evaluation, and not a model."""
     is_place = not name.startswith(("models:/", "runs:/"))
     return is_place and storage.exists(storage.join(name, NOTE))
+
+
+def _shared(folder: str) -> str:
+    return f"{folder}: another evaluation has replaced the predictions there; give each an --output of its own"
 
 
 def _read_note(folder: str) -> dict[str, Any] | None:

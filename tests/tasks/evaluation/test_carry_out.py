@@ -1,5 +1,6 @@
 """From a plan to the files of an evaluation, with predictions made up in place of a model's, and no cluster."""
 
+import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from clism_core.tasks.evaluation import test_set
 from clism_core.tasks.evaluation.config import EvaluateConfig, TestSetConfig
 from clism_core.tasks.evaluation.evaluate import Evaluation, evaluate, plan
 from clism_core.tasks.evaluation.models import EvaluatedModel, find_model
+from clism_core.tasks.evaluation.predictions import Predictions
 from clism_core.tasks.evaluation.tracking import tag_version
 from clism_core.tasks.metrics.bootstrap import compare
 from clism_core.tasks.saved import write_task
@@ -164,6 +166,45 @@ def test_another_model_replaces_the_predictions_and_says_so(
     assert find_model(str(tmp_path / "bad")).fingerprint != fingerprint
 
 
+def test_another_scorer_scores_the_same_predictions(config: EvaluateConfig, fake: FakePredictions) -> None:
+    run(config)
+    config.tests[0].scorer = "mlqa-1.0"
+    assert run(config).metrics["births"]["ar"]["scorer"] == "mlqa-1.0"
+    assert fake.asked == ["good: births/ar", "good: births/de"]
+
+
+def test_no_figures_stand_beside_the_predictions_of_another_model(
+    config: EvaluateConfig, fake: FakePredictions, tmp_path: Path
+) -> None:
+    run(config)
+    fake.fails_at = "births/de"
+    with pytest.raises(InputError, match="a node was lost"):
+        run(config, model=str(tmp_path / "bad"))
+    assert files(config.output) == ["evaluation.json", "predictions/births/ar.json"]
+
+
+def test_another_model_at_the_same_time_in_the_same_folder_is_noticed(
+    config: EvaluateConfig, fake: FakePredictions, tmp_path: Path
+) -> None:
+    first, second = plan(config), plan(dataclasses.replace(config, model=str(tmp_path / "bad")))
+    mine = Predictions.of_model(config.output, first.model)
+    mine.write(first.test_sets[0], "{}")
+    Predictions.of_model(config.output, second.model).write(second.test_sets[0], "{}")
+    with pytest.raises(InputError, match="another evaluation has replaced the predictions there"):
+        mine.read(first.test_sets[0])
+    with pytest.raises(InputError, match="another evaluation has replaced the predictions there"):
+        mine.write(first.test_sets[1], "{}")
+
+
+def test_the_same_model_at_the_same_time_in_the_same_folder_keeps_all(config: EvaluateConfig) -> None:
+    planned = plan(config)
+    one, two = (Predictions.of_model(config.output, planned.model) for _ in range(2))
+    one.write(planned.test_sets[0], "{}")
+    two.write(planned.test_sets[1], "{}")
+    again = Predictions.of_model(config.output, planned.model)
+    assert all(map(again.has, planned.test_sets))
+
+
 def test_two_models_on_the_same_examples(config: EvaluateConfig, fake: FakePredictions, tmp_path: Path) -> None:
     evaluation = run(config, compare=str(tmp_path / "bad"))
     comparison = evaluation.metrics["comparison"]
@@ -188,6 +229,15 @@ def test_with_an_earlier_evaluation(config: EvaluateConfig, fake: FakePrediction
     write_squad(tmp_path / "births.de.json", questions=9)
     with pytest.raises(InputError, match="earlier: has no predictions for births/de as --tests has it now"):
         plan(config)
+
+
+def test_with_an_evaluation_that_the_output_would_replace(
+    config: EvaluateConfig, fake: FakePredictions, tmp_path: Path
+) -> None:
+    run(config, model=str(tmp_path / "bad"))
+    with pytest.raises(InputError, match=r"--compare .*out: is the --output, too"):
+        run(config, model=str(tmp_path / "good"), compare=f"{config.output}/")
+    assert json.loads(Path(config.output, "predictions/births/ar.json").read_text())["q1"] == "x"
 
 
 def test_models_of_two_tasks_are_not_compared(config: EvaluateConfig, tmp_path: Path) -> None:
