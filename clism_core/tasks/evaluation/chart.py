@@ -1,5 +1,6 @@
 """The scores of an evaluation as a bar chart."""
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,7 @@ _WIDTH_PER_GROUP, _LEAST_WIDTH, _PANEL_HEIGHT = 0.75, 6.0, 3.2  # inches
 _BARS_WIDTH = 0.8  # of the place that a group has
 _COLOURS = ("tab:blue", "tab:orange")
 _LONGEST_NAME = 60
+_LINE = 12  # characters below a group
 
 
 def scores_figure(rows: Sequence[Row]) -> Figure:
@@ -37,7 +39,7 @@ def scores_figure(rows: Sequence[Row]) -> Figure:
                 middles, values, width, yerr=_errors(list(cells.values())), label=label, color=_COLOURS[place],
                 error_kw={"elinewidth": 1, "capsize": 2},
             )  # fmt: skip
-        names = [AVERAGES.get(name, name).replace(" ", "\n") for name in next(iter(bars.values()))]
+        names = [textwrap.fill(AVERAGES.get(name, name), _LINE) for name in next(iter(bars.values()))]
         axes.set_xticks(range(len(names)), names)
         axes.set(title=dataset, ylabel="percent", ylim=(0, 100))
         axes.set_axisbelow(True)
@@ -62,7 +64,8 @@ def _is_difference(row: Row) -> bool:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else f"...{name[-_LONGEST_NAME:]}"
+    short = name if len(name) <= _LONGEST_NAME else f"...{name[-_LONGEST_NAME:]}"
+    return short.replace("$", r"\$")  # or what is between two of them would be read as a formula
 
 
 def _are_long(labels: Sequence[str] | dict[str, dict[str, Cell]]) -> bool:

@@ -61,12 +61,18 @@ def predict(
 
 def record_blocks(test_set: TestSet) -> Iterator[pa.Table]:
     """Yield the records of a test set as tables of `RECORDS_SCHEMA`."""
-    rows = [
-        {"dataset": test_set.dataset, "language": test_set.language, "number": number, "record": json.dumps(record)}
-        for number, record in enumerate(test_set.records())
-    ]
-    for first in range(0, len(rows), RECORDS_PER_BLOCK):
-        yield pa.Table.from_pylist(rows[first : first + RECORDS_PER_BLOCK], schema=RECORDS_SCHEMA)
+    records = test_set.records()
+    for first in range(0, len(records), RECORDS_PER_BLOCK):
+        rows = [
+            {
+                "dataset": test_set.dataset,
+                "language": test_set.language,
+                "number": number,
+                "record": json.dumps(record, ensure_ascii=False),  # escapes would take six bytes a letter, not two
+            }
+            for number, record in enumerate(records[first : first + RECORDS_PER_BLOCK], start=first)
+        ]
+        yield pa.Table.from_pylist(rows, schema=RECORDS_SCHEMA)
 
 
 def collect(test_sets: Iterable[TestSet], batches: Iterable[pa.Table]) -> Iterator[tuple[TestSet, list[Any]]]:

@@ -37,11 +37,11 @@ class TaggedSet:
     def predictions(self, outputs: Sequence[Sequence[str]]) -> str:
         """Return the file of predictions, from the tags of each sentence.
 
-        White space within a token is "_" there: conlleval takes any for the end of a column.
+        White space within a token or a type is "_" there: conlleval takes any for the end of a column.
         """
         blocks = [
             "".join(
-                f"{_WHITE_SPACE.sub('_', token)} {gold} {predicted}\n"
+                f"{_column(token)} {_column(gold)} {_column(predicted)}\n"
                 for token, gold, predicted in zip(sentence.tokens, sentence.tags, tags, strict=True)
             )
             for sentence, tags in zip(self.examples, outputs, strict=True)
@@ -52,7 +52,7 @@ class TaggedSet:
         """Count entities as conlleval does; raises `InputError` where the gold tags are not those of the test set."""
         blocks = [[line.split(" ")[-2:] for line in block.split("\n")] for block in predictions.split("\n\n")[:-1]]
         gold = [tuple(line[0] for line in block) for block in blocks]
-        if gold != [each.tags for each in self.examples]:
+        if gold != [tuple(map(_column, each.tags)) for each in self.examples]:
             raise InputError(
                 f"predictions for {self.dataset}/{self.language}: the gold tags are not those of the test set; predict "
                 "for this very file"
@@ -66,6 +66,10 @@ class TaggedSet:
         summary = metrics.summary()
         labels = {label: metrics.examples(label) for label in summary["by_label"]}
         return Scored(summary, {"f1": metrics.examples()}, labels)
+
+
+def _column(text: str) -> str:
+    return _WHITE_SPACE.sub("_", text)
 
 
 def read_tagged_set(

@@ -10,6 +10,7 @@ from clism_core.tasks.evaluation.table import COMPARISON
 from clism_core.tracking.run import TrackedRun
 
 MODEL_TAG = "clism.model"
+_NOT_IN_NAMES = re.compile(r"[^\w.\- :]")
 _VERSION = re.compile(r"models:/([^/@]+)/(\d+)")
 
 
@@ -43,7 +44,8 @@ def metrics_by_name(metrics: Mapping[str, Any]) -> dict[str, float]:
     """Return the numbers of `metrics.json` by `DATASET/LANGUAGE/SCORE`, the ends of intervals as `SCORE_low`, `_high`.
 
     Those of a type of entity are `DATASET/LANGUAGE/by_label/PER/f1`; those of a comparison are
-    `comparison/DATASET/LANGUAGE/SCORE/difference`, `.../interval_low`, `.../interval_high` and `.../p_value`.
+    `comparison/DATASET/LANGUAGE/SCORE/difference`, `.../interval_low`, `.../interval_high` and `.../p_value`. What a
+    type of entity may have in its name and MLflow takes in none, such as &, is `_`.
     """
     own = {name: groups for name, groups in metrics.items() if name != COMPARISON}
     compared = {COMPARISON: metrics[COMPARISON]["differences"]} if COMPARISON in metrics else {}
@@ -53,7 +55,7 @@ def metrics_by_name(metrics: Mapping[str, Any]) -> dict[str, float]:
 def _numbers(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, float]]:
     if isinstance(value, Mapping):
         for name, inner in value.items():
-            yield from _numbers(inner, (*path, name))
+            yield from _numbers(inner, (*path, _NOT_IN_NAMES.sub("_", name)))
     elif path[-1].endswith("interval") and value is not None:
         name = "/".join(path).removesuffix("_interval")
         yield from ((f"{name}_low", float(value[0])), (f"{name}_high", float(value[1])))

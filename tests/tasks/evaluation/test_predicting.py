@@ -45,6 +45,12 @@ def test_blocks_hold_all_records_in_order() -> None:
     ]
 
 
+def test_records_are_as_long_as_their_texts() -> None:
+    question = Question("q", "أين", "باريس", (Answer("باريس", 0),))
+    (block,) = record_blocks(QuestionSet("xquad", "ar", "squad-1.1", (question,)))
+    assert block["record"].to_pylist() == ['{"question": "أين", "context": "باريس"}']
+
+
 def outputs(language: str, numbers: range) -> pa.Table:
     return pa.Table.from_pylist(
         [{"dataset": "xquad", "language": language, "number": n, "output": f'"{n}"'} for n in numbers], OUTPUTS_SCHEMA

@@ -166,10 +166,26 @@ def test_chart_of_two_models_has_one_score_of_each() -> None:
     assert bars(figure) == {"F1 of A": [75.0] * 3, "F1 of B": [25.0] * 3}
 
 
+def test_chart_of_models_whose_names_are_no_formulas() -> None:
+    content = compared(right=30, other=10)
+    content["comparison"]["with"] = "/runs/$x^$/model"
+    scores_figure(table_rows(content, model="A")).savefig(io.BytesIO(), format="png")
+
+
 def test_chart_of_a_single_example_has_no_error_bars() -> None:
     sets = [question_set("ar", questions=1)]
     content = metrics_of(sets, {"xquad/ar": scored(sets[0], right=1)}, resamples=RESAMPLES)
     assert bars(scores_figure(table_rows(content, model="A")))["F1"] == [100.0, 100.0]
+
+
+def test_names_of_types_that_mlflow_would_refuse() -> None:
+    figures = {"f1": 50.0, "by_label": {"R&D/lab": {"f1": 50.0}, "creative work": {"f1": 50.0}, "人": {"f1": 50.0}}}
+    assert sorted(metrics_by_name({"conll": {"en": figures}})) == [
+        "conll/en/by_label/R_D_lab/f1",
+        "conll/en/by_label/creative work/f1",
+        "conll/en/by_label/人/f1",
+        "conll/en/f1",
+    ]
 
 
 def test_names_in_mlflow() -> None:

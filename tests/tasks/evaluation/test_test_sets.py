@@ -71,6 +71,13 @@ def test_tags_as_conlleval_reads_them_and_their_scores() -> None:
     assert {label: examples.value for label, examples in scored.by_label.items()} == {"LOC": 100.0, "PER": 0.0}
 
 
+def test_types_with_white_space_are_scored() -> None:
+    test_set = TaggedSet("wnut", "en", (Sentence(("Hamlet", "opens"), ("B-creative work", "O")),))
+    text = test_set.predictions([["B-creative work", "O"]])
+    assert text == "Hamlet B-creative_work B-creative_work\nopens O O\n\n"
+    assert test_set.score(text).summary["by_label"]["creative_work"]["f1"] == 100.0
+
+
 def vectors(*angles: float) -> list[np.ndarray]:
     return [np.array([np.cos(angle), np.sin(angle)], dtype=np.float32) for angle in angles]
 
