@@ -17,6 +17,7 @@ from clism_core.home import default_output, tracking_uri
 from clism_core.storage import absolute
 from clism_core.tasks.evaluation import evaluate
 from clism_core.tasks.evaluation.config import EvaluateConfig
+from clism_core.tasks.evaluation.predictions import Predictions, is_evaluation
 from clism_core.tasks.promotion import (
     PROMOTION_TAG,
     Decision,
@@ -25,6 +26,7 @@ from clism_core.tasks.promotion import (
     carry_out,
     decide,
     decide_untested,
+    find_metric,
     find_versions,
 )
 from clism_core.tracking.run import page_command, tracked_run
@@ -45,28 +47,35 @@ def main(config: PromoteConfig) -> None:
 def decide_by_test(config: PromoteConfig, versions: Versions) -> Decision:
     """Evaluate both versions on the cluster, as an MLflow run, and decide."""
     planned = evaluate.plan(evaluation_config(config, versions))  # before a cluster is started for nothing
+    metric = find_metric(config.metric, planned.test_sets)
+    check_champion(config, versions, planned)
     connect()
     check_shared(output=planned.config.output, inputs=[], tracking=tracking_uri())
     settings = dataclasses.asdict(config)
     with tracked_run(job="promote", output=planned.config.output, config=settings) as run:
         evaluation = evaluate.carry_out(planned, run)
-        compared = evaluation.metrics["comparison"]["with"]
-        if compared != versions.champion_uri:
-            raise InputError(
-                f"--champion_evaluation {config.champion_evaluation} is one of {compared}, but {config.champion} is "
-                f"{versions.champion_uri}; leave it out, or evaluate that"
-            )
         assert evaluation.compared_examples is not None
         decision = decide(
             versions,
             evaluation.examples,
             evaluation.compared_examples,
-            metric=config.metric,
+            metric=metric,
             resamples=config.resamples,
         )
         run.set_tags({PROMOTION_TAG: decision.text})
     print(f"{evaluation.table}\nIn {evaluation.output}. By run: {page_command(tracking_uri())}\n")
     return decision
+
+
+def check_champion(config: PromoteConfig, versions: Versions, planned: evaluate.Plan) -> None:
+    """Check that the predictions to compare with are the champion's."""
+    compare = planned.config.compare
+    compared = Predictions.of_evaluation(compare, planned.test_sets).model if is_evaluation(compare) else compare
+    if compared != versions.champion_uri:
+        raise InputError(
+            f"--champion_evaluation {config.champion_evaluation} is one of {compared}, but {config.champion} is "
+            f"{versions.champion_uri}; leave it out, or evaluate that"
+        )
 
 
 def evaluation_config(config: PromoteConfig, versions: Versions) -> EvaluateConfig:

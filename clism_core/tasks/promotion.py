@@ -7,11 +7,18 @@ from mlflow import MlflowClient
 
 from clism_core.errors import InputError
 from clism_core.tasks.evaluation.config import TestSetConfig
+from clism_core.tasks.evaluation.test_set import Kind, TestSet, title
 from clism_core.tasks.metrics.bootstrap import RESAMPLES, Comparison, compare
 from clism_core.tasks.metrics.examples import ScoredExamples
 from clism_core.tracking.registry import CANDIDATE, CHAMPION, version_of
 
 PROMOTION_TAG = "clism.promotion"
+SCORES: Mapping[Kind, tuple[str, ...]] = {
+    "mrc": ("f1", "exact_match"),
+    "ner": ("f1",),
+    "retrieval": ("accuracy", "reverse_accuracy"),
+}
+"""What each kind of test set is scored by."""
 
 Examples = Mapping[str, Mapping[str, Mapping[str, ScoredExamples]]]
 """By data set, language and score."""
@@ -29,8 +36,9 @@ class PromoteConfig:
     """The version that may become champion: an alias or a number."""
     champion: str = CHAMPION
     """The alias that is moved; the version that it points to now is compared with."""
-    metric: str = "f1"
-    """The score that decides, averaged over the test sets: f1, exact_match, or accuracy of retrieval."""
+    metric: str | None = None
+    """The score that decides, averaged over the test sets: f1 or exact_match; of retrieval accuracy or
+    reverse_accuracy. null: the first of these that the test sets have."""
     champion_evaluation: str = ""
     """OUTPUT of an evaluation of the champion on these tests, whose predictions are then used."""
     output: str = ""
@@ -108,6 +116,22 @@ def decide_untested(versions: Versions) -> Decision | None:
     return None
 
 
+def find_metric(wanted: str | None, test_sets: Sequence[TestSet]) -> str:
+    """Return the score that is to decide, which all test sets have; at least one is given.
+
+    Raises:
+        InputError: one of them has no such score.
+    """
+    metric = wanted or SCORES[test_sets[0].kind][0]
+    for test_set in test_sets:
+        if metric not in SCORES[test_set.kind]:
+            has = ", ".join(SCORES[test_set.kind])
+            raise InputError(
+                f"--metric {metric}: {title(test_set)} has the scores {has} only; promote by one kind of test"
+            )
+    return metric
+
+
 def decide(
     versions: Versions, challenger: Examples, champion: Examples, *, metric: str, resamples: int = RESAMPLES
 ) -> Decision:
@@ -116,18 +140,18 @@ def decide(
     Args:
         versions: of what was tested.
         challenger, champion: every example's score, of both on the same test sets.
-        metric: the score that counts.
+        metric: the score that counts, which all test sets have.
         resamples: how often examples are drawn anew.
 
     Raises:
-        InputError: a test set has no such score, or they cannot be compared.
+        InputError: the test sets cannot be compared.
     """
-    titles = [(dataset, language) for dataset, languages in challenger.items() for language in languages]
-    new, old = ([_score(each, title, metric) for title in titles] for each in (challenger, champion))
+    names = [(dataset, language) for dataset, languages in challenger.items() for language in languages]
+    new, old = ([each[dataset][language][metric] for dataset, language in names] for each in (challenger, champion))
     comparison = compare(new, old, resamples=resamples)
     promote = comparison.interval.low > 0
     means = [sum(each.value for each in scores) / len(scores) for scores in (new, old)]
-    sets = f"{len(titles)} test sets" if len(titles) > 1 else "1 test set"
+    sets = f"{len(names)} test sets" if len(names) > 1 else "1 test set"
     figures = (
         f"its {metric} over {sets} is {means[0]:.2f} on average, that of version {versions.champion} {means[1]:.2f}; "
         f"the difference is {comparison.difference:+.2f} points, with a 95 % interval of "
@@ -139,11 +163,11 @@ def decide(
         else f"version {versions.champion} stays champion. As for version {versions.challenger}, {figures}"
         "does not lie above 0"
     )
-    return Decision(promote, f"{versions.name}: {verdict}.\n\n{_table(titles, new, old)}", comparison)
+    return Decision(promote, f"{versions.name}: {verdict}.\n\n{_table(names, new, old)}", comparison)
 
 
 def carry_out(client: MlflowClient, versions: Versions, decision: Decision, *, alias: str) -> None:
-    """Keep the decision as tags of both versions and, if it says so, move the alias.
+    """Move the alias, if the decision says so, and keep the decision as tags of both versions.
 
     Raises:
         InputError: the alias was moved by somebody else since the versions were looked up.
@@ -151,23 +175,16 @@ def carry_out(client: MlflowClient, versions: Versions, decision: Decision, *, a
     now = version_of(client, versions.name, alias)
     if now != versions.champion:
         raise InputError(f"{versions.name}: {alias} was moved to version {now} meanwhile; start again")
-    for version in {versions.challenger, versions.champion} - {None}:
-        client.set_model_version_tag(versions.name, str(version), PROMOTION_TAG, decision.text)
     if decision.promote:
         client.set_registered_model_alias(versions.name, alias, str(versions.challenger))
+    for version in {versions.challenger, versions.champion} - {None}:
+        client.set_model_version_tag(versions.name, str(version), PROMOTION_TAG, decision.text)
 
 
-def _score(examples: Examples, title: tuple[str, str], metric: str) -> ScoredExamples:
-    scores = examples[title[0]][title[1]]
-    if metric not in scores:
-        raise InputError(f"--metric {metric}: {'/'.join(title)} has the scores {', '.join(scores)} only")
-    return scores[metric]
-
-
-def _table(titles: Sequence[tuple[str, str]], new: Sequence[ScoredExamples], old: Sequence[ScoredExamples]) -> str:
+def _table(names: Sequence[tuple[str, str]], new: Sequence[ScoredExamples], old: Sequence[ScoredExamples]) -> str:
     lines = ["| test set | challenger | champion | difference |", "|---|--:|--:|--:|"]
     lines += [
         f"| {dataset}/{language} | {one.value:.2f} | {other.value:.2f} | {one.value - other.value:+.2f} |"
-        for (dataset, language), one, other in zip(titles, new, old, strict=True)
+        for (dataset, language), one, other in zip(names, new, old, strict=True)
     ]
     return "\n".join(lines)

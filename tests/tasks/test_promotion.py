@@ -8,6 +8,7 @@ from mlflow import MlflowClient
 
 from clism_core.errors import InputError
 from clism_core.home import tracking_uri
+from clism_core.tasks.evaluation.pair_sets import Pair, PairSet
 from clism_core.tasks.metrics.examples import ScoredExamples
 from clism_core.tasks.promotion import (
     PROMOTION_TAG,
@@ -17,6 +18,7 @@ from clism_core.tasks.promotion import (
     carry_out,
     decide,
     decide_untested,
+    find_metric,
     find_versions,
 )
 
@@ -56,10 +58,21 @@ def test_only_more_than_chance_promotes(right: int, promote: bool) -> None:
     assert "| xquad/es | 60.00 | 60.00 | +0.00 |" in decision.text
 
 
+PAIRS = PairSet("flores", "en-ar", (Pair("a", "b"), Pair("c", "d")))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"), [(None, "accuracy"), ("accuracy", "accuracy"), ("reverse_accuracy", "reverse_accuracy")]
+)
+def test_retrieval_decides_by_a_score_that_it_has(wanted: str | None, found: str) -> None:
+    metric = find_metric(wanted, [PAIRS])
+    assert metric == found
+    assert metric in PAIRS.score('{"1": [1, 1], "2": [2, 2]}').examples
+
+
 def test_unknown_metric_is_named() -> None:
-    examples = {"flores": {"en-ar": scores(1, 2, "accuracy")}}
-    with pytest.raises(InputError, match="--metric f1: flores/en-ar has the scores accuracy only"):
-        decide(VERSIONS, examples, examples, metric="f1")
+    with pytest.raises(InputError, match="--metric f1: flores/en-ar has the scores accuracy, reverse_accuracy only"):
+        find_metric("f1", [PAIRS])
 
 
 def test_nothing_is_tested_without_a_champion_or_a_difference() -> None:
