@@ -99,15 +99,19 @@ def _check_reachable(address: str) -> None:
         raise InputError(f"no Ray cluster at {address} ({error}); {advice}") from error
 
 
-def check_shared(*, output: str, inputs: Iterable[str], tracking: str, wanted: Mapping[str, float] = {}) -> None:
+def check_shared(
+    *, output: str | None, inputs: Iterable[str], tracking: str | None, wanted: Mapping[str, float] = {}
+) -> None:
     """Check that all nodes of the cluster can work together; a cluster of one node always can.
 
     Where the job wants more than the cluster has, nodes will have to join. What they see is not known yet.
 
     Args:
-        output: The job's output, which every node writes to: an object store, or a folder that all of them see.
+        output: The job's output, which every node writes to: an object store, or a folder that all of them see. None
+            where only this process writes.
         inputs: What every node reads, likewise; local paths exist.
-        tracking: The MLflow tracking URI: a server or a database, not a file of one node.
+        tracking: The MLflow tracking URI: a server or a database, not a file of one node. None where only this process
+            uses it.
         wanted: Resources that the job's workers want together, such as `{"GPU": 8}`.
 
     Raises `InputError` naming all that is missing.
@@ -120,7 +124,7 @@ def check_shared(*, output: str, inputs: Iterable[str], tracking: str, wanted: M
             f"join it: {'; '.join(problems)}; or let the workers want less"
         )
     if lacking:
-        local = ", ".join(path for path in (output, *inputs) if storage.is_local(path))
+        local = ", ".join(path for path in (output, *inputs) if path and storage.is_local(path))
         logger.warning("this waits for nodes with %s to join; they must see %s", " and ".join(lacking), local or "S3")
     here = ray.get_runtime_context().get_node_id()
     working = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
@@ -132,14 +136,16 @@ def check_shared(*, output: str, inputs: Iterable[str], tracking: str, wanted: M
         raise InputError(f"the job's workers run on {len(others)} more node(s): " + "; ".join(problems))
 
 
-def tracking_problems(tracking: str) -> list[str]:
-    """Return why several nodes cannot use a tracking URI, and what to do; nothing where they can."""
+def tracking_problems(tracking: str | None) -> list[str]:
+    """Return why several nodes cannot use a tracking URI, and what to do; nothing where they can, or need not."""
+    if tracking is None:
+        return []
     if tracking.startswith(("sqlite:", "file:")) or "://" not in tracking:
-        return [f"they cannot all write to {tracking}; set MLFLOW_TRACKING_URI to an MLflow server"]
+        return [f"they cannot all use {tracking}; set MLFLOW_TRACKING_URI to an MLflow server"]
     return []
 
 
-def storage_problems(output: str, inputs: Iterable[str], blind: Callable[[str], int]) -> list[str]:
+def storage_problems(output: str | None, inputs: Iterable[str], blind: Callable[[str], int]) -> list[str]:
     """Return what keeps other nodes from sharing storage with this one, each with what to do.
 
     Args:
@@ -148,7 +154,7 @@ def storage_problems(output: str, inputs: Iterable[str], blind: Callable[[str], 
         blind: Tells how many of the other nodes do not see a file or folder of this node.
     """
     missing = {path: blind(path) for path in map(storage.absolute, filter(storage.is_local, inputs))}
-    if storage.is_local(output):
+    if output is not None and storage.is_local(output):
         marker = Path(storage.absolute(output)) / f".seen-{uuid.uuid4().hex}"
         marker.parent.mkdir(parents=True, exist_ok=True)
         marker.touch()

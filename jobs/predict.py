@@ -26,7 +26,9 @@ def main(config: PredictConfig) -> None:
     config = planned.config
     connect()
     inputs = [config.input, *([config.model] if is_folder(config.model) else [])]
-    check_shared(output=config.output, inputs=inputs, tracking=tracking_uri())
+    registered = config.model.startswith(("models:/", "runs:/"))
+    # Only this process writes the output; the nodes read the input, and fetch the model.
+    check_shared(output=None, inputs=inputs, tracking=tracking_uri() if registered else None)
     began = time.monotonic()
     print(summary(predict(planned), config=config, seconds=time.monotonic() - began))
 

@@ -49,6 +49,11 @@ def test_storage_problems(tmp_path: Path, output_is_local: bool, blind: int) -> 
     assert not list(tmp_path.rglob(".seen-*"))
 
 
+def test_what_only_this_process_uses_need_not_be_shared() -> None:
+    assert storage_problems(None, [], lambda _: 1) == []
+    assert tracking_problems(None) == []
+
+
 @pytest.mark.parametrize(
     ("address", "message"),
     [

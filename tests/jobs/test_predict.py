@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import EXIT_BAD_INPUT, EXIT_DONE, run_job
@@ -11,6 +12,7 @@ from tiny import TEXTS, write_encoder
 from clism_core.tasks.config import MrcConfig
 from clism_core.tasks.mrc.model import MrcModel
 from clism_core.tasks.prediction.config import PredictConfig
+from clism_core.tasks.prediction.predict import Predicted
 from clism_core.tasks.predictor import load_predictor
 
 
@@ -72,6 +74,17 @@ def test_bad_options_are_found_before_a_cluster_is_started(
     assert run(model, tmp_path / "x.csv", tmp_path / "y.csv", *options) == EXIT_BAD_INPUT
     assert message in capsys.readouterr().err
     assert not (tmp_path / "y.csv").exists()
+
+
+def test_nodes_need_to_see_input_and_model_only(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "x.csv").write_text("question,context\nq,c\n")
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr("predict.connect", lambda: None)
+    monkeypatch.setattr("predict.check_shared", lambda **given: asked.update(given))
+    monkeypatch.setattr("predict.predict", lambda _: Predicted(1, {}, ""))
+    assert run(model, tmp_path / "x.csv", tmp_path / "y.csv") == EXIT_DONE
+    assert asked == {"output": None, "inputs": [str(tmp_path / "x.csv"), str(model)], "tracking": None}
+    assert not (tmp_path / "y.csv").exists(), "a folder stands where the output is to be"
 
 
 def test_an_encoder_is_no_task_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
