@@ -1,8 +1,10 @@
 """Prediction over files without Ray and without a model: an invented predictor answers with the first word."""
 
 import csv
+import dataclasses
 import gzip
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -12,11 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from clism_core import storage
 from clism_core.errors import InputError
 from clism_core.tasks.config import TaskName
 from clism_core.tasks.prediction.chunks import Layout, PredictedChunk, predict_chunk
 from clism_core.tasks.prediction.config import PredictConfig
-from clism_core.tasks.prediction.predict import _layout, rejects_path, write_output
+from clism_core.tasks.prediction.predict import Plan, _check_paths, _layout, finish, rejects_path, write_output
 from clism_core.tasks.prediction.reading import file_format, read_chunks, rows_of
 
 
@@ -256,6 +259,132 @@ def test_what_goes_wrong_later_leaves_no_output(
     with pytest.raises(InputError, match=message):
         write_output(chunks(config, layout, 2), config=config, layout=layout)
     assert [file.name for file in tmp_path.iterdir()] == ["x.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "lost"),
+    [
+        pytest.param(1, 2.5, "the number 2.5", id="fraction"),
+        pytest.param({"a": 1}, {"a": 1, "b": 2}, "column b", id="field"),
+        pytest.param([{"a": 1}], [{"a": 1}, {"b": 2}], "column b", id="field-in-a-list"),
+        pytest.param(1, 2**70, "too large", id="large-number"),
+        pytest.param("a", "\ud800", "surrogates", id="half-a-character"),
+    ],
+)
+def test_parquet_loses_nothing_without_a_word(tmp_path: Path, first: object, later: object, lost: str) -> None:
+    lines = [{"question": "q", "context": "c", "x": first}] * 256 + [{"question": "q", "context": "c", "x": later}]
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(InputError, match=f"rows 25[67] to 257 do not fit into .*{lost}"):
+        predict(tmp_path / "x.jsonl", tmp_path / "y.parquet")
+
+
+def test_parquet_takes_whole_numbers_and_missing_fields(tmp_path: Path) -> None:
+    values: list[dict[str, Any]] = [
+        {"n": 1.5, "o": {"a": [1], "b": "x"}},
+        {"n": 2, "o": {"a": None}},
+        {"n": None, "o": None},
+    ]
+    lines = [{"question": "q", "context": "c", **value} for value in values]
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    predict(tmp_path / "x.jsonl", tmp_path / "y.parquet")
+    assert [(row["n"], row["o"]) for row in rows(tmp_path / "y.parquet")] == [
+        (1.5, {"a": [1], "b": "x"}),
+        (2.0, {"a": None, "b": None}),
+        (None, None),
+    ]
+
+
+@pytest.mark.parametrize("value", [2**70, "\ud800", {}], ids=["large-number", "half-a-character", "no-fields"])
+def test_what_parquet_does_not_hold_is_found_at_the_start(tmp_path: Path, value: object) -> None:
+    (tmp_path / "x.jsonl").write_text(json.dumps({"question": "q", "context": "c", "x": value}) + "\n")
+    config = PredictConfig(model="m", input=str(tmp_path / "x.jsonl"), output=str(tmp_path / "y.parquet"))
+    with pytest.raises(InputError, match=r"column x cannot be written as Parquet: .*; give a \.jsonl output"):
+        _layout(config, "mrc", "jsonl", "parquet")
+
+
+def test_bytes_are_not_written_as_text(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"question": ["q"], "context": ["c"], "x": [b"\xff"]}), tmp_path / "x.parquet")
+    with pytest.raises(InputError, match=r"bytes.* give a \.parquet output"):
+        predict(tmp_path / "x.parquet", tmp_path / "y.jsonl")
+
+
+def test_every_kind_of_line_end_stays_within_its_field_of_csv(tmp_path: Path) -> None:
+    values = ["a\rb", "a\nb", "a\r\nb", "\r", "a\u2028b\x85c\x0bd"]
+    lines = [{"question": "q", "context": "c", "x": value} for value in values]
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    predict(tmp_path / "x.jsonl", tmp_path / "y.csv")
+    with (tmp_path / "y.csv").open(newline="") as file:
+        assert [(row["x"], row["end"]) for row in csv.DictReader(file)] == [(value, "1") for value in values]
+
+
+def plan_of(source: Path, target: str, fingerprint: str = "model") -> Plan:
+    config = PredictConfig(model="m", input=str(source), output=target)
+    layout = _layout(config, "mrc", file_format(str(source), option="input"), file_format(target, option="output"))
+    return Plan(config=config, layout=layout, model_size=1, model_fingerprint=fingerprint)
+
+
+def stop_after(plan: Plan, stop: int | None) -> list[int]:
+    """Predict with one row a chunk, until an error after `stop` chunks; return the rows that were predicted."""
+    predicted: list[int] = []
+
+    def predicted_chunks(done: int) -> Iterator[PredictedChunk]:
+        for number, chunk in enumerate(chunks(plan.config, plan.layout, 1)):
+            if number == stop:
+                raise OSError("no space left on device")
+            if number >= done:
+                predicted.append(chunk.first_row)
+                yield chunk
+
+    finish(plan, predicted_chunks)
+    return predicted
+
+
+@pytest.mark.parametrize("place", ["local", "s3"])
+@pytest.mark.parametrize("name", ["y.jsonl.gz", "y.csv", "y.parquet"])
+def test_a_prediction_that_was_stopped_goes_on(
+    tmp_path: Path, request: pytest.FixtureRequest, place: str, name: str
+) -> None:
+    folder = str(tmp_path / "out") if place == "local" else f"{request.getfixturevalue('bucket')}/{name} out"
+    write_questions(tmp_path / "x.jsonl")
+    with (tmp_path / "x.jsonl").open("a") as file:
+        file.write("{}\n")
+    plan = plan_of(tmp_path / "x.jsonl", f"{folder}/{name}")
+    for stop in (1, 2):
+        with pytest.raises(OSError, match="no space"):
+            stop_after(plan, stop)
+        assert not storage.exists(plan.config.output)
+    assert stop_after(plan, None) == [3, 4], "what was predicted is predicted anew"
+    assert [storage.read_bytes(file) != b"" for file in storage.list_files(folder)] == [True, True]
+    (tmp_path / name).write_bytes(storage.read_bytes(plan.config.output))
+    assert [row["answer"] for row in rows(tmp_path / name)] == [answer for answer, _ in ANSWERS]
+    assert json.loads(storage.read_bytes(rejects_path(plan.config))) == {
+        "row": 4,
+        "reason": "missing",
+        "column": "question",
+    }
+
+
+@pytest.mark.parametrize("change", ["model", "input", "column"])
+def test_of_other_questions_or_another_model_nothing_is_kept(tmp_path: Path, change: str) -> None:
+    write_questions(tmp_path / "x.jsonl")
+    plan = plan_of(tmp_path / "x.jsonl", str(tmp_path / "y.jsonl"))
+    with pytest.raises(OSError, match="no space"):
+        stop_after(plan, 2)
+    if change == "model":
+        plan = dataclasses.replace(plan, model_fingerprint="another")
+    elif change == "input":
+        os.utime(tmp_path / "x.jsonl", (1, 1))
+    else:
+        plan = dataclasses.replace(plan, config=dataclasses.replace(plan.config, context_column="question"))
+    assert stop_after(plan, None) == [1, 2, 3]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["x.jsonl", "y.jsonl"]
+
+
+def test_an_input_is_not_replaced_by_the_rejects(tmp_path: Path) -> None:
+    (tmp_path / "y.jsonl.rejects.jsonl").touch()
+    source, target = str(tmp_path / "y.jsonl.rejects.jsonl"), str(tmp_path / "y.jsonl")
+    with pytest.raises(InputError, match="its rejects would be"):
+        _check_paths(PredictConfig(model="m", input=source, output=target, overwrite=True))
 
 
 def test_rejects_of_an_earlier_run_go(tmp_path: Path) -> None:

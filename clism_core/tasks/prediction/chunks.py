@@ -45,6 +45,16 @@ class PredictedChunk(NamedTuple):
     """How many rows were rejected for what, as a JSON object."""
 
 
+PREDICTED_SCHEMA = pa.schema(
+    [
+        *((name, pa.int64()) for name in ("first_row", "rows", "predicted")),
+        *((name, pa.large_binary()) for name in ("content", "rejects")),
+        ("reasons", pa.string()),
+    ]
+)
+"""Of a table of predicted chunks."""
+
+
 def predict_chunk(chunk: Chunk, *, predictor: Predictor, layout: Layout, config: PredictConfig) -> PredictedChunk:
     """Return the rows of a chunk with their predictions, in their order, and those that have none.
 

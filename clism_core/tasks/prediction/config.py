@@ -12,8 +12,8 @@ class PredictConfig:
     input: str
     """A file that ends in .jsonl, .csv (either of them with .gz) or .parquet; local or s3://."""
     output: str
-    """The file to make, of any of these formats. It appears as a whole at the end; rejected rows are listed in
-    OUTPUT.rejects.jsonl."""
+    """The file to make, of any of these formats. It appears as a whole at the end; until then OUTPUT.unfinished keeps
+    what is predicted, from which the same command goes on. Rejected rows are listed in OUTPUT.rejects.jsonl."""
     overwrite: bool = False
     """Replace an output that is there."""
     question_column: str = "question"

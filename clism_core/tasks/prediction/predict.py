@@ -1,7 +1,7 @@
 """From a file of inputs to a file of predictions: what is checked before, and the way through Ray Data.
 
-One task reads the file in chunks; actors that hold the model predict them side by side; this process puts what they
-make into one file, in the order of the input. No process holds more than some chunks.
+One task reads the file in chunks; actors that hold the model predict them side by side; this process keeps what they
+make, in the order of the input, and puts it into one file in the end. No process holds more than some chunks.
 """
 
 import dataclasses
@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -26,7 +27,7 @@ from clism_core.model.names import resolve_model
 from clism_core.tasks.config import TaskName
 from clism_core.tasks.evaluation.models import find_model
 from clism_core.tasks.evaluation.predicting import find_pool
-from clism_core.tasks.prediction.chunks import Layout, PredictedChunk, predict_chunk
+from clism_core.tasks.prediction.chunks import PREDICTED_SCHEMA, Layout, PredictedChunk, predict_chunk
 from clism_core.tasks.prediction.config import PredictConfig
 from clism_core.tasks.prediction.reading import (
     Chunk,
@@ -38,6 +39,7 @@ from clism_core.tasks.prediction.reading import (
     schema_of,
 )
 from clism_core.tasks.prediction.records import OUTPUT_COLUMNS, check_columns
+from clism_core.tasks.prediction.unfinished import FinishedChunks
 from clism_core.tasks.prediction.writing import OUTPUT_FIELDS, row_writer, table_schema, whole_file
 from clism_core.tasks.predictor import Predictor, load_predictor
 from clism_core.tasks.saved import read_task, task_of
@@ -45,13 +47,6 @@ from clism_core.tasks.saved import read_task, task_of
 REJECTS_ENDING = ".rejects.jsonl"
 _MAX_RETRIES = 3  # of a chunk whose process has died; what kills it every time ends the job
 _CHUNK_SCHEMA = pa.schema([("first_row", pa.int64()), ("rows", pa.int64()), ("content", pa.large_binary())])
-_PREDICTED_SCHEMA = pa.schema(
-    [
-        *((name, pa.int64()) for name in ("first_row", "rows", "predicted")),
-        *((name, pa.large_binary()) for name in ("content", "rejects")),
-        ("reasons", pa.string()),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -63,6 +58,8 @@ class Plan:
     layout: Layout
     model_size: int
     """In bytes."""
+    model_fingerprint: str
+    """Of its files."""
 
 
 @dataclass(frozen=True)
@@ -93,12 +90,13 @@ def plan(config: PredictConfig) -> Plan:
         config=dataclasses.replace(config, model=model.name),
         layout=_layout(config, task_of(task), *formats),
         model_size=model.size,
+        model_fingerprint=model.fingerprint,
     )
 
 
 def _check_paths(config: PredictConfig) -> None:
-    if config.input == config.output:
-        raise InputError(f"--output {config.output} is the input; give another name")
+    if config.input in (config.output, rejects_path(config)):
+        raise InputError(f"--output {config.output} is the input, or its rejects would be; give another name")
     if not storage.exists(config.input):
         raise InputError(f"--input {config.input}: no such file")
     there = [path for path in (config.output, rejects_path(config)) if storage.exists(path)]
@@ -134,12 +132,13 @@ def rejects_path(config: PredictConfig) -> str:
 def predict(plan: Plan) -> Predicted:
     """Predict all rows of the input on the Ray cluster that is connected, and write the output.
 
+    What an earlier run has predicted of the same input by the same model, before it was stopped, is not predicted anew.
+
     Raises:
         InputError: the input turns out to be one that cannot be used; there is no output then.
     """
     try:
-        chunks = _predicted_chunks(plan.config, plan.layout, model_size=plan.model_size)
-        return write_output(chunks, config=plan.config, layout=plan.layout)
+        return finish(plan, lambda done: _predicted_chunks(plan, skip=done))
     except Exception as error:
         cause = input_error_within(error)
         if cause is None:
@@ -147,10 +146,29 @@ def predict(plan: Plan) -> Predicted:
         raise cause from None
 
 
+def finish(plan: Plan, predicted_chunks: Callable[[int], Iterable[PredictedChunk]]) -> Predicted:
+    """Keep chunks as they come, and write the output when all are there.
+
+    Args:
+        plan: whose output it is.
+        predicted_chunks: gives the chunks in the order of the input, without so many that are predicted already.
+    """
+    finished = FinishedChunks(plan.config, fingerprint=plan.model_fingerprint)
+    progress = Progress("predicting")
+    try:
+        for chunk in predicted_chunks(finished.count):
+            finished.add(chunk)
+            progress.add(chunk.rows)
+    finally:
+        finished.flush()
+    predicted = write_output(finished, config=plan.config, layout=plan.layout)
+    finished.delete()
+    return predicted
+
+
 def write_output(chunks: Iterable[PredictedChunk], *, config: PredictConfig, layout: Layout) -> Predicted:
     """Write what comes of the chunks, which are in the order of the input, as one file and a list of rejects."""
     predicted, rejected = 0, Counter[str]()
-    progress = Progress("predicting")
     path = rejects_path(config)
     with (
         whole_file(config.output) as output,
@@ -162,17 +180,17 @@ def write_output(chunks: Iterable[PredictedChunk], *, config: PredictConfig, lay
             rejects.write(chunk.rejects)
             predicted += chunk.predicted
             rejected.update(json.loads(chunk.reasons))
-            progress.add(chunk.rows)
     if not rejected:
         storage.delete(path)
     return Predicted(predicted=predicted, rejected=dict(rejected), rejects_path=path)
 
 
 class _ChunkSource(Datasource):
-    """The chunks of one file. A row is a chunk, so that Ray never cuts one."""
+    """The chunks of one file, without the first ones. A row is a chunk, so that Ray never cuts one."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, skip: int) -> None:
         self._path = path
+        self._skip = skip
 
     def estimate_inmemory_data_size(self) -> int | None:
         """Say that the size is not known: it takes reading to know."""
@@ -181,12 +199,12 @@ class _ChunkSource(Datasource):
     def get_read_tasks(self, *_: Any, **__: Any) -> list[ReadTask]:
         """Return one task: compressed files cannot be entered in the middle."""
         metadata = BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None)
-        return [ReadTask(_reader(self._path), metadata, _CHUNK_SCHEMA)]
+        return [ReadTask(_reader(self._path, self._skip), metadata, _CHUNK_SCHEMA)]
 
 
-def _reader(path: str) -> Callable[[], Iterator[pa.Table]]:
+def _reader(path: str, skip: int) -> Callable[[], Iterator[pa.Table]]:
     def read() -> Iterator[pa.Table]:
-        for chunk in read_chunks(path):
+        for chunk in islice(read_chunks(path), skip, None):
             yield pa.Table.from_pylist([chunk._asdict()], schema=_CHUNK_SCHEMA)
 
     return read
@@ -208,20 +226,21 @@ class _ChunkPredictor:
             predict_chunk(Chunk(**chunk), predictor=self._predictor, layout=self._layout, config=self._config)
             for chunk in batch.to_pylist()
         ]
-        return pa.Table.from_pylist([chunk._asdict() for chunk in made], schema=_PREDICTED_SCHEMA)
+        return pa.Table.from_pylist([chunk._asdict() for chunk in made], schema=PREDICTED_SCHEMA)
 
 
-def _predicted_chunks(config: PredictConfig, layout: Layout, *, model_size: int) -> Iterator[PredictedChunk]:
+def _predicted_chunks(plan: Plan, *, skip: int) -> Iterator[PredictedChunk]:
+    config = plan.config
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    pool = find_pool(nodes, model_size=model_size, wanted=config.workers)
+    pool = find_pool(nodes, model_size=plan.model_size, wanted=config.workers)
     # The reader wants no CPU of its own, or it would wait for ever where the models take them all.
-    chunks = ray.data.read_datasource(_ChunkSource(config.input), override_num_blocks=1, num_cpus=0)
+    chunks = ray.data.read_datasource(_ChunkSource(config.input, skip=skip), override_num_blocks=1, num_cpus=0)
     with warnings.catch_warnings():
         # There is no other way to set the limit, which is none: what kills its process would do so for ever.
         warnings.simplefilter("ignore", RayDeprecationWarning)
         predicted = chunks.map_batches(
             _ChunkPredictor,
-            fn_constructor_args=(config, layout),
+            fn_constructor_args=(config, plan.layout),
             batch_size=1,
             batch_format="pyarrow",
             compute=ActorPoolStrategy(min_size=1, max_size=pool.workers),

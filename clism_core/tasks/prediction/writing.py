@@ -5,7 +5,6 @@ import gzip
 import io
 import json
 import os
-import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import IO, Any, Protocol, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import fs
 
 from clism_core import storage
 from clism_core.errors import InputError
@@ -43,7 +43,8 @@ OUTPUT_FIELDS: Mapping[TaskName, tuple[pa.Field, ...]] = {
 """The added columns, as Parquet has them."""
 
 
-_COPIED_AT_A_TIME = 8 << 20  # bytes
+_NOT_ARROW = (pa.ArrowException, OverflowError, UnicodeEncodeError)
+"""What Arrow raises of values that a type does not hold."""
 
 
 class RowWriter(Protocol):
@@ -69,7 +70,7 @@ def encode_rows(
     """
     if kind == "jsonl":
         # Halves of surrogate pairs, which JSON can hold and UTF-8 cannot, are escaped as JSON escapes them.
-        lines = (json.dumps(values, ensure_ascii=False, default=str) + "\n" for _, values in rows)
+        lines = (json.dumps(values, ensure_ascii=False, default=_json_text) + "\n" for _, values in rows)
         return "".join(lines).encode("utf-8", "backslashreplace")
     if kind == "csv":
         return _csv_bytes(rows, columns)
@@ -93,9 +94,11 @@ def table_schema(rows: Sequence[Mapping[str, Any]]) -> pa.Schema:
     for column in columns:
         try:
             kind = pa.array([row.get(column) for row in rows]).type
-        except pa.ArrowException as error:
+            field = pa.field(column, pa.string() if pa.types.is_null(kind) else kind)
+            pq.ParquetWriter(io.BytesIO(), pa.schema([field])).close()  # which has no structs without fields
+        except _NOT_ARROW as error:
             raise InputError(f"column {column} cannot be written as Parquet: {error}; give a .jsonl output") from error
-        fields.append(pa.field(column, pa.string() if pa.types.is_null(kind) else kind))
+        fields.append(field)
     return pa.schema(fields)
 
 
@@ -127,9 +130,9 @@ def _put(file: Path, path: str) -> None:
     if storage.is_local(path):
         file.replace(inner)
         return
-    # An object store shows an object when it is complete.
-    with file.open("rb") as content, store.open_output_stream(inner, compression=None) as stream:
-        shutil.copyfileobj(content, stream, _COPIED_AT_A_TIME)
+    # An object store shows an object when it is complete; a stream that an exception closes here would complete half of
+    # it, but Ctrl-C comes only after this call.
+    fs.copy_files(str(file), inner, source_filesystem=fs.LocalFileSystem(), destination_filesystem=store)
 
 
 @contextmanager
@@ -147,8 +150,7 @@ def row_writer(
 
 
 def _csv_bytes(rows: Sequence[tuple[int, Mapping[str, Any]]], columns: Sequence[str]) -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
+    pieces = []
     for number, values in rows:
         unknown = sorted(set(values) - set(columns))
         if unknown:
@@ -156,25 +158,54 @@ def _csv_bytes(rows: Sequence[tuple[int, Mapping[str, Any]]], columns: Sequence[
                 f"row {number} has a column {', '.join(unknown)} that none of the first rows has, so that the CSV "
                 "output has no place for it; give a .jsonl output"
             )
-        writer.writerow([_csv_text(values.get(column)) for column in columns])
-    return text.getvalue().encode("utf-8", "backslashreplace")
+        line = io.StringIO(newline="")
+        # A "\r" is put between quotes only where it is a part of what ends lines.
+        csv.writer(line, lineterminator="\r\n").writerow([_csv_text(values.get(column)) for column in columns])
+        pieces.append(line.getvalue().removesuffix("\r\n") + "\n")
+    return "".join(pieces).encode("utf-8", "backslashreplace")
 
 
 def _csv_text(value: Any) -> str:
     if value is None:
         return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=_json_text)
+
+
+def _json_text(value: Any) -> str:
+    """Return what stands for a value that JSON has no type for, such as a date."""
+    if isinstance(value, bytes):
+        raise InputError("a column holds bytes, which are no text; give a .parquet output")
+    return str(value)
 
 
 def _parquet_bytes(rows: Sequence[tuple[int, Mapping[str, Any]]], schema: pa.Schema | None) -> bytes:
     assert schema is not None
-    unknown = sorted({name for _, values in rows for name in values} - set(schema.names))
     try:
-        if unknown:
-            raise pa.ArrowInvalid(f"none of the first rows has a column {', '.join(unknown)}")
-        return table_bytes(pa.Table.from_pylist([dict(values) for _, values in rows], schema=schema))
-    except pa.ArrowException as error:
-        raise InputError(
-            f"rows {rows[0][0]} to {rows[-1][0]} do not fit into the columns of the first rows, as Parquet wants: "
-            f"{error}; give a .jsonl output"
-        ) from error
+        table = pa.Table.from_pylist([dict(values) for _, values in rows], schema=schema)
+    except _NOT_ARROW as error:
+        raise _unfit(rows, str(error)) from error
+    for (_, values), written in zip(rows, table.to_pylist(), strict=True):
+        lost = _lost(values, written)
+        if lost is not None:
+            raise _unfit(rows, f"{lost} has no place there")
+    return table_bytes(table)
+
+
+def _unfit(rows: Sequence[tuple[int, Mapping[str, Any]]], why: str) -> InputError:
+    return InputError(
+        f"rows {rows[0][0]} to {rows[-1][0]} do not fit into the columns of the first rows, as Parquet wants: {why}; "
+        "give a .jsonl output"
+    )
+
+
+def _lost(value: Any, written: Any) -> str | None:
+    """Return what of a value Arrow has left out without a word: unknown fields, the fractions of numbers; or None."""
+    if isinstance(value, Mapping) and isinstance(written, Mapping):
+        unknown = (f"column {name}" for name in value if name not in written)
+        inner = (_lost(each, written[name]) for name, each in value.items() if name in written)
+        return next((found for found in (*unknown, *inner) if found is not None), None)
+    if isinstance(value, list) and isinstance(written, list):
+        found = (_lost(each, other) for each, other in zip(value, written, strict=True))
+        return next((each for each in found if each is not None), None)
+    is_cut = isinstance(value, float) and not isinstance(written, float) and value != written
+    return f"the number {value}" if is_cut else None
