@@ -30,11 +30,13 @@ class NerPredictor:
     Args:
         model: what `NerModel.load` returns, or one in training, which stays in training mode.
         batch_size: inputs of a forward pass at most.
+        precision: of forward passes; None: what suits the model's device best.
     """
 
-    def __init__(self, model: NerModel, *, batch_size: int = 32):
+    def __init__(self, model: NerModel, *, batch_size: int = 32, precision: Precision | None = None):
         self.model = model
         self.batch_size = batch_size
+        self.precision = precision
         self._encoder = SentenceEncoder(model.tokenizer, model.config)
         self._decoder = BioDecoder(model.labels)
         self._pad_id = int(model.tokenizer.pad_token_id)
@@ -44,8 +46,8 @@ class NerPredictor:
 
         Args:
             records: each has `text`, a string, or `tokens`, a list of strings; other keys are not looked at. The words
-                of a text are found by `clism_core.data.words.segment`: letters and digits run together, punctuation
-                stands alone, and scripts without spaces are cut into characters.
+                of a text are those that `find_words` finds, as CoNLL cuts them: letters and digits run together,
+                punctuation stands alone, hyphens join, and scripts without spaces are cut into characters.
 
         Returns:
             for each record {"entities": [{"label", "text", "start", "end", "score"}]}, from left to right. `start` and
@@ -87,7 +89,7 @@ class NerPredictor:
     def _log_probabilities(self, windows: Sequence[Window]) -> list[Floats]:
         """Return the log-probabilities [words, labels] of the words that each window predicts."""
         device = next(self.model.parameters()).device
-        precision = Precision("auto", device)
+        precision = self.precision or Precision("auto", device)
         longest_first = sorted(range(len(windows)), key=lambda number: -len(windows[number].input_ids))
         found: list[Floats] = [np.zeros(0)] * len(windows)
         was_training = self.model.training

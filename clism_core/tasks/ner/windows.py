@@ -49,6 +49,9 @@ class SentenceEncoder:
         self.labels = Labels(config.types)
         self.stride = config.stride
         self._tokenize = TextTokenizer(tokenizer)
+        # byte-level sub-words begin with the space before a word: without it, words would stand glued together
+        alone, twice = self._tokenize("a").ids, self._tokenize("a a").ids
+        self._before_word = "" if twice == alone * 2 else " "
         self._unknown_id = int(tokenizer.unk_token_id)
         first, last = find_template(tokenizer, pair=False).parts
         self._first, self._last = first, (*((tokenizer.convert_tokens_to_ids(QUE),) if config.use_que else ()), *last)
@@ -88,8 +91,8 @@ class SentenceEncoder:
         Returns:
             the rows, in which `labels` are those of the words that the window predicts, at their first sub-words, and
             -100 elsewhere, and `length` is the number of tokens; and how many `windowed_sentences` (0 or 1: whether
-            there are several windows), `cut_words` (longer than a window) and `unknown_words` (of which the tokenizer
-            makes nothing, or the unknown token alone) this makes.
+            there are several windows), `cut_words` (longer than a window) and `unknown_words` (which are, or hold, the
+            unknown token) this makes.
 
         Raises:
             InputError: for a tag of a type that is not among the model's.
@@ -105,7 +108,7 @@ class SentenceEncoder:
         noticed = {
             "windowed_sentences": int(len(rows) > 1),
             "cut_words": sum(len(ids) > self.capacity for ids in sub_words),
-            "unknown_words": sum(ids == [self._unknown_id] for ids in sub_words),
+            "unknown_words": sum(self._unknown_id in ids for ids in sub_words),
         }
         return rows, noticed
 
@@ -113,7 +116,7 @@ class SentenceEncoder:
         """Return the sub-words of `word`, one at least; those of frequent words are kept, for it takes time."""
         known = self._known.get(word)
         if known is None:
-            known = self._tokenize(word).ids or [self._unknown_id]
+            known = self._tokenize(f"{self._before_word}{word}").ids or [self._unknown_id]
             if len(self._known) < _KEPT_WORDS:
                 self._known[word] = known
         return known
@@ -132,15 +135,15 @@ def _ranges(edges: Sequence[int], *, capacity: int, stride: int) -> Iterator[tup
                 begin += 1
 
 
-def _window_of_words(edges: Sequence[int], ranges: Sequence[tuple[int, int]]) -> Iterator[int]:
-    """Yield, for each word, the number of the window in which it has most context."""
-    for word in range(len(edges) - 1):
-        context = {
-            number: min(edges[word] - edges[begin], edges[end] - edges[word + 1])
-            for number, (begin, end) in enumerate(ranges)
-            if begin <= word < end
-        }
-        yield max(context, key=context.__getitem__)
+def _window_of_words(edges: Sequence[int], ranges: Sequence[tuple[int, int]]) -> list[int]:
+    """Return, for each word, the number of the window in which it has most context."""
+    windows, most = [0] * (len(edges) - 1), [-1] * (len(edges) - 1)
+    for number, (begin, end) in enumerate(ranges):
+        for word in range(begin, end):
+            context = min(edges[word] - edges[begin], edges[end] - edges[word + 1])
+            if context > most[word]:
+                windows[word], most[word] = number, context
+    return windows
 
 
 def ner_problems(config: NerConfig) -> Iterator[str]:

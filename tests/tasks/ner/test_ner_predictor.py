@@ -8,6 +8,7 @@ from tiny import TEXTS, write_encoder
 from torch import Tensor
 
 from clism_core.errors import InputError
+from clism_core.model.precision import Precision, PrecisionName
 from clism_core.tasks.config import NerConfig
 from clism_core.tasks.data.schemes import invalid_transitions
 from clism_core.tasks.ner.batches import TagBatch
@@ -155,3 +156,20 @@ def test_a_saved_model_predicts_the_same(model: NerModel, tmp_path: Path) -> Non
     records = [{"text": text} for text in TEXTS]
     predictor = load_predictor(str(tmp_path), batch_size=8)
     assert predictor(records) == comparable(NerPredictor(model)(records))
+
+
+@pytest.mark.parametrize(("precision", "autocast"), [(None, False), ("fp32", False), ("bf16", True)])
+def test_the_precision_is_the_one_that_is_given(
+    model: NerModel, monkeypatch: pytest.MonkeyPatch, precision: PrecisionName | None, autocast: bool
+) -> None:
+    found = []
+    original = model.logits
+
+    def noted(batch: TagBatch) -> Tensor:
+        found.append(torch.is_autocast_enabled("cpu"))
+        return original(batch)
+
+    monkeypatch.setattr(model, "logits", noted)
+    given = precision and Precision(precision, torch.device("cpu"))
+    NerPredictor(model, precision=given or None).tags([["Paris"]])
+    assert found == [autocast]

@@ -1,4 +1,5 @@
 import pickle
+import time
 from itertools import accumulate
 from pathlib import Path
 
@@ -8,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from letter_tokenizer import CLS, QUE_ID, SEP, UNK, letter_ids, letter_tokenizer
 from tiny import write_encoder
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast
 
 from clism_core.data.tokens import QUE, find_template, load_tokenizer
 from clism_core.errors import InputError
@@ -16,6 +19,7 @@ from clism_core.tasks.data.conll import Sentence
 from clism_core.tasks.ner.windows import TRAINING_SCHEMA, SentenceEncoder, Window, ner_problems
 
 TOKENIZER = letter_tokenizer()
+VOCABULARY = {"<": 0, ">": 1, "?": 2, "a": 3, "b": 4, "Ġ": 5, "Ġa": 6, "ab": 7}
 
 
 def encoder(*, max_length: int = 128, stride: int = 32, use_que: bool = True) -> SentenceEncoder:
@@ -62,6 +66,19 @@ def test_a_word_without_sub_words_is_the_unknown_token() -> None:
     assert window.positions == [1, 2, 3]
 
 
+def test_words_keep_the_space_before_them_where_it_is_part_of_a_sub_word() -> None:
+    byte_level = Tokenizer(models.BPE(VOCABULARY, [("Ġ", "a"), ("a", "b")], unk_token="?"))
+    byte_level.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    byte_level.post_processor = processors.TemplateProcessing(single="< $A >", special_tokens=[("<", 0), (">", 1)])
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=byte_level, cls_token="<", sep_token=">", unk_token="?", pad_token="?"
+    )
+    encoded = SentenceEncoder(tokenizer, NerConfig(use_que=False))
+    (window,) = encoded.windows(["a", "ab"])
+    assert window.input_ids == [0, 6, 6, 4, 1]  # Ġa, Ġa b, as in " a ab", and not a, ab, as in "aab"
+    assert window.positions == [1, 2]
+
+
 def test_long_sentences_are_cut_at_words() -> None:
     # nine sub-words fit beside [CLS], [QUE] and [SEP]; windows share at most four
     windows = encoder(max_length=12, stride=4).windows(["aaa", "bb", "c", "dddd", "ee", "f", "ggg"])
@@ -100,6 +117,16 @@ def test_what_cannot_be_read_as_it_is_is_counted() -> None:
     assert encoder().encode_example(sentence)[1] == {"windowed_sentences": 0, "cut_words": 0, "unknown_words": 2}
 
 
+def test_a_word_that_is_unknown_in_part_is_counted() -> None:
+    sub_words = Tokenizer(models.Unigram([("?", 0.0), ("▁", -1.0), ("▁a", -1.0), ("b", -1.0)], unk_id=0))
+    sub_words.pre_tokenizer = pre_tokenizers.Metaspace()
+    sub_words.post_processor = processors.TemplateProcessing(single="? $A", special_tokens=[("?", 0)])
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=sub_words, unk_token="?", pad_token="?")
+    sentence = Sentence(("a", "ab", "𐍈", "a𐍈b"), ("O",) * 4)  # ▁a; ▁a b; ▁ ?; ▁a ? b
+    _, noticed = SentenceEncoder(tokenizer, NerConfig(use_que=False)).encode_example(sentence)
+    assert noticed["unknown_words"] == 2
+
+
 def test_a_sentence_without_words_has_no_windows() -> None:
     assert encoder().windows([]) == []
 
@@ -131,6 +158,13 @@ def test_each_word_is_predicted_once_and_where_it_has_most_context(
                 if starts[other] <= edges[word] and edges[word + 1] <= ends[other]
             }
             assert number == max(context, key=lambda other: (context[other], -other))
+
+
+def test_the_time_grows_with_the_words_and_not_with_their_square() -> None:
+    before = time.process_time()
+    windows = encoder(max_length=12, stride=4).windows(["a"] * 50_000)
+    assert len(windows) > 9_000
+    assert time.process_time() - before < 5.0  # a minute and more, if every word is looked for in every window
 
 
 def test_an_encoder_can_be_sent_to_another_process() -> None:
