@@ -49,6 +49,7 @@ def main(config: FinetuneJobConfig) -> None:
         dev=config.dev if config.dev == DEMO else absolute_source(config.dev),
         output=absolute(config.output or default_output("finetune")),
     )
+    config = with_demo_questions(config)
     delivered = delivered_before(config) or train(config)
     print(stopped_text(config) if delivered is None else summary(config, delivered))
 
@@ -60,7 +61,7 @@ def train(config: FinetuneJobConfig) -> Delivered | None:
     wanted |= {"GPU": config.workers.number} if config.workers.use_gpu else {}
     inputs = [config.model] if is_folder(config.model) else []  # labelled files are read here alone
     check_shared(output=config.output, inputs=inputs, tracking=tracking_uri(), wanted=wanted)
-    config = dataclasses.replace(with_demo_questions(config), model=pin_version(config.model))
+    config = dataclasses.replace(config, model=pin_version(config.model))
     with tracked_run(job="finetune", output=config.output, config=dataclasses.asdict(config)) as run:
         finetuned = finetune(config, run)
         if not finetuned.finished:

@@ -12,6 +12,7 @@ from clism_core.errors import InputError
 from clism_core.home import home, tracking_uri
 
 MODEL_FILE = "config.json"
+WEIGHTS = (".safetensors", ".bin")
 
 
 def resolve_model(name: str) -> str:
@@ -66,6 +67,19 @@ def is_folder(name: str) -> bool:
 def absolute_if_folder(name: str) -> str:
     """Return the absolute path of a folder, for Ray's workers stand in another one; any other name as it is."""
     return storage.absolute(name) if is_folder(name) else name
+
+
+def model_digest(folder: str) -> str:
+    """Return a hash of the weights in a folder that `resolve_model` has returned; of a hub id, the id itself."""
+    if not is_folder(folder):
+        return folder
+    digest = hashlib.blake2b(digest_size=16)
+    for file in sorted(Path(folder).iterdir()):
+        if file.suffix in WEIGHTS:
+            with file.open("rb") as stream:
+                content = hashlib.file_digest(stream, hashlib.blake2b).hexdigest()
+            digest.update(f"{file.name} {content}\n".encode())
+    return digest.hexdigest()
 
 
 def is_hub_id(name: str) -> bool:

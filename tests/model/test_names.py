@@ -4,7 +4,7 @@ import pytest
 
 from clism_core import storage
 from clism_core.errors import InputError
-from clism_core.model.names import absolute_if_folder, resolve_model
+from clism_core.model.names import absolute_if_folder, model_digest, resolve_model
 
 
 def test_folder_becomes_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,6 +38,22 @@ def test_missing_model_is_named(home_folder: Path, name: str, message: str) -> N
     with pytest.raises(InputError, match=message) as caught:
         resolve_model(name)
     assert name in str(caught.value)
+
+
+def test_a_model_is_known_by_its_weights_wherever_it_lies(tmp_path: Path) -> None:
+    def write(name: str, **files: bytes) -> str:
+        (tmp_path / name).mkdir()
+        for stem, content in files.items():
+            (tmp_path / name / f"{stem}.safetensors").write_bytes(content)
+        return str(tmp_path / name)
+
+    digest = model_digest(write("a", model=b"1", span_head=b"2"))
+    assert model_digest(write("b", model=b"1", span_head=b"2")) == digest
+    others = [write("c", model=b"2", span_head=b"1"), write("d", model=b"1"), write("e", model=b"12", span_head=b"")]
+    assert len({digest, *map(model_digest, others)}) == 4
+    (tmp_path / "a" / "README.md").write_text("no weights")
+    assert model_digest(str(tmp_path / "a")) == digest
+    assert model_digest("xlm-roberta-base") == "xlm-roberta-base"
 
 
 def test_folder_without_a_model(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from clism_core.model.names import is_hub_id
 from clism_core.tasks.finetuning.config import FinetuneConfig
+from clism_core.tasks.finetuning.data import source_names
 from clism_core.tasks.finetuning.finetune import Finetuned
 from clism_core.tasks.metrics import conlleval, squad
 
@@ -30,7 +31,7 @@ Started from `{model}` and fine-tuned for {steps} steps of {global_batch_size} i
 `{language}`{few_shot}, {with_que}, after "Bridging the Gap between Language Models and Cross-Lingual Sequence Labeling"
 (NAACL 2022). Other languages are answered zero-shot.
 
-Trained on {train}; selected on {dev_examples:,} examples of {dev}.
+Trained on {train}; {evaluated} on {dev_examples:,} examples of {dev}.
 
 ```python
 import mlflow
@@ -48,14 +49,14 @@ The folder holds the encoder and the tokenizer as Hugging Face loads them, the h
 
 {table}
 
-Scorer: {scorer}. The model was chosen by this F1, so that it is a little too good; test scores are those of
-`jobs/evaluate.py`.
+Scorer: {scorer}.{chosen} Test scores are those of `jobs/evaluate.py`.
 """
 
 
 def task_card(config: FinetuneConfig, finetuned: Finetuned) -> str:
     """Return the card as Markdown with the front matter that the Hugging Face hub reads."""
     marked = {"mrc": "with `[QUE]` after the question", "ner": "with `[QUE]` after the sentence"}
+    best = config.export == "best"
     return TEMPLATE.format(
         title=TITLES[config.task],
         pipeline_tag=PIPELINE_TAGS[config.task],
@@ -68,13 +69,15 @@ def task_card(config: FinetuneConfig, finetuned: Finetuned) -> str:
         examples=finetuned.examples,
         few_shot="" if config.examples is None else f" (few-shot: drawn with seed {config.sample_seed})",
         with_que=marked[config.task] if config.of_task.use_que else "without `[QUE]`",
-        train=_names(config.train),
-        dev=_names(config.dev),
+        train=", ".join(f"`{name}`" for name in source_names(config.train)),
+        dev=", ".join(f"`{name}`" for name in source_names(config.dev)),
         dev_examples=finetuned.dev_examples,
         input=INPUTS[config.task],
         outputs=OUTPUTS[config.task],
         table=dev_table(finetuned.metrics),
         scorer=SCORERS[config.task],
+        evaluated="selected" if best else "evaluated",
+        chosen=" The checkpoint was chosen by this F1, so that it is a little too good." if best else "",
     )
 
 
@@ -83,9 +86,3 @@ def dev_table(metrics: Mapping[str, float]) -> str:
     names = [name.split("/")[-1] for name in metrics]
     values = " | ".join(f"{value:.1f}" for value in metrics.values())
     return f"| {' | '.join(name.replace('_', ' ') for name in names)} |\n{'|---' * len(names)}|\n| {values} |"
-
-
-def _names(source: object) -> str:
-    entries = [source] if isinstance(source, str) else source
-    assert isinstance(entries, list)
-    return ", ".join(f"`{entry}`" if isinstance(entry, str) else f"`{entry.title}`" for entry in entries)

@@ -93,6 +93,12 @@ def _drawn(
         raise InputError("--train: nothing is left to train on; see the warnings above")
     if config.examples is not None and config.examples > len(train):
         raise InputError(f"--examples {config.examples}: the training data has {len(train)}; lower it, or give more")
+    known = set(map(_content, train))
+    shared = sum(_content(example) in known for example in dev)
+    if shared:
+        logger.warning(
+            "--dev: %d of %d examples are in the training data, too; scores on them say little", shared, len(dev)
+        )
     chosen = draw(train, config.examples, seed=config.sample_seed)
     evaluated = draw(dev, config.dev_examples, seed=0)
     logger.info(
@@ -101,8 +107,13 @@ def _drawn(
         f", drawn from {len(train):,}" if len(chosen) < len(train) else "",
         f"{len(evaluated):,}",
     )
-    sizes = {"data/examples": len(chosen), "data/dev_examples": len(evaluated)}
+    sizes = {"data/examples": len(chosen), "data/dev_examples": len(evaluated), "data/dev_examples_in_train": shared}
     return LabelledData(chosen, evaluated, {**counts, **sizes})
+
+
+def _content(example: Example) -> tuple[object, ...]:
+    """Return what makes an example another one."""
+    return (example.question, example.context) if isinstance(example, Question) else (example.tokens,)
 
 
 def draw(examples: Sequence[ExampleT], number: int | None, *, seed: int) -> list[ExampleT]:
@@ -179,6 +190,13 @@ def absolute_source(source: Source) -> Source:
     if isinstance(source, str):
         return absolute(source)
     return [absolute(entry) if isinstance(entry, str) else entry for entry in source]
+
+
+def source_names(source: Source) -> list[str]:
+    """Return what people call each of the sources."""
+    return [
+        entry if isinstance(entry, str) else entry.title for entry in ([source] if isinstance(source, str) else source)
+    ]
 
 
 def _sources(source: Source) -> Iterator[str | HubSplit]:

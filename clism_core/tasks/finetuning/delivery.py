@@ -5,10 +5,14 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from clism_core.storage import join, upload_folder
+import yaml
+
+from clism_core.model.names import pin_version, resolve_model
+from clism_core.storage import join, read_bytes, upload_folder
 from clism_core.tasks.finetuning.card import dev_table, task_card
 from clism_core.tasks.finetuning.config import FinetuneConfig
-from clism_core.tasks.finetuning.finetune import CONFIG_FILE, Finetuned, dump_config, run_identity
+from clism_core.tasks.finetuning.data import load_data
+from clism_core.tasks.finetuning.finetune import CONFIG_FILE, Finetuned, dump_config, run_identity, sources_identity
 from clism_core.tracking.plots import log_dev_plots
 from clism_core.tracking.registry import register_task_model
 from clism_core.tracking.run import TrackedRun
@@ -68,13 +72,21 @@ def delivered_before(config: FinetuneConfig) -> Delivered | None:
     None, too, where the model is now to be another checkpoint or to be registered: it is delivered once more.
 
     Raises:
-        InputError: if that run had another configuration.
+        InputError: if that run had another configuration, other data or another model.
     """
     result = read_result(config.output)
     if result is None:
         return None
     check_same_run(config.output, run_identity(config))
+    if not _sources_have_kept_their_names(config):  # they may have moved, or may be others
+        check_same_run(config.output, sources_identity(load_data(config), resolve_model(config.model)))
     delivered = Delivered(**result)
     if delivered.export != config.export or (config.register and not delivered.registry_uri):
         return None
     return delivered
+
+
+def _sources_have_kept_their_names(config: FinetuneConfig) -> bool:
+    before = yaml.safe_load(read_bytes(join(config.output, CONFIG_FILE)))
+    now = dataclasses.asdict(config) | {"model": pin_version(config.model)}
+    return all(before[name] == now[name] for name in ("model", "train", "dev"))

@@ -14,10 +14,17 @@ from clism_core.data.order import Integers, SampleOrder, make_stages
 from clism_core.data.tokens import load_tokenizer
 from clism_core.errors import InputError
 from clism_core.model.encoder import check_architecture
-from clism_core.model.names import resolve_model
+from clism_core.model.names import model_digest, resolve_model
 from clism_core.storage import join, write_bytes
 from clism_core.tasks.finetuning.config import FinetuneConfig, check_config, plain_config
-from clism_core.tasks.finetuning.data import EncodedExamples, LabelledData, digest, encode_examples, load_data
+from clism_core.tasks.finetuning.data import (
+    EncodedExamples,
+    LabelledData,
+    digest,
+    encode_examples,
+    load_data,
+    source_names,
+)
 from clism_core.tasks.finetuning.recipe import PROBE_ROWS, MrcRecipe, NerRecipe
 from clism_core.tasks.mrc.windows import TRAINING_SCHEMA as QUESTION_SCHEMA
 from clism_core.tasks.mrc.windows import QuestionEncoder
@@ -83,7 +90,8 @@ def finetune(config: FinetuneConfig, run: TrackedRun) -> Finetuned:
     model_folder = resolve_model(config.model)
     check_architecture(model_folder, max_length=config.of_task.max_length, field=f"{config.task}.max_length")
     tokenizer = load_tokenizer(model_folder)
-    this_run = run_identity(config) | data_identity(data) | {"vocabulary": vocabulary_digest(tokenizer)}
+    this_run = run_identity(config) | sources_identity(data, model_folder)
+    this_run["vocabulary"] = vocabulary_digest(tokenizer)
     check_same_run(config.output, this_run)
     _log_data(run, config, data)
     encoded = _encode(config, data, tokenizer)
@@ -121,9 +129,9 @@ def run_identity(config: FinetuneConfig) -> dict[str, Any]:
     return unchangeable(config, (*CHANGEABLE, other))
 
 
-def data_identity(data: LabelledData) -> dict[str, str]:
-    """Return hashes of what is trained on and of what is evaluated."""
-    return {"train": digest(data.train), "dev": digest(data.dev)}
+def sources_identity(data: LabelledData, model_folder: str) -> dict[str, str]:
+    """Return hashes of what is trained on, of what is evaluated, and of the model that training starts from."""
+    return {"train": digest(data.train), "dev": digest(data.dev), "model": model_digest(model_folder)}
 
 
 def dump_config(config: FinetuneConfig) -> str:
@@ -175,7 +183,7 @@ def _log_data(run: TrackedRun, config: FinetuneConfig, data: LabelledData) -> No
     run.log_datasets(
         [
             LoggedDataSet(
-                folder=source if isinstance(source, str) else ", ".join(map(str, source)),
+                folder=", ".join(source_names(source)),
                 fingerprint=digest(examples),
                 profile={"examples": len(examples), "language": config.language},
                 context=context,

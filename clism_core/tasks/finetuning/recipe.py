@@ -12,7 +12,7 @@ from clism_core.model.precision import Precision
 from clism_core.tasks.data.conll import Sentence
 from clism_core.tasks.data.questions import Question
 from clism_core.tasks.finetuning.config import FinetuneConfig
-from clism_core.tasks.finetuning.dev import Evaluated, evaluate_questions, evaluate_sentences
+from clism_core.tasks.finetuning.dev import evaluate_questions, evaluate_sentences
 from clism_core.tasks.mrc.batches import InputFormat, QuestionBatch
 from clism_core.tasks.mrc.batches import collate as collate_questions
 from clism_core.tasks.mrc.model import MrcModel
@@ -72,14 +72,7 @@ class MrcRecipe:
         """Return the evaluation of the development data."""
         questions = ray.get(self.dev)
         predictor = MrcPredictor(model, batch_size=batch_size, precision=precision)
-
-        def evaluate() -> Evaluated:
-            training = model.training
-            evaluated = evaluate_questions(predictor, questions, language=self.config.language)
-            model.train(training)
-            return evaluated
-
-        return evaluate
+        return lambda: evaluate_questions(predictor, questions, language=self.config.language)
 
 
 @dataclass(frozen=True)
@@ -111,15 +104,8 @@ class NerRecipe:
         pad_id = int(model.tokenizer.pad_token_id)
         return lambda groups: collate_sentences([row for group in groups for row in group], pad_id=pad_id)
 
-    def evaluation(self, model: NerModel, *, batch_size: int, precision: Precision) -> Evaluation:  # noqa: ARG002
+    def evaluation(self, model: NerModel, *, batch_size: int, precision: Precision) -> Evaluation:
         """Return the evaluation of the development data."""
         sentences = ray.get(self.dev)
-        predictor = NerPredictor(model, batch_size=batch_size)  # in the precision that suits the device
-
-        def evaluate() -> Evaluated:
-            training = model.training
-            evaluated = evaluate_sentences(predictor, sentences, language=self.config.language)
-            model.train(training)
-            return evaluated
-
-        return evaluate
+        predictor = NerPredictor(model, batch_size=batch_size, precision=precision)
+        return lambda: evaluate_sentences(predictor, sentences, language=self.config.language)

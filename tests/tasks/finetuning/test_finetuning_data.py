@@ -69,6 +69,17 @@ def test_a_question_that_is_evaluated_twice_is_told(config: FinetuneConfig, tmp_
         load_data(replace(config, dev=[str(config.dev), str(again)]))
 
 
+@pytest.mark.parametrize(
+    ("first", "shared"), [pytest.param(10, 2, id="some"), pytest.param(20, 0, id="none"), pytest.param(0, 4, id="all")]
+)
+def test_development_data_that_is_trained_on_is_told(
+    config: FinetuneConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture, first: int, shared: int
+) -> None:
+    dev = write_squad(tmp_path / "dev.json", questions=4, first=first)  # trained on: numbers 0 to 11
+    assert load_data(replace(config, dev=str(dev))).counts["data/dev_examples_in_train"] == shared
+    assert (f"{shared} of 4 examples are in the training data" in caplog.text) == (shared > 0)
+
+
 def test_development_data_of_another_language_is_told(config: FinetuneConfig, tmp_path: Path) -> None:
     german = write_squad(tmp_path / "dev-context-de-question-de.json")
     with pytest.raises(InputError, match="language is 'en', but the file's name says that its contexts are de"):
