@@ -6,13 +6,17 @@ from pathlib import Path
 import pytest
 from command_line import EXIT_DONE, run_job
 from mlflow import MlflowClient
-from promote import main
+from promote import check_champion, main
 from tiny import TEXTS, write_encoder
 
+from clism_core.errors import InputError
 from clism_core.home import tracking_uri
 from clism_core.tasks.config import MrcConfig
+from clism_core.tasks.evaluation import evaluate
+from clism_core.tasks.evaluation.config import EvaluateConfig
+from clism_core.tasks.evaluation.models import EvaluatedModel
 from clism_core.tasks.mrc.model import MrcModel
-from clism_core.tasks.promotion import PROMOTION_TAG, PromoteConfig
+from clism_core.tasks.promotion import PROMOTION_TAG, PromoteConfig, Versions
 from clism_core.tracking.registry import register_task_model, version_of
 from clism_core.tracking.run import start_run
 
@@ -63,3 +67,18 @@ def test_equal_challenger_does_not_become_champion(
     client.delete_registered_model_alias("clism-mrc", "champion")
     assert run(tmp_path) == EXIT_DONE
     assert version_of(client, "clism-mrc", "champion") == second.version
+
+
+def test_predictions_of_another_version_are_found_before_any_are_made(tmp_path: Path) -> None:
+    note = {"model": "models:/clism-mrc/1", "fingerprint": "f", "test_sets": {}}
+    (tmp_path / "evaluation.json").write_text(json.dumps(note))
+    config = PromoteConfig(model="clism-mrc", champion_evaluation=str(tmp_path))
+    planned = evaluate.Plan(
+        config=EvaluateConfig(model="models:/clism-mrc/3", tests=[], output="", compare=str(tmp_path)),
+        model=EvaluatedModel("models:/clism-mrc/3", None, "g", 1),
+        test_sets=[],
+        compared=None,
+    )
+    check_champion(config, Versions("clism-mrc", 3, 1), planned)
+    with pytest.raises(InputError, match="is one of models:/clism-mrc/1, but champion is models:/clism-mrc/2"):
+        check_champion(config, Versions("clism-mrc", 3, 2), planned)
