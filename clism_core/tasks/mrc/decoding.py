@@ -41,7 +41,7 @@ class Candidates(NamedTuple):
 
 
 def find_candidates(logits: SpanLogits, windows: Sequence[Window], *, max_answer_length: int) -> list[Candidates]:
-    """Return the best spans of each window, among them the `N_CANDIDATES` that have the highest scores.
+    """Return the `N_CANDIDATES` best spans of each window, best first, each once.
 
     A span begins and ends with a token that has characters of its own, and has `max_answer_length` tokens at most.
 
@@ -49,23 +49,32 @@ def find_candidates(logits: SpanLogits, windows: Sequence[Window], *, max_answer
         logits: [B, 1, L], -inf outside the passage.
         windows: the B windows.
         max_answer_length: A.
+
+    Raises:
+        FloatingPointError: if a logit of the passage is infinite or not a number.
     """
     offsets_N2 = [np.array(window.offsets, dtype=np.int64).reshape(-1, 2) for window in windows]
     unusable_BL = _unusable(offsets_N2, windows, length=logits.start_BKL.shape[-1]).to(logits.start_BKL.device)
     start_BL, end_BL = (scores.squeeze(1).masked_fill(unusable_BL, float("-inf")) for scores in logits)
-    # tokens of equal characters (of a word, where a tokenizer knows no offsets; bytes of a character) give many spans
-    # of equal characters: the best few could all be one answer, so that all spans are taken
-    n_best = N_CANDIDATES if all(map(_tell_characters_apart, offsets_N2)) else None
+    # tokens of equal characters (of a word, where a tokenizer knows no offsets; bytes of a character; dots of an
+    # ellipsis) give several spans of equal characters: so many more are taken that enough of them differ
+    equal = [_n_equal_spans(offsets) for offsets in offsets_N2]
+    n_best = None if None in equal else N_CANDIDATES * max(filter(None, equal))
     best = _best_spans(start_BL, end_BL, max_answer_length, n_best)
     candidates = []
     for window, offsets, scores, first, last in zip(
         windows, offsets_N2, *(found.cpu().numpy() for found in best), strict=True
     ):
-        real = np.isfinite(scores)
+        if not (scores < np.inf).all():
+            raise FloatingPointError(
+                "the model's logits are not finite, so that no answer is the best: its weights are broken, or fp16 is "
+                "too narrow for them"
+            )
+        real = scores > -np.inf
         starts = offsets[first[real] - window.passage_start, 0]
         ends = offsets[last[real] - window.passage_start, 1]
         forward = starts < ends  # unless a tokenizer has changed the order of characters
-        candidates.append(Candidates(starts[forward], ends[forward], scores[real][forward].astype(np.float64)))
+        candidates.append(_distinct(starts[forward], ends[forward], scores[real][forward].astype(np.float64)))
     return candidates
 
 
@@ -78,15 +87,18 @@ def merge_candidates(windows: Sequence[Candidates]) -> list[AnswerSpan]:
     if not any(len(window.scores_N) for window in windows):
         return [NO_ANSWER]
     starts, ends, scores = (np.concatenate(parts) for parts in zip(*windows, strict=True))
+    best = _distinct(starts, ends, scores)
+    weights = np.exp(best.scores_N - best.scores_N[0])
+    answers = zip(best.starts_N, best.ends_N, weights / weights.sum(), strict=True)
+    return [AnswerSpan(int(start), int(end), float(probability)) for start, end, probability in answers]
+
+
+def _distinct(starts: Integers, ends: Integers, scores: npt.NDArray[np.float64]) -> Candidates:
+    """Return the best spans, best first, each once with its best score, `N_CANDIDATES` at most."""
     order = np.lexsort((ends, starts, -scores))  # of equal scores the first in the text
-    _, first_places = np.unique(np.stack([starts, ends])[:, order], axis=1, return_index=True)
-    chosen = order[np.sort(first_places)[:N_CANDIDATES]]
-    weights = np.exp(scores[chosen] - scores[chosen[0]])
-    probabilities = weights / weights.sum()
-    return [
-        AnswerSpan(int(starts[place]), int(ends[place]), float(probability))
-        for place, probability in zip(chosen, probabilities, strict=True)
-    ]
+    spans = starts[order] * (ends.max(initial=0) + 1) + ends[order]  # a number for each
+    chosen = order[np.sort(np.unique(spans, return_index=True)[1])[:N_CANDIDATES]]
+    return Candidates(starts[chosen], ends[chosen], scores[chosen])
 
 
 def _best_spans(
@@ -110,7 +122,13 @@ def _unusable(offsets_N2: Sequence[Integers], windows: Sequence[Window], *, leng
     return torch.from_numpy(unusable_BL)
 
 
-def _tell_characters_apart(offsets_N2: Integers) -> bool:
-    """Tell whether spans of different tokens are spans of different characters."""
+def _n_equal_spans(offsets_N2: Integers) -> int | None:
+    """Return a bound of how many spans of tokens have equal characters; None where tokens do not follow the order of
+    characters."""
     own = offsets_N2[offsets_N2[:, 0] < offsets_N2[:, 1]]
-    return bool((np.diff(own, axis=0) > 0).all())
+    if not len(own):
+        return 1
+    if (np.diff(own, axis=0) < 0).any():
+        return None
+    equal_starts, equal_ends = (np.unique(places, return_counts=True)[1].max() for places in own.T)
+    return int(equal_starts * equal_ends)

@@ -54,13 +54,17 @@ def brute_force(
 
 @st.composite
 def passages(draw: st.DrawFn) -> list[tuple[int, int]]:
-    """Return offsets of tokens, some without characters of their own, some with those of the token before."""
+    """Return offsets of tokens, some without characters of their own, with those of the token before, or swapped."""
     offsets, at = [], 0
-    for kind in draw(st.lists(st.sampled_from(["own", "own", "own", "empty", "same", "reaching over"]), max_size=25)):
+    for kind in draw(
+        st.lists(st.sampled_from(["own", "own", "own", "empty", "same", "same", "swap", "reaching over"]), max_size=25)
+    ):
         if kind == "empty":
             offsets.append((at, at))
         elif kind == "same" and offsets:
             offsets.append(offsets[-1])
+        elif kind == "swap":
+            offsets[-2:] = offsets[-2:][::-1]
         elif kind == "reaching over" and at:
             offsets.append((at - 1, at + 1))
             at += 1
@@ -130,6 +134,29 @@ def test_windows_of_other_lengths_in_a_batch_change_nothing() -> None:
     alone = decode([short], [starts], [ends])
     assert [answer[:2] for answer in together] == [answer[:2] for answer in alone]
     assert len(alone) == 10
+
+
+@pytest.mark.parametrize(
+    "offsets",
+    [
+        pytest.param([(2 * i, 2 * i + 1) for i in range(40)], id="own characters"),
+        pytest.param([(2 * (i // 3), 2 * (i // 3) + 1) for i in range(40)], id="three tokens of a word"),
+        pytest.param([(2 * i, 2 * i + 1) for i in reversed(range(40))], id="backwards"),
+    ],
+)
+def test_a_window_keeps_no_more_than_its_best_answers(offsets: list[tuple[int, int]]) -> None:
+    window = make_window(offsets)
+    values = [float(i % 7) for i in range(40)]
+    (found,) = find_candidates(make_logits([window], [values], [values]), [window], max_answer_length=30)
+    spans = list(zip(found.starts_N.tolist(), found.ends_N.tolist(), strict=True))
+    assert len(spans) == len(set(spans)) == N_CANDIDATES
+    assert found.scores_N.tolist() == sorted(found.scores_N, reverse=True)
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf])
+def test_broken_logits_are_no_missing_answer(broken: float) -> None:
+    with pytest.raises(FloatingPointError, match="not finite"):
+        decode([make_window(WORDS)], [[0, broken, 0, 0]], [[0, 0, 0, 0]])
 
 
 @pytest.mark.parametrize("offsets", [[], [(2, 2)], [(0, 0), (5, 5)]])
