@@ -84,7 +84,7 @@ class MrcModel(TrainedModel[QuestionBatch]):
 
     @classmethod
     def load(cls, folder: str) -> Self:
-        """Return the model that `save` has written into a local folder.
+        """Return the model that `save` has written into a local folder, in evaluation mode.
 
         Raises:
             InputError: if it is not one of this task, or its head is missing.
@@ -95,7 +95,7 @@ class MrcModel(TrainedModel[QuestionBatch]):
         model = cls.begin(folder, config, seed=0)
         if model.head_origin == "new":
             raise InputError(f"{folder}: {model._head_file} is missing; copy the model's folder as a whole")
-        return model
+        return model.eval()
 
     @property
     def _head_file(self) -> str:

@@ -16,6 +16,9 @@ from clism_core.tasks.mrc.windows import QuestionEncoder, Window
 
 logger = logging.getLogger(__name__)
 
+RECORDS_AT_ONCE = 1024
+"""Records whose windows are in memory together."""
+
 _KEYS = ("question", "context")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -24,12 +27,18 @@ class MrcPredictor:
     """Answers questions, whatever language they are in.
 
     Args:
-        model: a fine-tuned one; it is moved to where the predictions are made.
+        model: a fine-tuned one, or one in training, which stays in training mode; it is moved to where the predictions
+            are made.
         batch_size: windows of a forward pass at most.
         precision: of forward passes, and their device; None: the GPU where there is one, in what suits it best.
+
+    Raises:
+        InputError: if batch_size is below 1.
     """
 
     def __init__(self, model: MrcModel, *, batch_size: int = 32, precision: Precision | None = None):
+        if batch_size < 1:
+            raise InputError(f"batch_size is {batch_size}, but must be at least 1")
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.precision = precision or Precision("auto", device)
         self.model = model.to(self.precision.device)
@@ -54,22 +63,25 @@ class MrcPredictor:
 
         Raises:
             InputError: where a record lacks a question or a context, or n_best is out of range.
+            FloatingPointError: if the model's logits are not finite.
         """
         if not 1 <= n_best <= N_CANDIDATES:
             raise InputError(f"n_best is {n_best}, but must be 1 to {N_CANDIDATES}")
         contexts = [_checked(number, record) for number, record in enumerate(records, start=1)]
-        encoded = [self.encoder(question, context) for question, context in contexts]
-        cut = sum(question.cut for question in encoded)
-        if cut:
-            logger.warning(
-                "%d of %d questions are cut to %d tokens", cut, len(encoded), self.encoder.config.max_question_length
-            )
-        found = iter(self._candidates([window for question in encoded for window in question.windows]))
-        predictions = []
-        for (_, context), question in zip(contexts, encoded, strict=True):
-            answers = merge_candidates([next(found) for _ in question.windows])
-            best, *_ = shown = [_as_prediction(answer, context) for answer in answers[:n_best]]
-            predictions.append({**best, "n_best": shown} if n_best > 1 else best)
+        predictions: list[dict[str, Any]] = []
+        n_cut = 0
+        for first in range(0, len(contexts), RECORDS_AT_ONCE):
+            part = contexts[first : first + RECORDS_AT_ONCE]
+            encoded = [self.encoder(question, context) for question, context in part]
+            n_cut += sum(question.cut for question in encoded)
+            found = iter(self._candidates([window for question in encoded for window in question.windows]))
+            for (_, context), question in zip(part, encoded, strict=True):
+                answers = merge_candidates([next(found) for _ in question.windows])
+                best, *_ = shown = [_as_prediction(answer, context) for answer in answers[:n_best]]
+                predictions.append({**best, "n_best": shown} if n_best > 1 else best)
+        if n_cut:
+            longest = self.encoder.config.max_question_length
+            logger.warning("%d of %d questions are cut to %d tokens", n_cut, len(contexts), longest)
         return predictions
 
     @torch.inference_mode()

@@ -123,7 +123,7 @@ class QuestionEncoder:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, config: MrcConfig):
         self.config = config
-        self.que_id: int = tokenizer.get_vocab()[QUE]
+        self.que_id = int(tokenizer.convert_tokens_to_ids(QUE))  # get_vocab() takes long, and servers often come here
         self.template = find_template(tokenizer, pair=True)
         problems = list(mrc_problems(config, template_tokens=self.template.size))
         if problems:
@@ -202,9 +202,10 @@ class QuestionEncoder:
 
     def _passage(self, context: str) -> TokenizedText:
         """Tokenize a passage; the last one is kept, for questions about one passage mostly come together."""
-        if self._last[0] != context:
-            self._last = (context, self._tokenize(context))
-        return self._last[1]
+        last = self._last  # read once: another thread may replace it
+        if last[0] != context:
+            self._last = last = (context, self._tokenize(context))
+        return last[1]
 
     def _tokenize(self, context: str) -> TokenizedText:
         """Tokenize a passage; where a tokenizer knows no offsets, words are told from the punctuation around them, so

@@ -1,4 +1,5 @@
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ from clism_core.errors import InputError
 from clism_core.model.span_head import SpanLogits
 from clism_core.tasks.config import MrcConfig
 from clism_core.tasks.mrc.batches import QuestionBatch
+from clism_core.tasks.mrc.decoding import Candidates
 from clism_core.tasks.mrc.model import MrcModel
 from clism_core.tasks.mrc.predictor import MrcPredictor, like_lengths
-from clism_core.tasks.mrc.windows import covering_span
+from clism_core.tasks.mrc.windows import Window, covering_span
 from clism_core.tasks.predictor import load_predictor
 
 KINDS = ["xlmr", "bert", "xlm"]
@@ -111,6 +113,31 @@ def test_neither_order_nor_batch_size_matters(predictor: MrcPredictor, batch_siz
         assert scores[0] == pytest.approx(scores[1], rel=1e-4)
 
 
+def test_records_come_in_parts(
+    predictor: MrcPredictor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    records = [*records_of_all_scripts(), {"question": "Where was she born " * 20, "context": "Paris"}]
+    expected = predictor(records)
+    calls = []
+
+    def candidates(windows: Sequence[Window]) -> list[Candidates]:
+        calls.append(windows)
+        return MrcPredictor._candidates(predictor, windows)
+
+    monkeypatch.setattr("clism_core.tasks.mrc.predictor.RECORDS_AT_ONCE", 3)
+    monkeypatch.setattr(predictor, "_candidates", candidates)
+    caplog.clear()
+    assert [answer["answer"] for answer in predictor(records)] == [answer["answer"] for answer in expected]
+    assert len(calls) == -(-len(records) // 3)
+    assert [record.getMessage() for record in caplog.records] == [f"1 of {len(records)} questions are cut to 16 tokens"]
+
+
+@pytest.mark.parametrize("batch_size", [0, -1])
+def test_a_batch_has_an_input_at_least(predictor: MrcPredictor, batch_size: int) -> None:
+    with pytest.raises(InputError, match=f"batch_size is {batch_size}, but must be at least 1"):
+        MrcPredictor(predictor.model, batch_size=batch_size)
+
+
 @pytest.mark.parametrize(
     ("lengths", "expected"),
     [
@@ -178,3 +205,4 @@ def test_a_folder_becomes_a_predictor(predictor: MrcPredictor, tmp_path: Path) -
     loaded = load_predictor(str(tmp_path), batch_size=4)
     assert isinstance(loaded, MrcPredictor)
     assert loaded(records) == predictor(records)
+    assert not any(module.training for module in loaded.model.modules())  # threads of a server share them

@@ -272,6 +272,34 @@ def test_long_questions_are_cut_and_counted(tokenizer: PreTrainedTokenizerBase) 
     assert encoder.encode_example(ask("Mary lives in Paris", "Paris"))[1]["cut_questions"] == 0
 
 
+def test_threads_may_share_an_encoder(xlmr: PreTrainedTokenizerBase) -> None:
+    encoder = QuestionEncoder(xlmr, SMALL)
+
+    class Interrupted(str):
+        """Has another thread ask about another passage while it is compared with the last one."""
+
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            encoder("Where?", "Berlin")
+            return str(self) == other
+
+        def __ne__(self, other: object) -> bool:
+            return not self == other
+
+    (expected,) = encoder("Where?", "Paris").windows
+    assert encoder("Where?", Interrupted("Paris")).windows == [expected]
+
+
+def test_an_encoder_is_made_without_a_copy_of_the_vocabulary(
+    tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    que_id = tokenizer.get_vocab()[QUE]
+    monkeypatch.delattr(type(tokenizer), "get_vocab")  # 0.4 s for XLM-R's, and a server makes encoders all the time
+    assert QuestionEncoder(tokenizer, SMALL).que_id == que_id
+
+
 @pytest.mark.parametrize("context", ["", "  \n"])
 def test_no_token_no_window(tokenizer: PreTrainedTokenizerBase, context: str) -> None:
     windows: list[Window] = QuestionEncoder(tokenizer, SMALL)("Where?", context).windows
