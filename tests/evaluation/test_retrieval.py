@@ -38,6 +38,11 @@ def test_cosines_are_held_for_some_queries_at_a_time(monkeypatch: pytest.MonkeyP
     held: list[torch.Size] = []
     monkeypatch.setattr(module, "_COSINES_AT_A_TIME", 7)
     argmax = torch.Tensor.argmax
-    monkeypatch.setattr(torch.Tensor, "argmax", lambda self, dim: (held.append(self.shape), argmax(self, dim=dim))[1])
+
+    def counted(cosines: torch.Tensor, dim: int) -> torch.Tensor:
+        held.append(cosines.shape)
+        return argmax(cosines, dim=dim)
+
+    monkeypatch.setattr(torch.Tensor, "argmax", counted)
     assert nearest(queries, candidates).tolist() == whole.tolist()
     assert held == [(2, 3), (2, 3), (1, 3)]

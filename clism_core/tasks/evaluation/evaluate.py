@@ -9,6 +9,7 @@ evaluation.compared_examples["xquad"]["ar"]["f1"]   # the champion's, on the sam
 import dataclasses
 import io
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,8 @@ from clism_core.tasks.evaluation.tracking import log_evaluation, tag_version
 from clism_core.tasks.metrics.examples import ScoredExamples
 from clism_core.tasks.saved import task_of
 from clism_core.tracking.run import TrackedRun
+
+logger = logging.getLogger(__name__)
 
 METRICS, TABLE, CSV, CHART = "metrics.json", "table.md", "table.csv", "scores.png"
 RESULTS = (METRICS, TABLE, CSV, CHART)
@@ -147,6 +150,7 @@ def carry_out(plan: Plan, run: TrackedRun) -> Evaluation:
     """
     config, test_sets = plan.config, plan.test_sets
     predictions = _predicted(plan, plan.model, config.output)
+    logger.info("scoring %d test sets, by %s resamples of each", len(test_sets), f"{config.resamples:,}")
     scores = _scores(test_sets, predictions)
     metrics: dict[str, Any] = {**metrics_of(test_sets, scores, resamples=config.resamples)}
     compared_scores = None

@@ -98,7 +98,7 @@ def _conclusion(score: str, figures: Mapping[str, Any], *, model: str, compared:
     difference, (low, high) = figures["difference"], figures["interval"]
     measured = (
         f"by {abs(difference):.2f} points of {SCORE_NAMES[score]} on average (difference {difference:+.2f}, "
-        f"95 % interval {low:+.2f} to {high:+.2f}, p {figures['p_value']:.3f})"
+        f"95 % interval {low:+.2f} to {high:+.2f}, {p_text(figures['p_value'])})"
     )
     if difference == 0 and low == high == 0:
         return f"{model} and {compared} score the same."
@@ -111,6 +111,12 @@ def _conclusion(score: str, figures: Mapping[str, Any], *, model: str, compared:
     )
 
 
+def p_text(p_value: float) -> str:
+    """Return `p 0.012`; no p value is 0, and what would read so is `p < 0.001`."""
+    return "p < 0.001" if p_value < LEAST_SHOWN else f"p {p_value:.3f}"
+
+
+LEAST_SHOWN = 0.001
 SIGNIFICANT = 0.05
 """The greatest p value of a difference that is called one."""
 SCORE_NAMES = {

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from clism_core.tasks.evaluation.scoring import SCORE_NAMES
+from clism_core.tasks.evaluation.scoring import SCORE_NAMES, p_text
 
 COMPARISON = "comparison"
 """Where `metrics.json` has the comparison with another model, beside the data sets."""
@@ -126,7 +126,7 @@ def _text(cell: Cell) -> str:
     text = f"{cell.value:{sign}.1f}"
     if cell.low is not None:
         text += f" [{cell.low:{sign}.1f}, {cell.high:{sign}.1f}]"
-    return text if cell.p_value is None else f"{text} p {cell.p_value:.3f}"
+    return text if cell.p_value is None else f"{text} {p_text(cell.p_value)}"
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from clism_core.tasks.data.questions import Answer, Question
 from clism_core.tasks.evaluation.chart import scores_figure
 from clism_core.tasks.evaluation.question_sets import QuestionSet
-from clism_core.tasks.evaluation.scoring import conclusions, differences, metrics_of
-from clism_core.tasks.evaluation.table import csv_text, markdown, table_rows
+from clism_core.tasks.evaluation.scoring import conclusions, differences, metrics_of, p_text
+from clism_core.tasks.evaluation.table import Cell, Row, csv_text, markdown, table_rows
 from clism_core.tasks.evaluation.test_set import Scored
 from clism_core.tasks.evaluation.tracking import metrics_by_name, scores_by_name
 from clism_core.tasks.metrics.conlleval import EntityMetrics, count_entities
@@ -135,6 +135,15 @@ def test_table_of_two_models_has_differences() -> None:
     assert "| B | F1 | 25.0 [" in text
     assert "| difference | F1 | +50.0 [+" in text
     assert content["comparison"]["conclusions"]["xquad"] in text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0001, "p < 0.001"), (0.001, "p 0.001"), (0.0123, "p 0.012"), (1.0, "p 1.000")]
+)
+def test_no_p_value_reads_as_zero(value: float, text: str) -> None:
+    assert p_text(value) == text
+    row = Row("xquad", "squad-1.1", "difference", "f1", {"ar": Cell(1.0, 0.5, 1.5, value)})
+    assert f"+1.0 [+0.5, +1.5] {text} |" in markdown([row], {"xquad": {}})
 
 
 def test_csv_has_all_data_sets_in_one_table() -> None:
