@@ -1,5 +1,6 @@
 """The registered task model's `predict`. MLflow keeps and runs this file by itself."""
 
+from threading import Lock
 from typing import Any
 
 import mlflow
@@ -20,7 +21,10 @@ class TaskModel(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the artefact `model`, on the GPU where there is one."""
-        self.model = load_predictor(context.artifacts["model"]).model
+        self.model = load_predictor(context.artifacts["model"]).model.eval()
+        # MLflow's server calls `predict` from several threads: together they would want several times the memory, and
+        # use one tokenizer at the same time
+        self.lock = Lock()
 
     def predict(
         self,
@@ -43,9 +47,10 @@ class TaskModel(PythonModel):
             {column: value for column, value in row.items() if not _is_missing(value)}
             for row in model_input.to_dict("records")
         ]
-        if isinstance(self.model, MrcModel):
-            return MrcPredictor(self.model, batch_size=given["batch_size"])(records, n_best=given["n_best"])
-        return NerPredictor(self.model, batch_size=given["batch_size"])(records)
+        with self.lock:
+            if isinstance(self.model, MrcModel):
+                return MrcPredictor(self.model, batch_size=given["batch_size"])(records, n_best=given["n_best"])
+            return NerPredictor(self.model, batch_size=given["batch_size"])(records)
 
 
 def _is_missing(value: Any) -> bool:

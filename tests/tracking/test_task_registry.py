@@ -6,10 +6,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import mlflow
@@ -22,6 +25,7 @@ from clism_core.tasks.config import MrcConfig, NerConfig, TaskName
 from clism_core.tasks.mrc.model import MrcModel
 from clism_core.tasks.ner.model import NerModel
 from clism_core.tasks.predictor import load_predictor
+from clism_core.tracking import task_model
 from clism_core.tracking.registry import TASK_PACKAGES, description_of, register_task_model, version_of
 from clism_core.tracking.run import TrackedRun, start_run
 
@@ -114,6 +118,31 @@ def test_questions_are_answered_as_by_the_predictor(
     three = model.predict(rows[:1], params={"n_best": 3, "batch_size": 1})
     assert three[0]["n_best"][0]["answer"] == expected[0]["answer"]
     assert len(three[0]["n_best"]) == 3
+
+
+@pytest.mark.parametrize("task", ["mrc", "ner"])
+def test_requests_of_several_threads_take_turns(
+    models: dict[TaskName, Path], task: TaskName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = task_model.TaskModel()
+    context: Any = SimpleNamespace(artifacts={"model": str(models[task])})
+    served.load_context(context)
+    assert not any(module.training for module in served.model.modules())
+    busy, alone = threading.Lock(), []
+
+    def answer(records: list[dict[str, Any]], **_: Any) -> list[dict[str, Any]]:
+        alone.append(busy.acquire(blocking=False))
+        time.sleep(0.05)
+        if alone[-1]:
+            busy.release()
+        return records
+
+    for name in ("MrcPredictor", "NerPredictor"):
+        monkeypatch.setattr(task_model, name, lambda model, batch_size: answer)  # noqa: ARG005
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda _: served.predict(context, pd.DataFrame([QUESTION])), range(4)))
+    assert found == [[QUESTION]] * 4
+    assert alone == [True] * 4
 
 
 def test_texts_and_tokens_may_be_mixed(
