@@ -123,7 +123,9 @@ class QuestionEncoder:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, config: MrcConfig):
         self.config = config
-        self.que_id = int(tokenizer.convert_tokens_to_ids(QUE))  # get_vocab() takes long, and servers often come here
+        que_id = tokenizer.convert_tokens_to_ids(QUE)  # get_vocab() takes long, and servers often come here
+        assert isinstance(que_id, int)
+        self.que_id = que_id
         self.template = find_template(tokenizer, pair=True)
         problems = list(mrc_problems(config, template_tokens=self.template.size))
         if problems:
