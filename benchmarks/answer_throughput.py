@@ -4,7 +4,8 @@
 
 The plain loop is what a script of a page would do with transformers: one question after the other, its windows by the
 tokenizer's own overflow, one forward pass a window, the best span by the logits. Both run the same weights in this
-process, on the same threads, and their answers are compared. Each is timed after a first question that is not counted.
+process, on the same device and threads and in the same precision, and their answers are compared. Each is timed after a
+first question that is not counted. The tokenizer must know offsets.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import torch
 
 from clism_core.model.names import resolve_model
 from clism_core.tasks.data.questions import read_questions
+from clism_core.tasks.mrc.batches import InputFormat
 from clism_core.tasks.mrc.model import MrcModel
 from clism_core.tasks.mrc.predictor import MrcPredictor
 
@@ -35,7 +37,7 @@ def main() -> None:
     records = [{"question": each.question, "context": each.context} for each in questions]
     model = MrcModel.load(resolve_model(given.model))
     predictor = MrcPredictor(model)
-    plain = PlainLoop(model)
+    plain = PlainLoop(predictor)
 
     def ours(some: Sequence[Record]) -> list[str]:
         return [prediction["answer"] for prediction in predictor(some)]
@@ -74,10 +76,13 @@ def timed(
 class PlainLoop:
     """Answers questions one after the other, as transformers' examples do."""
 
-    def __init__(self, model: MrcModel):
-        self.model = model.eval()
-        self.tokenizer = model.tokenizer
-        self.que = " [QUE]" if model.config.use_que else ""
+    def __init__(self, predictor: MrcPredictor):
+        self.model = predictor.model
+        self.precision = predictor.precision
+        self.tokenizer = self.model.tokenizer
+        self.que = "[QUE]" if self.model.config.use_que else ""
+        has_types = InputFormat.of(self.tokenizer).type_ids is not None
+        self.names = ["input_ids", "attention_mask", *(["token_type_ids"] if has_types else [])]
 
     @torch.inference_mode()
     def __call__(self, records: Sequence[Record]) -> list[str]:
@@ -97,10 +102,12 @@ class PlainLoop:
         )
         best, answer = -np.inf, ""
         for window, ids in enumerate(encoded["input_ids"]):
-            inputs = torch.tensor([ids]).to(self.model.encoder.device)
-            states = self.model.encoder(input_ids=inputs).last_hidden_state
+            inputs = {name: torch.tensor([encoded[name][window]]).to(self.precision.device) for name in self.names}
+            with self.precision.autocast():
+                states = self.model.encoder(**inputs).last_hidden_state
             que = ids.index(self.tokenizer.convert_tokens_to_ids("[QUE]")) if self.que else 0
-            logits = self.model.span_head(states, torch.tensor([[que]]).to(inputs.device), torch.ones_like(inputs))
+            position = torch.tensor([[que]]).to(self.precision.device)
+            logits = self.model.span_head(states, position, inputs["attention_mask"])
             start, end = (scores[0, 0].cpu().numpy() for scores in logits)
             passage = [part == 1 for part in encoded.sequence_ids(window)]
             offsets = encoded["offset_mapping"][window]
