@@ -46,7 +46,7 @@ class NerModel(TrainedModel[TagBatch]):
 
     @classmethod
     def load(cls, folder: str | Path) -> "NerModel":
-        """Return the model that `save` has written into a local folder, on the CPU.
+        """Return the model that `save` has written into a local folder, on the CPU, in evaluation mode.
 
         Raises:
             InputError: if the folder holds no model of NER.
@@ -57,7 +57,7 @@ class NerModel(TrainedModel[TagBatch]):
         model = cls(load_encoder(str(folder), seed=0), config, seed=0)
         if not load_head(model.tagger, str(folder), TAGGER_FILE):
             raise InputError(f"{folder}: {TAGGER_FILE} is missing; copy the model's folder as a whole")
-        return model
+        return model.eval()
 
     def logits(self, batch: TagBatch) -> Tensor:
         """Return the logits [B, L, labels] of all tokens, in fp32."""

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from clism_core.errors import InputError
 from clism_core.model.precision import Precision
 from clism_core.tasks.metrics.conlleval import entities
 from clism_core.tasks.ner.batches import collate
@@ -31,9 +32,14 @@ class NerPredictor:
         model: what `NerModel.load` returns, or one in training, which stays in training mode.
         batch_size: inputs of a forward pass at most.
         precision: of forward passes; None: what suits the model's device best.
+
+    Raises:
+        InputError: if batch_size is below 1.
     """
 
     def __init__(self, model: NerModel, *, batch_size: int = 32, precision: Precision | None = None):
+        if batch_size < 1:
+            raise InputError(f"batch_size is {batch_size}, but must be at least 1")
         self.model = model
         self.batch_size = batch_size
         self.precision = precision
@@ -57,6 +63,7 @@ class NerPredictor:
 
         Raises:
             InputError: where a record is none of these, with its number (from 1) and its key.
+            FloatingPointError: if the model's logits are not finite.
         """
         given = [read_record(record, place=f"record {number}") for number, record in enumerate(records, start=1)]
         tagged = self._tag([entry.words for entry in given])
@@ -67,6 +74,7 @@ class NerPredictor:
 
         Raises:
             InputError: where a token is empty or no string, with the number of its sequence (from 1).
+            FloatingPointError: if the model's logits are not finite.
         """
         checked = [check_tokens(tokens, place=f"sequence {number}") for number, tokens in enumerate(sequences, start=1)]
         return [tagged.tags for tagged in self._tag(checked)]
@@ -99,8 +107,15 @@ class NerPredictor:
             inputs = [windows[number].input_ids for number in chosen]
             batch = collate([{"input_ids": ids, "labels": [IGNORED] * len(ids)} for ids in inputs], pad_id=self._pad_id)
             with torch.inference_mode(), precision.autocast():
-                log_probabilities_BLC = functional.log_softmax(self.model.logits(batch.to(device)), dim=-1)
-            for number, of_tokens in zip(chosen, log_probabilities_BLC.cpu().numpy(), strict=True):
+                log_probabilities_BLC = (
+                    functional.log_softmax(self.model.logits(batch.to(device)), dim=-1).cpu().numpy()
+                )
+            if not np.isfinite(log_probabilities_BLC).all():  # which would be decoded as if there were no entities
+                raise FloatingPointError(
+                    "the model's logits are not finite, so that no label is the best: its weights are broken, or fp16 "
+                    "is too narrow for them"
+                )
+            for number, of_tokens in zip(chosen, log_probabilities_BLC, strict=True):
                 found[number] = of_tokens[windows[number].positions]
         self.model.train(was_training)
         return found

@@ -131,6 +131,7 @@ def test_a_saved_model_is_the_same_again(folder: Path, tmp_path: Path) -> None:
     model.save(tmp_path)
     again = NerModel.load(tmp_path)
     assert again.config == config
+    assert not again.training  # threads that share it must not find dropout on
     assert torch.equal(logits(again), logits(model))
     assert {"config.json", "model.safetensors", "tagger.safetensors", "task.json", "tokenizer_config.json"} <= {
         file.name for file in tmp_path.iterdir()

@@ -173,3 +173,16 @@ def test_the_precision_is_the_one_that_is_given(
     given = precision and Precision(precision, torch.device("cpu"))
     NerPredictor(model, precision=given or None).tags([["Paris"]])
     assert found == [autocast]
+
+
+def test_a_model_without_finite_logits_is_refused(tmp_path: Path) -> None:
+    broken = NerModel.begin(str(write_encoder("xlmr", tmp_path)), NerConfig(), seed=0)
+    with torch.no_grad():
+        broken.tagger.linear.weight.fill_(torch.nan)
+    with pytest.raises(FloatingPointError, match="the model's logits are not finite"):
+        NerPredictor(broken).tags([["Paris"]])
+
+
+def test_a_batch_has_an_input(model: NerModel) -> None:
+    with pytest.raises(InputError, match="batch_size is 0, but must be at least 1"):
+        NerPredictor(model, batch_size=0)
