@@ -61,7 +61,7 @@ NOTICED = {
     "left_out_questions": "questions are left out: no window holds all of an answer of theirs",
     "windowed_sentences": "sentences are longer than --ner.max_length and are cut into windows",
     "cut_words": "words are longer than an input and lose their end",
-    "unknown_words": "words have no sub-word and stand as the unknown token",
+    "unknown_words": "words are, or hold, the unknown token",
 }
 
 
