@@ -145,15 +145,32 @@ def _bootstrap(
 def _randomisation_p_value(
     challenger: Sequence[ScoredExamples], champion: Sequence[ScoredExamples], *, resamples: int, seed: int
 ) -> float:
-    both = [*challenger, *champion]
-    numerators = np.concatenate([test.numerators for test in both])
-    denominators = np.concatenate([test.denominators for test in both])
-    starts = np.cumsum([0, *(len(test.ids) for test in challenger)])
+    pairs = list(zip(challenger, champion, strict=True))
+    differing = [_differing(new, old) for new, old in pairs]  # whom the others are dealt to changes nothing
+    starts = np.cumsum([0, *(mask.sum() for mask in differing)])
     bounds = list(pairwise(starts))
+    if not starts[-1]:
+        return 1.0
+    equal_sums = [
+        (new.numerators[~mask].sum(), new.denominators[~mask].sum())
+        for (new, _), mask in zip(pairs, differing, strict=True)
+    ]
+    systems = (challenger, champion)
+    numerators, denominators = (
+        np.concatenate(
+            [getattr(test, name)[mask] for tests in systems for test, mask in zip(tests, differing, strict=True)]
+        )
+        for name in ("numerators", "denominators")
+    )
 
     def mean_score(dealt: NDArray[np.int64], axis: int) -> NDArray[np.float64]:
         parts = [dealt[..., start:end] for start, end in bounds]
-        return _mean([ratio(numerators[part].sum(axis=axis), denominators[part].sum(axis=axis)) for part in parts])
+        return _mean(
+            [
+                ratio(numerators[part].sum(axis=axis) + numerator, denominators[part].sum(axis=axis) + denominator)
+                for part, (numerator, denominator) in zip(parts, equal_sums, strict=True)
+            ]
+        )
 
     def difference(new: NDArray[np.int64], old: NDArray[np.int64], axis: int) -> NDArray[np.float64]:
         # rounded, for differences that are equal to compare as equal in whatever order the examples are summed
@@ -165,10 +182,16 @@ def _randomisation_p_value(
         permutation_type="samples",
         vectorized=True,
         n_resamples=resamples,
-        batch=_batch(both, _DEALT_AT_A_TIME),
+        batch=max(1, _DEALT_AT_A_TIME // (2 * int(starts[-1]))),
         rng=np.random.default_rng(seed),
     )
     return float(result.pvalue)
+
+
+def _differing(new: ScoredExamples, old: ScoredExamples) -> NDArray[np.bool_]:
+    """Return which examples the two systems do not score alike."""
+    mask: NDArray[np.bool_] = (new.numerators != old.numerators) | (new.denominators != old.denominators)
+    return mask
 
 
 def _mean_value(tests: Sequence[ScoredExamples]) -> float:
