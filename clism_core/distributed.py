@@ -1,5 +1,6 @@
 """Collectives over all workers that are no-ops on a single one."""
 
+from collections.abc import Callable
 from typing import TypeVar
 
 import torch
@@ -34,6 +35,23 @@ def gather_objects(own: ObjectT) -> list[ObjectT]:
     objects = [own] * world_size()
     dist.all_gather_object(objects, own)
     return objects
+
+
+def gather_results(compute: Callable[[], ObjectT]) -> list[ObjectT]:
+    """Return what `compute` returns on each worker, in order of rank.
+
+    What it raises on any worker is raised on all: alone, one would leave while the others wait for its part.
+    """
+    outcome: tuple[list[ObjectT], Exception | None]
+    try:
+        outcome = [compute()], None
+    except Exception as error:  # handed on to all
+        outcome = [], error
+    outcomes = gather_objects(outcome)
+    failure = next((error for _, error in outcomes if error is not None), None)
+    if failure is not None:
+        raise failure
+    return [result for results, _ in outcomes for result in results]
 
 
 def gather_rows(rows: Tensor) -> Tensor:

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from clism_core.distributed import gather_objects, rank, world_size
+from clism_core.distributed import gather_results, rank, world_size
 from clism_core.tasks.data.conll import Sentence
 from clism_core.tasks.data.questions import Question
 from clism_core.tasks.metrics import squad
-from clism_core.tasks.metrics.answers import AnswerMetrics
-from clism_core.tasks.metrics.conlleval import EntityMetrics, count_entities
+from clism_core.tasks.metrics.answers import AnswerMetrics, AnswerScore
+from clism_core.tasks.metrics.conlleval import EntityCounts, EntityMetrics, count_entities
 from clism_core.tasks.mrc.predictor import MrcPredictor
 from clism_core.tasks.ner.predictor import NerPredictor
 
@@ -17,14 +17,16 @@ Evaluated = tuple[dict[str, float], float]
 
 def evaluate_questions(predictor: MrcPredictor, questions: Sequence[Question], *, language: str) -> Evaluated:
     """Return exact match and F1 of the scorer of SQuAD 1.1 on all questions (a collective)."""
-    own = questions[rank() :: world_size()]
-    predictions = predictor([{"question": each.question, "context": each.context} for each in own])
-    scores = {
-        each.id: squad.score(prediction=prediction["answer"], answers=[answer.text for answer in each.answers])
-        for each, prediction in zip(own, predictions, strict=True)
-    }
-    gathered = gather_objects(scores)
-    every = {name: score for part in gathered for name, score in part.items()}
+
+    def score_own() -> dict[str, AnswerScore]:
+        own = questions[rank() :: world_size()]
+        predictions = predictor([{"question": each.question, "context": each.context} for each in own])
+        return {
+            each.id: squad.score(prediction=prediction["answer"], answers=[answer.text for answer in each.answers])
+            for each, prediction in zip(own, predictions, strict=True)
+        }
+
+    every = {name: score for part in gather_results(score_own) for name, score in part.items()}
     summary = AnswerMetrics(scores=every, scorer=squad.SCORER).summary()
     metrics = {f"{language}/exact_match": summary["exact_match"], f"{language}/f1": summary["f1"]}
     return metrics, summary["f1"]
@@ -32,13 +34,16 @@ def evaluate_questions(predictor: MrcPredictor, questions: Sequence[Question], *
 
 def evaluate_sentences(predictor: NerPredictor, sentences: Sequence[Sentence], *, language: str) -> Evaluated:
     """Return precision, recall and F1 of all entities as conlleval counts them, and F1 by type (a collective)."""
-    own = range(len(sentences))[rank() :: world_size()]
-    predicted = predictor.tags([sentences[number].tokens for number in own])
-    counts = {
-        f"{number:09d}": count_entities(gold=sentences[number].tags, predicted=tags)
-        for number, tags in zip(own, predicted, strict=True)
-    }
-    gathered = gather_objects(counts)
+
+    def count_own() -> dict[str, dict[str, EntityCounts]]:
+        own = range(len(sentences))[rank() :: world_size()]
+        predicted = predictor.tags([sentences[number].tokens for number in own])
+        return {
+            f"{number:09d}": count_entities(gold=sentences[number].tags, predicted=tags)
+            for number, tags in zip(own, predicted, strict=True)
+        }
+
+    gathered = gather_results(count_own)
     found = EntityMetrics(sentences={name: count for part in gathered for name, count in part.items()})
     overall = found.overall()
     metrics = {

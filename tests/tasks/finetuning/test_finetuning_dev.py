@@ -31,17 +31,17 @@ def on_workers(monkeypatch: pytest.MonkeyPatch, number: int, evaluate: Callable[
     """Return what each of `number` workers gets: first their parts are made, then what comes of all of them."""
     parts: list[Any] = []
 
-    def give(own: Any) -> list[Any]:
-        parts.append(own)
+    def give(compute: Callable[[], Any]) -> list[Any]:
+        parts.append(compute())
         raise Gathered
 
     monkeypatch.setattr(dev, "world_size", lambda: number)
-    monkeypatch.setattr(dev, "gather_objects", give)
+    monkeypatch.setattr(dev, "gather_results", give)
     for worker in range(number):
         monkeypatch.setattr(dev, "rank", lambda worker=worker: worker)
         with pytest.raises(Gathered):
             evaluate()
-    monkeypatch.setattr(dev, "gather_objects", lambda _own: parts)
+    monkeypatch.setattr(dev, "gather_results", lambda _compute: parts)
     return evaluate()
 
 
