@@ -1,5 +1,6 @@
 """Adam with linear warm-up and linear decay."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,8 +9,8 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LRScheduler
 from transformers import get_linear_schedule_with_warmup
 
-SPAN_HEAD = "span_head."
-"""What the names of the span head's parameters begin with in every model of ours."""
+HEADS = ("span_head.", "tagger.")
+"""What the names of the parameters of the heads begin with that a task adds to an encoder, in every model of ours."""
 
 
 @dataclass
@@ -18,8 +19,9 @@ class OptimizerConfig:
 
     learning_rate: float = 1e-5
     """At the end of the warm-up."""
-    span_head_learning_rate: float | None = None
-    """Of the span head, which starts from nothing beside an encoder that knows much; null: the same."""
+    head_learning_rate: float | None = None
+    """Of the head that starts from nothing beside an encoder that knows much: the span head or, in NER, the tagger;
+    null: the same."""
     warmup_steps: int | float = 1500
     """Steps of a global batch in which the rate grows from 0; after them it falls, to 0 at the last step. Below 1: the
     share of all steps that they are."""
@@ -39,17 +41,21 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig, total_steps: int)
     Steps are those of a global batch, whatever number of workers shares it.
     """
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    head = {name for name in trained if name.startswith(SPAN_HEAD) and config.span_head_learning_rate is not None}
-    rest = [parameter for name, parameter in trained.items() if name not in head]
-    groups: list[dict[str, Any]] = [
-        {"params": [p for p in rest if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+    head = {name for name in trained if name.startswith(HEADS) and config.head_learning_rate is not None}
+    groups = _groups([trained[name] for name in trained if name not in head], config.weight_decay)
     if head:
-        matrices = [trained[name] for name in sorted(head)]
-        rate = config.span_head_learning_rate
-        groups.append({"params": matrices, "weight_decay": config.weight_decay, "lr": rate})
+        own_rate = {"lr": config.head_learning_rate}
+        heads = _groups([trained[name] for name in sorted(head)], config.weight_decay)
+        groups += [group | own_rate for group in heads if group["params"]]
     optimizer = AdamW(groups, lr=config.learning_rate, betas=config.betas, eps=config.epsilon)
     share = config.warmup_steps < 1
     warmup_steps = round(config.warmup_steps * total_steps) if share else int(config.warmup_steps)
     return optimizer, get_linear_schedule_with_warmup(optimizer, warmup_steps, total_steps)
+
+
+def _groups(parameters: Sequence[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
+    """Return matrices, which decay, and biases and normalisations, which do not."""
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]

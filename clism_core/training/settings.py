@@ -71,8 +71,8 @@ def run_problems(config: _Config) -> Iterator[str]:
         "--length_window: must be at least 1": config.length_window < 1,
         f"--seed {config.seed}: must not be negative": config.seed < 0,
         "--optimizer.learning_rate: must be above 0": optimizer.learning_rate <= 0,
-        "--optimizer.span_head_learning_rate: must be above 0": optimizer.span_head_learning_rate is not None
-        and optimizer.span_head_learning_rate <= 0,
+        "--optimizer.head_learning_rate: must be above 0": optimizer.head_learning_rate is not None
+        and optimizer.head_learning_rate <= 0,
         "--optimizer.max_gradient_norm: must be above 0": optimizer.max_gradient_norm <= 0,
         f"--optimizer.warmup_steps {optimizer.warmup_steps}: must be a whole number, or a share of all steps below 1": (
             optimizer.warmup_steps >= 1 and optimizer.warmup_steps % 1 != 0

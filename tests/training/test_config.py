@@ -41,7 +41,7 @@ def test_a_share_of_the_steps_is_a_warm_up() -> None:
         pytest.param({"optimizer": OptimizerConfig(warmup_steps=-0.1)}, "must be from 0 to below", id="negative share"),
         pytest.param({"loop": LoopConfig(evaluate_at=[5, 0])}, "evaluate_at: steps are counted from 1", id="step 0"),
         pytest.param({"optimizer": OptimizerConfig(max_gradient_norm=0)}, "max_gradient_norm", id="no gradient"),
-        pytest.param({"optimizer": OptimizerConfig(span_head_learning_rate=0)}, "span_head_learning_rate", id="head"),
+        pytest.param({"optimizer": OptimizerConfig(head_learning_rate=0)}, "head_learning_rate", id="head"),
         pytest.param({"held_out": HeldOutConfig(max_samples=0)}, "held_out.max_samples", id="nothing evaluated"),
         pytest.param({"seed": -1}, "--seed -1", id="seed"),
         pytest.param({"data": [DataSetConfig("a", weight=0)]}, r"--data\[0\]\.weight 0", id="data weight"),

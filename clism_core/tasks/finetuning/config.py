@@ -110,8 +110,6 @@ def check_config(config: FinetuneConfig) -> None:
         "--optimizer.warmup_steps: must not be negative, and below --steps": not warmup >= 0
         or (steps is not None and warmup >= max(1, steps)),
         f"--language {config.language!r}: must be a code such as en": not _LANGUAGE.fullmatch(config.language),
-        "--optimizer.span_head_learning_rate: --task ner has no span head; leave it out": config.task == "ner"
-        and config.optimizer.span_head_learning_rate is not None,
         "--reinit_head: --task ner has no pre-trained head to replace; leave it out": config.task == "ner"
         and config.reinit_head,
     }
