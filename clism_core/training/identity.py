@@ -37,12 +37,15 @@ def unchangeable(config: Any, changeable: Collection[str]) -> dict[str, Any]:
     return identity
 
 
-def identity(config: PretrainConfig, *, data: Sequence[DataSet], tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
-    """Return what makes a run: its configuration, the contents of its data sets with their weights, its vocabulary."""
+def identity(
+    config: PretrainConfig, *, data: Sequence[DataSet], tokenizer: PreTrainedTokenizerBase, model: str
+) -> dict[str, Any]:
+    """Return what makes a run: its configuration, the contents of its data sets with their weights, and the vocabulary
+    and the digest (`model_digest`) of the model that it starts from: XLM-R and InfoXLM have one vocabulary."""
     contents: Any = data[0].manifest["content"]
     if len(data) > 1:
         contents = {data_set.manifest["content"]: data_set.weight for data_set in data}
-    return config_identity(config) | {"data": contents, "vocabulary": vocabulary_digest(tokenizer)}
+    return config_identity(config) | {"data": contents, "vocabulary": vocabulary_digest(tokenizer), "model": model}
 
 
 def vocabulary_digest(tokenizer: PreTrainedTokenizerBase) -> str:

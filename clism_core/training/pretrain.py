@@ -13,7 +13,7 @@ from clism_core.data.order import SampleOrder, make_stages
 from clism_core.data.samples import EncodedData, encode_training_data, find_held_out, load_held_out
 from clism_core.data.tokens import load_tokenizer
 from clism_core.model.encoder import check_architecture
-from clism_core.model.names import resolve_model
+from clism_core.model.names import model_digest, resolve_model
 from clism_core.storage import join, write_bytes
 from clism_core.tracking.run import LoggedDataSet, TrackedRun
 from clism_core.training.config import PretrainConfig, check_config, data_set_configs, plain_config
@@ -52,7 +52,7 @@ def pretrain(config: PretrainConfig, run: TrackedRun) -> Pretrained:
     model_folder = resolve_model(config.model)
     check_architecture(model_folder, max_length=config.masking.max_length)
     tokenizer = load_tokenizer(model_folder)
-    this_run = identity(config, data=data_sets, tokenizer=tokenizer)
+    this_run = identity(config, data=data_sets, tokenizer=tokenizer, model=model_digest(model_folder))
     check_same_run(config.output, this_run)
     _log_data_sets(run, data_sets)
     sentences = find_held_out(data_sets, config.held_out)

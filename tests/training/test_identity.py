@@ -39,16 +39,18 @@ def test_what_differs_is_named(tmp_path: Path) -> None:
 
 def test_another_vocabulary_or_other_data_is_another_run(tmp_path: Path) -> None:
     tokenizers = [load_tokenizer(str(write_encoder(kind, tmp_path / kind))) for kind in ("xlmr", "bert")]
-    keep_identity(str(tmp_path), identity(CONFIG, data=[data_set("1")], tokenizer=tokenizers[0]))
-    check_same_run(str(tmp_path), identity(CONFIG, data=[data_set("1")], tokenizer=tokenizers[0]))
+    keep_identity(str(tmp_path), identity(CONFIG, data=[data_set("1")], tokenizer=tokenizers[0], model="m"))
+    check_same_run(str(tmp_path), identity(CONFIG, data=[data_set("1")], tokenizer=tokenizers[0], model="m"))
     with pytest.raises(InputError, match="another data, vocabulary;"):
-        check_same_run(str(tmp_path), identity(CONFIG, data=[data_set("2")], tokenizer=tokenizers[1]))
+        check_same_run(str(tmp_path), identity(CONFIG, data=[data_set("2")], tokenizer=tokenizers[1], model="m"))
+    with pytest.raises(InputError, match="another model;"):  # of the same vocabulary
+        check_same_run(str(tmp_path), identity(CONFIG, data=[data_set("1")], tokenizer=tokenizers[0], model="n"))
 
 
 def test_a_data_set_alone_is_known_by_its_content(tmp_path: Path) -> None:
     """As in runs before mixtures; its weight means nothing."""
     tokenizer = load_tokenizer(str(write_encoder("xlmr", tmp_path)))
-    found = identity(CONFIG, data=[data_set("1", weight=3)], tokenizer=tokenizer)
+    found = identity(CONFIG, data=[data_set("1", weight=3)], tokenizer=tokenizer, model="m")
     assert found["data"] == "1"
     assert not [name for name in found if name.startswith("data.")]
 
@@ -70,7 +72,7 @@ def test_a_mixture_is_its_contents_and_weights(
     def mixture(contents: str, weights: tuple[float, float]) -> dict[str, Any]:
         config = replace(CONFIG, data=[DataSetConfig("/x", weights[0]), DataSetConfig("/y", weights[1])])
         sets = [data_set(content, weight) for content, weight in zip(contents, weights, strict=True)]
-        return identity(config, data=sets, tokenizer=tokenizer)
+        return identity(config, data=sets, tokenizer=tokenizer, model="m")
 
     keep_identity(str(tmp_path), mixture("12", (2, 1)))
     if message is None:
