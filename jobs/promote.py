@@ -2,7 +2,7 @@
 
     python jobs/promote.py --model clism-mrc --tests '[{dataset: xquad, path: xquad/xquad.*.json}]'
     python jobs/promote.py --model clism-ner --challenger 3 --dry_run true \\
-        --tests '[{dataset: conll, language: es, path: esp.testb, encoding: latin-1}]'
+        --tests '[{dataset: conll, language: es, path: esp.testb}]'
 """
 
 import dataclasses
