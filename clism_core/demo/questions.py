@@ -26,9 +26,14 @@ from clism_core.demo.sentences import (
     write_sentences,
 )
 from clism_core.demo.world import World
+from clism_core.errors import InputError
 
 SENTENCES = 2500
 """Sentences that the passages of a file are put together from."""
+
+
+MAX_FAILURES = 2000
+"""Passages in a row that may ask nothing new."""
 
 
 @dataclass
@@ -120,24 +125,34 @@ def question_templates() -> dict[frozenset[str], dict[str, Any]]:
 def write_passages(
     world: World, rng: random.Random, languages: Sequence[str], *, clauses: int, asked: set[str]
 ) -> Iterator[Passage]:
-    """Yield passages about `world` in `languages`, English first, without end, with as many questions as sentences.
+    """Yield passages about `world` in `languages`, English first, with as many questions as sentences.
 
     A passage says what `clauses` clauses of patterns.yaml say, each of two subjects. No name stands in it twice, so
     that every question has one answer, in one place. No question is among the English ones that have been `asked`, to
     which those of the passage are added.
+
+    Raises:
+        InputError: where hardly any passage is left that asks something new.
     """
     by_relations: dict[frozenset[str], list[Clause]] = defaultdict(list)
     for sentence in islice(write_sentences(world, rng, tuple(languages)), SENTENCES):
         for clause in _clauses(sentence):
             by_relations[frozenset(fact.relation for fact in clause.facts)].append(clause)
     kinds = sorted((relations for relations, found in by_relations.items() if len(found) > 1), key=sorted)
-    while True:
+    failures = 0
+    while failures < MAX_FAILURES:
         chosen = [clause for kind in rng.sample(kinds, clauses) for clause in rng.sample(by_relations[kind], 2)]
         rng.shuffle(chosen)
         passage = _passage(chosen, rng)
+        failures += 1
         if passage and not asked & (english := {question.texts[SOURCE_LANGUAGE] for question in passage.questions}):
             asked |= english
+            failures = 0
             yield passage
+    raise InputError(
+        f"demo: there are not enough questions that differ, after {len(asked):,} of them; ask for fewer in train, dev, "
+        "test or known_names_test, or raise clauses_per_passage"
+    )
 
 
 def _clauses(sentence: Sentence) -> Iterator[Clause]:

@@ -18,6 +18,7 @@ from clism_core.demo.questions import (
 )
 from clism_core.demo.records import City, CountryRecord, Event, Match, Organisation, Person
 from clism_core.demo.sentences import TOKENS, build_worlds, patterns, split_names, used_slots
+from clism_core.errors import InputError
 from clism_core.tasks.data.questions import Question, find_misplaced, read_questions
 
 SMALL = DemoQuestionsConfig(train=61, dev=9, test=14, known_names_test=6)
@@ -160,3 +161,9 @@ def test_most_clauses_are_asked_about() -> None:
         clause for clause in CLAUSES if not any(frozenset(clause - {s}) in question_templates() for s in SUBJECTS)
     ]
     assert unasked == [{"event", "opener", "sponsor"}]  # both have organised it
+
+
+def test_more_questions_than_there_are_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clism_core.demo.questions.MAX_FAILURES", 3)
+    with pytest.raises(InputError, match="demo: there are not enough questions that differ, after"):
+        write_questions(DemoQuestionsConfig(train=100_000, clauses_per_passage=1), tmp_path)
