@@ -149,7 +149,7 @@ def _randomisation_p_value(
     differing = [_differing(new, old) for new, old in pairs]  # whom the others are dealt to changes nothing
     starts = np.cumsum([0, *(mask.sum() for mask in differing)])
     bounds = list(pairwise(starts))
-    if not starts[-1]:
+    if starts[-1] < 2:  # either deal of a single one is as extreme
         return 1.0
     equal_sums = [
         (new.numerators[~mask].sum(), new.denominators[~mask].sum())

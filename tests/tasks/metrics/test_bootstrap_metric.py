@@ -85,6 +85,8 @@ def test_no_test_set_is_refused() -> None:
             [_examples([100 / 3] * 3 + [0.0])], [_examples([0.0] * 3 + [100 / 3])], 50 / 3, 10 / 16, id="mostly better"
         ),
         pytest.param([_examples([30.0, 60.0])], [_examples([30.0, 60.0])], 0, 1, id="the same"),
+        # the other way round it is as extreme; the examples in which the systems agree tell nothing
+        pytest.param([_examples([30.0, 60.0, 9.0])], [_examples([30.0, 0.0, 9.0])], 20, 1, id="one differs"),
         # three better and three worse by as much: no deal is less extreme than none, whatever the sums are rounded to
         pytest.param(
             [_examples([170 / 7] * 3 + [100 / 7] * 3)],
