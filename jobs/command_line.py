@@ -13,6 +13,7 @@ import jsonargparse
 
 from clism_core.console import quieten_libraries
 from clism_core.errors import InputError, input_error_within
+from clism_core.storage import is_local
 
 ConfigT = TypeVar("ConfigT")
 
@@ -44,6 +45,17 @@ class _PrintAndExit(argparse.Action):
         except InputError as error:
             parser.exit(EXIT_BAD_INPUT, f"error: {error}\n")
         parser.exit(EXIT_DONE)
+
+
+def stopped_text(job: str, *, output: str, config_file: str) -> str:
+    """Return what a user sees after a stop request of a training, and how to go on."""
+    again = f"{PYTHON} jobs/{job}.py --config {output}/{config_file}"
+    if not is_local(output):
+        again = f"the same command, with --output {output}"
+    return f"""
+Stopped, with a checkpoint in {output}. To go on:
+  {again}
+"""
 
 
 def build_parser(

@@ -14,7 +14,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from command_line import PYTHON, run_job
+from command_line import PYTHON, run_job, stopped_text
 
 from clism_core.cluster import check_shared, connect
 from clism_core.demo.questions import DemoQuestionsConfig, write_questions
@@ -25,8 +25,9 @@ from clism_core.storage import absolute, is_local
 from clism_core.tasks.finetuning.config import FinetuneConfig, check_config
 from clism_core.tasks.finetuning.data import absolute_source
 from clism_core.tasks.finetuning.delivery import Delivered, deliver, delivered_before
-from clism_core.tasks.finetuning.finetune import CONFIG_FILE, finetune
+from clism_core.tasks.finetuning.finetune import finetune
 from clism_core.tracking.run import page_command, tracked_run
+from clism_core.training.settings import CONFIG_FILE
 
 DEMO = "demo"
 
@@ -51,7 +52,11 @@ def main(config: FinetuneJobConfig) -> None:
     )
     config = with_demo_questions(config)
     delivered = delivered_before(config) or train(config)
-    print(stopped_text(config) if delivered is None else summary(config, delivered))
+    print(
+        stopped_text("finetune", output=config.output, config_file=CONFIG_FILE)
+        if delivered is None
+        else summary(config, delivered)
+    )
 
 
 def train(config: FinetuneJobConfig) -> Delivered | None:
@@ -82,17 +87,6 @@ def with_demo_questions(config: FinetuneJobConfig) -> FinetuneJobConfig:
         train=str(files.train) if config.train == DEMO else config.train,
         dev=str(files.dev) if config.dev == DEMO else config.dev,
     )
-
-
-def stopped_text(config: FinetuneConfig) -> str:
-    """Return what a user sees after a stop request."""
-    again = f"{PYTHON} jobs/finetune.py --config {config.output}/{CONFIG_FILE}"
-    if not is_local(config.output):
-        again = f"the same command, with --output {config.output}"
-    return f"""
-Stopped, with a checkpoint in {config.output}. To go on:
-  {again}
-"""
 
 
 def summary(config: FinetuneConfig, delivered: Delivered) -> str:

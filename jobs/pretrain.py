@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from command_line import PYTHON, run_job
+from command_line import PYTHON, run_job, stopped_text
 
 from clism_core.cluster import check_shared, connect
 from clism_core.demo.build import DemoConfig, build_demo
@@ -23,7 +23,8 @@ from clism_core.storage import absolute, is_local
 from clism_core.tracking.run import page_command, tracked_run
 from clism_core.training.config import PretrainConfig, check_config, data_set_configs, with_data_paths
 from clism_core.training.delivery import Delivered, deliver, delivered_before
-from clism_core.training.pretrain import CONFIG_FILE, pretrain
+from clism_core.training.pretrain import pretrain
+from clism_core.training.settings import CONFIG_FILE
 
 DEMO = "demo"
 
@@ -46,7 +47,11 @@ def main(config: PretrainJobConfig) -> None:
         output=absolute(config.output or default_output("pretrain")),
     )
     delivered = delivered_before(config) or train(config)
-    print(stopped_text(config) if delivered is None else summary(delivered))
+    print(
+        stopped_text("pretrain", output=config.output, config_file=CONFIG_FILE)
+        if delivered is None
+        else summary(delivered)
+    )
 
 
 def train(config: PretrainJobConfig) -> Delivered | None:
@@ -79,17 +84,6 @@ def with_demo_parts(config: PretrainJobConfig) -> PretrainJobConfig:
         model=str(model) if config.model == DEMO else config.model,
         data=str(data) if config.data == DEMO else config.data,
     )
-
-
-def stopped_text(config: PretrainJobConfig) -> str:
-    """Return what a user sees after a stop request."""
-    again = f"{PYTHON} jobs/pretrain.py --config {config.output}/{CONFIG_FILE}"
-    if not is_local(config.output):
-        again = f"the same command, with --output {config.output}"
-    return f"""
-Stopped, with a checkpoint in {config.output}. To go on:
-  {again}
-"""
 
 
 def summary(delivered: Delivered) -> str:

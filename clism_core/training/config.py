@@ -65,11 +65,6 @@ class PretrainConfig:
     """The Ray Train workers."""
 
 
-def plain_config(config: PretrainConfig) -> PretrainConfig:
-    """Return the configuration without what a job's subclass adds: workers cannot import the job's module."""
-    return PretrainConfig(**{entry.name: getattr(config, entry.name) for entry in fields(PretrainConfig)})
-
-
 def data_set_configs(config: PretrainConfig) -> list[DataSetConfig]:
     """Return what `data` holds as a list; a folder alone has weight 1."""
     return [DataSetConfig(path=config.data)] if isinstance(config.data, str) else config.data

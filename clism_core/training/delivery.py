@@ -16,7 +16,8 @@ from clism_core.training.card import metrics_table, model_card
 from clism_core.training.checkpoints import MODEL_FOLDER
 from clism_core.training.config import PretrainConfig
 from clism_core.training.identity import check_same_run, config_identity
-from clism_core.training.pretrain import CONFIG_FILE, Pretrained, dump_config
+from clism_core.training.pretrain import Pretrained
+from clism_core.training.settings import CONFIG_FILE, dump_config
 
 RESULT_FILE = "result.json"
 

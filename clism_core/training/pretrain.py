@@ -1,12 +1,10 @@
 """Pre-training from prepared data to a trained checkpoint: what the driver does."""
 
-import dataclasses
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import ray
-import yaml
 
 from clism_core.data.mixture import DataSet, open_data_sets
 from clism_core.data.order import SampleOrder, make_stages
@@ -16,15 +14,13 @@ from clism_core.model.encoder import check_architecture
 from clism_core.model.names import model_digest, resolve_model
 from clism_core.storage import join, write_bytes
 from clism_core.tracking.run import LoggedDataSet, TrackedRun
-from clism_core.training.config import PretrainConfig, check_config, data_set_configs, plain_config
+from clism_core.training.config import PretrainConfig, check_config, data_set_configs
 from clism_core.training.identity import check_same_run, identity, keep_identity
 from clism_core.training.pretraining_recipe import PretrainingRecipe
 from clism_core.training.run import Trained, choose_device, run_training
-from clism_core.training.settings import RunSettings
+from clism_core.training.settings import CONFIG_FILE, RunSettings, dump_config, plain_config
 
 logger = logging.getLogger(__name__)
-
-CONFIG_FILE = "config.yaml"
 
 
 @dataclass(frozen=True)
@@ -68,7 +64,7 @@ def pretrain(config: PretrainConfig, run: TrackedRun) -> Pretrained:
     run.log_metrics({"data/samples": len(data), "data/unencodable_spans": data.unencodable_spans}, step=0)
     keep_identity(config.output, this_run)
     write_bytes(join(config.output, CONFIG_FILE), dump_config(config).encode())
-    recipe = PretrainingRecipe(plain_config(config), ray.put(held_out))
+    recipe = PretrainingRecipe(plain_config(config, PretrainConfig), ray.put(held_out))
     trained = run_training(RunSettings.of(config), recipe, data=data, order=order, run=run, use_gpu=use_gpu)
     return Pretrained(**vars(trained), samples=len(data), language_pairs=data.language_pairs)
 
@@ -86,11 +82,6 @@ def build_order(config: PretrainConfig, data: EncodedData, data_sets: Sequence[D
         sampling_alpha=config.sampling_alpha,
         seed=config.seed,
     )
-
-
-def dump_config(config: PretrainConfig) -> str:
-    """Return the resolved configuration as YAML, which `--config` takes."""
-    return yaml.safe_dump(dataclasses.asdict(config), sort_keys=False, allow_unicode=True)
 
 
 def _log_data_sets(run: TrackedRun, data_sets: Sequence[DataSet]) -> None:

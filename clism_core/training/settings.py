@@ -1,12 +1,17 @@
 """The settings that every training has, whatever is trained."""
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar, cast
+
+import yaml
 
 from clism_core.model.precision import PrecisionName
 from clism_core.training.loop import CadenceConfig, LoopConfig
 from clism_core.training.optimizer import OptimizerConfig
+
+ConfigT = TypeVar("ConfigT")
 
 
 @dataclass
@@ -45,6 +50,21 @@ class RunSettings:
         """Return the settings of a job's configuration; `others` are those that it has not, or not like this."""
         given = {entry.name: getattr(config, entry.name) for entry in fields(cls) if entry.name not in others}
         return cls(**given, **others)
+
+
+CONFIG_FILE = "config.yaml"
+"""Where a run's output folder and its model keep the resolved configuration."""
+
+
+def dump_config(config: Any) -> str:
+    """Return the resolved configuration of a job, a dataclass, as YAML, which `--config` takes."""
+    return yaml.safe_dump(dataclasses.asdict(config), sort_keys=False, allow_unicode=True)
+
+
+def plain_config(config: Any, kind: type[ConfigT]) -> ConfigT:
+    """Return the configuration as one of `kind`, without what a job's subclass of it adds: workers cannot import the
+    job's module."""
+    return kind(**{entry.name: getattr(config, entry.name) for entry in fields(cast(Any, kind))})
 
 
 class _Config(Protocol):

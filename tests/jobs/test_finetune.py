@@ -24,11 +24,10 @@ from clism_core.home import tracking_uri
 from clism_core.model.names import resolve_model
 from clism_core.tasks.config import MrcConfig, NerConfig
 from clism_core.tasks.finetuning.config import FinetuneConfig
-from clism_core.tasks.finetuning.finetune import dump_config
 from clism_core.tasks.predictor import load_predictor
 from clism_core.training.loop import CadenceConfig
 from clism_core.training.optimizer import OptimizerConfig
-from clism_core.training.settings import WorkersConfig
+from clism_core.training.settings import WorkersConfig, dump_config
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

@@ -34,8 +34,8 @@ from clism_core.model.names import resolve_model
 from clism_core.tracking.run import tracked_run
 from clism_core.training.loop import LoopConfig
 from clism_core.training.optimizer import OptimizerConfig
-from clism_core.training.pretrain import Pretrained, dump_config, pretrain
-from clism_core.training.settings import WorkersConfig
+from clism_core.training.pretrain import Pretrained, pretrain
+from clism_core.training.settings import WorkersConfig, dump_config
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

@@ -14,7 +14,7 @@ from clism_core.training.config import PretrainConfig
 from clism_core.training.identity import check_same_run, config_identity, identity, keep_identity
 from clism_core.training.loop import LoopConfig
 from clism_core.training.optimizer import OptimizerConfig
-from clism_core.training.pretrain import dump_config
+from clism_core.training.settings import dump_config
 
 CONFIG = PretrainConfig(model="a", data="b", output="c", pairs_per_sample={0.0: 1, 0.6: 4})
 

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Literal
 
 from clism_core.errors import InputError
@@ -85,11 +85,6 @@ class FinetuneConfig:
     def of_task(self) -> TaskConfig:
         """What the task of this run was told."""
         return self.mrc if self.task == "mrc" else self.ner
-
-
-def plain_config(config: FinetuneConfig) -> FinetuneConfig:
-    """Return the configuration without what a job's subclass adds: workers cannot import the job's module."""
-    return FinetuneConfig(**{entry.name: getattr(config, entry.name) for entry in fields(FinetuneConfig)})
 
 
 def check_config(config: FinetuneConfig) -> None:

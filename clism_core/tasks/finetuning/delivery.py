@@ -12,13 +12,14 @@ from clism_core.storage import join, read_bytes, upload_folder
 from clism_core.tasks.finetuning.card import dev_table, task_card
 from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.tasks.finetuning.data import load_data
-from clism_core.tasks.finetuning.finetune import CONFIG_FILE, Finetuned, dump_config, run_identity, sources_identity
+from clism_core.tasks.finetuning.finetune import Finetuned, run_identity, sources_identity
 from clism_core.tracking.plots import log_dev_plots
 from clism_core.tracking.registry import register_task_model
 from clism_core.tracking.run import TrackedRun
 from clism_core.training.checkpoints import MODEL_FOLDER
 from clism_core.training.delivery import read_result, write_result
 from clism_core.training.identity import check_same_run
+from clism_core.training.settings import CONFIG_FILE, dump_config
 
 
 @dataclass(frozen=True)

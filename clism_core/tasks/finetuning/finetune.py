@@ -1,6 +1,5 @@
 """Fine-tuning from labelled files to a trained checkpoint: what the driver does."""
 
-import dataclasses
 import logging
 import math
 from dataclasses import dataclass
@@ -8,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import ray
-import yaml
 
 from clism_core.data.order import Integers, SampleOrder, make_stages
 from clism_core.data.tokens import load_tokenizer
@@ -16,7 +14,7 @@ from clism_core.errors import InputError
 from clism_core.model.encoder import check_architecture
 from clism_core.model.names import model_digest, resolve_model
 from clism_core.storage import join, write_bytes
-from clism_core.tasks.finetuning.config import FinetuneConfig, check_config, plain_config
+from clism_core.tasks.finetuning.config import FinetuneConfig, check_config
 from clism_core.tasks.finetuning.data import (
     EncodedExamples,
     LabelledData,
@@ -35,11 +33,10 @@ from clism_core.training.identity import check_same_run, keep_identity, unchange
 from clism_core.training.loop import LoopConfig
 from clism_core.training.recipe import Recipe
 from clism_core.training.run import Trained, choose_device, run_training
-from clism_core.training.settings import RunSettings
+from clism_core.training.settings import CONFIG_FILE, RunSettings, dump_config, plain_config
 
 logger = logging.getLogger(__name__)
 
-CONFIG_FILE = "config.yaml"
 CHANGEABLE = (
     "output",
     "micro_batch_size",
@@ -110,7 +107,7 @@ def finetune(config: FinetuneConfig, run: TrackedRun) -> Finetuned:
     write_bytes(join(config.output, CONFIG_FILE), dump_config(config).encode())
     kind: Any = MrcRecipe if config.task == "mrc" else NerRecipe
     probe_rows = ray.get(encoded.rows.blocks[0]).slice(0, PROBE_ROWS).to_pylist()
-    recipe: Recipe[Any] = kind(plain_config(config), ray.put(data.dev), probe_rows)
+    recipe: Recipe[Any] = kind(plain_config(config, FinetuneConfig), ray.put(data.dev), probe_rows)
     loop = LoopConfig(**vars(config.loop), steps=steps)
     trained = run_training(
         RunSettings.of(config, loop=loop),
@@ -132,11 +129,6 @@ def run_identity(config: FinetuneConfig) -> dict[str, Any]:
 def sources_identity(data: LabelledData, model_folder: str) -> dict[str, str]:
     """Return hashes of what is trained on, of what is evaluated, and of the model that training starts from."""
     return {"train": digest(data.train), "dev": digest(data.dev), "model": model_digest(model_folder)}
-
-
-def dump_config(config: FinetuneConfig) -> str:
-    """Return the resolved configuration as YAML, which `--config` takes."""
-    return yaml.safe_dump(dataclasses.asdict(config), sort_keys=False, allow_unicode=True)
 
 
 def _encode(config: FinetuneConfig, data: LabelledData, tokenizer: Any) -> EncodedExamples:

@@ -16,9 +16,10 @@ from clism_core.tasks.finetuning.card import task_card
 from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.tasks.finetuning.data import load_data
 from clism_core.tasks.finetuning.delivery import Delivered, delivered_before
-from clism_core.tasks.finetuning.finetune import CONFIG_FILE, Finetuned, dump_config, run_identity, sources_identity
+from clism_core.tasks.finetuning.finetune import Finetuned, run_identity, sources_identity
 from clism_core.training.delivery import write_result
 from clism_core.training.identity import keep_identity
+from clism_core.training.settings import CONFIG_FILE, dump_config
 
 DELIVERED = Delivered("m", "models:/clism-mrc/1", "sqlite:///m.db", "id", "best", 24, 12, "| f1 |")
 
