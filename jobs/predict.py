@@ -8,8 +8,11 @@ Rows of question answering have `question` and `context`, and get `answer`, `sco
 `end` (context[start:end] is the answer). Rows of NER have `text` or `tokens`, and get `entities`.
 """
 
+import json
 import sys
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from command_line import run_job
 
@@ -37,10 +40,20 @@ def summary(predicted: Predicted, *, config: PredictConfig, seconds: float) -> s
     """Return what the user sees at the end."""
     rate = predicted.predicted / seconds
     text = f"Predicted {predicted.predicted:,} rows by {config.model}, {rate:,.1f} a second: {config.output}"
+    text = "\n".join([text, *(f"  {shown(row, config)}" for row in predicted.first)])
     if not predicted.rejected:
         return text
     counts = ", ".join(f"{reason} {rows:,}" for reason, rows in predicted.rejected.items())
     return f"{text}\nRejected {sum(predicted.rejected.values()):,} rows: {counts}. They are in {predicted.rejects_path}"
+
+
+def shown(row: Mapping[str, Any], config: PredictConfig) -> str:
+    """Return what is shown of a row: the question and its answer, or the sentence and its entities."""
+    if "answer" in row:
+        return f"{row[config.question_column]}  ->  {row['answer']}  ({float(row['score']):.2f})"
+    entities = json.loads(row["entities"]) if isinstance(row["entities"], str) else row["entities"]
+    found = ", ".join(f"{entity['text']} ({entity['label']})" for entity in entities)
+    return f"{row.get(config.text_column) or row[config.tokens_column]}  ->  {found or 'no entities'}"
 
 
 if __name__ == "__main__":

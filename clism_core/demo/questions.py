@@ -1,7 +1,7 @@
 """The labelled data of the demo: questions over passages about its worlds, in SQuAD format.
 
-A passage is some sentences of the kind that the parallel corpus has. What a question asks is said there of two
-subjects, so that it is answered by what is said of its own, and not by the one name of the right kind.
+A passage is some sentences of the kind that the parallel corpus has; each of its questions has one answer, in one
+place.
 """
 
 import json
@@ -49,9 +49,16 @@ class DemoQuestionsConfig:
     known_names_test: int = 200
     """More test questions, the same ones in each language, about names of the training text."""
     clauses_per_passage: int = 2
-    """What a passage says of two subjects each: twice as many sentences."""
+    """Different things that a passage says."""
+    subjects_per_clause: int = 2
+    """Subjects of which it says each of them. With more than one, a question is answered by what is said of its own
+    subject, and not by the one name of the right kind."""
     seed: int = 0
     """Decides the facts and the questions, and which names are held out: as that of the corpus."""
+
+
+EXAMPLE_LANGUAGES = ("es", "vi", "ar")
+"""Of the questions that are shown with their answers."""
 
 
 class DemoQuestionFiles(NamedTuple):
@@ -62,6 +69,8 @@ class DemoQuestionFiles(NamedTuple):
     tests: dict[str, Path]
     """By language; the same questions, with the same ids, in each."""
     known_names_tests: dict[str, Path]
+    examples: Path
+    """Three of `known_names_tests`, each in another language, as rows of JSON Lines to predict."""
 
 
 class Clause(NamedTuple):
@@ -88,7 +97,7 @@ class Passage:
 
 
 def write_questions(config: DemoQuestionsConfig, folder: Path) -> DemoQuestionFiles:
-    """Write `train.json`, `dev.json`, and `test.XX.json` and `known-names-test.XX.json` for each language XX.
+    """Write train.json, dev.json, examples.jsonl, and test.XX.json and known-names-test.XX.json of each language XX.
 
     The bytes depend on `config` alone. No question is asked twice, in one file or in two.
     """
@@ -98,14 +107,23 @@ def write_questions(config: DemoQuestionsConfig, folder: Path) -> DemoQuestionFi
 
     def write(name: str, size: int, *, origin: str, languages: Sequence[str]) -> dict[str, Path]:
         rng = random.Random(f"questions {config.seed} {name}")
-        passages = write_passages(worlds[origin], rng, languages, clauses=config.clauses_per_passage, asked=asked)
+        passages = write_passages(
+            worlds[origin],
+            rng,
+            languages,
+            clauses=config.clauses_per_passage,
+            subjects=config.subjects_per_clause,
+            asked=asked,
+        )
         return _write(folder, name, _first(passages, size), languages)
 
     train = write("train", config.train, origin="train", languages=[SOURCE_LANGUAGE])
     dev = write("dev", config.dev, origin="train", languages=[SOURCE_LANGUAGE])
     tests = write("test", config.test, origin="held_out", languages=LANGUAGES)
     known = write("known-names-test", config.known_names_test, origin="train", languages=LANGUAGES)
-    return DemoQuestionFiles(train[SOURCE_LANGUAGE], dev[SOURCE_LANGUAGE], tests, known)
+    examples = folder / "examples.jsonl"
+    _write_examples(examples, known)
+    return DemoQuestionFiles(train[SOURCE_LANGUAGE], dev[SOURCE_LANGUAGE], tests, known, examples)
 
 
 def write_bare_questions(world: World, rng: random.Random, languages: tuple[str, ...]) -> Iterator[Sentence]:
@@ -123,11 +141,11 @@ def question_templates() -> dict[frozenset[str], dict[str, Any]]:
 
 
 def write_passages(
-    world: World, rng: random.Random, languages: Sequence[str], *, clauses: int, asked: set[str]
+    world: World, rng: random.Random, languages: Sequence[str], *, clauses: int, subjects: int, asked: set[str]
 ) -> Iterator[Passage]:
     """Yield passages about `world` in `languages`, English first, with as many questions as sentences.
 
-    A passage says what `clauses` clauses of patterns.yaml say, each of two subjects. No name stands in it twice, so
+    A passage says what `clauses` clauses of patterns.yaml say, each of `subjects` subjects. No name stands twice, so
     that every question has one answer, in one place. No question is among the English ones that have been `asked`, to
     which those of the passage are added.
 
@@ -138,10 +156,10 @@ def write_passages(
     for sentence in islice(write_sentences(world, rng, tuple(languages)), SENTENCES):
         for clause in _clauses(sentence):
             by_relations[frozenset(fact.relation for fact in clause.facts)].append(clause)
-    kinds = sorted((relations for relations, found in by_relations.items() if len(found) > 1), key=sorted)
+    kinds = sorted((relations for relations, found in by_relations.items() if len(found) >= subjects), key=sorted)
     failures = 0
     while failures < MAX_FAILURES:
-        chosen = [clause for kind in rng.sample(kinds, clauses) for clause in rng.sample(by_relations[kind], 2)]
+        chosen = [clause for kind in rng.sample(kinds, clauses) for clause in rng.sample(by_relations[kind], subjects)]
         rng.shuffle(chosen)
         passage = _passage(chosen, rng)
         failures += 1
@@ -227,6 +245,26 @@ def _write(folder: Path, name: str, passages: Sequence[Passage], languages: Sequ
         content = json.dumps({"version": "1.1", "data": data}, ensure_ascii=False, indent=1)
         paths[language].write_text(content + "\n", encoding="utf-8")
     return paths
+
+
+def _write_examples(path: Path, tests: Mapping[str, Path]) -> None:
+    """Write a question of each of EXAMPLE_LANGUAGES, from another passage each, with what is expected."""
+    rows = []
+    for number, language in enumerate(EXAMPLE_LANGUAGES):
+        articles = json.loads(tests[language].read_text(encoding="utf-8"))["data"]
+        (paragraph,) = articles[number % len(articles)]["paragraphs"]
+        question = paragraph["qas"][0]
+        (answer,) = question["answers"]
+        rows.append(
+            {
+                "id": f"{language}-{question['id']}",
+                "question": question["question"],
+                "context": paragraph["context"],
+                "expected": answer["text"],
+            }
+        )
+    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    path.write_text("".join(lines), encoding="utf-8")
 
 
 def _article(title: str, passage: Passage, language: str) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> DemoQuestionFiles:
 @pytest.fixture(scope="module")
 def passages() -> list[Passage]:
     world = build_worlds(0)["train"]
-    found = write_passages(world, random.Random(1), ("en", "de"), clauses=2, asked=set())
+    found = write_passages(world, random.Random(1), ("en", "de"), clauses=2, subjects=2, asked=set())
     return [next(found) for _ in range(30)]
 
 
@@ -56,6 +56,7 @@ def test_files_are_named_after_their_language(files: DemoQuestionFiles) -> None:
     assert {path.name for path in files.train.parent.iterdir()} == {
         "train.json",
         "dev.json",
+        "examples.jsonl",
         *(f"{name}.{language}.json" for name in ("test", "known-names-test") for language in LANGUAGES),
     }
 

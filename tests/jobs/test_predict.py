@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from command_line import EXIT_BAD_INPUT, EXIT_DONE, run_job
-from predict import main
+from predict import main, shown
 from tiny import TEXTS, write_encoder
 
 from clism_core.tasks.config import MrcConfig
@@ -54,6 +54,7 @@ def test_answers_of_many_chunks_are_in_the_order_of_the_input(
     }
     printed = capsys.readouterr().out
     assert "Predicted 599 rows" in printed
+    assert printed.count("\n  Who?  ->  ") == 3, "the first answers are shown"
     assert "Rejected 1 rows: missing (question) 1" in printed
 
     assert run(model, tmp_path / "x.jsonl", tmp_path / "y.jsonl", "--context_column", "passage") == EXIT_BAD_INPUT
@@ -81,10 +82,43 @@ def test_nodes_need_to_see_input_and_model_only(model: Path, tmp_path: Path, mon
     asked: dict[str, Any] = {}
     monkeypatch.setattr("predict.connect", lambda: None)
     monkeypatch.setattr("predict.check_shared", lambda **given: asked.update(given))
-    monkeypatch.setattr("predict.predict", lambda _: Predicted(1, {}, ""))
+    monkeypatch.setattr("predict.predict", lambda _: Predicted(1, {}, "", []))
     assert run(model, tmp_path / "x.csv", tmp_path / "y.csv") == EXIT_DONE
     assert asked == {"output": None, "inputs": [str(tmp_path / "x.csv"), str(model)], "tracking": None}
     assert not (tmp_path / "y.csv").exists(), "a folder stands where the output is to be"
+
+
+@pytest.mark.parametrize(
+    ("row", "config", "expected"),
+    [
+        pytest.param(
+            {"q": "Who?", "context": "Ada.", "answer": "Ada", "score": "0.876", "start": "0", "end": "3"},
+            PredictConfig(model="m", input="i", output="o", question_column="q"),
+            "Who?  ->  Ada  (0.88)",
+            id="csv-answer",
+        ),
+        pytest.param(
+            {"text": "Ada in Bonn.", "entities": [{"text": "Ada", "label": "PER"}, {"text": "Bonn", "label": "LOC"}]},
+            PredictConfig(model="m", input="i", output="o"),
+            "Ada in Bonn.  ->  Ada (PER), Bonn (LOC)",
+            id="entities",
+        ),
+        pytest.param(
+            {"words": ["Ada", "."], "entities": '[{"text": "Ada", "label": "PER"}]'},
+            PredictConfig(model="m", input="i", output="o", tokens_column="words"),
+            "['Ada', '.']  ->  Ada (PER)",
+            id="csv-entities-of-tokens",
+        ),
+        pytest.param(
+            {"text": "No one.", "entities": []},
+            PredictConfig(model="m", input="i", output="o"),
+            "No one.  ->  no entities",
+            id="none",
+        ),
+    ],
+)
+def test_rows_are_shown_with_what_was_predicted(row: dict[str, Any], config: PredictConfig, expected: str) -> None:
+    assert shown(row, config) == expected
 
 
 def test_an_encoder_is_no_task_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

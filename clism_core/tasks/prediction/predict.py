@@ -8,7 +8,7 @@ import dataclasses
 import json
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -34,6 +34,7 @@ from clism_core.tasks.prediction.reading import (
     FileFormat,
     columns_of,
     file_format,
+    first_rows,
     read_chunks,
     rows_of,
     schema_of,
@@ -44,6 +45,7 @@ from clism_core.tasks.prediction.writing import OUTPUT_FIELDS, row_writer, table
 from clism_core.tasks.predictor import Predictor, load_predictor
 from clism_core.tasks.saved import read_task, task_of
 
+SHOWN_ROWS = 3
 REJECTS_ENDING = ".rejects.jsonl"
 _MAX_RETRIES = 3  # of a chunk whose process has died; what kills it every time ends the job
 _CHUNK_SCHEMA = pa.schema([("first_row", pa.int64()), ("rows", pa.int64()), ("content", pa.large_binary())])
@@ -71,6 +73,8 @@ class Predicted:
     rejected: Mapping[str, int]
     """How many rows were rejected for what."""
     rejects_path: str
+    first: Sequence[Mapping[str, Any]]
+    """The first rows of the output, to be shown."""
 
 
 def plan(config: PredictConfig) -> Plan:
@@ -182,7 +186,8 @@ def write_output(chunks: Iterable[PredictedChunk], *, config: PredictConfig, lay
             rejected.update(json.loads(chunk.reasons))
     if not rejected:
         storage.delete(path)
-    return Predicted(predicted=predicted, rejected=dict(rejected), rejects_path=path)
+    first = first_rows(config.output, count=SHOWN_ROWS)
+    return Predicted(predicted=predicted, rejected=dict(rejected), rejects_path=path, first=first)
 
 
 class _ChunkSource(Datasource):
