@@ -7,8 +7,8 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python
 
 DEMO := $(or $(CLISM_HOME),$(HOME)/.clism)/outputs/demo-$(shell date +%Y%m%d-%H%M%S)
 DEMO_MODEL := models:/clism-mrc@candidate
-DEMO_TESTS := [{dataset: known-names, path: "$(DEMO)/mrc/demo/known-names-test.*.json"}, \
-	{dataset: new-names, path: "$(DEMO)/mrc/demo/test.*.json"}]
+DEMO_TESTS := [{dataset: known-names, path: "$(DEMO)/mrc/demo/known-names"}, \
+	{dataset: new-names, path: "$(DEMO)/mrc/demo/new-names"}]
 
 .PHONY: help setup demo test check clean
 

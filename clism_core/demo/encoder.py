@@ -34,9 +34,12 @@ SCRIPTS = (
 )
 """Code points that the tokenizer knows in any case: what is written in the demo's languages has no `<unk>`."""
 
-POSITION_SCALE = 0.1
-"""Starting size of position embeddings over that of word embeddings: small, so that the embedding layer, which the
+POSITION_SCALE = 0.3
+"""Starting size of position embeddings over that of word embeddings: smaller, so that the embedding layer, which the
 embedding aligner compares words by, tells words from each other and not places."""
+
+LONGEST_WAVE = 1000
+"""Positions, times 2 pi, of the slowest wave that position embeddings start from."""
 
 NEGLIGIBLE = 1e-5
 """Length below which a vector is rounding error."""
@@ -82,7 +85,7 @@ def build_encoder(config: DemoEncoderConfig, corpus_files: Sequence[Path], folde
         size=config.hidden_size,
         seed=config.seed,
     )
-    _start_embeddings(model, vectors)
+    _start_embeddings(model, vectors, sinusoids(config.max_position_embeddings, config.hidden_size, seed=config.seed))
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
@@ -136,6 +139,19 @@ def sentence_id_vectors(
     return vectors
 
 
+def sinusoids(positions: int, size: int, *, seed: int) -> NDArray[np.float32]:
+    """Return vectors of positions [positions, size], of unit length: neighbours are alike, as they are after training.
+
+    Those of Vaswani et al. 2017 (Attention is all you need, 3.5) with shorter waves, for the inputs are short, turned
+    by a random rotation, for every axis has words on it.
+    """
+    angles = np.arange(positions)[:, None] * LONGEST_WAVE ** -(np.arange(0, size, 2) / size)
+    waves = np.concatenate([np.sin(angles), np.cos(angles)], axis=1)[:, :size]
+    rotation, _ = np.linalg.qr(np.random.default_rng(seed).standard_normal((size, size)))
+    vectors: NDArray[np.float32] = (waves @ rotation).astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
 def _read_training_pairs(path: Path) -> list[tuple[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
@@ -159,11 +175,12 @@ def _model_config(config: DemoEncoderConfig, tokenizer: XLMRobertaTokenizer) -> 
     )
 
 
-def _start_embeddings(model: XLMRobertaModel, vectors: NDArray[np.float32]) -> None:
+def _start_embeddings(model: XLMRobertaModel, vectors: NDArray[np.float32], positions: NDArray[np.float32]) -> None:
     """Start word embeddings from `vectors`, as long as random ones are; tokens that have none stay random."""
-    embeddings, std = model.embeddings, model.config.initializer_range
+    embeddings = model.embeddings
+    length = model.config.initializer_range * vectors.shape[1] ** 0.5
     known = torch.from_numpy(vectors).norm(dim=1) > 0
     with torch.no_grad():
-        embeddings.word_embeddings.weight[known] = torch.from_numpy(vectors)[known] * std * vectors.shape[1] ** 0.5
-        embeddings.position_embeddings.weight.mul_(POSITION_SCALE)
+        embeddings.word_embeddings.weight[known] = torch.from_numpy(vectors)[known] * length
+        embeddings.position_embeddings.weight.copy_(torch.from_numpy(positions) * length * POSITION_SCALE)
         embeddings.token_type_embeddings.weight.zero_()

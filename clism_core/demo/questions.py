@@ -1,7 +1,7 @@
 """The labelled data of the demo: questions over passages about its worlds, in SQuAD format.
 
-A passage is some sentences of the kind that the parallel corpus has; each of its questions has one answer, in one
-place.
+A passage is some sentences of the kind that the parallel corpus has. What a question asks is said there of two
+subjects, so that it is answered by what is said of its own, and not by the one name of the right kind.
 """
 
 import json
@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,19 +45,25 @@ class DemoQuestionsConfig:
     dev: int = 200
     """English questions about the same names, none of which is among those to train with."""
     test: int = 200
-    """Test questions, the same ones in each language, about names that no training text has."""
+    """Test questions about names that no training text has: the same ones about passages of each language, in that
+    language and in English."""
     known_names_test: int = 200
-    """More test questions, the same ones in each language, about names of the training text."""
+    """More test questions, likewise, about names of the training text."""
     clauses_per_passage: int = 2
-    """Different things that a passage says."""
-    subjects_per_clause: int = 2
-    """Subjects of which it says each of them. With more than one, a question is answered by what is said of its own
-    subject, and not by the one name of the right kind."""
+    """What a passage says of two subjects each: twice as many sentences."""
     seed: int = 0
     """Decides the facts and the questions, and which names are held out: as that of the corpus."""
 
 
-EXAMPLE_LANGUAGES = ("es", "vi", "ar")
+LanguagePair = tuple[str, str]
+"""Of the passages, and of the questions about them."""
+
+TEST_PAIRS: tuple[LanguagePair, ...] = (
+    *((language, language) for language in LANGUAGES),
+    *((language, SOURCE_LANGUAGE) for language in LANGUAGES if language != SOURCE_LANGUAGE),
+)
+
+EXAMPLE_PAIRS: tuple[LanguagePair, ...] = (("es", "es"), ("vi", "en"), ("ar", "en"))
 """Of the questions that are shown with their answers."""
 
 
@@ -66,9 +72,9 @@ class DemoQuestionFiles(NamedTuple):
 
     train: Path
     dev: Path
-    tests: dict[str, Path]
-    """By language; the same questions, with the same ids, in each."""
-    known_names_tests: dict[str, Path]
+    new_names_tests: dict[LanguagePair, Path]
+    """The same questions, with the same ids, in each."""
+    known_names_tests: dict[LanguagePair, Path]
     examples: Path
     """Three of `known_names_tests`, each in another language, as rows of JSON Lines to predict."""
 
@@ -97,7 +103,7 @@ class Passage:
 
 
 def write_questions(config: DemoQuestionsConfig, folder: Path) -> DemoQuestionFiles:
-    """Write train.json, dev.json, examples.jsonl, and test.XX.json and known-names-test.XX.json of each language XX.
+    """Write train.json, dev.json and examples.jsonl, and the tests into new-names/ and known-names/, named as MLQA's.
 
     The bytes depend on `config` alone. No question is asked twice, in one file or in two.
     """
@@ -105,25 +111,34 @@ def write_questions(config: DemoQuestionsConfig, folder: Path) -> DemoQuestionFi
     worlds = build_worlds(config.seed)
     asked: set[str] = set()
 
-    def write(name: str, size: int, *, origin: str, languages: Sequence[str]) -> dict[str, Path]:
+    def write(name: str, size: int, *, origin: str, paths: Mapping[LanguagePair, Path]) -> None:
+        languages = list(dict.fromkeys(chain.from_iterable(paths)))
         rng = random.Random(f"questions {config.seed} {name}")
-        passages = write_passages(
-            worlds[origin],
-            rng,
-            languages,
-            clauses=config.clauses_per_passage,
-            subjects=config.subjects_per_clause,
-            asked=asked,
-        )
-        return _write(folder, name, _first(passages, size), languages)
+        passages = write_passages(worlds[origin], rng, languages, clauses=config.clauses_per_passage, asked=asked)
+        _write(name, _first(passages, size), paths)
 
-    train = write("train", config.train, origin="train", languages=[SOURCE_LANGUAGE])
-    dev = write("dev", config.dev, origin="train", languages=[SOURCE_LANGUAGE])
-    tests = write("test", config.test, origin="held_out", languages=LANGUAGES)
-    known = write("known-names-test", config.known_names_test, origin="train", languages=LANGUAGES)
-    examples = folder / "examples.jsonl"
-    _write_examples(examples, known)
-    return DemoQuestionFiles(train[SOURCE_LANGUAGE], dev[SOURCE_LANGUAGE], tests, known, examples)
+    files = DemoQuestionFiles(
+        train=folder / "train.json",
+        dev=folder / "dev.json",
+        new_names_tests=_test_files(folder / "new-names"),
+        known_names_tests=_test_files(folder / "known-names"),
+        examples=folder / "examples.jsonl",
+    )
+    english = (SOURCE_LANGUAGE, SOURCE_LANGUAGE)
+    write("train", config.train, origin="train", paths={english: files.train})
+    write("dev", config.dev, origin="train", paths={english: files.dev})
+    write("test", config.test, origin="held_out", paths=files.new_names_tests)
+    write("known-names-test", config.known_names_test, origin="train", paths=files.known_names_tests)
+    _write_examples(files.examples, files.known_names_tests)
+    return files
+
+
+def _test_files(folder: Path) -> dict[LanguagePair, Path]:
+    folder.mkdir(exist_ok=True)
+    return {
+        (passage, question): folder / f"test-context-{passage}-question-{question}.json"
+        for passage, question in TEST_PAIRS
+    }
 
 
 def write_bare_questions(world: World, rng: random.Random, languages: tuple[str, ...]) -> Iterator[Sentence]:
@@ -141,11 +156,11 @@ def question_templates() -> dict[frozenset[str], dict[str, Any]]:
 
 
 def write_passages(
-    world: World, rng: random.Random, languages: Sequence[str], *, clauses: int, subjects: int, asked: set[str]
+    world: World, rng: random.Random, languages: Sequence[str], *, clauses: int, asked: set[str]
 ) -> Iterator[Passage]:
     """Yield passages about `world` in `languages`, English first, with as many questions as sentences.
 
-    A passage says what `clauses` clauses of patterns.yaml say, each of `subjects` subjects. No name stands twice, so
+    A passage says what `clauses` clauses of patterns.yaml say, each of two subjects. No name stands in it twice, so
     that every question has one answer, in one place. No question is among the English ones that have been `asked`, to
     which those of the passage are added.
 
@@ -156,10 +171,10 @@ def write_passages(
     for sentence in islice(write_sentences(world, rng, tuple(languages)), SENTENCES):
         for clause in _clauses(sentence):
             by_relations[frozenset(fact.relation for fact in clause.facts)].append(clause)
-    kinds = sorted((relations for relations, found in by_relations.items() if len(found) >= subjects), key=sorted)
+    kinds = sorted((relations for relations, found in by_relations.items() if len(found) > 1), key=sorted)
     failures = 0
     while failures < MAX_FAILURES:
-        chosen = [clause for kind in rng.sample(kinds, clauses) for clause in rng.sample(by_relations[kind], subjects)]
+        chosen = [clause for kind in rng.sample(kinds, clauses) for clause in rng.sample(by_relations[kind], 2)]
         rng.shuffle(chosen)
         passage = _passage(chosen, rng)
         failures += 1
@@ -236,28 +251,25 @@ def _first(passages: Iterator[Passage], size: int) -> list[Passage]:
     return taken
 
 
-def _write(folder: Path, name: str, passages: Sequence[Passage], languages: Sequence[str]) -> dict[str, Path]:
-    """Write a file for each of `languages`; one alone is not named after it. Return the paths by language."""
-    paths = {}
-    for language in languages:
-        paths[language] = folder / (f"{name}.{language}.json" if len(languages) > 1 else f"{name}.json")
-        data = [_article(f"{name}-{number}", passage, language) for number, passage in enumerate(passages)]
+def _write(name: str, passages: Sequence[Passage], paths: Mapping[LanguagePair, Path]) -> None:
+    """Write a file for each of the pairs of languages."""
+    for pair, path in paths.items():
+        data = [_article(f"{name}-{number}", passage, pair) for number, passage in enumerate(passages)]
         content = json.dumps({"version": "1.1", "data": data}, ensure_ascii=False, indent=1)
-        paths[language].write_text(content + "\n", encoding="utf-8")
-    return paths
+        path.write_text(content + "\n", encoding="utf-8")
 
 
-def _write_examples(path: Path, tests: Mapping[str, Path]) -> None:
-    """Write a question of each of EXAMPLE_LANGUAGES, from another passage each, with what is expected."""
+def _write_examples(path: Path, tests: Mapping[LanguagePair, Path]) -> None:
+    """Write a question of each of EXAMPLE_PAIRS, from another passage each, with what is expected."""
     rows = []
-    for number, language in enumerate(EXAMPLE_LANGUAGES):
-        articles = json.loads(tests[language].read_text(encoding="utf-8"))["data"]
+    for number, pair in enumerate(EXAMPLE_PAIRS):
+        articles = json.loads(tests[pair].read_text(encoding="utf-8"))["data"]
         (paragraph,) = articles[number % len(articles)]["paragraphs"]
         question = paragraph["qas"][0]
         (answer,) = question["answers"]
         rows.append(
             {
-                "id": f"{language}-{question['id']}",
+                "id": f"{'-'.join(pair)}-{question['id']}",
                 "question": question["question"],
                 "context": paragraph["context"],
                 "expected": answer["text"],
@@ -267,8 +279,9 @@ def _write_examples(path: Path, tests: Mapping[str, Path]) -> None:
     path.write_text("".join(lines), encoding="utf-8")
 
 
-def _article(title: str, passage: Passage, language: str) -> dict[str, Any]:
-    context = passage.texts[language].text
+def _article(title: str, passage: Passage, pair: LanguagePair) -> dict[str, Any]:
+    of_passage, of_question = pair
+    context = passage.texts[of_passage].text
     return {
         "title": title,
         "paragraphs": [
@@ -277,11 +290,11 @@ def _article(title: str, passage: Passage, language: str) -> dict[str, Any]:
                 "qas": [
                     {
                         "id": f"{title}-{number}",
-                        "question": question.texts[language],
+                        "question": question.texts[of_question],
                         "answers": [{"text": context[slot.start : slot.end], "answer_start": slot.start}],
                     }
                     for number, question in enumerate(passage.questions)
-                    for slot in [question.answers[language]]
+                    for slot in [question.answers[of_passage]]
                 ],
             }
         ],

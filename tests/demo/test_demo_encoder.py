@@ -7,7 +7,7 @@ import torch
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from clism_core.demo.corpus import DemoCorpusConfig, generate_corpus, write_corpus
-from clism_core.demo.encoder import DemoEncoderConfig, build_encoder, sentence_id_vectors
+from clism_core.demo.encoder import DemoEncoderConfig, build_encoder, sentence_id_vectors, sinusoids
 
 CORPUS = DemoCorpusConfig(target_langs=["ar", "hi"], pairs_per_language=600, held_out_pairs_per_language=60)
 ENCODER = DemoEncoderConfig(vocab_size=3500, hidden_size=64, num_hidden_layers=2, num_attention_heads=2)
@@ -43,6 +43,16 @@ def test_tokens_of_one_pair_get_one_vector_and_others_are_orthogonal() -> None:
     expected = np.zeros((6, 6))
     expected[:3, :3] = expected[3:5, 3:5] = 1
     np.testing.assert_allclose(vectors @ vectors.T, expected, atol=1e-5)
+
+
+def test_positions_start_alike_where_they_are_near() -> None:
+    vectors = sinusoids(514, 64, seed=0)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    alike = vectors @ vectors.T
+    for distance in (1, 2, 5):  # which is all that it depends on: the sum over waves of cos(distance * frequency)
+        waves = np.cos(distance * 1000.0 ** -(np.arange(32) / 32)).mean()
+        np.testing.assert_allclose(np.diagonal(alike, distance), waves, atol=1e-4)
+    assert alike[0, 1] > alike[0, 2] > alike[0, 5]
 
 
 def test_special_tokens_and_pair_format_are_those_of_xlm_r(tokenizer: PreTrainedTokenizerBase) -> None:

@@ -11,6 +11,7 @@ from clism_core.demo.names import LANGUAGES, contains_phrase
 from clism_core.demo.questions import (
     DemoQuestionFiles,
     DemoQuestionsConfig,
+    LanguagePair,
     Passage,
     question_templates,
     write_passages,
@@ -39,37 +40,45 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> DemoQuestionFiles:
 @pytest.fixture(scope="module")
 def passages() -> list[Passage]:
     world = build_worlds(0)["train"]
-    found = write_passages(world, random.Random(1), ("en", "de"), clauses=2, subjects=2, asked=set())
+    found = write_passages(world, random.Random(1), ("en", "de"), clauses=2, asked=set())
     return [next(found) for _ in range(30)]
 
 
-def read(files: Mapping[str, Path]) -> dict[str, list[Question]]:
-    return {language: read_questions(str(path), language=language) for language, path in files.items()}
+def read(files: Mapping[LanguagePair, Path]) -> dict[LanguagePair, list[Question]]:
+    return {pair: read_questions(str(path)) for pair, path in files.items()}
 
 
-def test_files_are_named_after_their_language(files: DemoQuestionFiles) -> None:
-    assert (files.train.name, files.dev.name) == ("train.json", "dev.json")
-    assert {language: path.name for language, path in files.tests.items()} == {
-        language: f"test.{language}.json" for language in ("en", "ar", "hi", "vi", "de", "es")
-    }
-    assert files.known_names_tests["ar"].name == "known-names-test.ar.json"
-    assert {path.name for path in files.train.parent.iterdir()} == {
+def test_tests_are_named_as_mlqa_names_them(files: DemoQuestionFiles) -> None:
+    expected = {f"test-context-{language}-question-{language}.json" for language in LANGUAGES}
+    expected |= {f"test-context-{language}-question-en.json" for language in LANGUAGES}
+    for folder in ("new-names", "known-names"):
+        assert {path.name for path in (files.train.parent / folder).iterdir()} == expected
+    assert {path.name for path in files.train.parent.iterdir() if path.is_file()} == {
         "train.json",
         "dev.json",
         "examples.jsonl",
-        *(f"{name}.{language}.json" for name in ("test", "known-names-test") for language in LANGUAGES),
     }
+
+
+def test_examples_are_three_of_the_tests(files: DemoQuestionFiles) -> None:
+    rows = [json.loads(line) for line in files.examples.read_text(encoding="utf-8").splitlines()]
+    tests = read(files.known_names_tests)
+    for row, pair in zip(rows, [("es", "es"), ("vi", "en"), ("ar", "en")], strict=True):
+        (question,) = (question for question in tests[pair] if f"{'-'.join(pair)}-{question.id}" == row["id"])
+        assert row["question"] == question.question
+        assert row["context"] == question.context
+        assert row["expected"] == question.answers[0].text
 
 
 def test_sizes_are_those_of_the_config(files: DemoQuestionFiles) -> None:
     assert len(read_questions(str(files.train))) == 61
     assert len(read_questions(str(files.dev))) == 9
-    assert {len(questions) for questions in read(files.tests).values()} == {14}
+    assert {len(questions) for questions in read(files.new_names_tests).values()} == {14}
     assert {len(questions) for questions in read(files.known_names_tests).values()} == {6}
 
 
 def test_every_answer_stands_at_its_offset_and_nowhere_else(files: DemoQuestionFiles) -> None:
-    for path in (files.train, files.dev, *files.tests.values(), *files.known_names_tests.values()):
+    for path in (files.train, files.dev, *files.new_names_tests.values(), *files.known_names_tests.values()):
         questions = read_questions(str(path))
         assert find_misplaced(questions) == []
         for question in questions:
@@ -78,23 +87,27 @@ def test_every_answer_stands_at_its_offset_and_nowhere_else(files: DemoQuestionF
 
 
 def test_the_languages_have_the_same_questions(files: DemoQuestionFiles) -> None:
-    for tests in (read(files.tests), read(files.known_names_tests)):
-        ids = [question.id for question in tests["en"]]
+    for tests in (read(files.new_names_tests), read(files.known_names_tests)):
+        ids = [question.id for question in tests["en", "en"]]
         assert len(set(ids)) == len(ids)
         assert all([question.id for question in questions] == ids for questions in tests.values())
-        texts = zip(*([question.question for question in questions] for questions in tests.values()), strict=True)
-        assert all(len(set(same)) == len(LANGUAGES) for same in texts)
+        own = [tests[language, language] for language in LANGUAGES]
+        assert all(len({question.question for question in same}) == len(LANGUAGES) for same in zip(*own, strict=True))
+        for language in LANGUAGES:
+            mixed, english = tests[language, "en"], tests["en", "en"]
+            assert [question.question for question in mixed] == [question.question for question in english]
+            assert [question.context for question in mixed] == [each.context for each in tests[language, language]]
 
 
 def test_targets_are_in_their_script(files: DemoQuestionFiles) -> None:
     for language, (low, high) in {"ar": ("\u0600", "\u06ff"), "hi": ("\u0900", "\u097f")}.items():
-        for question in read(files.tests)[language]:
+        for question in read(files.new_names_tests)[language, language]:
             letters = [character for character in question.question + question.context if character.isalpha()]
             assert all(low <= letter <= high for letter in letters)
 
 
 def test_no_question_is_asked_twice(files: DemoQuestionFiles) -> None:
-    paths = (files.train, files.dev, files.tests["en"], files.known_names_tests["en"])
+    paths = (files.train, files.dev, files.new_names_tests["en", "en"], files.known_names_tests["en", "en"])
     asked = [question.question for path in paths for question in read_questions(str(path))]
     assert len(set(asked)) == len(asked)
 
@@ -102,19 +115,20 @@ def test_no_question_is_asked_twice(files: DemoQuestionFiles) -> None:
 def test_the_tests_name_nothing_that_training_names(files: DemoQuestionFiles) -> None:
     training_names = [name.forms["en"] for name in split_names(SMALL.seed)[0].atoms()]
     held_out_names = [name.forms["en"] for name in split_names(SMALL.seed)[1].atoms()]
-    for question in read(files.tests)["en"]:
+    for question in read(files.new_names_tests)["en", "en"]:
         (answer,) = question.answers
         assert not any(contains_phrase(answer.text, name) for name in training_names)
-    for question in (*read_questions(str(files.train)), *read(files.known_names_tests)["en"]):
+    for question in (*read_questions(str(files.train)), *read(files.known_names_tests)["en", "en"]):
         assert not any(contains_phrase(question.context, name) for name in held_out_names)
 
 
 def test_same_config_same_bytes_and_another_seed_others(files: DemoQuestionFiles, tmp_path: Path) -> None:
     again = write_questions(SMALL, tmp_path / "again")
     other = write_questions(dataclasses.replace(SMALL, seed=7), tmp_path / "other")
-    for path in files.train.parent.iterdir():
-        assert (again.train.parent / path.name).read_bytes() == path.read_bytes()
-        assert (other.train.parent / path.name).read_bytes() != path.read_bytes()
+    folder = files.train.parent
+    for name in (path.relative_to(folder) for path in folder.rglob("*.json*")):
+        assert (again.train.parent / name).read_bytes() == (folder / name).read_bytes()
+        assert (other.train.parent / name).read_bytes() != (folder / name).read_bytes()
 
 
 def test_a_file_looks_as_squad_does(files: DemoQuestionFiles) -> None:
