@@ -24,9 +24,10 @@ from clism_core.model.names import absolute_if_folder, is_folder, pin_version
 from clism_core.storage import absolute, is_local
 from clism_core.tasks.finetuning.config import FinetuneConfig, check_config
 from clism_core.tasks.finetuning.data import absolute_source
-from clism_core.tasks.finetuning.delivery import Delivered, deliver, delivered_before
+from clism_core.tasks.finetuning.delivery import deliver, delivered_before
 from clism_core.tasks.finetuning.finetune import finetune
 from clism_core.tracking.run import page_command, tracked_run
+from clism_core.training.delivered import Delivered
 from clism_core.training.settings import CONFIG_FILE
 
 DEMO = "demo"
@@ -95,7 +96,7 @@ def summary(config: FinetuneConfig, delivered: Delivered) -> str:
     model = delivered.registry_uri or delivered.model
     dataset = "xquad" if config.task == "mrc" else "conll"
     return f"""
-Fine-tuned on {delivered.examples:,} examples for {delivered.step:,} steps. Development data, 0 to 100:
+Fine-tuned on {delivered.samples:,} examples for {delivered.step:,} steps. Development data, 0 to 100:
 
 {delivered.table}
 

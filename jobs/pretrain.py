@@ -22,7 +22,8 @@ from clism_core.model.names import absolute_if_folder, is_folder, pin_version
 from clism_core.storage import absolute, is_local
 from clism_core.tracking.run import page_command, tracked_run
 from clism_core.training.config import PretrainConfig, check_config, data_set_configs, with_data_paths
-from clism_core.training.delivery import Delivered, deliver, delivered_before
+from clism_core.training.delivered import Delivered
+from clism_core.training.delivery import deliver, delivered_before
 from clism_core.training.pretrain import pretrain
 from clism_core.training.settings import CONFIG_FILE
 

@@ -149,7 +149,8 @@ def sinusoids(positions: int, size: int, *, seed: int) -> NDArray[np.float32]:
     waves = np.concatenate([np.sin(angles), np.cos(angles)], axis=1)[:, :size]
     rotation, _ = np.linalg.qr(np.random.default_rng(seed).standard_normal((size, size)))
     vectors: NDArray[np.float32] = (waves @ rotation).astype(np.float32)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors
 
 
 def _read_training_pairs(path: Path) -> list[tuple[str, str]]:

@@ -1,43 +1,19 @@
 """From a trained checkpoint to a model that others find: the folder, the registry, and a note that all is done."""
 
-import dataclasses
-import json
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from clism_core.storage import exists, join, read_bytes, upload_folder, write_bytes
+from clism_core.storage import join, upload_folder
 from clism_core.tracking.plots import log_plots
 from clism_core.tracking.registry import register_encoder
 from clism_core.tracking.run import TrackedRun
 from clism_core.training.card import metrics_table, model_card
 from clism_core.training.checkpoints import MODEL_FOLDER
 from clism_core.training.config import PretrainConfig
+from clism_core.training.delivered import Delivered, read_delivered
 from clism_core.training.identity import check_same_run, config_identity
 from clism_core.training.pretrain import Pretrained
 from clism_core.training.settings import CONFIG_FILE, dump_config
-
-RESULT_FILE = "result.json"
-
-
-@dataclass(frozen=True)
-class Delivered:
-    """A finished run: what was made and where it is."""
-
-    model: str
-    """The model folder."""
-    registry_uri: str
-    """The version in the registry, such as models:/clism-encoder/3; empty if it was not registered."""
-    tracking_uri: str
-    run_id: str
-    export: str
-    step: int
-    """Of the checkpoint that became the model, the last or the best as `export` says."""
-    samples: int
-    table: str
-    """The evaluation of that checkpoint, as Markdown."""
 
 
 def deliver(config: PretrainConfig, pretrained: Pretrained, run: TrackedRun) -> Delivered:
@@ -60,22 +36,8 @@ def deliver(config: PretrainConfig, pretrained: Pretrained, run: TrackedRun) -> 
         samples=pretrained.samples,
         table=metrics_table(pretrained.metrics),
     )
-    write_result(config.output, dataclasses.asdict(delivered))
+    delivered.write(config.output)
     return delivered
-
-
-def write_result(output: str, result: Mapping[str, Any]) -> None:
-    """Note in the output folder that a run is finished, and what it has made."""
-    write_bytes(join(output, RESULT_FILE), json.dumps(result, indent=2).encode())
-
-
-def read_result(output: str) -> dict[str, Any] | None:
-    """Return what `write_result` has noted; None where no run is finished."""
-    file = join(output, RESULT_FILE)
-    if not exists(file):
-        return None
-    result: dict[str, Any] = json.loads(read_bytes(file))
-    return result
 
 
 def delivered_before(config: PretrainConfig) -> Delivered | None:
@@ -86,14 +48,11 @@ def delivered_before(config: PretrainConfig) -> Delivered | None:
     Raises:
         InputError: if that run had another configuration.
     """
-    result = read_result(config.output)
-    if result is None:
+    delivered = read_delivered(config.output)
+    if delivered is None:
         return None
     check_same_run(config.output, config_identity(config))
-    delivered = Delivered(**result)
-    if delivered.export != config.export or (config.register and not delivered.registry_uri):
-        return None
-    return delivered
+    return delivered if delivered.is_wanted(export=config.export, register=config.register) else None
 
 
 def export_model(config: PretrainConfig, pretrained: Pretrained, folder: Path) -> None:

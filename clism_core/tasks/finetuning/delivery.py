@@ -2,7 +2,6 @@
 
 import dataclasses
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
@@ -17,27 +16,9 @@ from clism_core.tracking.plots import log_dev_plots
 from clism_core.tracking.registry import register_task_model
 from clism_core.tracking.run import TrackedRun
 from clism_core.training.checkpoints import MODEL_FOLDER
-from clism_core.training.delivery import read_result, write_result
+from clism_core.training.delivered import Delivered, read_delivered
 from clism_core.training.identity import check_same_run
 from clism_core.training.settings import CONFIG_FILE, dump_config
-
-
-@dataclass(frozen=True)
-class Delivered:
-    """A finished run: what was made and where it is."""
-
-    model: str
-    """The model folder."""
-    registry_uri: str
-    """The version in the registry, such as models:/clism-mrc/3; empty if it was not registered."""
-    tracking_uri: str
-    run_id: str
-    export: str
-    step: int
-    """Of the checkpoint that became the model, the last or the best as `export` says."""
-    examples: int
-    table: str
-    """The scores of that checkpoint on the development data, as Markdown."""
 
 
 def deliver(config: FinetuneConfig, finetuned: Finetuned, run: TrackedRun) -> Delivered:
@@ -60,10 +41,10 @@ def deliver(config: FinetuneConfig, finetuned: Finetuned, run: TrackedRun) -> De
         run_id=run.run_id,
         export=config.export,
         step=finetuned.step,
-        examples=finetuned.examples,
+        samples=finetuned.examples,
         table=dev_table(finetuned.metrics),
     )
-    write_result(config.output, dataclasses.asdict(delivered))
+    delivered.write(config.output)
     return delivered
 
 
@@ -75,16 +56,13 @@ def delivered_before(config: FinetuneConfig) -> Delivered | None:
     Raises:
         InputError: if that run had another configuration, other data or another model.
     """
-    result = read_result(config.output)
-    if result is None:
+    delivered = read_delivered(config.output)
+    if delivered is None:
         return None
     check_same_run(config.output, run_identity(config))
     if not _sources_have_kept_their_names(config):  # they may have moved, or may be others
         check_same_run(config.output, sources_identity(load_data(config), resolve_model(config.model)))
-    delivered = Delivered(**result)
-    if delivered.export != config.export or (config.register and not delivered.registry_uri):
-        return None
-    return delivered
+    return delivered if delivered.is_wanted(export=config.export, register=config.register) else None
 
 
 def _sources_have_kept_their_names(config: FinetuneConfig) -> bool:

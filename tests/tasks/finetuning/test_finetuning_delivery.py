@@ -1,6 +1,5 @@
 """What a finished run says when its output folder is given again, and its card."""
 
-import dataclasses
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +14,9 @@ from clism_core.tasks.data.hub import HubSplit
 from clism_core.tasks.finetuning.card import task_card
 from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.tasks.finetuning.data import load_data
-from clism_core.tasks.finetuning.delivery import Delivered, delivered_before
+from clism_core.tasks.finetuning.delivery import delivered_before
 from clism_core.tasks.finetuning.finetune import Finetuned, run_identity, sources_identity
-from clism_core.training.delivery import write_result
+from clism_core.training.delivered import Delivered
 from clism_core.training.identity import keep_identity
 from clism_core.training.settings import CONFIG_FILE, dump_config
 
@@ -43,7 +42,7 @@ def finished(tmp_path: Path) -> FinetuneConfig:
     )
     keep_identity(config.output, run_identity(config) | sources_identity(load_data(config), config.model))
     (tmp_path / "out" / CONFIG_FILE).write_text(dump_config(config))
-    write_result(config.output, dataclasses.asdict(DELIVERED))
+    DELIVERED.write(config.output)
     return config
 
 
