@@ -63,10 +63,8 @@ def main(config: FinetuneJobConfig) -> None:
 def train(config: FinetuneJobConfig) -> Delivered | None:
     """Run the training; None if it was asked to stop before its end."""
     connect()
-    wanted = {"CPU": config.workers.number * config.workers.cpus}
-    wanted |= {"GPU": config.workers.number} if config.workers.use_gpu else {}
     inputs = [config.model] if is_folder(config.model) else []  # labelled files are read here alone
-    check_shared(output=config.output, inputs=inputs, tracking=tracking_uri(), wanted=wanted)
+    check_shared(output=config.output, inputs=inputs, tracking=tracking_uri(), wanted=config.workers.resources())
     config = dataclasses.replace(config, model=pin_version(config.model))
     with tracked_run(job="finetune", output=config.output, config=dataclasses.asdict(config)) as run:
         finetuned = finetune(config, run)

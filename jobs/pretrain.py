@@ -60,9 +60,7 @@ def train(config: PretrainJobConfig) -> Delivered | None:
     connect()
     data = [] if config.data == DEMO else [entry.path for entry in data_set_configs(config)]
     inputs = [path for path in (*data, config.model) if path != DEMO and is_folder(path)]
-    wanted = {"CPU": config.workers.number * config.workers.cpus}
-    wanted |= {"GPU": config.workers.number} if config.workers.use_gpu else {}
-    check_shared(output=config.output, inputs=inputs, tracking=tracking_uri(), wanted=wanted)
+    check_shared(output=config.output, inputs=inputs, tracking=tracking_uri(), wanted=config.workers.resources())
     config = with_demo_parts(config)
     config = dataclasses.replace(config, model=pin_version(config.model))
     with tracked_run(job="pretrain", output=config.output, config=dataclasses.asdict(config)) as run:

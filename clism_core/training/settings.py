@@ -29,6 +29,10 @@ class WorkersConfig:
     max_failures: int = 3
     """How often the run starts again from its last checkpoint when a worker or a node is lost."""
 
+    def resources(self) -> dict[str, float]:
+        """Return what Ray is to reserve for all of them; GPUs only where they are asked for."""
+        return {"CPU": self.number * self.cpus} | ({"GPU": self.number} if self.use_gpu else {})
+
 
 @dataclass(frozen=True)
 class RunSettings:

@@ -156,10 +156,6 @@ class QuestionEncoder:
         ]
         return EncodedQuestion(windows, cut=len(kept) < len(question_ids))
 
-    def training_rows(self, question: Question) -> list[Row]:
-        """Return the windows to train on, rows of `TRAINING_SCHEMA`; see `encode_example`."""
-        return self.encode_example(question)[0]
-
     def encode_example(self, question: Question) -> tuple[list[Row], dict[str, int]]:
         """Return the windows to train on, rows of `TRAINING_SCHEMA`, and what was noticed.
 

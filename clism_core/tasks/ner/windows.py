@@ -81,10 +81,6 @@ class SentenceEncoder:
             if own
         ]
 
-    def training_rows(self, sentence: Sentence) -> list[Row]:
-        """Return the inputs of a tagged sentence, rows of `TRAINING_SCHEMA`; see `encode_example`."""
-        return self.encode_example(sentence)[0]
-
     def encode_example(self, sentence: Sentence) -> tuple[list[Row], dict[str, int]]:
         """Return the inputs of a tagged sentence, rows of `TRAINING_SCHEMA`, and what was noticed.
 

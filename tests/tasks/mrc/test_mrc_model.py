@@ -49,9 +49,9 @@ def make_batch(model: MrcModel) -> QuestionBatch:
     rows = [
         row
         for (question, answer), context in zip(QUESTIONS.items(), CONTEXTS, strict=True)
-        for row in encoder.training_rows(
+        for row in encoder.encode_example(
             Question(question, question, context, (Answer(answer, context.index(answer)),))
-        )
+        )[0]
     ]
     assert len(rows) == 4
     return collate(rows, InputFormat.of(model.tokenizer))

@@ -46,7 +46,7 @@ def answered(encoder: QuestionEncoder, question: Question) -> list[str]:
     """Return the text that each row's answer tokens cover."""
     windows = {tuple(window.input_ids): window for window in encoder(question.question, question.context).windows}
     texts = []
-    for row in encoder.training_rows(question):
+    for row in encoder.encode_example(question)[0]:
         window = windows[tuple(row["input_ids"])]
         start, _ = window.offsets[row["answer_start"] - row["passage_start"]]
         _, end = window.offsets[row["answer_end"] - row["passage_start"]]
@@ -211,19 +211,19 @@ def test_rows_are_the_windows_that_hold_the_whole_answer(tokenizer: PreTrainedTo
     context = "born in Berlin and lives " * 24 + "in Paris"
     encoder = QuestionEncoder(tokenizer, SMALL)
     windows = encoder("Where?", context).windows
-    (row,) = encoder.training_rows(ask(context, "Paris"))
+    (row,) = encoder.encode_example(ask(context, "Paris"))[0]
     assert len(windows) > 2
     assert row["input_ids"] == windows[-1].input_ids
     assert answered(encoder, ask(context, "Paris")) == ["Paris"]
     place = windows[1].offsets[2][0]  # shared by the first two windows, if the stride is 12
     start, end = next((left, right) for left, right in windows[1].offsets if left >= place and left < right)
     shared = Question("q", "Where?", context, (Answer(context[start:end], start),))
-    assert [row["input_ids"] for row in encoder.training_rows(shared)] == [w.input_ids for w in windows[:2]]
+    assert [row["input_ids"] for row in encoder.encode_example(shared)[0]] == [w.input_ids for w in windows[:2]]
 
 
 def test_rows_have_the_columns_of_the_schema(tokenizer: PreTrainedTokenizerBase) -> None:
     encoder = QuestionEncoder(tokenizer, SMALL)
-    rows = encoder.training_rows(ask("Mary lives in Paris", "Paris"))
+    rows = encoder.encode_example(ask("Mary lives in Paris", "Paris"))[0]
     assert pa.Table.from_pylist(rows, schema=TRAINING_SCHEMA).to_pylist() == rows
     assert [set(row) for row in rows] == [set(TRAINING_SCHEMA.names)]
     assert rows[0]["length"] == len(rows[0]["input_ids"])

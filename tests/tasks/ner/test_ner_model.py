@@ -42,7 +42,7 @@ def xlmr(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def batch_of(model: NerModel, sentences: Sequence[Sentence]) -> TagBatch:
     encoder = SentenceEncoder(model.tokenizer, model.config)
-    rows = [row for sentence in sentences for row in encoder.training_rows(sentence)]
+    rows = [row for sentence in sentences for row in encoder.encode_example(sentence)[0]]
     return collate(rows, pad_id=int(model.tokenizer.pad_token_id))
 
 

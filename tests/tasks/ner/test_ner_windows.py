@@ -49,7 +49,7 @@ def test_que_stands_in_the_template_of_every_tokenizer(kind: str, tmp_path: Path
 
 def test_labels_stand_at_first_sub_words_only() -> None:
     sentence = Sentence(("in", "new", "york", "x"), ("O", "B-LOC", "I-LOC", "B-PER"))
-    (row,) = encoder().training_rows(sentence)
+    (row,) = encoder().encode_example(sentence)[0]
     assert row["labels"] == [-100, 0, -100, 3, -100, -100, 4, -100, -100, -100, 1, -100, -100]
     assert row["length"] == len(row["input_ids"]) == 13
     assert pa.Table.from_pylist([row], schema=TRAINING_SCHEMA).to_pylist() == [row]
@@ -57,7 +57,7 @@ def test_labels_stand_at_first_sub_words_only() -> None:
 
 def test_a_tag_of_another_type_cannot_be_learnt() -> None:
     with pytest.raises(InputError, match="'B-DATE' is none of a model for PER, LOC, ORG, MISC"):
-        encoder().training_rows(Sentence(("may",), ("B-DATE",)))
+        encoder().encode_example(Sentence(("may",), ("B-DATE",)))[0]
 
 
 def test_a_word_without_sub_words_is_the_unknown_token() -> None:
@@ -94,7 +94,7 @@ def test_long_sentences_are_cut_at_words() -> None:
 
 def test_windows_train_on_the_words_that_they_predict() -> None:
     sentence = Sentence(("aaa", "bb", "c", "dddd"), ("B-PER", "I-PER", "O", "B-ORG"))
-    first, second = encoder(max_length=12, stride=4).training_rows(sentence)
+    first, second = encoder(max_length=12, stride=4).encode_example(sentence)[0]
     assert first["labels"] == [-100, 1, -100, -100, 2, -100, -100, -100, -100]
     assert second["labels"] == [-100, -100, -100, 0, 5, -100, -100, -100, -100, -100]
 
