@@ -1,8 +1,9 @@
 """A small multilingual encoder for the demo, in place of one that others have pre-trained for weeks.
 
-It has XLM-R's architecture and tokenizer class. Its tokenizer is made from the demo corpus, and its word embeddings
-start from cross-lingual sentence-ID vectors, so that words which translate each other are already near each other, as
-they are in a pre-trained multilingual encoder; all other weights are random.
+It has XLM-R's architecture and tokenizer class. Its tokenizer is made from the demo corpus. What a pre-trained
+multilingual encoder would know is where its weights start: words that translate each other are near each other
+(cross-lingual sentence-ID vectors), so are neighbouring positions (sinusoids), and half of the attention heads look for
+tokens that are alike. All other weights are random.
 """
 
 import csv
@@ -19,6 +20,7 @@ from scipy.sparse import coo_array, csr_array
 from scipy.sparse.linalg import svds
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import XLMRobertaConfig, XLMRobertaModel, XLMRobertaTokenizer
+from transformers.models.xlm_roberta.modeling_xlm_roberta import XLMRobertaSelfAttention
 
 SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>")
 """The first ids of XLM-R's vocabulary; `<mask>` is its last."""
@@ -40,6 +42,9 @@ embedding aligner compares words by, tells words from each other and not places.
 
 LONGEST_WAVE = 1000
 """Positions, times 2 pi, of the slowest wave that position embeddings start from."""
+
+MATCHING_LOGIT = 16.0
+"""Starting attention logit, before its scaling, of two equal states in the heads that look for what is alike."""
 
 NEGLIGIBLE = 1e-5
 """Length below which a vector is rounding error."""
@@ -85,6 +90,7 @@ def build_encoder(config: DemoEncoderConfig, corpus_files: Sequence[Path], folde
         size=config.hidden_size,
         seed=config.seed,
     )
+    _start_attention(model, seed=config.seed)
     _start_embeddings(model, vectors, sinusoids(config.max_position_embeddings, config.hidden_size, seed=config.seed))
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -185,3 +191,21 @@ def _start_embeddings(model: XLMRobertaModel, vectors: NDArray[np.float32], posi
         embeddings.word_embeddings.weight[known] = torch.from_numpy(vectors)[known] * length
         embeddings.position_embeddings.weight.copy_(torch.from_numpy(positions) * length * POSITION_SCALE)
         embeddings.token_type_embeddings.weight.zero_()
+
+
+def _start_attention(model: XLMRobertaModel, *, seed: int) -> None:
+    """Let half of the heads of each layer attend to what is alike: query and key are one projection.
+
+    The states have a length of sqrt(hidden_size), for they come from a layer normalisation.
+    """
+    config = model.config
+    head_size = config.hidden_size // config.num_attention_heads
+    rng = np.random.default_rng(seed)
+    with torch.no_grad():
+        for attention in (part for part in model.modules() if isinstance(part, XLMRobertaSelfAttention)):
+            for head in range(config.num_attention_heads // 2):
+                axes, _ = np.linalg.qr(rng.standard_normal((config.hidden_size, head_size)))
+                projection = torch.from_numpy(axes.T.astype(np.float32)) * (MATCHING_LOGIT / head_size) ** 0.5
+                rows = slice(head * head_size, (head + 1) * head_size)
+                attention.query.weight[rows] = projection
+                attention.key.weight[rows] = projection

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.models.xlm_roberta.modeling_xlm_roberta import XLMRobertaSelfAttention
 
 from clism_core.demo.corpus import DemoCorpusConfig, generate_corpus, write_corpus
-from clism_core.demo.encoder import DemoEncoderConfig, build_encoder, sentence_id_vectors, sinusoids
+from clism_core.demo.encoder import MATCHING_LOGIT, DemoEncoderConfig, build_encoder, sentence_id_vectors, sinusoids
 
 CORPUS = DemoCorpusConfig(target_langs=["ar", "hi"], pairs_per_language=600, held_out_pairs_per_language=60)
 ENCODER = DemoEncoderConfig(vocab_size=3500, hidden_size=64, num_hidden_layers=2, num_attention_heads=2)
@@ -83,6 +84,20 @@ def test_config_is_honoured(model: PreTrainedModel, tokenizer: PreTrainedTokeniz
     assert config.hidden_dropout_prob == ENCODER.dropout
     with torch.no_grad():
         assert model(**tokenizer("Lima", return_tensors="pt")).last_hidden_state.isfinite().all()
+
+
+def test_half_of_the_heads_start_by_looking_for_what_is_alike(model: PreTrainedModel) -> None:
+    states = torch.nn.functional.layer_norm(torch.randn(200, 64, generator=torch.Generator().manual_seed(0)), [64])
+    attentions = [part for part in model.modules() if isinstance(part, XLMRobertaSelfAttention)]
+    assert len(attentions) == 2
+    for attention in attentions:
+        with torch.no_grad():
+            query, key = (linear(states).view(200, 2, 32) for linear in (attention.query, attention.key))
+        logits = torch.einsum("qhd,khd->hqk", query, key)
+        alike, by_chance = (logits[head].diagonal() for head in (0, 1))
+        assert alike.mean() == pytest.approx(MATCHING_LOGIT, rel=0.1)
+        assert by_chance.mean().abs() < 1
+        assert (logits[0].argmax(-1) == torch.arange(200)).float().mean() > 0.9
 
 
 def test_held_out_rows_are_not_looked_at(folder: Path, corpus_files: list[Path], tmp_path: Path) -> None:
