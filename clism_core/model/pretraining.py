@@ -23,8 +23,9 @@ class PretrainingModel(TrainedModel[Batch]):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.span_head = SpanHead(self.hidden_size)
-        for head, file in ((self.span_head, SPAN_HEAD_FILE), (self.mlm_head, MLM_HEAD_FILE)):
-            load_head(head, loaded.folder, file)  # where the encoder is one of ours
+        # Where the encoder is one of ours, its heads lie beside it.
+        load_head(self.span_head, loaded.folder, SPAN_HEAD_FILE)
+        load_head(self.mlm_head, loaded.folder, MLM_HEAD_FILE, saved=self._own_mlm_weights())
 
     def states(self, batch: Batch, *, plain: bool) -> States:
         """Encode X, and then the plain source if it is wanted: always in this order, for dropout."""

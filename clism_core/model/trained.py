@@ -81,20 +81,29 @@ def save_weights(weights: Mapping[str, Tensor], file: Path) -> None:
     save_file({name: weight.detach().cpu().contiguous() for name, weight in weights.items()}, file)
 
 
-def load_head(head: nn.Module, folder: str, file: str) -> bool:
+def load_head(head: nn.Module, folder: str, file: str, *, saved: Mapping[str, Tensor] | None = None) -> bool:
     """Load the head that was saved as `file` beside the encoder of `folder`, where there is one; say whether there is.
 
+    Args:
+        head: gets the weights.
+        folder: of the encoder, or its name on the hub.
+        file: of the head.
+        saved: those of the head's weights that are in a file; all of them, if none are tied to the encoder's.
+
     Raises:
-        InputError: if what is there is another head, or one of another encoder.
+        InputError: if what is there is another head, one of another encoder, or a part of one.
     """
     found = cached_file(folder, file, _raise_exceptions_for_missing_entries=False)
     if found is None:
         return False
     weights: dict[str, Any] = load_file(found)
-    own = head.state_dict()
+    own = head.state_dict() if saved is None else saved
     unexpected = sorted(name for name in weights if name not in own or weights[name].shape != own[name].shape)
     if unexpected:
         raise InputError(f"{found}: not a head of this encoder: it holds {', '.join(unexpected)}")
+    missing = sorted(own.keys() - weights.keys())
+    if missing:
+        raise InputError(f"{found}: not a whole head: it lacks {', '.join(missing)}; copy or download it once more")
     head.load_state_dict(weights, strict=False)
     return True
 

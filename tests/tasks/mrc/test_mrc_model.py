@@ -174,6 +174,14 @@ def test_the_head_of_another_encoder_is_refused(xlmr: str, tmp_path: Path) -> No
         MrcModel.begin(str(tmp_path), MrcConfig(), seed=0)
 
 
+def test_a_part_of_a_head_is_refused(xlmr: str, tmp_path: Path) -> None:
+    model = MrcModel.begin(xlmr, MrcConfig(), seed=0)
+    model.save(tmp_path)
+    save_file({"start.weight": model.span_head.state_dict()["start.weight"]}, tmp_path / "span_head.safetensors")
+    with pytest.raises(InputError, match=r"span_head\.safetensors: not a whole head: it lacks end\.weight"):
+        MrcModel.load(str(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("use_que", "head"),
     [
