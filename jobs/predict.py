@@ -19,8 +19,9 @@ from command_line import run_job
 from clism_core.cluster import check_shared, connect
 from clism_core.home import tracking_uri
 from clism_core.model.names import is_folder
+from clism_core.tasks.config import TaskName
 from clism_core.tasks.prediction.config import PredictConfig
-from clism_core.tasks.prediction.predict import Predicted, plan, predict
+from clism_core.tasks.prediction.predict import Plan, Predicted, plan, predict
 
 
 def main(config: PredictConfig) -> None:
@@ -33,23 +34,24 @@ def main(config: PredictConfig) -> None:
     # Only this process writes the output; the nodes read the input, and fetch the model.
     check_shared(output=None, inputs=inputs, tracking=tracking_uri() if registered else None)
     began = time.monotonic()
-    print(summary(predict(planned), config=config, seconds=time.monotonic() - began))
+    print(summary(predict(planned), planned, seconds=time.monotonic() - began))
 
 
-def summary(predicted: Predicted, *, config: PredictConfig, seconds: float) -> str:
+def summary(predicted: Predicted, planned: Plan, *, seconds: float) -> str:
     """Return what the user sees at the end."""
+    config, task = planned.config, planned.layout.task
     rate = predicted.predicted / seconds
     text = f"Predicted {predicted.predicted:,} rows by {config.model}, {rate:,.1f} a second: {config.output}"
-    text = "\n".join([text, *(f"  {shown(row, config)}" for row in predicted.first)])
+    text = "\n".join([text, *(f"  {shown(row, task, config)}" for row in predicted.first)])
     if not predicted.rejected:
         return text
     counts = ", ".join(f"{reason} {rows:,}" for reason, rows in predicted.rejected.items())
     return f"{text}\nRejected {sum(predicted.rejected.values()):,} rows: {counts}. They are in {predicted.rejects_path}"
 
 
-def shown(row: Mapping[str, Any], config: PredictConfig) -> str:
+def shown(row: Mapping[str, Any], task: TaskName, config: PredictConfig) -> str:
     """Return what is shown of a row: the question and its answer, or the sentence and its entities."""
-    if "answer" in row:
+    if task == "mrc":
         return f"{row[config.question_column]}  ->  {row['answer']}  ({float(row['score']):.2f})"
     entities = json.loads(row["entities"]) if isinstance(row["entities"], str) else row["entities"]
     found = ", ".join(f"{entity['text']} ({entity['label']})" for entity in entities)

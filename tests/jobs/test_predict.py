@@ -9,7 +9,7 @@ from command_line import EXIT_BAD_INPUT, EXIT_DONE, run_job
 from predict import main, shown
 from tiny import TEXTS, write_encoder
 
-from clism_core.tasks.config import MrcConfig
+from clism_core.tasks.config import MrcConfig, TaskName
 from clism_core.tasks.mrc.model import MrcModel
 from clism_core.tasks.prediction.config import PredictConfig
 from clism_core.tasks.prediction.predict import Predicted
@@ -89,36 +89,42 @@ def test_nodes_need_to_see_input_and_model_only(model: Path, tmp_path: Path, mon
 
 
 @pytest.mark.parametrize(
-    ("row", "config", "expected"),
+    ("row", "task", "config", "expected"),
     [
         pytest.param(
             {"q": "Who?", "context": "Ada.", "answer": "Ada", "score": "0.876", "start": "0", "end": "3"},
+            "mrc",
             PredictConfig(model="m", input="i", output="o", question_column="q"),
             "Who?  ->  Ada  (0.88)",
             id="csv-answer",
         ),
         pytest.param(
             {"text": "Ada in Bonn.", "entities": [{"text": "Ada", "label": "PER"}, {"text": "Bonn", "label": "LOC"}]},
+            "ner",
             PredictConfig(model="m", input="i", output="o"),
             "Ada in Bonn.  ->  Ada (PER), Bonn (LOC)",
             id="entities",
         ),
         pytest.param(
             {"words": ["Ada", "."], "entities": '[{"text": "Ada", "label": "PER"}]'},
+            "ner",
             PredictConfig(model="m", input="i", output="o", tokens_column="words"),
             "['Ada', '.']  ->  Ada (PER)",
             id="csv-entities-of-tokens",
         ),
         pytest.param(
-            {"text": "No one.", "entities": []},
+            {"text": "No one.", "entities": [], "answer": "a column of the input"},
+            "ner",
             PredictConfig(model="m", input="i", output="o"),
             "No one.  ->  no entities",
             id="none",
         ),
     ],
 )
-def test_rows_are_shown_with_what_was_predicted(row: dict[str, Any], config: PredictConfig, expected: str) -> None:
-    assert shown(row, config) == expected
+def test_rows_are_shown_with_what_was_predicted(
+    row: dict[str, Any], task: TaskName, config: PredictConfig, expected: str
+) -> None:
+    assert shown(row, task, config) == expected
 
 
 def test_an_encoder_is_no_task_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
