@@ -1,7 +1,9 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from clism_core.errors import InputError
 from clism_core.tasks.config import MrcConfig, NerConfig, TaskConfig
@@ -11,6 +13,8 @@ from clism_core.tasks.evaluation.reading import averaged, language_in_name, read
 from clism_core.tasks.evaluation.test_set import digest, title
 
 CONTEXT = "Mary was born in Paris."
+DATA_PAGE = (Path(__file__).parents[3] / "docs" / "data.md").read_text()
+OFFICIAL = [yaml.safe_load(tests) for tests in re.findall(r"--tests '(\[.*?\])'", DATA_PAGE, re.DOTALL)]
 
 
 def write_questions(path: Path, *, answer: str = "Paris", start: int = 17, ids: tuple[str, ...] = ("q1", "q2")) -> str:
@@ -169,3 +173,29 @@ def test_all_problems_of_a_configuration_are_named_at_once() -> None:
         "tests[2].scorer",
         "tests[2].path",
     ]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "task", "languages"),
+    [
+        pytest.param("mlqa", MrcConfig(), ["en", "ar", "de", "es", "hi", "vi"], id="mlqa"),
+        pytest.param("xquad", MrcConfig(), ["en", "ar", "de", "es", "hi", "vi"], id="xquad"),
+        pytest.param("tydiqa", MrcConfig(), ["en", "ar"], id="tydiqa"),
+        pytest.param("conll", NerConfig(), ["en", "de", "es", "nl"], id="conll"),
+        pytest.param("wikiann", NerConfig(), ["en", "de", "es", "nl", "hi", "ar"], id="wikiann"),
+    ],
+)
+def test_official_files_are_read_as_the_docs_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dataset: str, task: TaskConfig, languages: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tests = next(tests for tests in OFFICIAL if tests[0]["dataset"] == dataset)
+    for test in tests:
+        path = Path(test["path"])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(task, MrcConfig):
+            write_questions(path)
+        else:
+            path.write_text("José B-PER\nviaja O\n", encoding=test.get("encoding", "utf-8"))
+    found = read_test_sets([TestSetConfig(**test) for test in tests], task)
+    assert [title(each) for each in found] == [f"{dataset}/{language}" for language in languages]
