@@ -93,6 +93,29 @@ def test_only_the_language_is_taken_off(tmp_path: Path) -> None:
     assert found.sentences == (sentence(":/O", "de:x/B-ORG"),)
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "ascii"])
+def test_utf_8_is_not_read_in_another_encoding(tmp_path: Path, encoding: str) -> None:
+    path = write(tmp_path / "esp.train", SPANISH)
+    with pytest.raises(
+        InputError, match=rf"esp\.train, line 2: .* UTF-8, which encoding: {encoding} .* '.+' for 'Coruña'; .* utf-8"
+    ):
+        read_tagged(path, encoding=encoding)
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        pytest.param(ENGLISH, "latin-1", id="ascii-has-no-encoding"),
+        pytest.param(SPANISH, "utf-8-sig", id="with-a-byte-order-mark"),
+        pytest.param(SPANISH, "utf-16", id="utf-16"),
+        pytest.param("Ã± B-LOC\nñ O\n", "latin-1", id="the-letters-themselves"),
+    ],
+)
+def test_other_encodings(tmp_path: Path, text: str, encoding: str) -> None:
+    found = read_tagged(write(tmp_path / "x", text, encoding=encoding), encoding=encoding)
+    assert found == read_tagged(write(tmp_path / "y", text))
+
+
 def test_latin_1_is_told_from_utf_8(tmp_path: Path) -> None:
     path = write(tmp_path / "esp.train", SPANISH, encoding="latin-1")
     with pytest.raises(InputError, match=r"esp\.train, line 2: the byte 0xf1 .* utf-8; .* encoding: latin-1"):
