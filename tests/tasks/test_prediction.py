@@ -13,10 +13,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tiny import write_encoder
 
 from clism_core import storage
 from clism_core.errors import InputError
-from clism_core.tasks.config import TaskName
+from clism_core.tasks.config import MrcConfig, TaskName
+from clism_core.tasks.mrc.model import MrcModel
+from clism_core.tasks.mrc.predictor import MrcPredictor
 from clism_core.tasks.prediction.chunks import Layout, PredictedChunk, predict_chunk
 from clism_core.tasks.prediction.config import PredictConfig
 from clism_core.tasks.prediction.predict import Plan, _check_paths, _layout, finish, rejects_path, write_output
@@ -83,6 +86,26 @@ def write_questions(path: Path) -> None:
             writer.writerows(QUESTIONS)
     else:
         pq.write_table(pa.Table.from_pylist(QUESTIONS), path)
+
+
+def test_questions_that_are_cut_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    encoder = write_encoder("xlmr", tmp_path / "encoder")
+    small = MrcConfig(max_length=64, stride=8, max_question_length=16)
+    predictor = MrcPredictor(MrcModel.begin(str(encoder), small, seed=0))
+    questions = ["Wo?", "Where was she born " * 20, "Who is it " * 20]
+    text = "".join(json.dumps({"question": question, "context": "In Rom."}) + "\n" for question in questions)
+    (tmp_path / "x.jsonl").write_text(text)
+    config = PredictConfig(model="m", input=str(tmp_path / "x.jsonl"), output=str(tmp_path / "y.jsonl"))
+    layout = _layout(config, "mrc", "jsonl", "jsonl")
+    caplog.clear()
+    made = [
+        predict_chunk(chunk, predictor=predictor, layout=layout, config=config)
+        for chunk in read_chunks(config.input, rows_per_chunk=2)
+    ]
+    assert [chunk.cut for chunk in made] == [1, 1]
+    assert caplog.messages == []
+    assert write_output(made, config=config, layout=layout).predicted == 3
+    assert caplog.messages == ["2 of 3 questions are longer than the model's max_question_length and lost their end"]
 
 
 @pytest.mark.parametrize("source", ["x.jsonl", "x.jsonl.gz", "x.csv", "x.csv.gz", "x.parquet"])

@@ -35,9 +35,11 @@ OUTPUTS_SCHEMA = pa.schema(
         *(RECORDS_SCHEMA.field(name) for name in ("dataset", "language", "number")),
         ("output", pa.string()),
         ("vector", pa.list_(pa.float32())),
+        ("cut", pa.bool_()),
     ]
 )
-"""What the model makes of a record: `output`, an answer or tags as JSON, or the `vector` of a sentence."""
+"""What the model makes of a record: `output`, an answer or tags as JSON, or the `vector` of a sentence. Whether a
+question was `cut`, for it was longer than the model takes."""
 
 
 class Answerer:
@@ -59,14 +61,17 @@ class Answerer:
         records = [json.loads(record) for record in batch["record"].to_pylist()]
         outputs: list[str | None] = [None] * len(records)
         vectors: list[NDArray[np.float32] | None] = [None] * len(records)
+        cut = [False] * len(records)
         if "text" in records[0]:
             vectors[:] = self._embedder([record["text"] for record in records])
         elif isinstance(self._predictor, MrcPredictor):
-            outputs[:] = [json.dumps(prediction["answer"]) for prediction in self._predictor(records)]
+            predictions, cut = self._predictor.answer(records)
+            outputs[:] = [json.dumps(prediction["answer"]) for prediction in predictions]
         else:
             outputs[:] = map(json.dumps, self._predictor.tags([record["tokens"] for record in records]))
         columns = [batch["dataset"], batch["language"], batch["number"], pa.array(outputs, pa.string())]
-        return pa.table([*columns, pa.array(vectors, pa.list_(pa.float32()))], schema=OUTPUTS_SCHEMA)
+        columns += [pa.array(vectors, pa.list_(pa.float32())), pa.array(cut, pa.bool_())]
+        return pa.table(columns, schema=OUTPUTS_SCHEMA)
 
     @cached_property
     def _folder(self) -> str:

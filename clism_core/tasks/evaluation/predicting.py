@@ -3,6 +3,7 @@
 import json
 import logging
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -78,26 +79,36 @@ def record_blocks(test_set: TestSet) -> Iterator[pa.Table]:
 def collect(test_sets: Iterable[TestSet], batches: Iterable[pa.Table]) -> Iterator[tuple[TestSet, list[Any]]]:
     """Yield each test set, once all of its outputs are among those of `batches`, with them in their order.
 
+    Says of how many questions the model has not seen the end.
+
     Args:
         test_sets: all that are to come.
         batches: rows of `OUTPUTS_SCHEMA`, in any order.
     """
     waiting = {title(each): (each, len(each.records())) for each in test_sets}
     found: dict[str, dict[int, Any]] = {name: {} for name in waiting}
+    cut = Counter[str]()
     progress = Progress("predicting", total=sum(records for _, records in waiting.values()))
     for batch in batches:
         progress.add(batch.num_rows)
         vectors = batch["vector"].combine_chunks()
-        rows = zip(*(batch[name].to_pylist() for name in ("dataset", "language", "number", "output")), strict=True)
+        columns = ("dataset", "language", "number", "output", "cut")
+        rows = zip(*(batch[name].to_pylist() for name in columns), strict=True)
         touched = set()
-        for place, (dataset, language, number, output) in enumerate(rows):
+        for place, (dataset, language, number, output, is_cut) in enumerate(rows):
             name = f"{dataset}/{language}"
             touched.add(name)
+            cut[name] += bool(is_cut)
             found[name][number] = vectors[place].values.to_numpy() if output is None else json.loads(output)
         for name in sorted(touched):
             test_set, records = waiting[name]
             if len(found[name]) == records:
                 outputs = found.pop(name)
+                if cut[name]:
+                    logger.warning(
+                        "%s: %d of %d questions are longer than the model's max_question_length and lose their end",
+                        *(name, cut[name], records),
+                    )
                 yield test_set, [outputs[number] for number in range(records)]
 
 

@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -21,6 +21,14 @@ RECORDS_AT_ONCE = 1024
 
 _KEYS = ("question", "context")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Answers(NamedTuple):
+    """What a model makes of records, in their order."""
+
+    predictions: list[dict[str, Any]]
+    cut: list[bool]
+    """Whether a question was longer than the model's `max_question_length`, and lost its end."""
 
 
 class MrcPredictor:
@@ -65,24 +73,29 @@ class MrcPredictor:
             InputError: where a record lacks a question or a context, or n_best is out of range.
             FloatingPointError: if the model's logits are not finite.
         """
+        predictions, cut = self.answer(records, n_best)
+        if any(cut):
+            longest = self.encoder.config.max_question_length
+            logger.warning("%d of %d questions are cut to %d tokens", sum(cut), len(cut), longest)
+        return predictions
+
+    def answer(self, records: Sequence[Mapping[str, Any]], n_best: int = 1) -> Answers:
+        """Return what a call returns, and which questions were cut, without a word about them."""
         if not 1 <= n_best <= N_CANDIDATES:
             raise InputError(f"n_best is {n_best}, but must be 1 to {N_CANDIDATES}")
         contexts = [_checked(number, record) for number, record in enumerate(records, start=1)]
         predictions: list[dict[str, Any]] = []
-        n_cut = 0
+        cut: list[bool] = []
         for first in range(0, len(contexts), RECORDS_AT_ONCE):
             part = contexts[first : first + RECORDS_AT_ONCE]
             encoded = [self.encoder(question, context) for question, context in part]
-            n_cut += sum(question.cut for question in encoded)
+            cut += [question.cut for question in encoded]
             found = iter(self._candidates([window for question in encoded for window in question.windows]))
             for (_, context), question in zip(part, encoded, strict=True):
                 answers = merge_candidates([next(found) for _ in question.windows])
                 best, *_ = shown = [_as_prediction(answer, context) for answer in answers[:n_best]]
                 predictions.append({**best, "n_best": shown} if n_best > 1 else best)
-        if n_cut:
-            longest = self.encoder.config.max_question_length
-            logger.warning("%d of %d questions are cut to %d tokens", n_cut, len(contexts), longest)
-        return predictions
+        return Answers(predictions, cut)
 
     @torch.inference_mode()
     def _candidates(self, windows: Sequence[Window]) -> list[Candidates]:

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from clism_core.errors import InputError
 from clism_core.tasks.config import TaskName
+from clism_core.tasks.mrc.predictor import MrcPredictor
 from clism_core.tasks.prediction.config import PredictConfig
 from clism_core.tasks.prediction.reading import Chunk, FileFormat, Row, rows_of
 from clism_core.tasks.prediction.records import OUTPUT_COLUMNS, Reject, make_record
@@ -43,6 +44,8 @@ class PredictedChunk(NamedTuple):
     """A piece of the file of rejects."""
     reasons: str
     """How many rows were rejected for what, as a JSON object."""
+    cut: int
+    """Questions that were longer than the model takes, and lost their end."""
 
 
 PREDICTED_SCHEMA = pa.schema(
@@ -50,6 +53,7 @@ PREDICTED_SCHEMA = pa.schema(
         *((name, pa.int64()) for name in ("first_row", "rows", "predicted")),
         *((name, pa.large_binary()) for name in ("content", "rejects")),
         ("reasons", pa.string()),
+        ("cut", pa.int64()),
     ]
 )
 """Of a table of predicted chunks."""
@@ -65,7 +69,11 @@ def predict_chunk(chunk: Chunk, *, predictor: Predictor, layout: Layout, config:
     made = [make_record(row, task=layout.task, config=config) for row in rows]
     rejects = [record for record in made if isinstance(record, Reject)]
     usable = [(row, record) for row, record in zip(rows, made, strict=True) if not isinstance(record, Reject)]
-    predictions = predictor([record for _, record in usable])
+    records = [record for _, record in usable]
+    if isinstance(predictor, MrcPredictor):
+        predictions, cut = predictor.answer(records)
+    else:
+        predictions, cut = predictor(records), []
     complete = [
         (row.number, _with_prediction(row, prediction, OUTPUT_COLUMNS[layout.task]))
         for (row, _), prediction in zip(usable, predictions, strict=True)
@@ -77,6 +85,7 @@ def predict_chunk(chunk: Chunk, *, predictor: Predictor, layout: Layout, config:
         content=encode_rows(complete, kind=layout.output_format, columns=layout.columns, schema=layout.schema),
         rejects=encode_rejects(rejects),
         reasons=json.dumps(count_reasons(rejects)),
+        cut=sum(cut),
     )
 
 

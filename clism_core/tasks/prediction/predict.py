@@ -6,6 +6,7 @@ make, in the order of the input, and puts it into one file in the end. No proces
 
 import dataclasses
 import json
+import logging
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -44,6 +45,8 @@ from clism_core.tasks.prediction.unfinished import FinishedChunks
 from clism_core.tasks.prediction.writing import OUTPUT_FIELDS, row_writer, table_schema, whole_file
 from clism_core.tasks.predictor import Predictor, load_predictor
 from clism_core.tasks.saved import read_task, task_of
+
+logger = logging.getLogger(__name__)
 
 SHOWN_ROWS = 3
 REJECTS_ENDING = ".rejects.jsonl"
@@ -172,7 +175,7 @@ def finish(plan: Plan, predicted_chunks: Callable[[int], Iterable[PredictedChunk
 
 def write_output(chunks: Iterable[PredictedChunk], *, config: PredictConfig, layout: Layout) -> Predicted:
     """Write what comes of the chunks, which are in the order of the input, as one file and a list of rejects."""
-    predicted, rejected = 0, Counter[str]()
+    predicted, cut, rejected = 0, 0, Counter[str]()
     path = rejects_path(config)
     with (
         whole_file(config.output) as output,
@@ -183,9 +186,14 @@ def write_output(chunks: Iterable[PredictedChunk], *, config: PredictConfig, lay
             write(chunk.content)
             rejects.write(chunk.rejects)
             predicted += chunk.predicted
+            cut += chunk.cut
             rejected.update(json.loads(chunk.reasons))
     if not rejected:
         storage.delete(path)
+    if cut:
+        logger.warning(
+            "%d of %d questions are longer than the model's max_question_length and lost their end", cut, predicted
+        )
     first = first_rows(config.output, count=SHOWN_ROWS)
     return Predicted(predicted=predicted, rejected=dict(rejected), rejects_path=path, first=first)
 

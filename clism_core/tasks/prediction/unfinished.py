@@ -83,5 +83,14 @@ def _key(config: PredictConfig, fingerprint: str) -> str:
     store, inner = storage.filesystem(config.input)
     info = store.get_file_info(inner)
     columns = (config.question_column, config.context_column, config.text_column, config.tokens_column)
-    key = (fingerprint, config.input, info.size, info.mtime_ns, config.output, columns, ROWS_PER_CHUNK)
+    key = (
+        fingerprint,
+        config.input,
+        info.size,
+        info.mtime_ns,
+        config.output,
+        columns,
+        ROWS_PER_CHUNK,
+        PREDICTED_SCHEMA.names,
+    )
     return hashlib.blake2b(json.dumps(key).encode(), digest_size=16).hexdigest()

@@ -98,6 +98,20 @@ def test_answers_of_a_model(encoder: Path, tmp_path: Path) -> None:
     assert all(answer and answer in f"It is {number}." for number, answer in enumerate(answers))
 
 
+def test_questions_that_are_cut_are_told_once(encoder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    MrcModel.begin(str(encoder), MrcConfig(max_length=64, stride=8, max_question_length=16), seed=0).save(tmp_path)
+    long = Question("long", "Where was she born " * 20, "In Paris.", (Answer("Paris", 3),))
+    spanish = questions("es", 3)
+    mixed = QuestionSet("xquad", "ar", "squad-1.1", (*[long] * RECORDS_PER_BLOCK, *spanish.examples, long))
+    blocks = [*record_blocks(mixed), *record_blocks(spanish)]
+    answerer = Answerer(str(tmp_path), batch_size=16)
+    found = collect([mixed, spanish], map(answerer, blocks))
+    assert {test_set.language: len(answers) for test_set, answers in found} == {"ar": 68, "es": 3}
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("clism_core.tasks")] == [
+        "xquad/ar: 65 of 68 questions are longer than the model's max_question_length and lose their end"
+    ]
+
+
 def test_tags_of_a_model(encoder: Path, tmp_path: Path) -> None:
     NerModel.begin(str(encoder), NerConfig(max_length=64, stride=8), seed=0).save(tmp_path)
     test_set = TaggedSet("conll", "en", (Sentence(("Mary", "left"), ("B-PER", "O")), Sentence(("so",), ("O",))))
