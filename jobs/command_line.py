@@ -14,6 +14,7 @@ import jsonargparse
 from clism_core.console import quieten_libraries
 from clism_core.errors import InputError, input_error_within
 from clism_core.storage import is_local
+from clism_core.training.settings import CONFIG_FILE
 
 ConfigT = TypeVar("ConfigT")
 
@@ -47,13 +48,13 @@ class _PrintAndExit(argparse.Action):
         parser.exit(EXIT_DONE)
 
 
-def stopped_text(job: str, *, output: str, config_file: str) -> str:
-    """Return what a user sees after a stop request of a training, and how to go on."""
-    again = f"{PYTHON} jobs/{job}.py --config {output}/{config_file}"
+def stopped_text(job: str, *, output: str) -> str:
+    """Return what a user sees after a stop request of a training or a sweep, and how to go on."""
+    again = f"{PYTHON} jobs/{job}.py --config {output}/{CONFIG_FILE}"
     if not is_local(output):
         again = f"the same command, with --output {output}"
     return f"""
-Stopped, with a checkpoint in {output}. To go on:
+Stopped; what was done is kept in {output}. To go on:
   {again}
 """
 

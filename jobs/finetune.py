@@ -20,15 +20,14 @@ from clism_core.cluster import check_shared, connect
 from clism_core.demo.questions import DemoQuestionsConfig, write_questions
 from clism_core.errors import InputError
 from clism_core.home import default_output, tracking_uri
-from clism_core.model.names import absolute_if_folder, is_folder, pin_version
+from clism_core.model.names import absolute_if_folder, is_folder
 from clism_core.storage import absolute, is_local
 from clism_core.tasks.finetuning.config import FinetuneConfig, check_config
 from clism_core.tasks.finetuning.data import absolute_source
 from clism_core.tasks.finetuning.delivery import deliver, delivered_before
 from clism_core.tasks.finetuning.finetune import finetune
-from clism_core.tracking.run import page_command, tracked_run
-from clism_core.training.delivered import Delivered
-from clism_core.training.settings import CONFIG_FILE
+from clism_core.tracking.run import page_command
+from clism_core.training.delivered import Delivered, train_and_deliver
 
 DEMO = "demo"
 
@@ -44,19 +43,20 @@ class FinetuneJobConfig(FinetuneConfig):
 def main(config: FinetuneJobConfig) -> None:
     """Train, deliver the model, and say what was made, where it is and what to type next."""
     check_config(config)
-    config = dataclasses.replace(
+    config = with_absolute_inputs(config)
+    config = dataclasses.replace(config, output=absolute(config.output or default_output("finetune")))
+    config = with_demo_questions(config)
+    delivered = delivered_before(config) or train(config)
+    print(stopped_text("finetune", output=config.output) if delivered is None else summary(config, delivered))
+
+
+def with_absolute_inputs(config: FinetuneJobConfig) -> FinetuneJobConfig:
+    """Return the configuration with the folders of model and data made absolute: workers stand in another one."""
+    return dataclasses.replace(
         config,
         model=absolute_if_folder(config.model),
         train=config.train if config.train == DEMO else absolute_source(config.train),
         dev=config.dev if config.dev == DEMO else absolute_source(config.dev),
-        output=absolute(config.output or default_output("finetune")),
-    )
-    config = with_demo_questions(config)
-    delivered = delivered_before(config) or train(config)
-    print(
-        stopped_text("finetune", output=config.output, config_file=CONFIG_FILE)
-        if delivered is None
-        else summary(config, delivered)
     )
 
 
@@ -65,13 +65,7 @@ def train(config: FinetuneJobConfig) -> Delivered | None:
     connect()
     inputs = [config.model] if is_folder(config.model) else []  # labelled files are read here alone
     check_shared(output=config.output, inputs=inputs, tracking=tracking_uri(), wanted=config.workers.resources())
-    config = dataclasses.replace(config, model=pin_version(config.model))
-    with tracked_run(job="finetune", output=config.output, config=dataclasses.asdict(config)) as run:
-        finetuned = finetune(config, run)
-        if not finetuned.finished:
-            run.finish("KILLED")
-            return None
-        return deliver(config, finetuned, run)
+    return train_and_deliver("finetune", config, train=finetune, deliver=deliver)
 
 
 def with_demo_questions(config: FinetuneJobConfig) -> FinetuneJobConfig:

@@ -18,14 +18,13 @@ from clism_core.cluster import check_shared, connect
 from clism_core.demo.build import DemoConfig, build_demo
 from clism_core.errors import InputError
 from clism_core.home import default_output, tracking_uri
-from clism_core.model.names import absolute_if_folder, is_folder, pin_version
+from clism_core.model.names import absolute_if_folder, is_folder
 from clism_core.storage import absolute, is_local
-from clism_core.tracking.run import page_command, tracked_run
+from clism_core.tracking.run import page_command
 from clism_core.training.config import PretrainConfig, check_config, data_set_configs, with_data_paths
-from clism_core.training.delivered import Delivered
+from clism_core.training.delivered import Delivered, train_and_deliver
 from clism_core.training.delivery import deliver, delivered_before
 from clism_core.training.pretrain import pretrain
-from clism_core.training.settings import CONFIG_FILE
 
 DEMO = "demo"
 
@@ -41,17 +40,18 @@ class PretrainJobConfig(PretrainConfig):
 def main(config: PretrainJobConfig) -> None:
     """Train, deliver the model, and say what was made, where it is and what to type next."""
     check_config(config)
-    config = dataclasses.replace(
+    config = with_absolute_inputs(config)
+    config = dataclasses.replace(config, output=absolute(config.output or default_output("pretrain")))
+    delivered = delivered_before(config) or train(config)
+    print(stopped_text("pretrain", output=config.output) if delivered is None else summary(delivered))
+
+
+def with_absolute_inputs(config: PretrainJobConfig) -> PretrainJobConfig:
+    """Return the configuration with the folders of model and data made absolute: workers stand in another one."""
+    return dataclasses.replace(
         config,
         model=config.model if config.model == DEMO else absolute_if_folder(config.model),
         data=config.data if config.data == DEMO else with_data_paths(config, absolute_if_folder),
-        output=absolute(config.output or default_output("pretrain")),
-    )
-    delivered = delivered_before(config) or train(config)
-    print(
-        stopped_text("pretrain", output=config.output, config_file=CONFIG_FILE)
-        if delivered is None
-        else summary(delivered)
     )
 
 
@@ -62,13 +62,7 @@ def train(config: PretrainJobConfig) -> Delivered | None:
     inputs = [path for path in (*data, config.model) if path != DEMO and is_folder(path)]
     check_shared(output=config.output, inputs=inputs, tracking=tracking_uri(), wanted=config.workers.resources())
     config = with_demo_parts(config)
-    config = dataclasses.replace(config, model=pin_version(config.model))
-    with tracked_run(job="pretrain", output=config.output, config=dataclasses.asdict(config)) as run:
-        pretrained = pretrain(config, run)
-        if not pretrained.finished:
-            run.finish("KILLED")
-            return None
-        return deliver(config, pretrained, run)
+    return train_and_deliver("pretrain", config, train=pretrain, deliver=deliver)
 
 
 def with_demo_parts(config: PretrainJobConfig) -> PretrainJobConfig:

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +18,16 @@ from clism_core.data.encoding import SAMPLE_COLUMNS, encode_table
 from clism_core.data.index import IndexedRows
 from clism_core.data.mixture import FIELD, DataSet
 from clism_core.data.order import Integers
+from clism_core.data.spans import NGRAM, NOUN_CHUNK
 from clism_core.data.tokens import TextTokenizer
 from clism_core.errors import InputError
 from clism_core.storage import filesystem, is_local
 
 HELD_OUT_COLUMNS = [*SAMPLE_COLUMNS, "source_words", "target_words", "alignment", "origin"]
 Hashes = npt.NDArray[np.uint64]
+TrainedSpans = Literal["all", "entities", "noun_chunks"]
+"""Which of the spans of prepared data are trained on."""
+
 _HASH_RANGE = 2**64
 TASK_CPUS = 0.5
 """CPUs of a task: as a fraction, so that reading and tokenizing both find a place on a machine of one core."""
@@ -55,6 +59,7 @@ class EncodedData(IndexedRows):
     pair_codes: Integers  # [N] places in language_pairs
     set_numbers: Integers  # [N] data sets
     language_pairs: list[str]
+    spans: int
     unencodable_spans: int
 
 
@@ -171,12 +176,17 @@ def load_held_out(data_sets: Sequence[DataSet], sentences: HeldOutSentences) -> 
 
 
 def encode_training_data(
-    data_sets: Sequence[DataSet], held_out: HeldOutSentences, tokenizer: PreTrainedTokenizerBase, *, min_samples: int
+    data_sets: Sequence[DataSet],
+    held_out: HeldOutSentences,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    min_samples: int,
+    span_kind: TrainedSpans = "all",
 ) -> EncodedData:
-    """Tokenize all samples that are not held out, on the cluster, and index them.
+    """Tokenize all samples that are not held out, on the cluster, and index them; with their spans of one kind or all.
 
     Raises:
-        InputError: if fewer than `min_samples` are left, or of one of several data sets none.
+        InputError: if fewer than `min_samples` are left, of one of several data sets none, or no span of the kind.
     """
     text_tokenizer = ray.put(TextTokenizer(tokenizer))
 
@@ -185,7 +195,7 @@ def encode_training_data(
 
         def encode(table: pa.Table) -> pa.Table:
             kept = table.filter(pa.array(~held_out.mask(table["source"])))
-            return encode_table(_get(text_tokenizer), _tell_apart(kept, id_prefix))
+            return encode_table(_get(text_tokenizer), _tell_apart(spans_of_kind(kept, span_kind), id_prefix))
 
         # Tasks and no actors: what a lost node held can then be made again.
         samples = read_samples(data_set, SAMPLE_COLUMNS)
@@ -200,7 +210,25 @@ def encode_training_data(
         )
     if empty := [data_set for number, data_set in enumerate(data_sets) if number not in data.set_numbers]:
         raise InputError(f"{FIELD} {_folders(empty)}: no sample to train on, for all are held out; leave the data out")
+    if span_kind != "all" and not data.spans:
+        raise InputError(
+            f"--span_kind {span_kind}: {_folders(data_sets)} has no spans of this kind; prepare it with them"
+        )
     return data
+
+
+def spans_of_kind(table: pa.Table, kind: TrainedSpans) -> pa.Table:
+    """Return prepared samples with their spans of one kind: noun chunks and n-grams are told by their labels, and all
+    others are entities."""
+    if kind == "all":
+        return table
+    labels = {NOUN_CHUNK} if kind == "noun_chunks" else {NOUN_CHUNK, NGRAM}
+    wanted = [
+        [span for span in spans if (span["label"] in labels) == (kind == "noun_chunks")]
+        for spans in table["spans"].to_pylist()
+    ]
+    place = table.schema.get_field_index("spans")
+    return table.set_column(place, "spans", pa.array(wanted, table.schema.field(place).type))
 
 
 def _folders(data_sets: Sequence[DataSet]) -> str:
@@ -220,7 +248,7 @@ def _index(blocks_by_set: "Sequence[Sequence[ray.ObjectRef[pa.Table]]]") -> Enco
     filled = [(block, part) for (_, block), part in zip(numbered, columns, strict=True) if part.num_rows]
     if not filled:
         empty = np.empty(0, dtype=np.int64)
-        return EncodedData([], empty, empty, empty, empty, empty, [], 0)
+        return EncodedData([], empty, empty, empty, empty, empty, [], 0, 0)
     parts = [part for _, part in filled]
     table = pa.concat_tables(parts)
     order = pc.sort_indices(table, [("set_number", "ascending"), ("sample_id", "ascending")]).to_numpy()
@@ -235,14 +263,16 @@ def _index(blocks_by_set: "Sequence[Sequence[ray.ObjectRef[pa.Table]]]") -> Enco
         pair_codes=codes.astype(np.int64)[order],
         set_numbers=table["set_number"].to_numpy()[order],
         language_pairs=pairs.to_pylist(),
+        spans=pc.sum(table["spans"]).as_py(),
         unencodable_spans=pc.sum(table["unencodable_spans"]).as_py(),
     )
 
 
-@ray.remote
+@ray.remote(scheduling_strategy="DEFAULT")  # and not within the reservation of a trial of Ray Tune, which has no CPU
 def _index_columns(block: pa.Table, set_number: int) -> pa.Table:
     """Return the columns of a block that the index is made of."""
     lengths = pc.add(pc.list_value_length(block["source_ids"]), pc.list_value_length(block["target_ids"]))
     numbers = pa.array(np.full(block.num_rows, set_number, dtype=np.int64))
     columns = block.select(["sample_id", "language_pair", "unencodable_spans"])
+    columns = columns.append_column("spans", pc.list_value_length(block["spans"]))
     return columns.append_column("length", lengths).append_column("set_number", numbers)

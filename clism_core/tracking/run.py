@@ -161,20 +161,27 @@ def start_run(*, job: str, output: str, name: str | None = None, tags: Mapping[s
     uri = tracking_uri()
     client = _client(uri)
     experiment_id = _experiment_id(client, uri)
-    quote = '"' if "'" in output else "'"  # MLflow's filters have no escapes
-    unfinished = client.search_runs(
-        [experiment_id],
-        f"tags.`{OUTPUT_TAG}` = {quote}{output}{quote} AND attributes.status != 'FINISHED'",
-        max_results=1,
-    )
-    if unfinished:
-        run = TrackedRun(uri, unfinished[0].info.run_id)
+    run = unfinished_run(output)
+    if run is not None:
         client.update_run(run.run_id, status="RUNNING")
         run.set_tags(run_tags)
         logger.info("going on in MLflow run %s", run.run_id)
         return run
     created = client.create_run(experiment_id, tags=resolve_tags(run_tags), run_name=name or Path(output).name)
     return TrackedRun(uri, created.info.run_id)
+
+
+def unfinished_run(output: str) -> TrackedRun | None:
+    """Return the run of the job with this output folder, absolute; None where there is none, or it is finished."""
+    uri = tracking_uri()
+    client = _client(uri)
+    quote = '"' if "'" in output else "'"  # MLflow's filters have no escapes
+    unfinished = client.search_runs(
+        [_experiment_id(client, uri)],
+        f"tags.`{OUTPUT_TAG}` = {quote}{output}{quote} AND attributes.status != 'FINISHED'",
+        max_results=1,
+    )
+    return TrackedRun(uri, unfinished[0].info.run_id) if unfinished else None
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import yaml
 
 from clism_core.data.batches import MaskingConfig
 from clism_core.data.mixture import DataSetConfig, mixture_problems
-from clism_core.data.samples import HeldOutConfig
+from clism_core.data.samples import HeldOutConfig, TrainedSpans
 from clism_core.errors import InputError
 from clism_core.model.precision import PrecisionName
 from clism_core.objectives.build import ObjectivesConfig
@@ -45,6 +45,9 @@ class PretrainConfig:
     """Global batches whose inputs are sorted by length together, so that little is padding; 1 leaves them mixed."""
     sampling_alpha: float = 1.0
     """Language pairs are drawn in proportion to size ** alpha, in each data set; below 1, small ones more often."""
+    span_kind: TrainedSpans = "all"
+    """Which of the data's spans are masked in training: all, entities or noun_chunks; the held-out part is asked for
+    all of them in any case."""
     precision: PrecisionName = "auto"
     """fp32, bf16, fp16 (with loss scaling), or auto: what suits the device."""
     export: Literal["last", "best"] = "last"

@@ -35,6 +35,7 @@ def deliver(config: PretrainConfig, pretrained: Pretrained, run: TrackedRun) -> 
         step=pretrained.step,
         samples=pretrained.samples,
         table=metrics_table(pretrained.metrics),
+        metrics=pretrained.metrics,
     )
     delivered.write(config.output)
     return delivered

@@ -136,7 +136,10 @@ class TrainingLoop:
 
     def _save(self) -> None:
         """Report a checkpoint, with the metrics of this step's evaluation; it is uploaded while training goes on."""
-        metrics = {"step": self.state.step} | (self._metrics if self._evaluated == self.state.step else {})
+        progress = 100 * self.state.step / self.config.steps
+        metrics = {"step": self.state.step, "progress": progress} | (
+            self._metrics if self._evaluated == self.state.step else {}
+        )
         checkpoint = None
         if rank() == 0:
             folder = tempfile.mkdtemp(prefix="clism-checkpoint-")

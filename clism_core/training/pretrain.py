@@ -17,7 +17,7 @@ from clism_core.tracking.run import LoggedDataSet, TrackedRun
 from clism_core.training.config import PretrainConfig, check_config, data_set_configs
 from clism_core.training.identity import check_same_run, identity, keep_identity
 from clism_core.training.pretraining_recipe import PretrainingRecipe
-from clism_core.training.run import Trained, choose_device, run_training
+from clism_core.training.run import Hooks, Trained, choose_device, run_training
 from clism_core.training.settings import CONFIG_FILE, RunSettings, dump_config, plain_config
 
 logger = logging.getLogger(__name__)
@@ -31,12 +31,13 @@ class Pretrained(Trained):
     language_pairs: list[str]
 
 
-def pretrain(config: PretrainConfig, run: TrackedRun) -> Pretrained:
+def pretrain(config: PretrainConfig, run: TrackedRun, *, hooks: Hooks | None = None) -> Pretrained:
     """Train on the cluster that Ray is connected to, until the last step or a stop request.
 
     Args:
         config: what to train; `output` decides which run is resumed.
         run: where metrics go.
+        hooks: of whatever the run is a part of.
 
     Raises:
         InputError: for a configuration or data that cannot be used, before anything is started.
@@ -53,7 +54,9 @@ def pretrain(config: PretrainConfig, run: TrackedRun) -> Pretrained:
     _log_data_sets(run, data_sets)
     sentences = find_held_out(data_sets, config.held_out)
     held_out = load_held_out(data_sets, sentences)
-    data = encode_training_data(data_sets, sentences, tokenizer, min_samples=config.global_batch_size)
+    data = encode_training_data(
+        data_sets, sentences, tokenizer, min_samples=config.global_batch_size, span_kind=config.span_kind
+    )
     order = build_order(config, data, data_sets)
     logger.info(
         "%d samples to train on, %d held out; %d spans do not begin and end with tokens and are left out",
@@ -65,7 +68,9 @@ def pretrain(config: PretrainConfig, run: TrackedRun) -> Pretrained:
     keep_identity(config.output, this_run)
     write_bytes(join(config.output, CONFIG_FILE), dump_config(config).encode())
     recipe = PretrainingRecipe(plain_config(config, PretrainConfig), ray.put(held_out))
-    trained = run_training(RunSettings.of(config), recipe, data=data, order=order, run=run, use_gpu=use_gpu)
+    trained = run_training(
+        RunSettings.of(config), recipe, data=data, order=order, run=run, use_gpu=use_gpu, hooks=hooks
+    )
     return Pretrained(**vars(trained), samples=len(data), language_pairs=data.language_pairs)
 
 

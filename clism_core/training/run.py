@@ -1,14 +1,15 @@
 """A training run on the cluster: what the driver does, whatever is trained."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import ray
 from pyarrow import fs
-from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.actor import ActorHandle
+from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig, UserCallback
 from ray.train.torch import TorchTrainer
 
 from clism_core.data.index import IndexedRows
@@ -49,8 +50,25 @@ class Trained:
         )
 
 
+@dataclass(frozen=True)
+class Hooks:
+    """What a run is given by something larger that it is a part of, such as a sweep."""
+
+    callbacks: Sequence[UserCallback] = ()
+    """Of Ray Train, which are called where its controller is."""
+    stop_request: "ActorHandle[Any] | None" = None
+    """A `StopRequest`, besides the signals that reach the driver; None where there are only these."""
+
+
 def run_training(
-    settings: RunSettings, recipe: Recipe[Any], *, data: IndexedRows, order: SampleOrder, run: TrackedRun, use_gpu: bool
+    settings: RunSettings,
+    recipe: Recipe[Any],
+    *,
+    data: IndexedRows,
+    order: SampleOrder,
+    run: TrackedRun,
+    use_gpu: bool,
+    hooks: Hooks | None = None,
 ) -> Trained:
     """Train on the cluster that Ray is connected to, until the last step or a stop request.
 
@@ -61,12 +79,14 @@ def run_training(
         order: which of them stand in which step.
         run: where metrics go.
         use_gpu: what `choose_device` says.
+        hooks: of whatever the run is a part of.
 
     Raises:
         InputError: what a worker finds that cannot be used.
         FloatingPointError: if training has diverged.
     """
-    stop_request = start_stop_request()
+    hooks = hooks or Hooks()
+    stop_request = hooks.stop_request or start_stop_request()
     assignment = Assignment(
         settings=settings,
         recipe=recipe,
@@ -76,7 +96,9 @@ def run_training(
         run=run,
         driver_node=ray.get_runtime_context().get_node_id(),
     )
-    result: Any = run_stoppably(_trainer(settings, assignment, use_gpu=use_gpu).fit, stop_request)
+    result: Any = run_stoppably(
+        _trainer(settings, assignment, use_gpu=use_gpu, callbacks=hooks.callbacks).fit, stop_request
+    )
     if result.return_value.error is not None:
         raise result.return_value.error
     finished = result.return_value.finished
@@ -101,7 +123,7 @@ def choose_device(workers: WorkersConfig, precision: PrecisionName) -> bool:
     gpus = int(ray.cluster_resources().get("GPU", 0))
     use_gpu = workers.use_gpu
     if use_gpu is None:
-        use_gpu = gpus >= workers.number
+        use_gpu = gpus >= workers.number * workers.gpus
         if gpus and not use_gpu:
             logger.warning(
                 "the cluster has %d GPUs, fewer than the %d workers: training on CPUs; --workers.use_gpu true waits "
@@ -125,7 +147,9 @@ def _warn_if_data_must_wait(workers: WorkersConfig) -> None:
         )
 
 
-def _trainer(settings: RunSettings, assignment: Assignment, *, use_gpu: bool) -> TorchTrainer:
+def _trainer(
+    settings: RunSettings, assignment: Assignment, *, use_gpu: bool, callbacks: Sequence[UserCallback]
+) -> TorchTrainer:
     file_system, path = filesystem(settings.output)
     return TorchTrainer(
         cast("Callable[[dict[Any, Any]], None]", train_worker),
@@ -133,7 +157,7 @@ def _trainer(settings: RunSettings, assignment: Assignment, *, use_gpu: bool) ->
         scaling_config=ScalingConfig(
             num_workers=settings.workers.number,
             use_gpu=use_gpu,
-            resources_per_worker={"CPU": settings.workers.cpus, **({"GPU": 1} if use_gpu else {})},
+            resources_per_worker={"CPU": settings.workers.cpus, **({"GPU": settings.workers.gpus} if use_gpu else {})},
         ),
         run_config=RunConfig(
             name=CHECKPOINTS,
@@ -143,5 +167,6 @@ def _trainer(settings: RunSettings, assignment: Assignment, *, use_gpu: bool) ->
                 num_to_keep=1, checkpoint_score_attribute="score", checkpoint_score_order="max"
             ),
             failure_config=FailureConfig(max_failures=settings.workers.max_failures),
+            callbacks=[cast(Any, callback) for callback in callbacks],
         ),
     )

@@ -26,12 +26,18 @@ class WorkersConfig:
     cpus: float = 0.5
     """CPUs that Ray reserves for a worker. Leave some for the data tasks beside the workers; it does not bound the
     threads of a worker."""
+    gpus: float = 1.0
+    """GPUs that Ray reserves for a worker that trains on one. Below 1, several runs of one worker each share a GPU, as
+    the trials of a sweep do with small models; its memory must be enough for all of them."""
+    threads: int | None = None
+    """Threads that a worker on CPUs computes with; null: the cores of its node, shared among the run's workers there.
+    More than there are cores for, as of runs side by side, make all of them many times slower."""
     max_failures: int = 3
     """How often the run starts again from its last checkpoint when a worker or a node is lost."""
 
     def resources(self) -> dict[str, float]:
         """Return what Ray is to reserve for all of them; GPUs only where they are asked for."""
-        return {"CPU": self.number * self.cpus} | ({"GPU": self.number} if self.use_gpu else {})
+        return {"CPU": self.number * self.cpus} | ({"GPU": self.number * self.gpus} if self.use_gpu else {})
 
 
 @dataclass(frozen=True)
@@ -102,6 +108,9 @@ def run_problems(config: _Config) -> Iterator[str]:
             optimizer.warmup_steps >= 1 and optimizer.warmup_steps % 1 != 0
         ),
         "--workers.cpus: must not be negative": config.workers.cpus < 0,
+        "--workers.gpus: must be 1, or above 0 and below 1 where there is one worker": not 0 < config.workers.gpus <= 1
+        or (config.workers.gpus < 1 and number > 1),
+        "--workers.threads: must be at least 1": config.workers.threads is not None and config.workers.threads < 1,
         "--loop: evaluate_every, checkpoint_every and log_every must be at least 1": min(
             loop.evaluate_every, loop.checkpoint_every, loop.log_every
         )

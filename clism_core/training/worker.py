@@ -35,7 +35,7 @@ from clism_core.training.identity import RUN_FILE
 from clism_core.training.loop import TrainingLoop
 from clism_core.training.optimizer import build_optimizer
 from clism_core.training.recipe import BatchBuilder, Recipe
-from clism_core.training.settings import RunSettings
+from clism_core.training.settings import RunSettings, WorkersConfig
 from clism_core.training.step import GradientStep
 from clism_core.training.stopping import StopPoll
 
@@ -74,7 +74,7 @@ def train_worker(arguments: dict[str, Any]) -> Outcome:
     """
     assignment: Assignment = arguments["assignment"]
     settings, recipe = assignment.settings, assignment.recipe
-    _set_up_process()
+    _set_up_process(settings.workers)
     problems = {problem for problem in gather_objects(_problem(assignment)) if problem}
     if problems:
         return Outcome(finished=False, error=InputError("; ".join(sorted(problems))))
@@ -107,7 +107,7 @@ def train_worker(arguments: dict[str, Any]) -> Outcome:
             assignment.run.flush()
 
 
-def _set_up_process() -> None:
+def _set_up_process(workers: WorkersConfig) -> None:
     """Show log lines at the driver, be quiet about loading, and share the cores of the machine."""
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
     logging.getLogger("clism_core").setLevel(logging.INFO)
@@ -116,7 +116,8 @@ def _set_up_process() -> None:
     if get_device().type == "cuda":  # CPU workers see the GPUs of their node, too
         torch.cuda.set_device(get_device())  # for collectives on objects
     else:
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // ray.train.get_context().get_local_world_size()))
+        share = (os.cpu_count() or 1) // ray.train.get_context().get_local_world_size()
+        torch.set_num_threads(workers.threads or max(1, share))
 
 
 def _problem(assignment: Assignment) -> str:

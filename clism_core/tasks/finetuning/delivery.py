@@ -43,6 +43,7 @@ def deliver(config: FinetuneConfig, finetuned: Finetuned, run: TrackedRun) -> De
         step=finetuned.step,
         samples=finetuned.examples,
         table=dev_table(finetuned.metrics),
+        metrics=finetuned.metrics,
     )
     delivered.write(config.output)
     return delivered

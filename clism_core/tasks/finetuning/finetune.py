@@ -32,7 +32,7 @@ from clism_core.tracking.run import LoggedDataSet, TrackedRun
 from clism_core.training.identity import check_same_run, keep_identity, unchangeable, vocabulary_digest
 from clism_core.training.loop import LoopConfig
 from clism_core.training.recipe import Recipe
-from clism_core.training.run import Trained, choose_device, run_training
+from clism_core.training.run import Hooks, Trained, choose_device, run_training
 from clism_core.training.settings import CONFIG_FILE, RunSettings, dump_config, plain_config
 
 logger = logging.getLogger(__name__)
@@ -70,12 +70,13 @@ class Finetuned(Trained):
     dev_examples: int
 
 
-def finetune(config: FinetuneConfig, run: TrackedRun) -> Finetuned:
+def finetune(config: FinetuneConfig, run: TrackedRun, *, hooks: Hooks | None = None) -> Finetuned:
     """Fine-tune on the cluster that Ray is connected to, until the last step or a stop request.
 
     Args:
         config: what to train; `output` decides which run is resumed.
         run: where metrics go.
+        hooks: of whatever the run is a part of.
 
     Raises:
         InputError: for a configuration or data that cannot be used, before anything is started.
@@ -116,6 +117,7 @@ def finetune(config: FinetuneConfig, run: TrackedRun) -> Finetuned:
         order=build_order(config, encoded.rows.lengths, steps=steps),
         run=run,
         use_gpu=use_gpu,
+        hooks=hooks,
     )
     return Finetuned(**vars(trained), examples=len(data.train), dev_examples=len(data.dev))
 

@@ -1,0 +1,1 @@
+"""Sweeps by Ray Tune: what is searched, a trial, the sweep, and what is made of its results."""

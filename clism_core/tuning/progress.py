@@ -1,0 +1,111 @@
+"""What a sweep says on its way, and what it tidies up behind its trials."""
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+
+from clism_core import storage
+from clism_core.errors import input_error_within
+from clism_core.tracking.run import unfinished_run
+from clism_core.training.run import CHECKPOINTS
+from clism_core.tuning.trial import OBJECTIVE, PROGRESS, Sweep
+
+logger = logging.getLogger(__name__)
+
+
+class SweepProgress(Callback):
+    """Says what each trial comes to and how long the rest will take, and drops what a trial leaves behind.
+
+    Ray Tune keeps it with the state of the sweep, so a sweep that goes on has the one that it began with.
+
+    Args:
+        sweep: the sweep.
+        trials: how many trials it has.
+    """
+
+    def __init__(self, sweep: Sweep, trials: int):
+        self._sweep = sweep
+        self._trials = trials
+        self._started = time.monotonic()
+        self._ended: dict[str, bool] = {}
+        """By trial: whether it has ended since `_started`."""
+        self._untidy: list[str] = []
+        """Trials that have ended and whose checkpoints are there."""
+
+    def setup(self, *_: Any, **__: Any) -> None:
+        """Begin to count the time, anew where a sweep goes on."""
+        self._started = time.monotonic()
+        self._ended = dict.fromkeys(self._ended, False)
+
+    def on_trial_start(self, *_: Any, **info: Any) -> None:
+        """Say what is tried."""
+        trial: Trial = info["trial"]
+        logger.info("trial %s: %s", trial.trial_id, describe(trial.config))
+
+    def on_trial_result(self, *_: Any, **info: Any) -> None:
+        """Say how far a trial is."""
+        trial: Trial = info["trial"]
+        result = info["result"]
+        if not result.get("finished"):
+            logger.info("trial %s: objective %.4f at %d %%", trial.trial_id, result[OBJECTIVE], result[PROGRESS])
+
+    def on_trial_complete(self, *_: Any, **info: Any) -> None:
+        """Say what a trial has come to; the checkpoints of those that will not go on are dropped."""
+        trial: Trial = info["trial"]
+        result = trial.last_result
+        if result.get("finished"):
+            self._say(trial, f"finished, objective {result[OBJECTIVE]:.4f}")
+        else:
+            self._say(trial, f"stopped early, objective {result[OBJECTIVE]:.4f} at {result[PROGRESS]:.0f} %")
+        self._tidy_up()  # those before; this one may be saving still
+        self._untidy.append(trial.trial_id)
+
+    def on_experiment_end(self, *_: Any, **__: Any) -> None:
+        """Drop the last checkpoints."""
+        self._tidy_up()
+
+    def on_trial_error(self, *_: Any, **info: Any) -> None:
+        """Say that a trial has failed; the others go on. Why is known when the sweep ends."""
+        trial: Trial = info["trial"]
+        for folder in self._folders(trial.trial_id):  # of a process that was lost, MLflow does not know
+            run = unfinished_run(folder)
+            if run is not None and run.status() == "RUNNING":
+                run.finish("FAILED")
+        self._say(trial, "FAILED")
+
+    def _say(self, trial: Trial, ended: str) -> None:
+        self._ended[trial.trial_id] = True
+        done, now = len(self._ended), sum(self._ended.values())
+        left = max(0, self._trials - done) * (time.monotonic() - self._started) / max(1, now)
+        rest = f"; about {left / 60:.0f} min left" if done < self._trials else ""
+        logger.info("trial %s %s (%d of %d trials have ended%s)", trial.trial_id, ended, done, self._trials, rest)
+
+    def _tidy_up(self) -> None:
+        for trial_id in self._untidy:
+            for folder in self._folders(trial_id):
+                storage.delete(storage.join(folder, CHECKPOINTS))
+        self._untidy.clear()
+
+    def _folders(self, trial_id: str) -> Iterator[str]:
+        folder = self._sweep.trial_folder(trial_id)
+        yield folder
+        if self._sweep.space.job == "joint":
+            yield from (storage.join(folder, job) for job in self._sweep.bases)
+
+
+def describe(parameters: Mapping[str, Any]) -> str:
+    """Return the searched fields of a trial with their values, numbers short."""
+    return ", ".join(
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in parameters.items()
+    )
+
+
+def reason(error: BaseException) -> str:
+    """Return in one line why a trial has failed: what a user can mend, or the last line of a traceback."""
+    found = input_error_within(error) or error
+    lines = [line.strip() for line in str(found).splitlines() if line.strip()]
+    return lines[-1] if lines else type(found).__name__

@@ -1,0 +1,80 @@
+"""What a sweep searches: fields of a job's configuration with the values they may take, and how they are compared."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, Literal
+
+from ray.tune.search.sample import Categorical, Domain
+
+from clism_core.errors import InputError
+
+JobName = Literal["pretrain", "finetune", "joint"]
+"""joint: both, one after the other; names of fields then begin with `pretrain.` or `finetune.`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """How much a sweep may try."""
+
+    trials: int = 24
+    """Configurations that are tried. A grid is tried in whole."""
+    grace: float = 20.0
+    """Percent of a trial's steps before it can be stopped early."""
+    reduction: float = 3.0
+    """At each of its halts the scheduler lets the best one in so many go on; they lie at `grace`, `grace` times this,
+    and so on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """A search space of one job, with what makes a trial good and how to search by default.
+
+    A module or a file that defines `SPACE`, one of these, can be named on the command line.
+    """
+
+    job: JobName
+    """What a trial runs."""
+    parameters: Mapping[str, Domain]
+    """What Ray Tune draws for each searched field, by its dotted name: `tune.loguniform(0.01, 1.0)`."""
+    metrics: tuple[str, ...]
+    """Whose mean is the objective, higher is better: metrics of the held-out pairs (`*/span_exact_match`: the mean over
+    the language pairs) or of the development data (`*/f1`). Test data take no part in a search."""
+    searcher: str = "optuna"
+    """Who proposes configurations: grid, random, or a name that Ray Tune knows, such as optuna or hyperopt."""
+    scheduler: str = "asha"
+    """Who stops trials early: asha, median_stopping_rule, or fifo (nobody)."""
+    budget: Budget = Budget()
+    """How much is tried."""
+
+
+def objective(metrics: Mapping[str, float], names: tuple[str, ...]) -> float:
+    """Return the mean over `names` of a metric, each the mean over all metrics that its pattern matches.
+
+    Raises:
+        InputError: where a name matches nothing.
+    """
+    means = []
+    for name in names:
+        values = [value for metric, value in metrics.items() if fnmatchcase(metric, name)]
+        if not values:
+            raise InputError(
+                f"the search space's metric {name} is none of what a trial measures: {', '.join(sorted(metrics))}"
+            )
+        means.append(sum(values) / len(values))
+    return sum(means) / len(means)
+
+
+def choices(parameters: Mapping[str, Domain]) -> dict[str, list[Any]]:
+    """Return the values of each parameter, for a grid.
+
+    Raises:
+        InputError: for a parameter that is a range.
+    """
+    ranges = [name for name, domain in parameters.items() if not isinstance(domain, Categorical)]
+    if ranges:
+        raise InputError(
+            f"--searcher grid: {', '.join(ranges)} of the search space is a range, and a grid needs "
+            "tune.choice([...]); take another searcher or another space"
+        )
+    return {name: list(domain.categories) for name, domain in parameters.items() if isinstance(domain, Categorical)}

@@ -1,0 +1,223 @@
+"""A sweep on the cluster that Ray is connected to: many trials, some side by side, that goes on where it was."""
+
+import dataclasses
+import logging
+import math
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, cast
+from unittest.mock import patch
+
+import ray
+from ray import tune
+from ray.tune import ResultGrid, Tuner
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
+from ray.tune.search import BasicVariantGenerator, Searcher
+from ray.tune.search.sample import Domain
+
+from clism_core.data.ingest import INGEST_CPUS
+from clism_core.errors import InputError
+from clism_core.storage import filesystem, join
+from clism_core.training.identity import CHANGEABLE, check_same_run, keep_identity, unchangeable
+from clism_core.training.settings import WorkersConfig
+from clism_core.tuning.config import TuneConfig
+from clism_core.tuning.progress import SweepProgress
+from clism_core.tuning.results import TrialResult, read_results
+from clism_core.tuning.space import Budget, Space, choices
+from clism_core.tuning.trial import OBJECTIVE, PROGRESS, Sweep, Trial
+
+logger = logging.getLogger(__name__)
+
+STATE = "tune"
+"""Folder of Ray Tune's own state, below the output."""
+
+
+DRIVER_RESOURCES: dict[str, float] = {"memory": 1}
+"""Of a trial's own process, which only waits for its workers: a byte, for Ray Tune takes no request of nothing."""
+
+
+def run_sweep(config: TuneConfig, sweep: Sweep) -> tuple[bool, list[TrialResult]]:
+    """Run the trials of a sweep that are not run yet.
+
+    Args:
+        config: the sweep, settled; `output` decides which one goes on.
+        sweep: what its trials have in common.
+
+    Returns:
+        whether all of it is done (a SIGINT or SIGTERM stops it), and the trials, the best first.
+
+    Raises:
+        InputError: if `output` holds another sweep, or Ray Tune knows no such searcher or scheduler.
+    """
+    identity = sweep_identity(config, sweep)
+    check_same_run(config.output, identity)
+    tuner = _tuner(config, _with_threads(config, sweep))
+    keep_identity(config.output, identity)
+    with _stopped_by_signals() as signals:
+        results: ResultGrid = tuner.fit()
+    return not signals, read_results(results)
+
+
+def sweep_identity(config: TuneConfig, sweep: Sweep) -> dict[str, Any]:
+    """Return what makes a sweep what it is."""
+    bases = {f"{job}.{name}": value for job, base in sweep.bases.items() for name, value in _fields(base).items()}
+    parameters = {f"space.{name}": describe_domain(domain) for name, domain in sweep.space.parameters.items()}
+    search = {name: getattr(config, name) for name in ("trials", "searcher", "scheduler", "seed")}
+    return bases | parameters | search | {"space.job": sweep.space.job, "space.metrics": list(sweep.space.metrics)}
+
+
+def _fields(base: Any) -> dict[str, Any]:
+    return unchangeable(base, [name for name in CHANGEABLE if name not in ("model", "data")])
+
+
+def describe_domain(domain: Domain) -> str:
+    """Return what a parameter may be, such as `LogUniform (0.01, 1.0)` or `choice [1, 2]`."""
+    kind = type(domain.get_sampler()).__name__.strip("_")
+    return f"{kind} {domain.domain_str}"
+
+
+def trial_count(config: TuneConfig, space: Space) -> int:
+    """Return how many trials a settled sweep has."""
+    if config.searcher == "grid":
+        return math.prod(len(values) for values in choices(space.parameters).values())
+    assert config.trials is not None
+    return config.trials
+
+
+def concurrent_runs(workers: list[WorkersConfig], resources: Mapping[str, float]) -> int:
+    """Return how many runs have room side by side, each with what hands data to its workers; at least one.
+
+    More of them would wait for each other's CPUs with none to read data by.
+
+    Args:
+        workers: of the runs that one trial makes, one after the other.
+        resources: of the cluster.
+    """
+    cpus = max(each.number * each.cpus for each in workers) + INGEST_CPUS
+    room = resources.get("CPU", 0.0) / cpus
+    on_gpus = [each for each in workers if each.use_gpu or (each.use_gpu is None and resources.get("GPU"))]
+    if on_gpus:
+        room = min(room, resources.get("GPU", 0.0) / max(each.number * each.gpus for each in on_gpus))
+    return max(1, int(room + 1e-9))
+
+
+def _tuner(config: TuneConfig, sweep: Sweep) -> Tuner:
+    """Return the sweep that the output holds, to go on with it, or a new one."""
+    store, path = filesystem(config.output)
+    trainable = tune.with_resources(tune.with_parameters(Trial, sweep=sweep), DRIVER_RESOURCES)
+    state = join(path, STATE)
+    if Tuner.can_restore(state, storage_filesystem=store):
+        logger.info("going on with the sweep in %s", config.output)
+        return Tuner.restore(state, trainable, resume_errored=True, storage_filesystem=store)
+    total = trial_count(config, sweep.space)
+    return Tuner(
+        trainable,
+        param_space=_param_space(config, sweep.space),
+        tune_config=tune.TuneConfig(
+            metric=OBJECTIVE,
+            mode="max",
+            search_alg=_searcher(config),
+            scheduler=_scheduler(str(config.scheduler), sweep.space.budget),
+            num_samples=1 if config.searcher == "grid" else total,
+            max_concurrent_trials=_concurrency(config, sweep),
+            reuse_actors=False,
+        ),
+        run_config=tune.RunConfig(
+            name=STATE,
+            storage_path=path,
+            storage_filesystem=store,
+            failure_config=tune.FailureConfig(max_failures=0, fail_fast=False),
+            callbacks=[SweepProgress(sweep, total)],
+            verbose=0,
+        ),
+    )
+
+
+def _concurrency(config: TuneConfig, sweep: Sweep) -> int:
+    if config.max_concurrent is not None:
+        return config.max_concurrent
+    return concurrent_runs([base.workers for base in sweep.bases.values()], ray.cluster_resources())
+
+
+def _with_threads(config: TuneConfig, sweep: Sweep) -> Sweep:
+    """Return the sweep with the cores shared among its trials, where nothing else is said."""
+    side_by_side = min(_concurrency(config, sweep), trial_count(config, sweep.space))
+    logger.info("%d trials side by side", side_by_side)
+    cores = float(ray.cluster_resources().get("CPU", 1))
+    bases = {}
+    for job, base in sweep.bases.items():
+        share = max(1, int(cores / (side_by_side * base.workers.number)))
+        workers = dataclasses.replace(base.workers, threads=base.workers.threads or share)
+        bases[job] = dataclasses.replace(base, workers=workers)
+    return dataclasses.replace(sweep, bases=bases)
+
+
+def _param_space(config: TuneConfig, space: Space) -> dict[str, Any]:
+    if config.searcher == "grid":
+        return {name: tune.grid_search(values) for name, values in choices(space.parameters).items()}
+    return dict(space.parameters)
+
+
+def _searcher(config: TuneConfig) -> Searcher | BasicVariantGenerator:
+    assert config.searcher is not None
+    if config.searcher in ("grid", "random"):
+        return BasicVariantGenerator(random_state=config.seed)
+    try:
+        searcher: Searcher = tune.search.create_searcher(
+            config.searcher, metric=OBJECTIVE, mode="max", seed=config.seed
+        )
+        return searcher
+    except (ValueError, ImportError, AssertionError) as error:  # unknown, or its package is not installed
+        raise InputError(f"--searcher {config.searcher}: {error}") from error
+
+
+def _asha(budget: Budget) -> TrialScheduler:
+    # A trial that has done all its steps has its model still to deliver: it is not stopped for being at the end.
+    return ASHAScheduler(
+        time_attr=PROGRESS,
+        max_t=100,
+        grace_period=cast(int, budget.grace),
+        reduction_factor=budget.reduction,
+        stop_last_trials=False,
+    )
+
+
+SCHEDULERS: Mapping[str, Callable[[Budget], TrialScheduler]] = {
+    "asha": _asha,
+    "median_stopping_rule": lambda budget: MedianStoppingRule(time_attr=PROGRESS, grace_period=budget.grace),
+    "fifo": lambda _: FIFOScheduler(),
+}
+"""Those of Ray Tune that stop trials or let them be; the others pause them or change what they do on the way."""
+
+
+def _scheduler(name: str, budget: Budget) -> TrialScheduler:
+    if name not in SCHEDULERS:
+        raise InputError(f"--scheduler {name}: is none of {', '.join(SCHEDULERS)}")
+    return SCHEDULERS[name](budget)
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[list[int]]:
+    """Let SIGINT and SIGTERM stop Ray Tune, which then writes its state; yield the signals that came.
+
+    Ray Tune handles SIGINT and SIGUSR1 alike, and SIGTERM, which `ray job stop` sends, not at all.
+    """
+    came: list[int] = []
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGINT and came:
+            raise KeyboardInterrupt
+        came.append(number)
+        logger.warning("%s: stopping the trials; what they have saved is kept", signal.Signals(number).name)
+        signal.raise_signal(signal.SIGUSR1)
+
+    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with patch.dict(os.environ, {"TUNE_DISABLE_SIGINT_HANDLER": "1"}):
+            yield came
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,124 @@
+"""Tune: a search space -> trials of pre-training or fine-tuning, by Ray Tune -> the best preset and model.
+
+    python jobs/tune.py --config jobs/configs/demo-tune.yaml             (loss weights, on the demo's model and data)
+    python jobs/tune.py --space temperature --pretrain jobs/configs/short.yaml \\
+        --pretrain.model xlm-roberta-base --pretrain.data prepared --output sweeps/temperature
+    python jobs/tune.py --space my_space.py --searcher grid --finetune jobs/configs/paper-mrc.yaml \\
+        --finetune.model models:/clism-encoder@candidate --finetune.train squad/train-v1.1.json \\
+        --finetune.dev squad/dev-v1.1.json
+
+Spaces: tune_spaces/, or a Python file of your own. The same command with the same --output goes on where a sweep was
+stopped; finished trials are not run again.
+"""
+
+import dataclasses
+import sys
+from dataclasses import dataclass, field
+
+import finetune
+import pretrain
+from command_line import PYTHON, run_job, stopped_text
+from finetune import FinetuneJobConfig
+from pretrain import PretrainJobConfig
+
+from clism_core.cluster import check_shared, connect
+from clism_core.home import default_output, tracking_uri
+from clism_core.model.names import is_folder, pin_version
+from clism_core.storage import absolute
+from clism_core.tracking.run import page_command, tracked_run
+from clism_core.tuning.config import TuneConfig, check_sweep
+from clism_core.tuning.delivery import Swept, deliver_sweep, swept_before
+from clism_core.tuning.space import Space
+from clism_core.tuning.sweep import run_sweep
+from clism_core.tuning.trial import Sweep
+from tune_spaces import load_space
+
+
+@dataclass
+class TuneJobConfig(TuneConfig):
+    """A sweep. Model `demo`, data `demo`, and questions `demo` are made on the spot, once for all trials."""
+
+    pretrain: PretrainJobConfig = field(default_factory=lambda: PretrainJobConfig(model="", data=""))
+    """What all trials that pre-train have in common: a preset, `--pretrain jobs/configs/short.yaml`, and single fields,
+    `--pretrain.data prepared`."""
+    finetune: FinetuneJobConfig = field(
+        default_factory=lambda: FinetuneJobConfig(task="mrc", model="", train="", dev="")
+    )
+    """Likewise, what all trials that fine-tune have in common."""
+
+
+def main(config: TuneJobConfig) -> None:
+    """Search, deliver, and say what was found, where it is and what to type next."""
+    space = load_space(config.space)
+    check_sweep(config, space)
+    config = with_absolute_paths(config, space).settled(space)
+    swept = swept_before(config.output) or search(config, space)
+    print(stopped_text("tune", output=config.output) if swept is None else summary(swept))
+
+
+def with_absolute_paths(config: TuneJobConfig, space: Space) -> TuneJobConfig:
+    """Return the configuration with the paths that trials use, in whatever folder they run, made absolute."""
+    config = dataclasses.replace(config, output=absolute(config.output or default_output("tune")))
+    bases = config.bases(space)
+    if "pretrain" in bases:
+        config = dataclasses.replace(config, pretrain=pretrain.with_absolute_inputs(config.pretrain))
+    if "finetune" in bases:
+        config = dataclasses.replace(config, finetune=finetune.with_absolute_inputs(config.finetune))
+    return config
+
+
+def search(config: TuneJobConfig, space: Space) -> Swept | None:
+    """Run the trials; None if the sweep was stopped before its end."""
+    connect()
+    bases = config.bases(space)
+    inputs = [base.model for base in bases.values() if is_folder(base.model)]
+    wanted = next(iter(bases.values())).workers.resources()
+    check_shared(output=config.output, inputs=inputs, tracking=tracking_uri(), wanted=wanted)
+    config = with_demo(config, space)
+    with tracked_run(job="tune", output=config.output, config=dataclasses.asdict(config)) as run:
+        sweep = Sweep(space=space, bases=config.bases(space), output=config.output, parent=run)
+        finished, trials = run_sweep(config, sweep)
+        if not finished:
+            run.finish("KILLED")
+            return None
+        return deliver_sweep(config, sweep, trials)
+
+
+def with_demo(config: TuneJobConfig, space: Space) -> TuneJobConfig:
+    """Make the demo's parts where they are asked for, once for all trials, and pin the versions of models."""
+    bases = config.bases(space)
+    if "pretrain" in bases:
+        made = pretrain.with_demo_parts(dataclasses.replace(config.pretrain, output=config.output))
+        config = dataclasses.replace(
+            config, pretrain=dataclasses.replace(made, output="", model=pin_version(made.model))
+        )
+    if "finetune" in bases:
+        asked = finetune.with_demo_questions(dataclasses.replace(config.finetune, output=config.output))
+        model = pin_version(asked.model) if asked.model else ""
+        config = dataclasses.replace(config, finetune=dataclasses.replace(asked, output="", model=model))
+    return config
+
+
+def summary(swept: Swept) -> str:
+    """Return what the user sees at the end."""
+    failed = "".join(f"\n  {line}" for line in swept.failed)
+    problems = f"\nFailed trials:{failed}\n" if failed else ""
+    commands = "\n".join(f"  {PYTHON} jobs/{preset_job(file)}.py --config {file}" for file in swept.presets)
+    return f"""
+{swept.table}{problems}
+The best of {swept.trials} trials: {swept.best}; objective {swept.objective:.4f}
+Its model:        {", ".join(swept.models)}
+Plots and tables: {page_command(swept.tracking_uri)}
+                  (run {swept.run_id})
+Next, with its settings:
+{commands}
+"""
+
+
+def preset_job(file: str) -> str:
+    """Return the job that a preset of a sweep is for, by its name."""
+    return file.rsplit("best-", 1)[1].removesuffix(".yaml")
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(TuneJobConfig, main, description=__doc__))

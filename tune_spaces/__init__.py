@@ -1,0 +1,48 @@
+"""Search spaces for jobs/tune.py, one module each; `SPACE` is what it takes. A file of your own may have one, too."""
+
+import importlib
+import importlib.util
+import pkgutil
+from pathlib import Path
+from types import ModuleType
+
+from clism_core.errors import InputError
+from clism_core.tuning.space import Space
+
+
+def space_names() -> list[str]:
+    """Return the names of the spaces of this package."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def load_space(name_or_file: str) -> Space:
+    """Return a search space.
+
+    Args:
+        name_or_file: a module of this package, such as `temperature`, or a Python file.
+
+    Raises:
+        InputError: if there is none of that name, or it defines no `SPACE`.
+    """
+    space = getattr(_load_module(name_or_file), "SPACE", None)
+    if not isinstance(space, Space):
+        raise InputError(f"--space {name_or_file}: defines no SPACE, a clism_core.tuning.space.Space")
+    return space
+
+
+def _load_module(name_or_file: str) -> ModuleType:
+    if name_or_file in space_names():
+        return importlib.import_module(f"{__name__}.{name_or_file}")
+    file = Path(name_or_file).expanduser()
+    if file.suffix != ".py" or not file.is_file():
+        known = ", ".join(space_names())
+        raise InputError(f"--space {name_or_file}: is no Python file, and none of tune_spaces: {known}")
+    spec = importlib.util.spec_from_file_location(f"space_{file.stem}", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever the user's file raises
+        raise InputError(f"--space {name_or_file}: {type(error).__name__}: {error}") from error
+    return module

@@ -1,0 +1,22 @@
+"""Few-shot fine-tuning: how many examples for how many steps, at which rates, with or without [QUE] and the head.
+
+Scored by F1 on the English development data.
+"""
+
+from ray import tune
+
+from clism_core.tuning.space import Budget, Space
+
+SPACE = Space(
+    job="finetune",
+    parameters={
+        "examples": tune.choice([64, 128, 256, 512, 1024]),
+        "steps": tune.choice([100, 200, 400]),
+        "optimizer.learning_rate": tune.loguniform(1e-5, 5e-4),
+        "optimizer.head_learning_rate": tune.loguniform(1e-5, 1e-2),
+        "mrc.use_que": tune.choice([True, False]),
+        "reinit_head": tune.choice([True, False]),
+    },
+    metrics=("*/f1",),
+    budget=Budget(trials=32),
+)
