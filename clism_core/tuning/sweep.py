@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any, cast
 from unittest.mock import patch
 
+import optuna
 import ray
 from ray import tune
 from ray.tune import ResultGrid, Tuner
@@ -35,6 +36,8 @@ STATE = "tune"
 """Folder of Ray Tune's own state, below the output."""
 
 
+SILENT = {"RAY_AIR_NEW_OUTPUT": "0"}
+"""Ray Tune's newer output talks even where it is told to be silent; `SweepProgress` says what there is to say."""
 DRIVER_RESOURCES: dict[str, float] = {"memory": 1}
 """Of a trial's own process, which only waits for its workers: a byte, for Ray Tune takes no request of nothing."""
 
@@ -56,7 +59,8 @@ def run_sweep(config: TuneConfig, sweep: Sweep) -> tuple[bool, list[TrialResult]
     check_same_run(config.output, identity)
     tuner = _tuner(config, _with_threads(config, sweep))
     keep_identity(config.output, identity)
-    with _stopped_by_signals() as signals:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with _stopped_by_signals() as signals, patch.dict(os.environ, SILENT):
         results: ResultGrid = tuner.fit()
     return not signals, read_results(results)
 

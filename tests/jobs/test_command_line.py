@@ -22,6 +22,7 @@ CONFIG_CLASSES = {
     "evaluate": "EvaluateConfig",
     "predict": "PredictConfig",
     "promote": "PromoteConfig",
+    "tune": "TuneJobConfig",
 }
 PRESETS = sorted(CONFIGS.glob("*.yaml"))
 GIVEN_BY_THE_USER = {  # where a preset does not

@@ -1,0 +1,194 @@
+"""The tune job from a search space to the best preset and model, on a tiny encoder."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+import tune as job
+import yaml
+from command_line import EXIT_BAD_INPUT, build_parser, run_job
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from pretrain import PretrainJobConfig
+from tiny import write_encoder, write_prepared
+
+from clism_core.data.batches import MaskingConfig
+from clism_core.data.samples import HeldOutConfig
+from clism_core.home import tracking_uri
+from clism_core.training.loop import LoopConfig
+from clism_core.training.optimizer import OptimizerConfig
+from clism_core.training.settings import WorkersConfig
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+SPACE = """
+from ray import tune
+from clism_core.tuning.space import Budget, Space
+SPACE = Space(job="pretrain", parameters={parameters}, metrics={metrics!r}, searcher="grid", budget=Budget(grace=50.0))
+"""
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> PretrainJobConfig:
+    root = tmp_path_factory.mktemp("tune")
+    return PretrainJobConfig(
+        model=str(write_encoder("xlmr", root / "encoder")),
+        data=str(write_prepared(root / "prepared")),
+        global_batch_size=8,
+        length_window=4,
+        masking=MaskingConfig(max_length=64),
+        optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=0),
+        loop=LoopConfig(steps=8, evaluate_every=4, checkpoint_every=8, log_every=2),
+        held_out=HeldOutConfig(fraction=0.1, max_samples=5),
+        workers=WorkersConfig(number=1, use_gpu=False),
+    )
+
+
+def write_space(folder: Path, parameters: str, metrics: tuple[str, ...] = ("*/retrieval_accuracy",)) -> str:
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "mine.py"
+    file.write_text(SPACE.format(parameters=parameters, metrics=metrics))
+    return str(file)
+
+
+def child_runs(parent_output: Path) -> list[Run]:
+    client = MlflowClient(tracking_uri())
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    (parent,) = client.search_runs(experiments, f"tags.`clism.output` = '{parent_output}'")
+    return list(client.search_runs(experiments, f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"))
+
+
+def trials_of(output: Path) -> list[dict[str, Any]]:
+    with (output / "trials.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def wait_for_free_cpus() -> float:
+    """Return the CPUs that are not free once Ray has had time to take back what has ended."""
+    taken = 1.0
+    for _ in range(60):
+        taken = ray.cluster_resources()["CPU"] - ray.available_resources().get("CPU", 0.0)
+        if taken == 0:
+            break
+        time.sleep(0.5)
+    return taken
+
+
+def test_the_best_of_a_grid_becomes_a_preset_and_a_model(
+    ray_cluster: None, base: PretrainJobConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    space = write_space(tmp_path, "{'held_out.origins': tune.choice([['nowhere'], []])}")
+    output = tmp_path / "sweep"
+    config = job.TuneJobConfig(space=space, pretrain=base, output=str(output))
+    job.main(config)
+    said = capsys.readouterr().out
+    assert {path.name for path in output.iterdir()} >= {
+        "best-pretrain.yaml",
+        "config.yaml",
+        "parallel_coordinates.png",
+        "result.json",
+        "run.json",
+        "trials.csv",
+        "trials.md",
+    }
+    finished, failed = trials_of(output)
+    assert (finished["status"], failed["status"]) == ("finished", "failed")
+    assert "no sample of" in failed["error"]  # is of an origin called nowhere
+    assert failed["error"] in said
+    parser = build_parser(PretrainJobConfig, None)
+    preset = parser.instantiate(parser.parse_args(["--config", str(output / "best-pretrain.yaml")]))
+    assert (preset.held_out.origins, preset.model, preset.output) == ([], base.model, "")
+    (registered,) = json.loads((output / "result.json").read_text())["models"]
+    assert registered.startswith("models:/clism-encoder/")
+    assert registered in said
+    statuses = {run.info.run_name: run.info.status for run in child_runs(output)}
+    assert statuses == {finished["trial"]: "FINISHED", failed["trial"]: "FAILED"}
+    assert not list(output.glob(f"trials/{finished['trial']}/checkpoints/*"))
+    assert wait_for_free_cpus() == 0
+
+    job.main(config)  # finds that all is done
+    assert capsys.readouterr().out == said
+    assert len(child_runs(output)) == 2
+
+
+def test_a_trial_that_is_stopped_early_gives_back_what_it_had(
+    ray_cluster: None, base: PretrainJobConfig, tmp_path: Path
+) -> None:
+    # The loss is the objective, so the trial that learns is the worse one.
+    space = write_space(tmp_path, "{'optimizer.learning_rate': tune.choice([1e-9, 1e-2])}", ("*/mlm_loss",))
+    output = tmp_path / "sweep"
+    job.main(job.TuneJobConfig(space=space, pretrain=base, output=str(output), max_concurrent=1, register=False))
+    best, stopped = trials_of(output)
+    assert (best["status"], float(best["optimizer.learning_rate"])) == ("finished", 1e-9)
+    assert (stopped["status"], float(stopped["progress"])) == ("stopped early", 50.0)
+    assert wait_for_free_cpus() == 0
+    statuses = {run.info.run_name: run.info.status for run in child_runs(output)}
+    assert statuses == {best["trial"]: "FINISHED", stopped["trial"]: "KILLED"}
+    assert not list(output.glob("trials/*/checkpoints/*"))
+    assert json.loads((output / "result.json").read_text())["models"] == [f"{output}/trials/{best['trial']}/model"]
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM])
+def test_a_sweep_that_was_ended_goes_on_without_repeating_a_trial(
+    base: PretrainJobConfig, tmp_path: Path, sent: signal.Signals
+) -> None:
+    output, settings = tmp_path / "sweep", tmp_path / "sweep.yaml"
+    space = write_space(tmp_path, "{'seed': tune.choice([0, 1, 2])}")
+    config = job.TuneJobConfig(
+        space=space, pretrain=base, output=str(output), max_concurrent=1, scheduler="fifo", register=False
+    )
+    settings.write_text(yaml.safe_dump(asdict(config)))
+    command = [sys.executable, str(ROOT / "jobs" / "tune.py"), "--config", str(settings)]
+    environment = {**os.environ, "RAY_ADDRESS": "local"}
+    first = subprocess.Popen(command, env=environment, cwd=tmp_path)
+    results = output / "trials"
+    deadline = time.monotonic() + 300
+    while len(list(results.glob("*/result.json"))) < 1:
+        assert first.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    first.send_signal(sent)
+    first.wait(120)
+    done = {file: file.stat().st_mtime_ns for file in results.glob("*/result.json")}
+    assert len(done) < 3
+    assert not (output / "result.json").exists()
+    subprocess.run(command, env=environment, cwd=tmp_path, check=True, timeout=600)
+    assert len(trials_of(output)) == 3
+    assert {file: file.stat().st_mtime_ns for file in done} == done
+    assert {trial["seed"] for trial in trials_of(output)} == {"0", "1", "2"}
+
+
+def test_a_sweep_of_which_no_trial_finishes_says_why(
+    ray_cluster: None, base: PretrainJobConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    space = write_space(tmp_path, "{'held_out.origins': tune.choice([['nowhere']])}")
+    config = job.TuneJobConfig(space=space, pretrain=base, output=str(tmp_path / "sweep"))
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(asdict(config)))
+    arguments = ["--config", str(tmp_path / "sweep.yaml")]
+    assert run_job(job.TuneJobConfig, job.main, description=None, arguments=arguments) == EXIT_BAD_INPUT
+    said = capsys.readouterr().err
+    assert "no trial of the sweep" in said
+    assert "is of such an origin" in said
+
+
+def test_another_sweep_in_the_same_folder_is_refused(
+    ray_cluster: None, base: PretrainJobConfig, tmp_path: Path
+) -> None:
+    output = tmp_path / "sweep"
+    output.mkdir()
+    (output / "run.json").write_text(json.dumps({"seed": 5}))
+    config = job.TuneJobConfig(
+        space=write_space(tmp_path, "{'seed': tune.choice([0])}"), pretrain=base, output=str(output)
+    )
+    with pytest.raises(ValueError, match="holds a run with another"):
+        job.main(replace(config))
