@@ -7,6 +7,7 @@ from mlflow import MlflowClient
 
 from clism_core.errors import InputError
 from clism_core.tasks.evaluation.config import TestSetConfig
+from clism_core.tasks.evaluation.scoring import p_text
 from clism_core.tasks.evaluation.test_set import Kind, TestSet, title
 from clism_core.tasks.metrics.bootstrap import RESAMPLES, Comparison, compare
 from clism_core.tasks.metrics.examples import ScoredExamples
@@ -155,7 +156,7 @@ def decide(
     figures = (
         f"its {metric} over {sets} is {means[0]:.2f} on average, that of version {versions.champion} {means[1]:.2f}; "
         f"the difference is {comparison.difference:+.2f} points, with a 95 % interval of "
-        f"{comparison.interval.low:+.2f} to {comparison.interval.high:+.2f} (p {comparison.p_value:.3f}), which "
+        f"{comparison.interval.low:+.2f} to {comparison.interval.high:+.2f} ({p_text(comparison.p_value)}), which "
     )
     verdict = (
         f"version {versions.challenger} becomes champion in place of version {versions.champion}: {figures}lies above 0"

@@ -58,6 +58,11 @@ def test_only_more_than_chance_promotes(right: int, promote: bool) -> None:
     assert "| xquad/es | 60.00 | 60.00 | +0.00 |" in decision.text
 
 
+def test_a_small_p_value_is_not_0() -> None:
+    champion, challenger = ({"xquad": {"ar": scores(right, 100)}} for right in (50, 80))
+    assert "(p < 0.001)" in decide(VERSIONS, challenger, champion, metric="f1", resamples=9999).text
+
+
 PAIRS = PairSet("flores", "en-ar", (Pair("a", "b"), Pair("c", "d")))
 
 
