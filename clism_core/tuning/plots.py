@@ -7,11 +7,11 @@ from typing import Any
 
 import optuna
 from matplotlib.figure import Figure
-from optuna.distributions import BaseDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.visualization.matplotlib import plot_parallel_coordinate, plot_param_importances
 from ray.tune.search.optuna import OptunaSearch
-from ray.tune.search.sample import Domain
+from ray.tune.search.sample import Categorical, Domain
 
 from clism_core.tuning.results import TrialResult
 
@@ -52,7 +52,7 @@ def _study(rows: Sequence[TrialResult], distributions: dict[str, BaseDistributio
     study = optuna.create_study(direction="maximize")
     optuna.logging.set_verbosity(verbosity)
     for row in rows:
-        values = {name: row.parameters[name] for name in distributions}
+        values = {name: _scalar(row.parameters[name]) for name in distributions}
         study.add_trial(optuna.trial.create_trial(params=values, distributions=distributions, value=row.objective))
     return study
 
@@ -61,10 +61,18 @@ def _distributions(parameters: Mapping[str, Domain]) -> dict[str, BaseDistributi
     found: dict[str, BaseDistribution] = {}
     for name, domain in parameters.items():
         try:
-            found |= OptunaSearch.convert_search_space({name: domain})
+            if isinstance(domain, Categorical):
+                found[name] = CategoricalDistribution([_scalar(choice) for choice in domain.categories])
+            else:
+                found |= OptunaSearch.convert_search_space({name: domain})
         except ValueError as error:
             logger.warning("%s is left out of the plots: %s", name, error)
     return found
+
+
+def _scalar(value: Any) -> Any:
+    """Return what can stand on an axis: lists and mappings as text."""
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
 def _figure(axes: Any, title: str) -> Figure:

@@ -21,9 +21,9 @@ from ray.tune.search.sample import Domain
 
 from clism_core.data.ingest import INGEST_CPUS
 from clism_core.errors import InputError
-from clism_core.storage import filesystem, join
+from clism_core.storage import filesystem, join, write_bytes
 from clism_core.training.identity import CHANGEABLE, check_same_run, keep_identity, unchangeable
-from clism_core.training.settings import WorkersConfig
+from clism_core.training.settings import CONFIG_FILE, WorkersConfig, dump_config
 from clism_core.tuning.config import TuneConfig
 from clism_core.tuning.progress import SweepProgress
 from clism_core.tuning.results import TrialResult, read_results
@@ -36,6 +36,8 @@ STATE = "tune"
 """Folder of Ray Tune's own state, below the output."""
 
 
+LISTING = ("grid", "random")
+"""Searchers that do not learn from trials: Ray Tune's own list of configurations, which counts trials side by side."""
 SILENT = {"RAY_AIR_NEW_OUTPUT": "0"}
 """Ray Tune's newer output talks even where it is told to be silent; `SweepProgress` says what there is to say."""
 DRIVER_RESOURCES: dict[str, float] = {"memory": 1}
@@ -59,6 +61,7 @@ def run_sweep(config: TuneConfig, sweep: Sweep) -> tuple[bool, list[TrialResult]
     check_same_run(config.output, identity)
     tuner = _tuner(config, _with_threads(config, sweep))
     keep_identity(config.output, identity)
+    write_bytes(join(config.output, CONFIG_FILE), dump_config(config).encode())
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with _stopped_by_signals() as signals, patch.dict(os.environ, SILENT):
         results: ResultGrid = tuner.fit()
@@ -116,23 +119,25 @@ def _tuner(config: TuneConfig, sweep: Sweep) -> Tuner:
     if Tuner.can_restore(state, storage_filesystem=store):
         logger.info("going on with the sweep in %s", config.output)
         return Tuner.restore(state, trainable, resume_errored=True, storage_filesystem=store)
-    total = trial_count(config, sweep.space)
+    total, side_by_side = trial_count(config, sweep.space), _concurrency(config, sweep)
+    lists_trials = config.searcher in LISTING
     return Tuner(
         trainable,
         param_space=_param_space(config, sweep.space),
         tune_config=tune.TuneConfig(
             metric=OBJECTIVE,
             mode="max",
-            search_alg=_searcher(config),
+            search_alg=_searcher(config, side_by_side),
             scheduler=_scheduler(str(config.scheduler), sweep.space.budget),
             num_samples=1 if config.searcher == "grid" else total,
-            max_concurrent_trials=_concurrency(config, sweep),
+            max_concurrent_trials=None if lists_trials else side_by_side,
             reuse_actors=False,
         ),
         run_config=tune.RunConfig(
             name=STATE,
             storage_path=path,
             storage_filesystem=store,
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # runs keep their own
             failure_config=tune.FailureConfig(max_failures=0, fail_fast=False),
             callbacks=[SweepProgress(sweep, total)],
             verbose=0,
@@ -165,10 +170,10 @@ def _param_space(config: TuneConfig, space: Space) -> dict[str, Any]:
     return dict(space.parameters)
 
 
-def _searcher(config: TuneConfig) -> Searcher | BasicVariantGenerator:
+def _searcher(config: TuneConfig, side_by_side: int) -> Searcher | BasicVariantGenerator:
     assert config.searcher is not None
-    if config.searcher in ("grid", "random"):
-        return BasicVariantGenerator(random_state=config.seed)
+    if config.searcher in LISTING:
+        return BasicVariantGenerator(max_concurrent=side_by_side, random_state=config.seed)
     try:
         searcher: Searcher = tune.search.create_searcher(
             config.searcher, metric=OBJECTIVE, mode="max", seed=config.seed

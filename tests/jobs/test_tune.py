@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 SPACE = """
 from ray import tune
 from clism_core.tuning.space import Budget, Space
-SPACE = Space(job="pretrain", parameters={parameters}, metrics={metrics!r}, searcher="grid", budget=Budget(grace=50.0))
+SPACE = Space(job="pretrain", parameters={parameters}, metrics={metrics!r}, searcher="grid", budget=Budget(grace=10.0))
 """
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -127,10 +127,11 @@ def test_a_trial_that_is_stopped_early_gives_back_what_it_had(
     # The loss is the objective, so the trial that learns is the worse one.
     space = write_space(tmp_path, "{'optimizer.learning_rate': tune.choice([1e-9, 1e-2])}", ("*/mlm_loss",))
     output = tmp_path / "sweep"
-    job.main(job.TuneJobConfig(space=space, pretrain=base, output=str(output), max_concurrent=1, register=False))
+    long = replace(base, loop=replace(base.loop, steps=120, evaluate_every=12))
+    job.main(job.TuneJobConfig(space=space, pretrain=long, output=str(output), max_concurrent=1, register=False))
     best, stopped = trials_of(output)
     assert (best["status"], float(best["optimizer.learning_rate"])) == ("finished", 1e-9)
-    assert (stopped["status"], float(stopped["progress"])) == ("stopped early", 50.0)
+    assert (stopped["status"], float(stopped["progress"])) == ("stopped early", 10.0)
     assert wait_for_free_cpus() == 0
     statuses = {run.info.run_name: run.info.status for run in child_runs(output)}
     assert statuses == {best["trial"]: "FINISHED", stopped["trial"]: "KILLED"}

@@ -75,4 +75,4 @@ def test_a_searcher_that_ray_tune_does_not_know_is_refused() -> None:
     from clism_core.tuning.sweep import _searcher
 
     with pytest.raises(InputError, match="--searcher oracle"):
-        _searcher(replace(CONFIG, searcher="oracle"))
+        _searcher(replace(CONFIG, searcher="oracle"), 2)
