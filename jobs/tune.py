@@ -14,6 +14,7 @@ stopped; finished trials are not run again.
 import dataclasses
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import finetune
 import pretrain
@@ -26,10 +27,11 @@ from clism_core.home import default_output, tracking_uri
 from clism_core.model.names import is_folder, pin_version
 from clism_core.storage import absolute
 from clism_core.tracking.run import page_command, tracked_run
+from clism_core.training.config import data_set_configs
 from clism_core.tuning.config import TuneConfig, check_sweep
 from clism_core.tuning.delivery import Swept, deliver_sweep, swept_before
 from clism_core.tuning.space import Space
-from clism_core.tuning.sweep import run_sweep
+from clism_core.tuning.sweep import check_same_sweep, run_sweep
 from clism_core.tuning.trial import Sweep
 from tune_spaces import load_space
 
@@ -52,6 +54,7 @@ def main(config: TuneJobConfig) -> None:
     space = load_space(config.space)
     check_sweep(config, space)
     config = with_absolute_paths(config, space).settled(space)
+    check_same_sweep(config, space)
     swept = swept_before(config.output) or search(config, space)
     print(stopped_text("tune", output=config.output) if swept is None else summary(swept))
 
@@ -71,8 +74,8 @@ def search(config: TuneJobConfig, space: Space) -> Swept | None:
     """Run the trials; None if the sweep was stopped before its end."""
     connect()
     bases = config.bases(space)
-    inputs = [base.model for base in bases.values() if is_folder(base.model)]
-    wanted = next(iter(bases.values())).workers.resources()
+    inputs = [path for job in bases for path in read_by_trials(config, job) if is_folder(path) or Path(path).is_file()]
+    wanted = max((base.workers.resources() for base in bases.values()), key=lambda each: each["CPU"])
     check_shared(output=config.output, inputs=inputs, tracking=tracking_uri(), wanted=wanted)
     config = with_demo(config, space)
     with tracked_run(job="tune", output=config.output, config=dataclasses.asdict(config)) as run:
@@ -82,6 +85,15 @@ def search(config: TuneJobConfig, space: Space) -> Swept | None:
             run.finish("KILLED")
             return None
         return deliver_sweep(config, sweep, trials)
+
+
+def read_by_trials(config: TuneJobConfig, job: str) -> list[str]:
+    """Return what the trials of a job read, wherever they run; what is no path here is none."""
+    if job == "pretrain":
+        return [config.pretrain.model, *(entry.path for entry in data_set_configs(config.pretrain))]
+    sources = [config.finetune.train, config.finetune.dev]
+    named = [part for source in sources for part in (source if isinstance(source, list) else [source])]
+    return [config.finetune.model, *(part for part in named if isinstance(part, str))]
 
 
 def with_demo(config: TuneJobConfig, space: Space) -> TuneJobConfig:

@@ -9,6 +9,7 @@ from clism_core.tuning.space import Budget, Space
 
 SPACE = Space(
     job="finetune",
+    task="mrc",
     parameters={
         "examples": tune.choice([64, 128, 256, 512, 1024]),
         "steps": tune.choice([100, 200, 400]),

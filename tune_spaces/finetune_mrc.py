@@ -6,6 +6,7 @@ from clism_core.tuning.space import Budget, Space
 
 SPACE = Space(
     job="finetune",
+    task="mrc",
     parameters={
         "optimizer.learning_rate": tune.loguniform(1e-5, 3e-4),
         "optimizer.head_learning_rate": tune.loguniform(1e-5, 1e-2),

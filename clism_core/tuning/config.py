@@ -5,6 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+import numpy as np
+from ray.tune.search.sample import Function
+
 from clism_core.errors import InputError
 from clism_core.tasks.finetuning import config as finetuning
 from clism_core.tasks.finetuning.config import FinetuneConfig
@@ -12,7 +15,7 @@ from clism_core.training import config as pretraining
 from clism_core.training.config import PretrainConfig
 from clism_core.training.settings import plain_config
 from clism_core.tuning.fields import with_fields
-from clism_core.tuning.space import Space, choices
+from clism_core.tuning.space import SEARCHERS, SchedulerName, Space, choices
 
 DRAWS = 20
 """Configurations that are drawn from a search space to see whether its job takes them, before anything starts."""
@@ -39,7 +42,7 @@ class TuneConfig:
     """Configurations that are tried; null: what the space says. A grid is tried in whole."""
     searcher: str | None = None
     """grid, random, or a searcher of Ray Tune by name: optuna, hyperopt, ...; null: what the space says."""
-    scheduler: str | None = None
+    scheduler: SchedulerName | None = None
     """Who stops trials early: asha, median_stopping_rule, or fifo (nobody); null: what the space says."""
     max_concurrent: int | None = None
     """Trials that run side by side; null: as many as the cluster's CPUs and GPUs have room for."""
@@ -107,7 +110,11 @@ def _sweep_problems(config: TuneConfig, space: Space) -> Iterator[str]:
         f"--trials {config.trials}: must be at least 1": config.trials < 1,
         "--max_concurrent: must be at least 1": config.max_concurrent is not None and config.max_concurrent < 1,
         f"--seed {config.seed}: must not be negative": config.seed < 0,
+        f"--searcher {config.searcher}: is none of {', '.join(SEARCHERS)}": config.searcher not in SEARCHERS,
         f"--space {config.space}: has no parameters": not space.parameters,
+        f"--space {config.space}: a function (tune.sample_from) cannot be compared when a sweep goes on": any(
+            isinstance(domain, Function) for domain in space.parameters.values()
+        ),
         f"--space {config.space}: has no metrics": not space.metrics,
         f"--space {config.space}: grace must be above 0 and at most 100": not 0 < space.budget.grace <= 100,
         f"--space {config.space}: reduction must be above 1": space.budget.reduction <= 1,
@@ -132,6 +139,8 @@ def _base_problems(space: Space, job: str, base: Any) -> Iterator[str]:
     if job == "pretrain" and not base.data:
         yield f"--{job}.data: names no data; every trial trains on it"
         return
+    if job == "finetune":
+        yield from _finetune_problems(space, base)
     if follows and base.model:
         yield (
             f"--finetune.model {base.model}: in a joint space every trial fine-tunes the model it has pre-trained; "
@@ -143,9 +152,17 @@ def _base_problems(space: Space, job: str, base: Any) -> Iterator[str]:
         yield from (line.replace("--", f"--{job}.", 1) for line in str(error).splitlines())
 
 
+def _finetune_problems(space: Space, base: FinetuneConfig) -> Iterator[str]:
+    if space.task is not None and base.task != space.task:
+        yield f"--finetune.task {base.task}: the space is one of {space.task}"
+    if base.steps is not None and any(name.split(".")[-1] == "epochs" for name in space.parameters):
+        yield f"--finetune.steps {base.steps}: overrides the epochs that the space searches; give null"
+
+
 def _drawn_problems(config: TuneConfig, space: Space) -> Iterator[str]:
+    random = np.random.default_rng(config.seed)
     for _ in range(DRAWS):
-        parameters = {name: domain.sample() for name, domain in space.parameters.items()}
+        parameters = {name: domain.sample(random_state=random) for name, domain in space.parameters.items()}
         try:
             for job, drawn in trial_configs(config.bases(space), space, parameters).items():
                 _CHECKS[job](drawn)

@@ -51,15 +51,9 @@ def deliver_sweep(config: TuneConfig, sweep: Sweep, rows: Sequence[TrialResult])
         InputError: if no trial is finished.
     """
     run = sweep.parent
-    figures = sweep_figures(rows, sweep.space.parameters)
     for name, text in {TABLE: markdown(rows), CSV: csv_text(rows)}.items():
         write_bytes(join(config.output, name), text.encode())
         run.client.log_text(run.run_id, text, name)
-    for name, figure in figures.items():
-        picture = io.BytesIO()
-        figure.savefig(picture, format="png", dpi=150)
-        write_bytes(join(config.output, f"{name}.png"), picture.getvalue())
-        run.log_figure(figure, f"plots/{name}.png")
     failed = [f"{row.trial_id} ({describe(row.parameters)}): {row.error}" for row in rows if row.status == "failed"]
     if not rows or rows[0].status != "finished":
         reasons = "\n".join(failed)
@@ -78,6 +72,11 @@ def deliver_sweep(config: TuneConfig, sweep: Sweep, rows: Sequence[TrialResult])
         tracking_uri=run.tracking_uri,
         run_id=run.run_id,
     )
+    for name, figure in sweep_figures(rows, sweep.space).items():
+        picture = io.BytesIO()
+        figure.savefig(picture, format="png", dpi=150)
+        write_bytes(join(config.output, f"{name}.png"), picture.getvalue())
+        run.log_figure(figure, f"plots/{name}.png")
     run.log_metrics({OBJECTIVE: best.objective, "trials": len(rows), "failed_trials": len(failed)}, step=0)
     run.set_tags({"clism.best_trial": best.trial_id, "clism.best_run": best.run_id})
     write_bytes(join(config.output, RESULT_FILE), json.dumps(dataclasses.asdict(swept), indent=2).encode())

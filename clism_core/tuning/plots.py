@@ -9,11 +9,13 @@ import optuna
 from matplotlib.figure import Figure
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.exceptions import ExperimentalWarning
+from optuna.importance import FanovaImportanceEvaluator
 from optuna.visualization.matplotlib import plot_parallel_coordinate, plot_param_importances
 from ray.tune.search.optuna import OptunaSearch
 from ray.tune.search.sample import Categorical, Domain
 
 from clism_core.tuning.results import TrialResult
+from clism_core.tuning.space import Space
 
 logger = logging.getLogger(__name__)
 
@@ -22,16 +24,17 @@ LEAST_TRIALS = 4
 """With fewer, nothing can be said of the importance of a parameter."""
 
 
-def sweep_figures(rows: Sequence[TrialResult], parameters: Mapping[str, Domain]) -> dict[str, Figure]:
+def sweep_figures(rows: Sequence[TrialResult], space: Space) -> dict[str, Figure]:
     """Return `parallel_coordinates` and `importance`, each where there are trials enough for it.
 
-    Trials that were stopped early take part with the last objective that they reached, which is a lower bound.
+    Trials that were stopped early take part with the last objective that they reached: it was worse than that of others
+    at the same step.
     """
-    distributions = _distributions(parameters)
+    distributions = _distributions(space.parameters)
     evaluated = [row for row in rows if row.objective is not None]
     if not evaluated or not distributions:
         return {}
-    study = _study(evaluated, distributions)
+    study = _study(evaluated, distributions, maximize=space.mode == "max")
     stopped = sum(row.status == "stopped early" for row in evaluated)
     about = f"{len(evaluated)} trials" + (f", {stopped} of them stopped early (last objective)" if stopped else "")
     figures = {}
@@ -41,15 +44,18 @@ def sweep_figures(rows: Sequence[TrialResult], parameters: Mapping[str, Domain])
             plot_parallel_coordinate(study, target_name="objective"), f"Objective by parameters: {about}"
         )
         if len(evaluated) >= LEAST_TRIALS and len({row.objective for row in evaluated}) > 1:
-            figures["importance"] = _figure(plot_param_importances(study), f"Importance of parameters: {about}")
+            evaluator = FanovaImportanceEvaluator(seed=0)
+            figures["importance"] = _figure(
+                plot_param_importances(study, evaluator=evaluator), f"Importance of parameters (fANOVA): {about}"
+            )
     return figures
 
 
-def _study(rows: Sequence[TrialResult], distributions: dict[str, BaseDistribution]) -> optuna.Study:
+def _study(rows: Sequence[TrialResult], distributions: dict[str, BaseDistribution], *, maximize: bool) -> optuna.Study:
     """Return an Optuna study of trials that anybody may have proposed, such as a grid."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(direction="maximize")
+    study = optuna.create_study(direction="maximize" if maximize else "minimize")
     optuna.logging.set_verbosity(verbosity)
     for row in rows:
         values = {name: _scalar(row.parameters[name]) for name in distributions}

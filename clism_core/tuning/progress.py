@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from mlflow.exceptions import MlflowException
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
@@ -20,8 +21,6 @@ logger = logging.getLogger(__name__)
 class SweepProgress(Callback):
     """Says what each trial comes to and how long the rest will take, and drops what a trial leaves behind.
 
-    Ray Tune keeps it with the state of the sweep, so a sweep that goes on has the one that it began with.
-
     Args:
         sweep: the sweep.
         trials: how many trials it has.
@@ -36,10 +35,18 @@ class SweepProgress(Callback):
         self._untidy: list[str] = []
         """Trials that have ended and whose checkpoints are there."""
 
+    def get_state(self) -> dict[str, Any]:
+        """Return what Ray Tune keeps of it with the state of the sweep."""
+        return {"ended": dict(self._ended), "untidy": list(self._untidy)}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take what was kept, where a sweep goes on."""
+        self._ended = dict.fromkeys(state["ended"], False)
+        self._untidy = list(state["untidy"])
+
     def setup(self, *_: Any, **__: Any) -> None:
-        """Begin to count the time, anew where a sweep goes on."""
+        """Begin to count the time."""
         self._started = time.monotonic()
-        self._ended = dict.fromkeys(self._ended, False)
 
     def on_trial_start(self, *_: Any, **info: Any) -> None:
         """Say what is tried."""
@@ -64,17 +71,16 @@ class SweepProgress(Callback):
         self._tidy_up()  # those before; this one may be saving still
         self._untidy.append(trial.trial_id)
 
-    def on_experiment_end(self, *_: Any, **__: Any) -> None:
-        """Drop the last checkpoints."""
+    def on_experiment_end(self, *_: Any, **info: Any) -> None:
+        """Drop the last checkpoints, and end what MLflow takes to be running of processes that are ended by now."""
         self._tidy_up()
+        for trial in info["trials"]:
+            self._end_runs(trial.trial_id, "KILLED")
 
     def on_trial_error(self, *_: Any, **info: Any) -> None:
         """Say that a trial has failed; the others go on. Why is known when the sweep ends."""
         trial: Trial = info["trial"]
-        for folder in self._folders(trial.trial_id):  # of a process that was lost, MLflow does not know
-            run = unfinished_run(folder)
-            if run is not None and run.status() == "RUNNING":
-                run.finish("FAILED")
+        self._end_runs(trial.trial_id, "FAILED")
         self._say(trial, "FAILED")
 
     def _say(self, trial: Trial, ended: str) -> None:
@@ -85,10 +91,25 @@ class SweepProgress(Callback):
         logger.info("trial %s %s (%d of %d trials have ended%s)", trial.trial_id, ended, done, self._trials, rest)
 
     def _tidy_up(self) -> None:
+        kept = []
         for trial_id in self._untidy:
+            try:
+                for folder in self._folders(trial_id):
+                    storage.delete(storage.join(folder, CHECKPOINTS))
+            except OSError as error:  # still being written, or not ours to delete; nothing depends on it
+                logger.info("the checkpoints of trial %s are still there: %s", trial_id, error)
+                kept.append(trial_id)
+        self._untidy = kept
+
+    def _end_runs(self, trial_id: str, status: str) -> None:
+        """End the MLflow runs of a trial whose process may have been lost before it could."""
+        try:
             for folder in self._folders(trial_id):
-                storage.delete(storage.join(folder, CHECKPOINTS))
-        self._untidy.clear()
+                run = unfinished_run(folder)
+                if run is not None and run.status() == "RUNNING":
+                    run.finish(status)
+        except MlflowException:
+            logger.warning("MLflow was not told that trial %s has ended", trial_id, exc_info=True)
 
     def _folders(self, trial_id: str) -> Iterator[str]:
         folder = self._sweep.trial_folder(trial_id)

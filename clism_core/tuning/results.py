@@ -32,11 +32,12 @@ class TrialResult:
     """Why it failed; empty if it did not."""
 
 
-def read_results(results: ResultGrid) -> list[TrialResult]:
+def read_results(results: ResultGrid, mode: Literal["max", "min"]) -> list[TrialResult]:
     """Return the trials of a sweep, the best first: by objective the finished ones, then the others."""
     rows = [_row(results[number]) for number in range(len(results))]
     order: Sequence[Status] = ("finished", "stopped early", "failed")
-    return sorted(rows, key=lambda row: (order.index(row.status), -(row.objective or 0.0), row.trial_id))
+    sign = -1.0 if mode == "max" else 1.0
+    return sorted(rows, key=lambda row: (order.index(row.status), sign * (row.objective or 0.0), row.trial_id))
 
 
 def _row(result: Any) -> TrialResult:

@@ -17,17 +17,16 @@ from ray import tune
 from ray.tune import ResultGrid, Tuner
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
 from ray.tune.search import BasicVariantGenerator, Searcher
-from ray.tune.search.sample import Domain
 
 from clism_core.data.ingest import INGEST_CPUS
 from clism_core.errors import InputError
-from clism_core.storage import filesystem, join, write_bytes
+from clism_core.storage import exists, filesystem, join, list_files, write_bytes
 from clism_core.training.identity import CHANGEABLE, check_same_run, keep_identity, unchangeable
 from clism_core.training.settings import CONFIG_FILE, WorkersConfig, dump_config
 from clism_core.tuning.config import TuneConfig
 from clism_core.tuning.progress import SweepProgress
 from clism_core.tuning.results import TrialResult, read_results
-from clism_core.tuning.space import Budget, Space, choices
+from clism_core.tuning.space import LISTING, Budget, SchedulerName, Space, choices, describe_domain
 from clism_core.tuning.trial import OBJECTIVE, PROGRESS, Sweep, Trial
 
 logger = logging.getLogger(__name__)
@@ -36,12 +35,21 @@ STATE = "tune"
 """Folder of Ray Tune's own state, below the output."""
 
 
-LISTING = ("grid", "random")
-"""Searchers that do not learn from trials: Ray Tune's own list of configurations, which counts trials side by side."""
 SILENT = {"RAY_AIR_NEW_OUTPUT": "0"}
 """Ray Tune's newer output talks even where it is told to be silent; `SweepProgress` says what there is to say."""
 DRIVER_RESOURCES: dict[str, float] = {"memory": 1}
 """Of a trial's own process, which only waits for its workers: a byte, for Ray Tune takes no request of nothing."""
+
+
+def check_same_sweep(config: TuneConfig, space: Space) -> None:
+    """Compare a settled sweep with the one that its output holds, if it holds one, before the demo's parts are made.
+
+    Raises:
+        InputError: naming the fields that differ.
+    """
+    made = ("model", "data", "train", "dev")
+    identity = sweep_identity(config, space, config.bases(space))
+    check_same_run(config.output, {name: value for name, value in identity.items() if name.split(".")[-1] not in made})
 
 
 def run_sweep(config: TuneConfig, sweep: Sweep) -> tuple[bool, list[TrialResult]]:
@@ -57,7 +65,7 @@ def run_sweep(config: TuneConfig, sweep: Sweep) -> tuple[bool, list[TrialResult]
     Raises:
         InputError: if `output` holds another sweep, or Ray Tune knows no such searcher or scheduler.
     """
-    identity = sweep_identity(config, sweep)
+    identity = sweep_identity(config, sweep.space, sweep.bases)
     check_same_run(config.output, identity)
     tuner = _tuner(config, _with_threads(config, sweep))
     keep_identity(config.output, identity)
@@ -65,25 +73,20 @@ def run_sweep(config: TuneConfig, sweep: Sweep) -> tuple[bool, list[TrialResult]
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with _stopped_by_signals() as signals, patch.dict(os.environ, SILENT):
         results: ResultGrid = tuner.fit()
-    return not signals, read_results(results)
+    return not signals, read_results(results, sweep.space.mode)
 
 
-def sweep_identity(config: TuneConfig, sweep: Sweep) -> dict[str, Any]:
+def sweep_identity(config: TuneConfig, space: Space, bases: Mapping[str, Any]) -> dict[str, Any]:
     """Return what makes a sweep what it is."""
-    bases = {f"{job}.{name}": value for job, base in sweep.bases.items() for name, value in _fields(base).items()}
-    parameters = {f"space.{name}": describe_domain(domain) for name, domain in sweep.space.parameters.items()}
+    fields = {f"{job}.{name}": value for job, base in bases.items() for name, value in _fields(base).items()}
+    parameters = {f"space.{name}": describe_domain(domain) for name, domain in space.parameters.items()}
     search = {name: getattr(config, name) for name in ("trials", "searcher", "scheduler", "seed")}
-    return bases | parameters | search | {"space.job": sweep.space.job, "space.metrics": list(sweep.space.metrics)}
+    of_space = {"space.job": space.job, "space.metrics": list(space.metrics), "space.mode": space.mode}
+    return fields | parameters | search | of_space
 
 
 def _fields(base: Any) -> dict[str, Any]:
     return unchangeable(base, [name for name in CHANGEABLE if name not in ("model", "data")])
-
-
-def describe_domain(domain: Domain) -> str:
-    """Return what a parameter may be, such as `LogUniform (0.01, 1.0)` or `choice [1, 2]`."""
-    kind = type(domain.get_sampler()).__name__.strip("_")
-    return f"{kind} {domain.domain_str}"
 
 
 def trial_count(config: TuneConfig, space: Space) -> int:
@@ -116,9 +119,10 @@ def _tuner(config: TuneConfig, sweep: Sweep) -> Tuner:
     store, path = filesystem(config.output)
     trainable = tune.with_resources(tune.with_parameters(Trial, sweep=sweep), DRIVER_RESOURCES)
     state = join(path, STATE)
-    if Tuner.can_restore(state, storage_filesystem=store):
+    if _has_begun(config.output):
         logger.info("going on with the sweep in %s", config.output)
-        return Tuner.restore(state, trainable, resume_errored=True, storage_filesystem=store)
+        return Tuner.restore(state, trainable, storage_filesystem=store)
+    assert config.scheduler is not None
     total, side_by_side = trial_count(config, sweep.space), _concurrency(config, sweep)
     lists_trials = config.searcher in LISTING
     return Tuner(
@@ -126,9 +130,9 @@ def _tuner(config: TuneConfig, sweep: Sweep) -> Tuner:
         param_space=_param_space(config, sweep.space),
         tune_config=tune.TuneConfig(
             metric=OBJECTIVE,
-            mode="max",
-            search_alg=_searcher(config, side_by_side),
-            scheduler=_scheduler(str(config.scheduler), sweep.space.budget),
+            mode=sweep.space.mode,
+            search_alg=_searcher(config, side_by_side, sweep.space.mode),
+            scheduler=SCHEDULERS[config.scheduler](sweep.space.budget),
             num_samples=1 if config.searcher == "grid" else total,
             max_concurrent_trials=None if lists_trials else side_by_side,
             reuse_actors=False,
@@ -143,6 +147,12 @@ def _tuner(config: TuneConfig, sweep: Sweep) -> Tuner:
             verbose=0,
         ),
     )
+
+
+def _has_begun(output: str) -> bool:
+    """Return whether Ray Tune has noted a state of the sweep, without which it cannot go on."""
+    state = join(output, STATE)
+    return exists(state) and any("/experiment_state-" in f"/{file}" for file in list_files(state))
 
 
 def _concurrency(config: TuneConfig, sweep: Sweep) -> int:
@@ -170,17 +180,16 @@ def _param_space(config: TuneConfig, space: Space) -> dict[str, Any]:
     return dict(space.parameters)
 
 
-def _searcher(config: TuneConfig, side_by_side: int) -> Searcher | BasicVariantGenerator:
+def _searcher(config: TuneConfig, side_by_side: int, mode: str) -> Searcher | BasicVariantGenerator:
     assert config.searcher is not None
     if config.searcher in LISTING:
         return BasicVariantGenerator(max_concurrent=side_by_side, random_state=config.seed)
+    seeds = {"seed": config.seed, "random_state_seed": config.seed}  # each takes the one that it knows
     try:
-        searcher: Searcher = tune.search.create_searcher(
-            config.searcher, metric=OBJECTIVE, mode="max", seed=config.seed
-        )
-        return searcher
-    except (ValueError, ImportError, AssertionError) as error:  # unknown, or its package is not installed
+        searcher: Searcher = tune.search.create_searcher(config.searcher, metric=OBJECTIVE, mode=mode, **seeds)
+    except (ImportError, AssertionError) as error:  # its package is not installed
         raise InputError(f"--searcher {config.searcher}: {error}") from error
+    return searcher
 
 
 def _asha(budget: Budget) -> TrialScheduler:
@@ -194,18 +203,15 @@ def _asha(budget: Budget) -> TrialScheduler:
     )
 
 
-SCHEDULERS: Mapping[str, Callable[[Budget], TrialScheduler]] = {
+# Without a slice of time of its own, the median rule would pause trials, which a run cannot be.
+_NEVER = cast(int, math.inf)
+SCHEDULERS: Mapping[SchedulerName, Callable[[Budget], TrialScheduler]] = {
     "asha": _asha,
-    "median_stopping_rule": lambda budget: MedianStoppingRule(time_attr=PROGRESS, grace_period=budget.grace),
+    "median_stopping_rule": lambda budget: MedianStoppingRule(
+        time_attr=PROGRESS, grace_period=budget.grace, min_time_slice=_NEVER
+    ),
     "fifo": lambda _: FIFOScheduler(),
 }
-"""Those of Ray Tune that stop trials or let them be; the others pause them or change what they do on the way."""
-
-
-def _scheduler(name: str, budget: Budget) -> TrialScheduler:
-    if name not in SCHEDULERS:
-        raise InputError(f"--scheduler {name}: is none of {', '.join(SCHEDULERS)}")
-    return SCHEDULERS[name](budget)
 
 
 @contextmanager
@@ -219,8 +225,10 @@ def _stopped_by_signals() -> Iterator[list[int]]:
     def handle(number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGINT and came:
             raise KeyboardInterrupt
+        if signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL:  # Ray Tune does not listen yet
+            raise KeyboardInterrupt
         came.append(number)
-        logger.warning("%s: stopping the trials; what they have saved is kept", signal.Signals(number).name)
+        logger.warning("%s: stopping; trials will go on from their last evaluations", signal.Signals(number).name)
         signal.raise_signal(signal.SIGUSR1)
 
     previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}

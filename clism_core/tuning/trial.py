@@ -71,7 +71,7 @@ class ReportEvaluations(UserCallback):
     ) -> None:
         """Report what rank 0 has evaluated; a checkpoint without an evaluation, as after a stop, says nothing."""
         reported = metrics[0]
-        if "score" in reported:
+        if "score" in reported and reported[PROGRESS] < 100:  # what it has come to at last, the trial says itself
             found = {OBJECTIVE: objective(reported, self._metrics), PROGRESS: reported[PROGRESS]}
             self._queue.put(found | {"step": reported["step"]})
 
@@ -189,5 +189,5 @@ class TrialRuns:
 
 def _in_trial(config: Any, output: str) -> Any:
     """Return a job's configuration as a trial has it: evaluations are checkpoints, for only these are reported."""
-    loop = dataclasses.replace(config.loop, checkpoint_every=config.loop.evaluate_every)
+    loop = dataclasses.replace(config.loop, checkpoint_every=config.loop.evaluate_every, evaluate_at=[])
     return dataclasses.replace(config, output=output, register=False, loop=loop)

@@ -37,6 +37,25 @@ def test_a_sound_sweep_has_no_problems() -> None:
         pytest.param(CONFIG, replace(SPACE, parameters={}), "has no parameters", id="no parameters"),
         pytest.param(CONFIG, replace(SPACE, metrics=()), "has no metrics", id="no metrics"),
         pytest.param(replace(CONFIG, trials=0), SPACE, "--trials 0", id="trials"),
+        pytest.param(replace(CONFIG, searcher="oracle"), SPACE, "--searcher oracle: is none of grid", id="searcher"),
+        pytest.param(
+            CONFIG,
+            replace(SPACE, parameters={"seed": tune.sample_from(lambda _: 0)}),
+            "a function (tune.sample_from)",
+            id="function",
+        ),
+        pytest.param(
+            CONFIG,
+            Space(job="finetune", task="ner", parameters={"seed": tune.choice([0])}, metrics=("*/f1",)),
+            "--finetune.task mrc: the space is one of ner",
+            id="another task",
+        ),
+        pytest.param(
+            replace(CONFIG, finetune=replace(FINETUNE, steps=5)),
+            Space(job="finetune", parameters={"epochs": tune.choice([1.0])}, metrics=("*/f1",)),
+            "overrides the epochs",
+            id="steps instead of epochs",
+        ),
         pytest.param(CONFIG, replace(SPACE, budget=Budget(grace=0.0)), "grace must be above 0", id="grace"),
         pytest.param(replace(CONFIG, searcher="grid"), SPACE, "needs tune.choice", id="grid of a range"),
         pytest.param(

@@ -6,6 +6,7 @@ from ray import tune
 
 from clism_core.tuning.plots import sweep_figures
 from clism_core.tuning.results import TrialResult, csv_text, markdown
+from clism_core.tuning.space import Space
 
 ROW = TrialResult(
     trial_id="a1",
@@ -18,7 +19,11 @@ ROW = TrialResult(
     error="",
 )
 FAILED = replace(ROW, trial_id="b2", status="failed", objective=None, progress=0.0, run_id="", error="no | room")
-SPACE = {"objectives.w_cacr": tune.loguniform(0.1, 1.0), "masking.max_spans": tune.randint(1, 5)}
+SPACE = Space(
+    job="pretrain",
+    parameters={"objectives.w_cacr": tune.loguniform(0.1, 1.0), "masking.max_spans": tune.randint(1, 5)},
+    metrics=("score",),
+)
 
 
 def test_markdown_has_a_line_for_each_trial() -> None:

@@ -29,3 +29,8 @@ def test_a_grid_needs_choices() -> None:
     with pytest.raises(InputError, match=r"objectives.temperature of the search space is a range"):
         choices(space)
     assert choices({"seed": tune.choice([0, 1])}) == {"seed": [0, 1]}
+
+
+def test_an_objective_that_is_no_number_is_an_error() -> None:
+    with pytest.raises(FloatingPointError, match="nan"):
+        objective({"a/f1": float("nan")}, ("*/f1",))

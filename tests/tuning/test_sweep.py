@@ -1,16 +1,15 @@
 from dataclasses import replace
+from unittest.mock import MagicMock
 
 import pytest
 from ray import tune
 
-from clism_core.errors import InputError
-from clism_core.tracking.run import TrackedRun
 from clism_core.training.config import PretrainConfig
 from clism_core.training.settings import WorkersConfig
 from clism_core.tuning.config import TuneConfig
-from clism_core.tuning.space import Budget, Space
-from clism_core.tuning.sweep import SCHEDULERS, concurrent_runs, describe_domain, sweep_identity, trial_count
-from clism_core.tuning.trial import Sweep
+from clism_core.tuning.space import Budget, SchedulerName, Space, describe_domain
+from clism_core.tuning.sweep import SCHEDULERS, concurrent_runs, sweep_identity, trial_count
+from clism_core.tuning.trial import OBJECTIVE, PROGRESS
 
 SPACE = Space(
     job="pretrain",
@@ -18,7 +17,6 @@ SPACE = Space(
     metrics=("score",),
 )
 CONFIG = TuneConfig(space="mine", pretrain=PretrainConfig(model="m", data="d")).settled(SPACE)
-SWEEP = Sweep(space=SPACE, bases=CONFIG.bases(SPACE), output="o", parent=TrackedRun("uri", "id"))
 
 
 @pytest.mark.parametrize(
@@ -50,29 +48,50 @@ def test_a_grid_is_tried_in_whole() -> None:
 
 
 def test_domains_that_differ_are_told_apart() -> None:
-    domains = [tune.uniform(0.1, 1.0), tune.loguniform(0.1, 1.0), tune.choice([0.1, 1.0]), tune.uniform(0.1, 2.0)]
+    domains = [
+        tune.uniform(0.1, 1.0),
+        tune.loguniform(0.1, 1.0),
+        tune.quniform(0.1, 1.0, 0.1),
+        tune.randn(0.0, 1.0),
+        tune.randn(0.0, 2.0),
+        tune.choice([0.1, 1.0]),
+        tune.uniform(0.1, 2.0),
+    ]
     assert len({describe_domain(domain) for domain in domains}) == len(domains)
 
 
 def test_identity_changes_with_what_a_trial_is_and_not_with_where_it_runs() -> None:
-    identity = sweep_identity(CONFIG, SWEEP)
-    base = SWEEP.bases["pretrain"]
-    elsewhere = replace(SWEEP, bases={"pretrain": replace(base, workers=WorkersConfig(number=4))}, output="p")
-    assert sweep_identity(replace(CONFIG, max_concurrent=3), elsewhere) == identity
-    longer = replace(SWEEP, bases={"pretrain": replace(base, loop=replace(base.loop, steps=1))})
-    assert sweep_identity(CONFIG, longer) != identity
-    assert sweep_identity(replace(CONFIG, seed=1), SWEEP) != identity
-    other = replace(SWEEP, space=replace(SPACE, parameters={"seed": tune.choice([0, 1])}))
-    assert sweep_identity(CONFIG, other) != identity
+    bases = CONFIG.bases(SPACE)
+    base = bases["pretrain"]
+    identity = sweep_identity(CONFIG, SPACE, bases)
+    elsewhere = {"pretrain": replace(base, workers=WorkersConfig(number=4))}
+    assert sweep_identity(replace(CONFIG, max_concurrent=3, output="p"), SPACE, elsewhere) == identity
+    longer = {"pretrain": replace(base, loop=replace(base.loop, steps=1))}
+    assert sweep_identity(CONFIG, SPACE, longer) != identity
+    assert sweep_identity(replace(CONFIG, seed=1), SPACE, bases) != identity
+    assert sweep_identity(CONFIG, replace(SPACE, mode="min"), bases) != identity
+    assert sweep_identity(CONFIG, replace(SPACE, parameters={"seed": tune.choice([0, 1])}), bases) != identity
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)
-def test_schedulers_can_be_made_of_a_budget(name: str) -> None:
-    assert isinstance(SCHEDULERS[name](Budget()), tune.schedulers.TrialScheduler)
+def test_no_scheduler_pauses_a_trial(name: SchedulerName) -> None:
+    scheduler = SCHEDULERS[name](Budget())
+    scheduler.set_search_properties(OBJECTIVE, "max")
+    controller, waiting = MagicMock(), MagicMock(status="PENDING")
+    controller.get_live_trials.return_value = controller.get_trials.return_value = [waiting]
+    for number in range(5):
+        trial = MagicMock(trial_id=str(number), status="RUNNING")
+        scheduler.on_trial_add(controller, trial)
+        result = {OBJECTIVE: float(number), PROGRESS: 30.0, "time_total_s": 100.0}
+        assert scheduler.on_trial_result(controller, trial, result) in ("CONTINUE", "STOP")
 
 
-def test_a_searcher_that_ray_tune_does_not_know_is_refused() -> None:
-    from clism_core.tuning.sweep import _searcher
-
-    with pytest.raises(InputError, match="--searcher oracle"):
-        _searcher(replace(CONFIG, searcher="oracle"), 2)
+def test_asha_stops_the_worse_of_two_at_the_first_halt() -> None:
+    scheduler = SCHEDULERS["asha"](Budget(grace=20.0))
+    scheduler.set_search_properties(OBJECTIVE, "max")
+    decisions = []
+    for number, found in enumerate((0.5, 0.4)):
+        trial = MagicMock(trial_id=str(number))
+        scheduler.on_trial_add(MagicMock(), trial)
+        decisions.append(scheduler.on_trial_result(MagicMock(), trial, {OBJECTIVE: found, PROGRESS: 25.0}))
+    assert decisions == ["CONTINUE", "STOP"]
