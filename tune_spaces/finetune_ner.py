@@ -1,18 +1,7 @@
-"""Fine-tuning for entity recognition: learning rates, batch size and epochs, scored by F1 on the development data."""
+"""Fine-tuning for entity recognition: what `finetune_mrc` searches, scored by F1 on the development data."""
 
-from ray import tune
+import dataclasses
 
-from clism_core.tuning.space import Budget, Space
+from tune_spaces import finetune_mrc
 
-SPACE = Space(
-    job="finetune",
-    task="ner",
-    parameters={
-        "optimizer.learning_rate": tune.loguniform(1e-5, 3e-4),
-        "optimizer.head_learning_rate": tune.loguniform(1e-5, 1e-2),
-        "global_batch_size": tune.choice([16, 32, 64]),
-        "epochs": tune.choice([2.0, 3.0, 5.0]),
-    },
-    metrics=("*/f1",),
-    budget=Budget(trials=16),
-)
+SPACE = dataclasses.replace(finetune_mrc.SPACE, task="ner")

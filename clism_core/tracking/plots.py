@@ -1,5 +1,6 @@
 """Plots of a run, drawn from the metrics it has logged."""
 
+import io
 import math
 from collections.abc import Mapping, Sequence
 
@@ -39,6 +40,13 @@ SCORES = {
 
 PANEL_WIDTH, PANEL_HEIGHT, LEGEND_HEIGHT = 3.4, 2.7, 0.9  # inches
 SMOOTHED_POINTS = 50
+
+
+def png(figure: Figure) -> bytes:
+    """Return a figure as a file in PNG format."""
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=150)
+    return picture.getvalue()
 
 
 def log_plots(run: TrackedRun) -> None:

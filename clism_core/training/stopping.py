@@ -73,7 +73,7 @@ def run_stoppably(function: Callable[[], ResultT], request: "ActorHandle[Any]") 
         except BaseException as error:  # handed on to the main thread
             future.set_exception(error)
 
-    with _signals_request_stop(request):
+    with stop_signals(request.request.remote, "saving at the next step, then stopping"):
         threading.Thread(target=run, name="train", daemon=True).start()
         while not future.done():
             wait([future], timeout=0.5)  # wakes up for signals
@@ -81,19 +81,23 @@ def run_stoppably(function: Callable[[], ResultT], request: "ActorHandle[Any]") 
 
 
 @contextmanager
-def _signals_request_stop(request: "ActorHandle[Any]") -> Iterator[None]:
-    asked: list[int] = []
+def stop_signals(ask: Callable[[], None], consequence: str) -> Iterator[list[int]]:
+    """Let SIGINT and SIGTERM call `ask` and say the `consequence`; a second SIGINT gives up waiting.
+
+    Yields the signals that have come, for the main thread only.
+    """
+    came: list[int] = []
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        if number == signal.SIGINT and asked:
+        if number == signal.SIGINT and came:
             raise KeyboardInterrupt
-        asked.append(number)
-        logger.warning("%s: saving at the next step, then stopping", signal.Signals(number).name)
-        request.request.remote()
+        came.append(number)
+        logger.warning("%s: %s", signal.Signals(number).name, consequence)
+        ask()
 
     previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield came
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

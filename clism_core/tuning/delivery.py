@@ -1,7 +1,6 @@
 """From the trials of a sweep to what others use: tables, plots, the best preset, the best model in the registry."""
 
 import dataclasses
-import io
 import json
 import tempfile
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from typing import Any
 
 from clism_core.errors import InputError
 from clism_core.storage import download_folder, exists, join, read_bytes, write_bytes
+from clism_core.tracking.plots import png
 from clism_core.tracking.registry import register_encoder, register_task_model
 from clism_core.tracking.run import TrackedRun
 from clism_core.training.delivered import RESULT_FILE, Delivered, read_delivered
@@ -51,7 +51,8 @@ def deliver_sweep(config: TuneConfig, sweep: Sweep, rows: Sequence[TrialResult])
         InputError: if no trial is finished.
     """
     run = sweep.parent
-    for name, text in {TABLE: markdown(rows), CSV: csv_text(rows)}.items():
+    table = markdown(rows)
+    for name, text in {TABLE: table, CSV: csv_text(rows)}.items():
         write_bytes(join(config.output, name), text.encode())
         run.client.log_text(run.run_id, text, name)
     failed = [f"{row.trial_id} ({describe(row.parameters)}): {row.error}" for row in rows if row.status == "failed"]
@@ -68,14 +69,12 @@ def deliver_sweep(config: TuneConfig, sweep: Sweep, rows: Sequence[TrialResult])
         objective=best.objective,
         presets=_write_presets(config, sweep, best, models),
         models=list(models.values()),
-        table=markdown(rows),
+        table=table,
         tracking_uri=run.tracking_uri,
         run_id=run.run_id,
     )
     for name, figure in sweep_figures(rows, sweep.space).items():
-        picture = io.BytesIO()
-        figure.savefig(picture, format="png", dpi=150)
-        write_bytes(join(config.output, f"{name}.png"), picture.getvalue())
+        write_bytes(join(config.output, f"{name}.png"), png(figure))
         run.log_figure(figure, f"plots/{name}.png")
     run.log_metrics({OBJECTIVE: best.objective, "trials": len(rows), "failed_trials": len(failed)}, step=0)
     run.set_tags({"clism.best_trial": best.trial_id, "clism.best_run": best.run_id})
@@ -89,16 +88,10 @@ def swept_before(output: str) -> Swept | None:
     return Swept(**json.loads(read_bytes(file))) if exists(file) else None
 
 
-def _run_folders(sweep: Sweep, best: TrialResult) -> dict[str, str]:
-    """Return the output folders of a trial's runs, by their jobs."""
-    folder = sweep.trial_folder(best.trial_id)
-    return {job: join(folder, job) if sweep.space.job == "joint" else folder for job in sweep.bases}
-
-
 def _models(config: TuneConfig, sweep: Sweep, best: TrialResult) -> dict[str, str]:
     """Return the names of the best trial's models by the jobs that made them; they are registered if that is wanted."""
     models = {}
-    for job, folder in _run_folders(sweep, best).items():
+    for job, folder in sweep.run_folders(best.trial_id).items():
         delivered = read_delivered(folder)
         assert delivered is not None
         if config.register and not delivered.registry_uri:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from mlflow.exceptions import MlflowException
@@ -111,11 +111,9 @@ class SweepProgress(Callback):
         except MlflowException:
             logger.warning("MLflow was not told that trial %s has ended", trial_id, exc_info=True)
 
-    def _folders(self, trial_id: str) -> Iterator[str]:
-        folder = self._sweep.trial_folder(trial_id)
-        yield folder
-        if self._sweep.space.job == "joint":
-            yield from (storage.join(folder, job) for job in self._sweep.bases)
+    def _folders(self, trial_id: str) -> set[str]:
+        """Return the folders of a trial that MLflow runs are known by."""
+        return {self._sweep.trial_folder(trial_id), *self._sweep.run_folders(trial_id).values()}
 
 
 def describe(parameters: Mapping[str, Any]) -> str:

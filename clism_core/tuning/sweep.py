@@ -5,9 +5,7 @@ import logging
 import math
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 from unittest.mock import patch
 
@@ -23,6 +21,7 @@ from clism_core.errors import InputError
 from clism_core.storage import exists, filesystem, join, list_files, write_bytes
 from clism_core.training.identity import CHANGEABLE, check_same_run, keep_identity, unchangeable
 from clism_core.training.settings import CONFIG_FILE, WorkersConfig, dump_config
+from clism_core.training.stopping import stop_signals
 from clism_core.tuning.config import TuneConfig
 from clism_core.tuning.progress import SweepProgress
 from clism_core.tuning.results import TrialResult, read_results
@@ -33,10 +32,9 @@ logger = logging.getLogger(__name__)
 
 STATE = "tune"
 """Folder of Ray Tune's own state, below the output."""
-
-
-SILENT = {"RAY_AIR_NEW_OUTPUT": "0"}
-"""Ray Tune's newer output talks even where it is told to be silent; `SweepProgress` says what there is to say."""
+TUNE_SETTINGS = {"RAY_AIR_NEW_OUTPUT": "0", "TUNE_DISABLE_SIGINT_HANDLER": "1"}
+"""Ray Tune's newer output talks even where it is told to be silent; `SweepProgress` says what there is to say. And
+signals come to us first."""
 DRIVER_RESOURCES: dict[str, float] = {"memory": 1}
 """Of a trial's own process, which only waits for its workers: a byte, for Ray Tune takes no request of nothing."""
 
@@ -71,7 +69,8 @@ def run_sweep(config: TuneConfig, sweep: Sweep) -> tuple[bool, list[TrialResult]
     keep_identity(config.output, identity)
     write_bytes(join(config.output, CONFIG_FILE), dump_config(config).encode())
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with _stopped_by_signals() as signals, patch.dict(os.environ, SILENT):
+    stopping = stop_signals(_ask_tune_to_stop, "stopping; trials will go on from their last evaluations")
+    with stopping as signals, patch.dict(os.environ, TUNE_SETTINGS):
         results: ResultGrid = tuner.fit()
     return not signals, read_results(results, sweep.space.mode)
 
@@ -214,27 +213,9 @@ SCHEDULERS: Mapping[SchedulerName, Callable[[Budget], TrialScheduler]] = {
 }
 
 
-@contextmanager
-def _stopped_by_signals() -> Iterator[list[int]]:
-    """Let SIGINT and SIGTERM stop Ray Tune, which then writes its state; yield the signals that came.
-
-    Ray Tune handles SIGINT and SIGUSR1 alike, and SIGTERM, which `ray job stop` sends, not at all.
-    """
-    came: list[int] = []
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        if number == signal.SIGINT and came:
-            raise KeyboardInterrupt
-        if signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL:  # Ray Tune does not listen yet
-            raise KeyboardInterrupt
-        came.append(number)
-        logger.warning("%s: stopping; trials will go on from their last evaluations", signal.Signals(number).name)
-        signal.raise_signal(signal.SIGUSR1)
-
-    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        with patch.dict(os.environ, {"TUNE_DISABLE_SIGINT_HANDLER": "1"}):
-            yield came
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+def _ask_tune_to_stop() -> None:
+    """Let Ray Tune write its state and end: it handles SIGUSR1 as SIGINT, and SIGTERM, which `ray job stop` sends, not
+    at all."""
+    if signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL:  # it does not listen yet
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGUSR1)

@@ -30,6 +30,11 @@ from clism_core.training.stopping import start_stop_request
 from clism_core.tuning.config import trial_configs
 from clism_core.tuning.space import Space, objective
 
+JOBS: Mapping[str, tuple[Callable[..., Any], Any]] = {
+    "pretrain": (pretrain, pretraining),
+    "finetune": (finetune, finetuning),
+}
+"""What trains, and the module that delivers what comes of it."""
 TRIALS = "trials"
 OBJECTIVE = "objective"
 PROGRESS = "progress"
@@ -54,6 +59,11 @@ class Sweep:
     def trial_folder(self, trial_id: str) -> str:
         """Return the folder of a trial."""
         return join(self.output, TRIALS, trial_id)
+
+    def run_folders(self, trial_id: str) -> dict[str, str]:
+        """Return the output folders of a trial's runs, by their jobs."""
+        folder = self.trial_folder(trial_id)
+        return {job: join(folder, job) if self.space.job == "joint" else folder for job in self.bases}
 
 
 class ReportEvaluations(UserCallback):
@@ -149,41 +159,41 @@ class TrialRuns:
 
     def __call__(self, parameters: dict[str, Any]) -> Delivered | None:
         """Run them with what Ray Tune has drawn; return the last one's model, or None if they were stopped."""
-        sweep, folder = self._sweep, self._sweep.trial_folder(self._trial_id)
+        sweep = self._sweep
         configs = trial_configs(sweep.bases, sweep.space, parameters)
         if sweep.space.job != "joint":
-            config = _in_trial(configs[sweep.space.job], folder)
-            return self._run(
-                sweep.space.job, config, sweep.parent, self._trial_id, Hooks([self._report], self._stop_request)
-            )
+            (config,) = configs.values()
+            hooks = Hooks([self._report], self._stop_request)
+            return self._run(sweep.space.job, config, sweep.parent, self._trial_id, hooks)
+        folder = sweep.trial_folder(self._trial_id)
         tags = {MLFLOW_PARENT_RUN_ID: sweep.parent.run_id}
         with tracked_run(job="trial", output=folder, config=parameters, name=self._trial_id, tags=tags) as parent:
-            delivered = self._run_both(configs, folder, parent)
+            delivered = self._run_both(configs, parent)
             if delivered is None:
                 parent.finish("KILLED")
             else:
                 parent.log_metrics({OBJECTIVE: objective(delivered.metrics, sweep.space.metrics)}, step=delivered.step)
             return delivered
 
-    def _run_both(self, configs: Mapping[str, Any], folder: str, parent: TrackedRun) -> Delivered | None:
-        config = _in_trial(configs["pretrain"], join(folder, "pretrain"))
+    def _run_both(self, configs: Mapping[str, Any], parent: TrackedRun) -> Delivered | None:
         hooks = Hooks(stop_request=self._stop_request)  # its evaluations cannot be compared with those that follow
-        encoder = self._run("pretrain", config, parent, f"{self._trial_id}-pretrain", hooks)
+        encoder = self._run("pretrain", configs["pretrain"], parent, f"{self._trial_id}-pretrain", hooks)
         if encoder is None:
             return None
         config = dataclasses.replace(configs["finetune"], model=encoder.model)
         hooks = Hooks([self._report], self._stop_request)
-        config = _in_trial(config, join(folder, "finetune"))
         return self._run("finetune", config, parent, f"{self._trial_id}-finetune", hooks)
 
     def _run(self, job: str, config: Any, parent: TrackedRun, name: str, hooks: Hooks) -> Delivered | None:
-        tags = {MLFLOW_PARENT_RUN_ID: parent.run_id}
-        if job == "pretrain":
-            return pretraining.delivered_before(config) or train_and_deliver(
-                job, config, train=partial(pretrain, hooks=hooks), deliver=pretraining.deliver, name=name, tags=tags
-            )
-        return finetuning.delivered_before(config) or train_and_deliver(
-            job, config, train=partial(finetune, hooks=hooks), deliver=finetuning.deliver, name=name, tags=tags
+        train, delivery = JOBS[job]
+        config = _in_trial(config, self._sweep.run_folders(self._trial_id)[job])
+        return delivery.delivered_before(config) or train_and_deliver(
+            job,
+            config,
+            train=partial(train, hooks=hooks),
+            deliver=delivery.deliver,
+            name=name,
+            tags={MLFLOW_PARENT_RUN_ID: parent.run_id},
         )
 
 

@@ -7,7 +7,6 @@ evaluation.compared_examples["xquad"]["ar"]["f1"]   # the champion's, on the sam
 """
 
 import dataclasses
-import io
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -30,6 +29,7 @@ from clism_core.tasks.evaluation.test_set import TestSet, title
 from clism_core.tasks.evaluation.tracking import log_evaluation, tag_version
 from clism_core.tasks.metrics.examples import ScoredExamples
 from clism_core.tasks.saved import task_of
+from clism_core.tracking.plots import png
 from clism_core.tracking.run import TrackedRun
 
 logger = logging.getLogger(__name__)
@@ -185,9 +185,7 @@ def _write_and_log(
         CSV: csv_text(rows),
     }
     chart = scores_figure(rows)
-    picture = io.BytesIO()
-    chart.savefig(picture, format="png", dpi=150)
-    for name, content in {**{name: text.encode() for name, text in texts.items()}, CHART: picture.getvalue()}.items():
+    for name, content in {**{name: text.encode() for name, text in texts.items()}, CHART: png(chart)}.items():
         storage.write_bytes(storage.join(config.output, name), content)
     texts |= {f"predictions/{title(each)}.{each.ending}": predictions.read(each) for each in plan.test_sets}
     log_evaluation(run, metrics, model=evaluation.model, texts=texts, figures={CHART: chart})
