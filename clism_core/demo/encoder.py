@@ -100,10 +100,13 @@ def build_tokenizer(texts: Sequence[str], *, vocab_size: int) -> XLMRobertaToken
     """Return an XLM-R tokenizer whose pieces are learnt from `texts`.
 
     The pieces are found by byte-pair merges and scored by their frequency: the library's own unigram trainer takes only
-    strings that several different words share, which in so small a vocabulary leaves "the" without a piece.
+    strings that several different words share, which in so small a vocabulary leaves "the" without a piece. No piece
+    has both letters and punctuation: a name is made of the same pieces wherever it stands in a sentence.
     """
     merges = Tokenizer(models.BPE(unk_token="<unk>"))
-    merges.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
+    merges.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()]
+    )
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size - 1,  # and <mask>
         special_tokens=list(SPECIAL_TOKENS),

@@ -1,7 +1,8 @@
-"""The labelled data of the demo: questions over passages about its worlds, in SQuAD format.
+"""The labelled data of the demo: questions over passages about worlds of their own, in SQuAD format.
 
 A passage is some sentences of the kind that the parallel corpus has. What a question asks is said there of two
-subjects, so that it is answered by what is said of its own, and not by the one name of the right kind.
+subjects, so that it is answered by what is said of its own, and not by the one name of the right kind. The worlds have
+the names of the corpus, but not its facts: only the passage can tell.
 """
 
 import json
@@ -14,23 +15,25 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from clism_core.demo.names import LANGUAGES, SOURCE_LANGUAGE, Name, read_data
+from clism_core.demo.names import LANGUAGES, SOURCE_LANGUAGE, Gazetteer, Name, read_data
 from clism_core.demo.sentences import (
     Fact,
     Sentence,
     Slot,
     Text,
-    build_worlds,
     fill,
     names_are_distinct,
+    split_names,
     write_sentences,
 )
-from clism_core.demo.world import World
+from clism_core.demo.world import World, build_world
 from clism_core.errors import InputError
 
-SENTENCES = 2500
-"""Sentences that the passages of a file are put together from."""
+SENTENCES = 1500
+"""Sentences about a world that its passages are put together from."""
 
+PASSAGES_PER_WORLD = 200
+"""Of a file; those after them are about another world, where the same names have other facts."""
 
 MAX_FAILURES = 2000
 """Passages in a row that may ask nothing new."""
@@ -108,13 +111,13 @@ def write_questions(config: DemoQuestionsConfig, folder: Path) -> DemoQuestionFi
     The bytes depend on `config` alone. No question is asked twice, in one file or in two.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    worlds = build_worlds(config.seed)
+    known_names, new_names = split_names(config.seed)
     asked: set[str] = set()
 
-    def write(name: str, size: int, *, origin: str, paths: Mapping[LanguagePair, Path]) -> None:
+    def write(name: str, size: int, *, names: Gazetteer, paths: Mapping[LanguagePair, Path]) -> None:
         languages = list(dict.fromkeys(chain.from_iterable(paths)))
         rng = random.Random(f"questions {config.seed} {name}")
-        passages = write_passages(worlds[origin], rng, languages, clauses=config.clauses_per_passage, asked=asked)
+        passages = _about_many_worlds(names, rng, languages, clauses=config.clauses_per_passage, asked=asked)
         _write(name, _first(passages, size), paths)
 
     files = DemoQuestionFiles(
@@ -125,12 +128,20 @@ def write_questions(config: DemoQuestionsConfig, folder: Path) -> DemoQuestionFi
         examples=folder / "examples.jsonl",
     )
     english = (SOURCE_LANGUAGE, SOURCE_LANGUAGE)
-    write("train", config.train, origin="train", paths={english: files.train})
-    write("dev", config.dev, origin="train", paths={english: files.dev})
-    write("test", config.test, origin="held_out", paths=files.new_names_tests)
-    write("known-names-test", config.known_names_test, origin="train", paths=files.known_names_tests)
+    write("train", config.train, names=known_names, paths={english: files.train})
+    write("dev", config.dev, names=known_names, paths={english: files.dev})
+    write("test", config.test, names=new_names, paths=files.new_names_tests)
+    write("known-names-test", config.known_names_test, names=known_names, paths=files.known_names_tests)
     _write_examples(files.examples, files.known_names_tests)
     return files
+
+
+def _about_many_worlds(
+    names: Gazetteer, rng: random.Random, languages: Sequence[str], *, clauses: int, asked: set[str]
+) -> Iterator[Passage]:
+    while True:
+        passages = write_passages(build_world(names, rng), rng, languages, clauses=clauses, asked=asked)
+        yield from islice(passages, PASSAGES_PER_WORLD)
 
 
 def _test_files(folder: Path) -> dict[LanguagePair, Path]:

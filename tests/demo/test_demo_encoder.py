@@ -77,6 +77,12 @@ def test_frequent_words_are_one_token(tokenizer: PreTrainedTokenizerBase) -> Non
     assert tokenizer.tokenize("was born in the") == ["▁was", "▁born", "▁in", "▁the"]
 
 
+def test_a_name_has_the_same_pieces_beside_punctuation(tokenizer: PreTrainedTokenizerBase) -> None:
+    for name, marks in (("Lima", ".,;:?"), ("ليما", ".،؛؟"), ("लीमा", "।,?")):
+        pieces = tokenizer.tokenize(name)
+        assert [tokenizer.tokenize(name + mark) for mark in marks] == [[*pieces, mark] for mark in marks]
+
+
 def test_config_is_honoured(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
     config = model.config
     assert (config.model_type, config.hidden_size, config.num_hidden_layers) == ("xlm-roberta", 64, 2)

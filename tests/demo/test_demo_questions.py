@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from clism_core.demo.names import LANGUAGES, contains_phrase
+from clism_core.demo.names import LANGUAGES, Gazetteer, contains_phrase
 from clism_core.demo.questions import (
     DemoQuestionFiles,
     DemoQuestionsConfig,
@@ -19,6 +19,7 @@ from clism_core.demo.questions import (
 )
 from clism_core.demo.records import City, CountryRecord, Event, Match, Organisation, Person
 from clism_core.demo.sentences import TOKENS, build_worlds, patterns, split_names, used_slots
+from clism_core.demo.world import World, build_world
 from clism_core.errors import InputError
 from clism_core.tasks.data.questions import Question, find_misplaced, read_questions
 
@@ -176,6 +177,22 @@ def test_most_clauses_are_asked_about() -> None:
         clause for clause in CLAUSES if not any(frozenset(clause - {s}) in question_templates() for s in SUBJECTS)
     ]
     assert unasked == [{"event", "opener", "sponsor"}]  # both have organised it
+
+
+def test_passages_go_on_in_other_worlds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    worlds = []
+
+    def build(names: Gazetteer, rng: random.Random) -> World:
+        worlds.append(build_world(names, rng))
+        return worlds[-1]
+
+    monkeypatch.setattr("clism_core.demo.questions.build_world", build)
+    monkeypatch.setattr("clism_core.demo.questions.PASSAGES_PER_WORLD", 5)
+    write_questions(SMALL, tmp_path)
+    assert len(worlds) == 4 + 1 + 1 + 1  # 16 passages to train with, 3, 4 and 2 of the others
+    mayors = [{city.city: city.mayor for city in world.records["city"] if isinstance(city, City)} for world in worlds]
+    assert mayors[0].keys() == mayors[1].keys()
+    assert sum(mayors[0][city] == mayors[1][city] for city in mayors[0]) < len(mayors[0]) / 10
 
 
 def test_more_questions_than_there_are_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
