@@ -25,3 +25,10 @@ def input_error_within(error: BaseException) -> InputError | None:
     ]
     found = (input_error_within(inner) for inner in wrapped if isinstance(inner, BaseException))
     return next((inner for inner in found if inner is not None), None)
+
+
+def reason(error: BaseException) -> str:
+    """Return in one line why a run has failed: what a user can mend, or the last line of a traceback."""
+    found = input_error_within(error) or error
+    lines = [line.strip() for line in str(found).splitlines() if line.strip()]
+    return lines[-1] if lines else type(found).__name__

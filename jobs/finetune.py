@@ -13,10 +13,12 @@ import dataclasses
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from command_line import PYTHON, run_job, stopped_text
 
 from clism_core.cluster import check_shared, connect
+from clism_core.demo.entities import write_entities
 from clism_core.demo.questions import DemoQuestionsConfig, write_questions
 from clism_core.errors import InputError
 from clism_core.home import default_output, tracking_uri
@@ -37,7 +39,7 @@ class FinetuneJobConfig(FinetuneConfig):
     """Fine-tuning on labelled data of one language. `--train demo` and `--dev demo` are written on the spot."""
 
     demo: DemoQuestionsConfig = field(default_factory=DemoQuestionsConfig)
-    """How many questions the demo has."""
+    """How many questions the demo has; for ner, sentences."""
 
 
 def main(config: FinetuneJobConfig) -> None:
@@ -69,12 +71,13 @@ def train(config: FinetuneJobConfig) -> Delivered | None:
 
 
 def with_demo_questions(config: FinetuneJobConfig) -> FinetuneJobConfig:
-    """Write the demo's questions where they are asked for, those of the tests in all languages with them."""
+    """Write the demo's questions or, for ner, sentences where they are asked for, those of the tests with them."""
     if DEMO not in (config.train, config.dev):
         return config
     if not is_local(config.output):
         raise InputError(f"--output {config.output}: the demo's questions are written into a local folder")
-    files = write_questions(config.demo, Path(config.output) / DEMO)
+    write: Any = write_questions if config.task == "mrc" else write_entities
+    files = write(config.demo, Path(config.output) / DEMO)
     return dataclasses.replace(
         config,
         train=str(files.train) if config.train == DEMO else config.train,

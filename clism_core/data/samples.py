@@ -181,12 +181,15 @@ def encode_training_data(
     tokenizer: PreTrainedTokenizerBase,
     *,
     min_samples: int,
+    max_samples: int | None = None,
     span_kind: TrainedSpans = "all",
 ) -> EncodedData:
-    """Tokenize all samples that are not held out, on the cluster, and index them; with their spans of one kind or all.
+    """Tokenize all samples that are not held out, on the cluster, and index them, or so many of them; with their spans
+    of one kind or all.
 
     Raises:
-        InputError: if fewer than `min_samples` are left, of one of several data sets none, or no span of the kind.
+        InputError: if fewer than `min_samples` or `max_samples` are left, of one of several data sets none, or no span
+            of the kind.
     """
     text_tokenizer = ray.put(TextTokenizer(tokenizer))
 
@@ -202,7 +205,12 @@ def encode_training_data(
         encoded = samples.map_batches(encode, batch_format="pyarrow", batch_size=1024, num_cpus=TASK_CPUS)
         return list(encoded.materialize().to_arrow_refs())
 
-    data = _index([blocks_of(data_set) for data_set in data_sets])
+    data = _index([blocks_of(data_set) for data_set in data_sets], max_samples)
+    if max_samples is not None and len(data) < max_samples:
+        raise InputError(
+            f"--max_samples {max_samples}: {_folders(data_sets)} has {len(data)} samples to train on; lower it, or "
+            "give null for all"
+        )
     if len(data) < min_samples:
         raise InputError(
             f"{FIELD} {_folders(data_sets)}: {len(data)} samples to train on, fewer than a global batch of "
@@ -241,8 +249,11 @@ def _get(text_tokenizer: "ray.ObjectRef[TextTokenizer]") -> TextTokenizer:
     return ray.get(text_tokenizer)
 
 
-def _index(blocks_by_set: "Sequence[Sequence[ray.ObjectRef[pa.Table]]]") -> EncodedData:
-    """Number the samples in the order of data sets and, in each, of ids, whatever the blocks they lie in."""
+def _index(blocks_by_set: "Sequence[Sequence[ray.ObjectRef[pa.Table]]]", max_samples: int | None) -> EncodedData:
+    """Number the samples in the order of data sets and, in each, of ids, whatever the blocks they lie in.
+
+    Of more than `max_samples` some are drawn, the same ones always, and what is drawn for a number is for a larger one.
+    """
     numbered = [(number, block) for number, blocks in enumerate(blocks_by_set) for block in blocks]
     columns = ray.get([_index_columns.remote(block, number) for number, block in numbered])
     filled = [(block, part) for (_, block), part in zip(numbered, columns, strict=True) if part.num_rows]
@@ -252,6 +263,8 @@ def _index(blocks_by_set: "Sequence[Sequence[ray.ObjectRef[pa.Table]]]") -> Enco
     parts = [part for _, part in filled]
     table = pa.concat_tables(parts)
     order = pc.sort_indices(table, [("set_number", "ascending"), ("sample_id", "ascending")]).to_numpy()
+    if max_samples is not None:
+        order = order[np.sort(np.random.default_rng(0).permutation(len(order))[:max_samples])]
     sizes = [part.num_rows for part in parts]
     pairs = table["language_pair"].unique().sort()
     codes = pc.index_in(table["language_pair"], value_set=pairs).to_numpy()
@@ -263,8 +276,8 @@ def _index(blocks_by_set: "Sequence[Sequence[ray.ObjectRef[pa.Table]]]") -> Enco
         pair_codes=codes.astype(np.int64)[order],
         set_numbers=table["set_number"].to_numpy()[order],
         language_pairs=pairs.to_pylist(),
-        spans=pc.sum(table["spans"]).as_py(),
-        unencodable_spans=pc.sum(table["unencodable_spans"]).as_py(),
+        spans=int(table["spans"].to_numpy()[order].sum()),
+        unencodable_spans=int(table["unencodable_spans"].to_numpy()[order].sum()),
     )
 
 

@@ -27,6 +27,11 @@ class DemoConfig:
     """The small encoder."""
 
 
+def demo_folders(folder: Path) -> tuple[Path, Path]:
+    """Return where `build_demo` puts the encoder and the prepared data."""
+    return folder / "encoder", folder / "prepared"
+
+
 def build_demo(config: DemoConfig, folder: Path) -> tuple[Path, Path]:
     """Write corpus, encoder and prepared data into `folder`; what is there already is kept.
 
@@ -35,7 +40,7 @@ def build_demo(config: DemoConfig, folder: Path) -> tuple[Path, Path]:
     Returns:
         the folders of the encoder and of the prepared data.
     """
-    encoder, prepared = folder / "encoder", folder / "prepared"
+    encoder, prepared = demo_folders(folder)
     files = write_corpus(config.corpus, folder / "corpus")
     logger.info("demo: wrote %d parallel corpora to %s", len(files), folder / "corpus")
     if not (encoder / "tokenizer.json").exists():

@@ -82,6 +82,24 @@ class DemoQuestionFiles(NamedTuple):
     """Three of `known_names_tests`, each in another language, as rows of JSON Lines to predict."""
 
 
+def question_files(folder: Path) -> DemoQuestionFiles:
+    """Return where `write_questions` writes."""
+    return DemoQuestionFiles(
+        train=folder / "train.json",
+        dev=folder / "dev.json",
+        new_names_tests=_test_files(folder / "new-names"),
+        known_names_tests=_test_files(folder / "known-names"),
+        examples=folder / "examples.jsonl",
+    )
+
+
+def _test_files(folder: Path) -> dict[LanguagePair, Path]:
+    return {
+        (passage, question): folder / f"test-context-{passage}-question-{question}.json"
+        for passage, question in TEST_PAIRS
+    }
+
+
 class Clause(NamedTuple):
     """A clause of a sentence that can be asked about."""
 
@@ -110,7 +128,6 @@ def write_questions(config: DemoQuestionsConfig, folder: Path) -> DemoQuestionFi
 
     The bytes depend on `config` alone. No question is asked twice, in one file or in two.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     known_names, new_names = split_names(config.seed)
     asked: set[str] = set()
 
@@ -120,13 +137,7 @@ def write_questions(config: DemoQuestionsConfig, folder: Path) -> DemoQuestionFi
         passages = _about_many_worlds(names, rng, languages, clauses=config.clauses_per_passage, asked=asked)
         _write(name, _first(passages, size), paths)
 
-    files = DemoQuestionFiles(
-        train=folder / "train.json",
-        dev=folder / "dev.json",
-        new_names_tests=_test_files(folder / "new-names"),
-        known_names_tests=_test_files(folder / "known-names"),
-        examples=folder / "examples.jsonl",
-    )
+    files = question_files(folder)
     english = (SOURCE_LANGUAGE, SOURCE_LANGUAGE)
     write("train", config.train, names=known_names, paths={english: files.train})
     write("dev", config.dev, names=known_names, paths={english: files.dev})
@@ -142,14 +153,6 @@ def _about_many_worlds(
     while True:
         passages = write_passages(build_world(names, rng), rng, languages, clauses=clauses, asked=asked)
         yield from islice(passages, PASSAGES_PER_WORLD)
-
-
-def _test_files(folder: Path) -> dict[LanguagePair, Path]:
-    folder.mkdir(exist_ok=True)
-    return {
-        (passage, question): folder / f"test-context-{passage}-question-{question}.json"
-        for passage, question in TEST_PAIRS
-    }
 
 
 def write_bare_questions(world: World, rng: random.Random, languages: tuple[str, ...]) -> Iterator[Sentence]:
@@ -265,6 +268,7 @@ def _first(passages: Iterator[Passage], size: int) -> list[Passage]:
 def _write(name: str, passages: Sequence[Passage], paths: Mapping[LanguagePair, Path]) -> None:
     """Write a file for each of the pairs of languages."""
     for pair, path in paths.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
         data = [_article(f"{name}-{number}", passage, pair) for number, passage in enumerate(passages)]
         content = json.dumps({"version": "1.1", "data": data}, ensure_ascii=False, indent=1)
         path.write_text(content + "\n", encoding="utf-8")

@@ -45,6 +45,9 @@ class PretrainConfig:
     """Global batches whose inputs are sorted by length together, so that little is padding; 1 leaves them mixed."""
     sampling_alpha: float = 1.0
     """Language pairs are drawn in proportion to size ** alpha, in each data set; below 1, small ones more often."""
+    max_samples: int | None = None
+    """Samples that are trained on, drawn from all that are not held out: the same ones for every model and seed, and a
+    smaller number is a part of a larger one; null: all."""
     span_kind: TrainedSpans = "all"
     """Which of the data's spans are masked in training: all, entities or noun_chunks; the held-out part is asked for
     all of them in any case."""
@@ -98,6 +101,9 @@ def check_config(config: PretrainConfig) -> None:
         "--masking.max_spans: must be at least 1": masking.max_spans < 1,
         "--masking.mlm_probability: must be above 0 and below 1": not 0 < masking.mlm_probability < 1,
         "--sampling_alpha: must not be negative": config.sampling_alpha < 0,
+        f"--max_samples: must be at least --global_batch_size ({config.global_batch_size})": config.max_samples
+        is not None
+        and config.max_samples < config.global_batch_size,
         "--held_out.max_samples: must be at least 1": config.held_out.max_samples < 1,
         "--held_out.fraction: must be from 0 to below 1": not 0 <= config.held_out.fraction < 1,
         "--loop.steps: must be at least 1": config.loop.steps < 1,

@@ -55,7 +55,12 @@ def pretrain(config: PretrainConfig, run: TrackedRun, *, hooks: Hooks | None = N
     sentences = find_held_out(data_sets, config.held_out)
     held_out = load_held_out(data_sets, sentences)
     data = encode_training_data(
-        data_sets, sentences, tokenizer, min_samples=config.global_batch_size, span_kind=config.span_kind
+        data_sets,
+        sentences,
+        tokenizer,
+        min_samples=config.global_batch_size,
+        max_samples=config.max_samples,
+        span_kind=config.span_kind,
     )
     order = build_order(config, data, data_sets)
     logger.info(

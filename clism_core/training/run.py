@@ -57,7 +57,7 @@ class Hooks:
     callbacks: Sequence[UserCallback] = ()
     """Of Ray Train, which are called where its controller is."""
     stop_request: "ActorHandle[Any] | None" = None
-    """A `StopRequest`, besides the signals that reach the driver; None where there are only these."""
+    """A `StopRequest`; None where signals that reach the driver are to stop the run."""
 
 
 def run_training(
@@ -96,9 +96,9 @@ def run_training(
         run=run,
         driver_node=ray.get_runtime_context().get_node_id(),
     )
-    result: Any = run_stoppably(
-        _trainer(settings, assignment, use_gpu=use_gpu, callbacks=hooks.callbacks).fit, stop_request
-    )
+    trainer = _trainer(settings, assignment, use_gpu=use_gpu, callbacks=hooks.callbacks)
+    # The signals that a part of something larger gets are not meant for it.
+    result: Any = trainer.fit() if hooks.stop_request else run_stoppably(trainer.fit, stop_request)
     if result.return_value.error is not None:
         raise result.return_value.error
     finished = result.return_value.finished

@@ -60,11 +60,8 @@ class StopPoll:
 def run_stoppably(function: Callable[[], ResultT], request: "ActorHandle[Any]") -> ResultT:
     """Run `function` in a thread; SIGINT and SIGTERM ask it to stop, a second SIGINT gives up waiting.
 
-    Ray Train handles signals only where it runs in the main thread, and then by aborting. Signals reach the main thread
-    only: in another one, as in a trial of Ray Tune, `function` is just run.
+    Ray Train handles signals only where it runs in the main thread, and then by aborting.
     """
-    if threading.current_thread() is not threading.main_thread():
-        return function()
     future: Future[ResultT] = Future()
 
     def run() -> None:

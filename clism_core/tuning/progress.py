@@ -10,7 +10,6 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 
 from clism_core import storage
-from clism_core.errors import input_error_within
 from clism_core.tracking.run import unfinished_run
 from clism_core.training.run import CHECKPOINTS
 from clism_core.tuning.trial import OBJECTIVE, PROGRESS, Sweep
@@ -121,10 +120,3 @@ def describe(parameters: Mapping[str, Any]) -> str:
     return ", ".join(
         f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in parameters.items()
     )
-
-
-def reason(error: BaseException) -> str:
-    """Return in one line why a trial has failed: what a user can mend, or the last line of a traceback."""
-    found = input_error_within(error) or error
-    lines = [line.strip() for line in str(found).splitlines() if line.strip()]
-    return lines[-1] if lines else type(found).__name__

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from ray.tune import ResultGrid
 
-from clism_core.tuning.progress import reason
+from clism_core.errors import reason
 from clism_core.tuning.trial import OBJECTIVE, PROGRESS
 
 Status = Literal["finished", "stopped early", "failed"]

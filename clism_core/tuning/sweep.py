@@ -16,11 +16,11 @@ from ray.tune import ResultGrid, Tuner
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
 from ray.tune.search import BasicVariantGenerator, Searcher
 
-from clism_core.data.ingest import INGEST_CPUS
 from clism_core.errors import InputError
 from clism_core.storage import exists, filesystem, join, list_files, write_bytes
 from clism_core.training.identity import CHANGEABLE, check_same_run, keep_identity, unchangeable
-from clism_core.training.settings import CONFIG_FILE, WorkersConfig, dump_config
+from clism_core.training.settings import CONFIG_FILE, dump_config
+from clism_core.training.side_by_side import concurrent_runs, with_own_threads
 from clism_core.training.stopping import stop_signals
 from clism_core.tuning.config import TuneConfig
 from clism_core.tuning.progress import SweepProgress
@@ -96,23 +96,6 @@ def trial_count(config: TuneConfig, space: Space) -> int:
     return config.trials
 
 
-def concurrent_runs(workers: list[WorkersConfig], resources: Mapping[str, float]) -> int:
-    """Return how many runs have room side by side, each with what hands data to its workers; at least one.
-
-    More of them would wait for each other's CPUs with none to read data by.
-
-    Args:
-        workers: of the runs that one trial makes, one after the other.
-        resources: of the cluster.
-    """
-    cpus = max(each.number * each.cpus for each in workers) + INGEST_CPUS
-    room = resources.get("CPU", 0.0) / cpus
-    on_gpus = [each for each in workers if each.use_gpu or (each.use_gpu is None and resources.get("GPU"))]
-    if on_gpus:
-        room = min(room, resources.get("GPU", 0.0) / max(each.number * each.gpus for each in on_gpus))
-    return max(1, int(room + 1e-9))
-
-
 def _tuner(config: TuneConfig, sweep: Sweep) -> Tuner:
     """Return the sweep that the output holds, to go on with it, or a new one."""
     store, path = filesystem(config.output)
@@ -165,11 +148,10 @@ def _with_threads(config: TuneConfig, sweep: Sweep) -> Sweep:
     side_by_side = min(_concurrency(config, sweep), trial_count(config, sweep.space))
     logger.info("%d trials side by side", side_by_side)
     cores = float(ray.cluster_resources().get("CPU", 1))
-    bases = {}
-    for job, base in sweep.bases.items():
-        share = max(1, int(cores / (side_by_side * base.workers.number)))
-        workers = dataclasses.replace(base.workers, threads=base.workers.threads or share)
-        bases[job] = dataclasses.replace(base, workers=workers)
+    bases = {
+        job: dataclasses.replace(base, workers=with_own_threads(base.workers, runs=side_by_side, cores=cores))
+        for job, base in sweep.bases.items()
+    }
     return dataclasses.replace(sweep, bases=bases)
 
 

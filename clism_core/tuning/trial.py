@@ -16,25 +16,17 @@ from ray.train import Checkpoint, UserCallback
 from ray.train.v2._internal.execution.context import TrainRunContext
 from ray.util.queue import Queue
 
+from clism_core.child_run import child_run
 from clism_core.console import quieten_ray
 from clism_core.quiet import quieten_transformers
 from clism_core.storage import join
-from clism_core.tasks.finetuning import delivery as finetuning
-from clism_core.tasks.finetuning.finetune import finetune
 from clism_core.tracking.run import TrackedRun, tracked_run
-from clism_core.training import delivery as pretraining
-from clism_core.training.delivered import Delivered, train_and_deliver
-from clism_core.training.pretrain import pretrain
+from clism_core.training.delivered import Delivered
 from clism_core.training.run import Hooks
 from clism_core.training.stopping import start_stop_request
 from clism_core.tuning.config import trial_configs
 from clism_core.tuning.space import Space, objective
 
-JOBS: Mapping[str, tuple[Callable[..., Any], Any]] = {
-    "pretrain": (pretrain, pretraining),
-    "finetune": (finetune, finetuning),
-}
-"""What trains, and the module that delivers what comes of it."""
 TRIALS = "trials"
 OBJECTIVE = "objective"
 PROGRESS = "progress"
@@ -184,17 +176,9 @@ class TrialRuns:
         hooks = Hooks([self._report], self._stop_request)
         return self._run("finetune", config, parent, f"{self._trial_id}-finetune", hooks)
 
-    def _run(self, job: str, config: Any, parent: TrackedRun, name: str, hooks: Hooks) -> Delivered | None:
-        train, delivery = JOBS[job]
+    def _run(self, job: Any, config: Any, parent: TrackedRun, name: str, hooks: Hooks) -> Delivered | None:
         config = _in_trial(config, self._sweep.run_folders(self._trial_id)[job])
-        return delivery.delivered_before(config) or train_and_deliver(
-            job,
-            config,
-            train=partial(train, hooks=hooks),
-            deliver=delivery.deliver,
-            name=name,
-            tags={MLFLOW_PARENT_RUN_ID: parent.run_id},
-        )
+        return child_run(job, config, parent=parent, name=name, hooks=hooks)
 
 
 def _in_trial(config: Any, output: str) -> Any:

@@ -140,6 +140,25 @@ def test_too_little_data_is_told(ray_cluster: None, prepared: Path, tmp_path: Pa
         )
 
 
+def test_fewer_samples_are_a_part_of_more(ray_cluster: None, prepared: Path, data: EncodedData, tmp_path: Path) -> None:
+    tokenizer = load_tokenizer(str(write_encoder("xlmr", tmp_path)))
+    held_out = find_held_out(alone(prepared), HeldOutConfig(fraction=0.1))
+
+    def ids(limit: int | None) -> list[str]:
+        drawn = encode_training_data(alone(prepared), held_out, tokenizer, min_samples=1, max_samples=limit)
+        rows = zip(drawn.block_numbers, drawn.row_numbers, strict=True)
+        blocks = ray.get(drawn.blocks)
+        return [blocks[block]["sample_id"][int(row)].as_py() for block, row in rows]
+
+    every, eight, twenty = ids(None), ids(8), ids(20)
+    assert (len(every), len(eight), len(twenty)) == (len(data), 8, 20)
+    assert set(eight) < set(twenty) < set(every)
+    assert eight == sorted(eight)
+    assert eight != every[:8]  # drawn, and not the first ones
+    with pytest.raises(InputError, match=f"--max_samples 9999: .* has {len(every)} samples to train on"):
+        ids(9999)
+
+
 def test_nothing_held_out_is_told(ray_cluster: None, prepared: Path) -> None:
     with pytest.raises(InputError, match="--held_out: no sample"):
         load_held_out(alone(prepared), find_held_out(alone(prepared), HeldOutConfig(fraction=0.0)))

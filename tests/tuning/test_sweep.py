@@ -6,9 +6,10 @@ from ray import tune
 
 from clism_core.training.config import PretrainConfig
 from clism_core.training.settings import WorkersConfig
+from clism_core.training.side_by_side import concurrent_runs
 from clism_core.tuning.config import TuneConfig
 from clism_core.tuning.space import Budget, SchedulerName, Space, describe_domain
-from clism_core.tuning.sweep import SCHEDULERS, concurrent_runs, sweep_identity, trial_count
+from clism_core.tuning.sweep import SCHEDULERS, sweep_identity, trial_count
 from clism_core.tuning.trial import OBJECTIVE, PROGRESS
 
 SPACE = Space(

@@ -1,11 +1,12 @@
 """The configuration of an evaluation, and what can be wrong with it."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from clism_core.errors import InputError
+from clism_core.storage import absolute
 from clism_core.tasks.data.hub import HubSplit
 from clism_core.tasks.metrics.bootstrap import RESAMPLES
 
@@ -60,6 +61,11 @@ class EvaluateConfig:
     """How often examples are drawn anew for intervals and p values."""
     register_metrics: bool = True
     """Whether the scores of a registered model (models:/...) become tags of its version."""
+
+
+def with_absolute_paths(tests: Sequence[TestSetConfig]) -> list[TestSetConfig]:
+    """Return the test sets with the paths that other processes find them by, in whatever folder they run."""
+    return [replace(test, path=absolute(test.path)) if isinstance(test.path, str) else test for test in tests]
 
 
 def check_config(config: EvaluateConfig) -> None:

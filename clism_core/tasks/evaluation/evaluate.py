@@ -18,7 +18,7 @@ from clism_core.errors import InputError
 from clism_core.home import default_output
 from clism_core.tasks.config import TaskConfig
 from clism_core.tasks.evaluation.chart import scores_figure
-from clism_core.tasks.evaluation.config import EvaluateConfig, check_config
+from clism_core.tasks.evaluation.config import EvaluateConfig, check_config, with_absolute_paths
 from clism_core.tasks.evaluation.models import EvaluatedModel, find_model
 from clism_core.tasks.evaluation.predicting import predict
 from clism_core.tasks.evaluation.predictions import Predictions, is_evaluation
@@ -95,10 +95,7 @@ def plan(config: EvaluateConfig) -> Plan:
     model = find_model(config.model)
     test_sets = read_test_sets(config.tests, model.task)
     output = storage.absolute(config.output or default_output("evaluate"))
-    tests = [
-        dataclasses.replace(test, path=storage.absolute(test.path)) if isinstance(test.path, str) else test
-        for test in config.tests
-    ]
+    tests = with_absolute_paths(config.tests)
     compare, compared = config.compare, None
     if compare:
         _check_sizes(test_sets)

@@ -1,0 +1,107 @@
+"""The labelled data of the demo for named entities: sentences about its worlds, in CoNLL's format."""
+
+import random
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import regex
+
+from clism_core.demo.names import LANGUAGES, SOURCE_LANGUAGE, Gazetteer
+from clism_core.demo.questions import DemoQuestionsConfig
+from clism_core.demo.sentences import Text, split_names, write_sentences
+from clism_core.demo.world import build_world
+from clism_core.errors import InputError
+from clism_core.tasks.data.conll import Sentence
+
+TYPES = {"PERSON": "PER", "GPE": "LOC", "ORG": "ORG", "EVENT": "MISC", "LANGUAGE": "MISC"}
+"""The types of CoNLL by those of the names; money, dates and numbers are no entities there."""
+
+SENTENCES_PER_WORLD = 400
+"""Of a file; those after them are about another world, where the same names have other facts."""
+MAX_FAILURES = 2000
+"""Sentences in a row that may be none that is new."""
+_TOKEN = regex.compile(r"[\p{L}\p{M}\p{N}]+(?:['’\-][\p{L}\p{M}\p{N}]+)*|\S")
+
+
+class DemoEntityFiles(NamedTuple):
+    """Where the sentences are: files in CoNLL's format."""
+
+    train: Path
+    dev: Path
+    new_names_tests: Path
+    """Folder of test.LANGUAGE.conll, the same sentences in each language."""
+    known_names_tests: Path
+
+
+def entity_files(folder: Path) -> DemoEntityFiles:
+    """Return where `write_entities` writes."""
+    return DemoEntityFiles(folder / "train.conll", folder / "dev.conll", folder / "new-names", folder / "known-names")
+
+
+def write_entities(config: DemoQuestionsConfig, folder: Path) -> DemoEntityFiles:
+    """Write as many sentences as `config` has questions: English ones to train with, tests in all languages.
+
+    The bytes depend on `config` alone. No English sentence stands twice, in one file or in two.
+    """
+    files = entity_files(folder)
+    known_names, new_names = split_names(config.seed)
+    seen: set[str] = set()
+    _write(config, "train", config.train, known_names, seen, {SOURCE_LANGUAGE: files.train})
+    _write(config, "dev", config.dev, known_names, seen, {SOURCE_LANGUAGE: files.dev})
+    for name, size, names, tests in (
+        ("test", config.test, new_names, files.new_names_tests),
+        ("known-names-test", config.known_names_test, known_names, files.known_names_tests),
+    ):
+        _write(config, name, size, names, seen, {language: tests / f"test.{language}.conll" for language in LANGUAGES})
+    return files
+
+
+def _write(
+    config: DemoQuestionsConfig, name: str, size: int, names: Gazetteer, seen: set[str], paths: dict[str, Path]
+) -> None:
+    rng = random.Random(f"entities {config.seed} {name}")
+    sentences = list(islice(_sentences(names, rng, tuple(paths), seen), size))
+    for language, path in paths.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        blocks = (
+            "".join(f"{token} {tag}\n" for token, tag in zip(*tag_text(sentence[language]), strict=True))
+            for sentence in sentences
+        )
+        path.write_text("\n".join(blocks), encoding="utf-8")
+
+
+def _sentences(
+    names: Gazetteer, rng: random.Random, languages: Sequence[str], seen: set[str]
+) -> Iterator[dict[str, Text]]:
+    """Yield sentences in `languages`, none of which was `seen` in English."""
+    failures = 0
+    while True:
+        for sentence in islice(write_sentences(build_world(names, rng), rng, tuple(languages)), SENTENCES_PER_WORLD):
+            english = sentence.texts[SOURCE_LANGUAGE].text
+            if english not in seen:
+                seen.add(english)
+                failures = 0
+                yield dict(sentence.texts)
+            elif (failures := failures + 1) > MAX_FAILURES:
+                raise InputError(
+                    f"demo: there are not enough sentences that differ, after {len(seen):,} of them; ask for fewer in "
+                    "train, dev, test or known_names_test"
+                )
+
+
+def tag_text(text: Text) -> Sentence:
+    """Return the words and punctuation marks of a text with their tags in BIO.
+
+    A word that a name fills in part, as with an Arabic prefix, is of the name.
+    """
+    tokens, tags = [], []
+    last = None
+    for token in _TOKEN.finditer(text.text):
+        slot = next((slot for slot in text.slots if token.start() < slot.end and slot.start < token.end()), None)
+        kind = TYPES.get(slot.name.label) if slot else None
+        tokens.append(token[0])
+        tags.append("O" if kind is None else f"{'I' if slot is last else 'B'}-{kind}")
+        last = slot
+    return Sentence(tuple(tokens), tuple(tags))

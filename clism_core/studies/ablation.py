@@ -1,0 +1,47 @@
+"""Table 4: what each of the three objectives gives."""
+
+from dataclasses import replace
+
+from clism_core.studies.artefacts import Artefact, Table
+from clism_core.studies.chains import Chain
+from clism_core.studies.config import StudyConfig
+from clism_core.studies.measurements import AVERAGE, Measurements
+from clism_core.studies.methods import encoder_of, first_ours, full_chain, summarised_tests, with_tests
+from clism_core.training.config import PretrainConfig
+
+ABLATIONS = {"w/o CLISM": "w_clism", "w/o CACR": "w_cacr", "w/o MLM": "w_mlm"}
+"""The rows of the table by the weight that is 0; all are fine-tuned alike, with [QUE]."""
+
+
+def chains(config: StudyConfig) -> list[Chain]:
+    """Return the encoder as it is, the whole method, and the method without each objective."""
+    ours = first_ours(config)
+    whole = encoder_of(config, ours)
+    assert isinstance(whole, PretrainConfig)
+    found = []
+    for task in config.tasks:
+        for seed in config.seeds:
+            complete = full_chain(config, ours, task, seed)
+            found += [full_chain(config, config.ours[ours], task, seed), complete]
+            for name, weight in ABLATIONS.items():
+                lacking = replace(whole, objectives=replace(whole.objectives, **{weight: 0.0}))
+                found.append(replace(complete, labels={**complete.labels, "method": name}, encoder=lacking))
+    return found
+
+
+def artefacts(config: StudyConfig, measured: Measurements) -> list[Artefact]:
+    """Return table 4; what lacks an objective, and the encoder as it is, are tested against the whole method."""
+    ours = first_ours(config)
+    tests = [
+        measured.compare(
+            {"method": name, "task": task}, {"method": ours, "task": task}, resamples=config.resamples
+        ).assign(method=name)
+        for name in (config.ours[ours], *ABLATIONS)
+        for task in config.tasks
+    ]
+    cells = with_tests(summarised_tests(measured, ["method"]), tests, ["method"])
+    averages = cells[cells["language"] == AVERAGE]
+    caption = (
+        f"{ours} without each objective, evaluated zero-shot: averages over languages, differences from the whole."
+    )
+    return [Table("ablation", caption, averages, rows=["method"], columns=["dataset", "score"])]

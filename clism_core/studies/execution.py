@@ -1,0 +1,203 @@
+"""The runs of a study on the cluster that Ray is connected to: Ray decides what runs when, by what needs what."""
+
+import dataclasses
+import json
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import ray
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+from clism_core.child_run import child_run
+from clism_core.console import quieten_ray
+from clism_core.errors import reason
+from clism_core.quiet import quieten_transformers
+from clism_core.storage import exists, join, read_bytes, write_bytes
+from clism_core.studies.chains import Label, Stage
+from clism_core.tasks.evaluation.evaluate import evaluate
+from clism_core.tracking.run import TrackedRun, tracked_run
+from clism_core.training.run import Hooks
+from clism_core.training.side_by_side import concurrent_runs, with_own_threads
+from clism_core.training.stopping import start_stop_request, stop_signals
+
+logger = logging.getLogger(__name__)
+
+NOTE = "finished.json"
+SLOT: dict[str, float] = {"memory": 1}
+"""What Ray reserves for a run's own process, which only waits for its workers: a byte, for it must be something."""
+POLL = 1.0
+"""Seconds between looks at signals."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that is done."""
+
+    run_id: str
+    """Of MLflow."""
+    folder: str
+    model: str
+    """The folder of what it has made, or of what it has evaluated."""
+    seconds: float
+    """That it took, without what came before a restart."""
+
+    def write(self) -> None:
+        """Note in the run's folder that it is done."""
+        write_bytes(join(self.folder, NOTE), json.dumps(dataclasses.asdict(self), indent=2).encode())
+
+
+class StoppedError(Exception):
+    """A run was asked to stop before its end."""
+
+
+@dataclass(frozen=True)
+class StudyRuns:
+    """What the runs of a study have come to, by the names of their stages."""
+
+    finished: Mapping[str, Finished]
+    failed: Mapping[str, str]
+    """Why."""
+    stopped: bool
+    """Whether a signal has stopped the study before all runs were tried."""
+
+
+def finished_before(stages: Mapping[str, Stage], output: str) -> dict[str, Finished]:
+    """Return the runs that are done in the folder of a study, whichever study has made them."""
+    notes = {name: join(stage.folder(output), NOTE) for name, stage in stages.items()}
+    return {name: Finished(**json.loads(read_bytes(note))) for name, note in notes.items() if exists(note)}
+
+
+def run_stages(stages: Mapping[str, Stage], *, output: str, parent: TrackedRun) -> StudyRuns:
+    """Run what is not done yet, as many runs side by side as the cluster has room for.
+
+    Each run is a Ray task that waits for the one whose model it takes; Ray starts it when that is done and one of the
+    study's slots is free, and on another node if its own is lost. A run that fails takes with it only those that need
+    it. SIGINT and SIGTERM stop all at their next steps.
+
+    Args:
+        stages: by name, each after that which it needs.
+        output: the folder of the study.
+        parent: the MLflow run of the study.
+    """
+    finished = finished_before(stages, output)
+    missing = [stage for name, stage in stages.items() if name not in finished]
+    logger.info("%d of %d runs are done; %d to do", len(finished), len(stages), len(missing))
+    if not missing:
+        return StudyRuns(finished, {}, stopped=False)
+    stop_request = start_stop_request()
+    slots = concurrent_runs([stage.workers for stage in missing], ray.cluster_resources())
+    slots = min(slots, len(missing))
+    logger.info("%d runs side by side", slots)
+    group = placement_group([dict(SLOT)] * slots, strategy="SPREAD")
+    try:
+        with stop_signals(stop_request.request.remote, "runs save at their next steps, then stop") as signals:
+            asked = _submit(missing, finished, output=output, parent=parent, group=group, stop_request=stop_request)
+            failed = _wait(asked, finished, {stage.name: stage for stage in missing})
+    finally:
+        remove_placement_group(group)
+    return StudyRuns(finished, failed, stopped=bool(signals))
+
+
+def _submit(
+    missing: Sequence[Stage],
+    finished: Mapping[str, Finished],
+    *,
+    output: str,
+    parent: TrackedRun,
+    group: PlacementGroup,
+    stop_request: Any,
+) -> "dict[ray.ObjectRef[Finished], str]":
+    """Hand all runs to Ray; return their names by what will hold what they have come to."""
+    cores = float(ray.cluster_resources().get("CPU", 1))
+    strategy = PlacementGroupSchedulingStrategy(group)
+    run = _run_stage.options(memory=SLOT["memory"], scheduling_strategy=strategy)
+    references: dict[str, Any] = {}
+    for stage in missing:
+        config = stage.config
+        if stage.kind != "evaluate":
+            workers = with_own_threads(stage.config.workers, runs=group.bundle_count, cores=cores)
+            config = dataclasses.replace(config, workers=workers)
+        before: Any = None
+        if stage.before is not None:
+            before = references.get(stage.before) or finished[stage.before]
+        given = dataclasses.replace(stage, config=config)
+        references[stage.name] = run.remote(given, output, parent, stop_request, before)
+    return {reference: name for name, reference in references.items()}
+
+
+def _wait(
+    asked: "dict[ray.ObjectRef[Finished], str]", finished: dict[str, Finished], stages: Mapping[str, Stage]
+) -> dict[str, str]:
+    """Wait for all runs, say how far they are, and add to `finished`; return why others failed."""
+    failed: dict[str, str] = {}
+    pending, started = list(asked), time.monotonic()
+    while pending:
+        ready, pending = ray.wait(pending, timeout=POLL)
+        for reference in ready:
+            name = asked[reference]
+            try:
+                finished[name] = ray.get(reference)
+            except StoppedError:
+                continue
+            except Exception as error:  # of any kind: the other runs go on
+                failed[name] = reason(error)
+            done = len(asked) - len(pending)
+            left = timedelta(seconds=round((time.monotonic() - started) / done * len(pending)))
+            logger.info(
+                "%s (%s) %s; %d of %d runs have ended%s",
+                *(name, describe(stages[name].labels), failed.get(name, "is done"), done, len(asked)),
+                f", about {left} left" if pending else "",
+            )
+    return failed
+
+
+def describe(labels: Mapping[str, Label]) -> str:
+    """Return what tells a run from the others, in one line."""
+    return ", ".join(f"{name} {value}" for name, value in labels.items())
+
+
+@ray.remote(num_cpus=0, max_retries=3)
+def _run_stage(stage: Stage, output: str, parent: TrackedRun, stop_request: Any, before: Finished | None) -> Finished:
+    """Run a stage that `before`, if anything, gives its model; a run that was lost goes on from its checkpoint.
+
+    Raises:
+        StoppedError: if the study was stopped.
+    """
+    if ray.wait([stop_request.wait.remote()], timeout=0)[0]:
+        raise StoppedError
+    quieten_transformers()
+    quieten_ray()
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    started, folder = time.monotonic(), stage.folder(output)
+    config = dataclasses.replace(stage.config, output=folder)
+    if before is not None:
+        config = dataclasses.replace(config, model=before.model)
+    tags = {f"clism.study.{name}": str(value) for name, value in stage.labels.items()}
+    if stage.kind == "evaluate":
+        run_id, model = _evaluate(config, parent, stage.name, tags), config.model
+    else:
+        config = dataclasses.replace(config, register=False)
+        hooks = Hooks(stop_request=stop_request)
+        delivered = child_run(stage.kind, config, parent=parent, name=stage.name, hooks=hooks, tags=tags)
+        if delivered is None:
+            raise StoppedError
+        run_id, model = delivered.run_id, delivered.model
+    finished = Finished(run_id, folder, model, time.monotonic() - started)
+    finished.write()
+    return finished
+
+
+def _evaluate(config: Any, parent: TrackedRun, name: str, tags: Mapping[str, str]) -> str:
+    tags = {MLFLOW_PARENT_RUN_ID: parent.run_id, **tags}
+    with tracked_run(
+        job="evaluate", output=config.output, config=dataclasses.asdict(config), name=name, tags=tags
+    ) as run:
+        evaluate(config, run)
+        return run.run_id

@@ -1,0 +1,63 @@
+"""Table 2, all methods on all test sets, and tables 5 to 8, the same runs by language."""
+
+import pandas as pd
+
+from clism_core.studies.artefacts import Artefact, Table
+from clism_core.studies.chains import Chain
+from clism_core.studies.config import StudyConfig
+from clism_core.studies.measurements import AVERAGE, Measurements
+from clism_core.studies.methods import (
+    PAPER_DATASETS,
+    full_chains,
+    paper_cells,
+    summarised_tests,
+    with_paper,
+    with_tests,
+)
+from clism_core.studies.paper import METHODS, main_result
+
+
+def chains(config: StudyConfig) -> list[Chain]:
+    """Return all methods fine-tuned on all English data, with all seeds."""
+    return list(full_chains(config))
+
+
+def main_table(config: StudyConfig, measured: Measurements) -> list[Artefact]:
+    """Return table 2: averages over languages, ours tested against the encoders that they begin from."""
+    cells = _cells(config, measured)
+    averages = cells[cells["language"] == AVERAGE]
+    datasets = [PAPER_DATASETS[name] for name in dict.fromkeys(averages["dataset"]) if name in PAPER_DATASETS]
+    reported = [
+        cell
+        for method in METHODS
+        for dataset in datasets
+        for cell in paper_cells(main_result(method, dataset), dataset=dataset.lower(), method=method)
+    ]
+    caption = "Trained on English, evaluated zero-shot: averages over languages."
+    return [Table("main", caption, with_paper(averages, reported), rows=["method"], columns=["dataset", "score"])]
+
+
+def language_tables(config: StudyConfig, measured: Measurements) -> list[Artefact]:
+    """Return tables 5 to 8: a table of languages for each test set."""
+    cells = _cells(config, measured)
+    return [
+        Table(
+            f"per-language-{dataset}",
+            f"{dataset}: trained on English, evaluated zero-shot.",
+            of_dataset,
+            rows=["method", "score"],
+            columns=["language"],
+        )
+        for dataset, of_dataset in cells.groupby("dataset", sort=False)
+    ]
+
+
+def _cells(config: StudyConfig, measured: Measurements) -> pd.DataFrame:
+    tests = [
+        measured.compare(
+            {"method": ours, "task": task}, {"method": base, "task": task}, resamples=config.resamples
+        ).assign(method=ours)
+        for ours, base in config.ours.items()
+        for task in config.tasks
+    ]
+    return with_tests(summarised_tests(measured, ["method"]), tests, ["method"])

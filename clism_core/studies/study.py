@@ -1,0 +1,102 @@
+"""A study from its configuration to its tables and figures."""
+
+import logging
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from clism_core.errors import InputError
+from clism_core.storage import join, upload_folder
+from clism_core.studies.artefacts import Table
+from clism_core.studies.catalogue import STUDIES
+from clism_core.studies.chains import Chain, Kind, Stage, all_stages, chain_stages
+from clism_core.studies.config import StudyConfig
+from clism_core.studies.estimate import Estimate, estimate, work
+from clism_core.studies.execution import Finished, describe, finished_before, run_stages
+from clism_core.studies.measurements import Measurements
+from clism_core.tracking.run import TrackedRun
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What a study has still to do."""
+
+    stages: Mapping[str, Stage]
+    missing: list[Stage]
+    estimate: Estimate
+
+
+@dataclass(frozen=True)
+class Studied:
+    """What a study has come to."""
+
+    files: list[str]
+    """Its tables and figures."""
+    tables: list[str]
+    """The tables as Markdown."""
+    failed: list[str]
+    """Runs that have failed, and why, one line each."""
+    stopped: bool
+    """Whether it was stopped before its end."""
+    runs: int
+    """How many it consists of."""
+    tracking_uri: str
+    run_id: str
+
+
+def plan_study(config: StudyConfig) -> Planned:
+    """Return the runs of a study, those that are missing, and what they will take.
+
+    Args:
+        config: with absolute paths.
+    """
+    stages = all_stages(STUDIES[config.name].chains(config))
+    finished = finished_before(stages, config.output)
+    measured: dict[Kind, list[float]] = {}
+    for name, run in finished.items():
+        measured.setdefault(stages[name].kind, []).append(run.seconds / work(stages[name], config.estimate))
+    missing = [stage for name, stage in stages.items() if name not in finished]
+    return Planned(stages, missing, estimate(missing, measured, config.cluster, config.estimate))
+
+
+def run_study(config: StudyConfig, run: TrackedRun) -> Studied:
+    """Run what is missing of a study on the cluster, and write and log its tables and figures.
+
+    Args:
+        config: with absolute paths and pinned versions of models.
+        run: the MLflow run that the study's runs belong to.
+
+    Raises:
+        InputError: if no chain of runs is finished, or MLflow does not know the runs.
+    """
+    chains = STUDIES[config.name].chains(config)
+    stages = all_stages(chains)
+    runs = run_stages(stages, output=config.output, parent=run)
+    failed = [f"{name} ({describe(stages[name].labels)}): {why}" for name, why in runs.failed.items()]
+    if runs.stopped:
+        return Studied([], [], failed, True, len(stages), run.tracking_uri, run.run_id)
+    if not any(_is_finished(chain, runs.finished) for chain in chains):
+        raise InputError("\n".join([f"no run of the study in {config.output} is finished", *failed]))
+    measured = Measurements(chains, runs.finished, run.tracking_uri)
+    files, tables = _deliver(config, measured, run)
+    run.log_metrics({"runs": len(stages), "failed_runs": len(failed)}, step=0)
+    return Studied(files, tables, failed, False, len(stages), run.tracking_uri, run.run_id)
+
+
+def _is_finished(chain: Chain, finished: Mapping[str, Finished]) -> bool:
+    return all(stage.name in finished for stage in chain_stages(chain).values())
+
+
+def _deliver(config: StudyConfig, measured: Measurements, run: TrackedRun) -> tuple[list[str], list[str]]:
+    """Write the tables and figures into the study's folder, and log them; return their files and the tables' texts."""
+    logger.info("making tables and figures")
+    artefacts = STUDIES[config.name].artefacts(config, measured)
+    folder = join(config.output, config.name)
+    with tempfile.TemporaryDirectory() as temporary:
+        names = [file.name for artefact in artefacts for file in artefact.write(Path(temporary))]
+        upload_folder(Path(temporary), folder)
+        run.client.log_artifacts(run.run_id, temporary)
+    return [join(folder, name) for name in names], [each.markdown() for each in artefacts if isinstance(each, Table)]

@@ -1,0 +1,191 @@
+"""Study: the paper's tables and figures, each a grid of the other jobs' runs, beside the paper's own figures.
+
+    python jobs/study.py --name ablation                                (demo scale: generated data, minutes)
+    python jobs/study.py --name main --scale paper --dry_run true       (which runs, how long, how much)
+    python jobs/study.py --name main --scale paper --output s3://bucket/studies
+
+A study is started again by the same command: what is finished is not repeated, and studies of one output folder share
+their runs.
+"""
+
+import argparse
+import dataclasses
+import sys
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import finetune
+import pretrain
+from command_line import CONFIGS, PYTHON, run_job, stopped_text
+from finetune import FinetuneJobConfig
+from pretrain import DEMO, PretrainJobConfig
+
+from clism_core.cluster import check_shared, connect
+from clism_core.demo.build import build_demo, demo_folders
+from clism_core.demo.entities import entity_files, write_entities
+from clism_core.demo.questions import question_files, write_questions
+from clism_core.errors import InputError
+from clism_core.home import home, tracking_uri
+from clism_core.model.names import absolute_if_folder, is_folder, pin_version
+from clism_core.storage import absolute, is_local, join, write_bytes
+from clism_core.studies.config import TASKS, StudyConfig, check_study
+from clism_core.studies.execution import describe
+from clism_core.studies.study import Planned, Studied, plan_study, run_study
+from clism_core.tasks.evaluation.config import TestSetConfig, with_absolute_paths
+from clism_core.tasks.finetuning.config import FinetuneConfig
+from clism_core.tracking.run import page_command, tracked_run
+from clism_core.training.config import PretrainConfig, data_set_configs
+from clism_core.training.settings import CONFIG_FILE, dump_config, plain_config
+
+FAILED = 1
+
+
+@dataclass
+class StudyJobConfig(StudyConfig):
+    """A study of the paper. Encoder `demo`, data `demo` and labelled data `demo` are made on the spot, and without test
+    sets, theirs are taken."""
+
+    pretrain: PretrainJobConfig = field(default_factory=lambda: PretrainJobConfig(model="", data=""))
+    """What all pre-trainings have in common, the demo's sizes among it: a preset, or single fields,
+    `--pretrain.data prepared`; the study gives the model, whatever stands there."""
+    mrc: FinetuneJobConfig = field(default_factory=lambda: FinetuneJobConfig(task="mrc", model="", train="", dev=""))
+    """What all fine-tunings for question answering have in common; the study gives the model."""
+    ner: FinetuneJobConfig = field(default_factory=lambda: FinetuneJobConfig(task="ner", model="", train="", dev=""))
+    """Likewise for named entities."""
+    wikiann: FinetuneJobConfig = field(
+        default_factory=lambda: FinetuneJobConfig(task="ner", model="", train="", dev="")
+    )
+    """Likewise for those of WikiAnn."""
+
+
+def main(config: StudyJobConfig) -> None:
+    """Run what is missing, deliver tables and figures, and say where they are and what has failed."""
+    config = dataclasses.replace(config, output=absolute(config.output or str(home() / "studies" / config.scale)))
+    study = with_absolute_inputs(config)
+    check_study(study)
+    if config.dry_run:
+        print(dry_run_text(study, plan_study(study)))
+        return
+    studied = run(config, study)
+    folder = join(config.output, config.name)
+    print(stopped_text("study", output=folder) if studied.stopped else summary(studied))
+    if studied.failed:
+        sys.exit(FAILED)
+
+
+def with_absolute_inputs(config: StudyJobConfig) -> StudyConfig:
+    """Return the study with absolute paths, those of the demo's parts among them, and pinned versions of models."""
+    folder = Path(config.output) / DEMO
+    encoder, prepared = map(str, demo_folders(folder))
+    named = {field.name: getattr(config, field.name) for field in dataclasses.fields(StudyConfig)}
+    named["encoders"] = {
+        name: encoder if model == DEMO else pin_version(absolute_if_folder(model))
+        for name, model in config.encoders.items()
+    }
+    pretraining = config.pretrain
+    if pretraining.data == DEMO:
+        pretraining = dataclasses.replace(pretraining, data=prepared)
+    named["pretrain"] = plain_config(pretrain.with_absolute_inputs(pretraining), PretrainConfig)
+    for task in TASKS:
+        made: Any = (question_files if task == "mrc" else entity_files)(folder / task)
+        asked: FinetuneJobConfig = getattr(config, task)
+        train = str(made.train) if asked.train == DEMO else asked.train
+        dev = str(made.dev) if asked.dev == DEMO else asked.dev
+        given = finetune.with_absolute_inputs(dataclasses.replace(asked, train=train, dev=dev))
+        named[task] = plain_config(given, FinetuneConfig)
+        tests = getattr(config, f"{task}_tests")
+        if asked.train == DEMO and not tests:
+            tests = [
+                TestSetConfig(dataset=name, path=str(folder / task / name)) for name in ("known-names", "new-names")
+            ]
+        named[f"{task}_tests"] = with_absolute_paths(tests)
+    return StudyConfig(**named)
+
+
+def run(config: StudyJobConfig, study: StudyConfig) -> Studied:
+    """Run the study on the cluster, as an MLflow run."""
+    connect()
+    folder = join(config.output, config.name)
+    models = [model for model in study.encoders.values() if is_folder(model)]
+    data = [entry.path for entry in data_set_configs(study.pretrain) if is_folder(entry.path)]
+    workers = max((study.pretrain.workers, *(study.finetuning(task).workers for task in study.tasks)), key=_cpus)
+    check_shared(output=config.output, inputs=[*models, *data], tracking=tracking_uri(), wanted=workers.resources())
+    make_demo(config)
+    write_bytes(join(folder, CONFIG_FILE), dump_config(config).encode())
+    with tracked_run(job="study", output=folder, config=dataclasses.asdict(study)) as tracked:
+        studied = run_study(study, tracked)
+        if studied.stopped or studied.failed:
+            tracked.finish("KILLED" if studied.stopped else "FAILED")
+        return studied
+
+
+def _cpus(workers: Any) -> float:
+    return float(workers.resources()["CPU"])
+
+
+def make_demo(config: StudyJobConfig) -> None:
+    """Make the demo's parts that are asked for in the study's folder; what is there is kept."""
+    of_pretraining = DEMO in (*config.encoders.values(), config.pretrain.data)
+    asked = [task for task in config.tasks if DEMO in (config.finetuning(task).train, config.finetuning(task).dev)]
+    if not is_local(config.output) and (of_pretraining or asked):
+        raise InputError(f"--output {config.output}: the demo's parts are made in a local folder")
+    folder = Path(config.output) / DEMO
+    if of_pretraining:
+        build_demo(config.pretrain.demo, folder)
+    for task in asked:
+        write: Any = write_questions if task == "mrc" else write_entities
+        write(getattr(config, task).demo, folder / task)
+
+
+def dry_run_text(config: StudyConfig, planned: Planned) -> str:
+    """Return which runs are missing, how long they will take and what they will cost."""
+    found, cluster = planned.estimate, config.cluster
+    lines = [
+        f"  {stage.name:<22} {_duration(found.seconds[stage.name]):>9}  {describe(stage.labels)}"
+        for stage in planned.missing
+    ]
+    done = len(planned.stages) - len(planned.missing)
+    return f"""
+{config.name}: {len(planned.stages)} runs in {config.output}; {done} are done, {len(planned.missing)} to do:
+{chr(10).join(lines)}
+
+On {cluster.cpus:g} CPUs and {cluster.gpus:g} GPUs {found.side_by_side} runs have room side by side:
+about {_duration(found.hours * 3600)} in all and {found.dollars:,.2f} dollars, at {cluster.dollars_per_hour:g} an hour.
+By the rates of --estimate, or what finished runs of the kind took.
+"""
+
+
+def _duration(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))
+
+
+def summary(studied: Studied) -> str:
+    """Return what the user sees at the end."""
+    failed = "".join(f"\n  {line}" for line in studied.failed)
+    problems = f"\nFailed runs, which the same command tries again:{failed}\n" if failed else ""
+    tables = "\n".join(studied.tables)
+    files = "\n".join(f"  {file}" for file in studied.files)
+    return f"""
+{tables}{problems}
+Tables and figures of {studied.runs} runs:
+{files}
+All runs: {page_command(studied.tracking_uri)}
+          (run {studied.run_id})
+Next, another study with the same runs:
+  {PYTHON} jobs/study.py --name per-language
+"""
+
+
+def with_preset(arguments: list[str]) -> list[str]:
+    """Return the command line with the preset of its scale before it."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--scale", default="demo")
+    scale = parser.parse_known_args(arguments)[0].scale
+    preset = CONFIGS / f"study-{scale}.yaml"
+    return ["--config", str(preset), *arguments] if preset.exists() else arguments  # where not, the field is refused
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(StudyJobConfig, main, description=__doc__, arguments=with_preset(sys.argv[1:])))

@@ -1,0 +1,115 @@
+"""Studies whose runs were never made: their notes, MLflow runs and predictions are written by hand."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from labelled import PLACES, write_conll, write_squad
+
+from clism_core.home import tracking_uri
+from clism_core.studies.catalogue import STUDIES
+from clism_core.studies.chains import Chain, all_stages, chain_stages
+from clism_core.studies.config import StudyConfig, StudyName
+from clism_core.studies.execution import Finished, finished_before
+from clism_core.studies.measurements import Measurements
+from clism_core.tasks.evaluation.config import TestSetConfig
+from clism_core.tasks.evaluation.models import EvaluatedModel
+from clism_core.tasks.evaluation.predictions import Predictions
+from clism_core.tasks.evaluation.reading import read_test_sets
+from clism_core.tasks.evaluation.scoring import metrics_of
+from clism_core.tasks.evaluation.test_set import title
+from clism_core.tasks.evaluation.tracking import metrics_by_name
+from clism_core.tasks.finetuning.config import FinetuneConfig
+from clism_core.tracking.run import start_run
+from clism_core.training.config import PretrainConfig
+
+Share = Callable[[Chain], float]
+"""How many of ten examples a chain's model gets right."""
+
+
+def study_config(folder: Path, name: StudyName, dataset: str = "xquad") -> StudyConfig:
+    """Return a study with two encoders, one of ours, and test sets in two languages."""
+    folder.mkdir(parents=True, exist_ok=True)
+    train = str(write_squad(folder / "train.json"))
+    tagged = str(write_conll(folder / "train.conll"))
+    languages = ("en", "ar")
+    for first, language in enumerate(languages):
+        write_squad(folder / f"test.{language}.json", questions=10, first=10 * first)
+        write_conll(folder / f"test.{language}.conll", sentences=10, first=10 * first)
+    return StudyConfig(
+        name=name,
+        output=str(folder / "studies"),
+        encoders={"XLM-R": "xlm-roberta-base", "Info-XLM": "infoxlm"},
+        ours={"Ours (XLM-R)": "XLM-R"},
+        tasks=["mrc", "ner"],
+        seeds=[0, 1],
+        examples=[64, 128],
+        samples=[0, 1],
+        temperatures=[0.05, 20.0],
+        pretraining_samples=[100, 1000],
+        pretrain=PretrainConfig(model="", data="prepared"),
+        mrc=FinetuneConfig(task="mrc", model="", train=train, dev=train, steps=100),
+        ner=FinetuneConfig(task="ner", model="", train=tagged, dev=tagged, steps=100),
+        mrc_tests=[TestSetConfig(dataset=dataset, path=str(folder / "test.*.json"))],
+        ner_tests=[TestSetConfig(dataset="conll", path=str(folder / "test.*.conll"))],
+        resamples=500,
+    )
+
+
+def record(
+    config: StudyConfig,
+    share: Share,
+    *,
+    pretrain: Mapping[str, Mapping[int, float]] | None = None,
+    finetune: Mapping[str, Mapping[int, float]] | None = None,
+    but: Callable[[Chain], bool] = lambda _: False,
+) -> Measurements:
+    """Write all runs of a study, those of the chains that `but` names left out, and return what they have measured.
+
+    `pretrain` and `finetune` are the metrics of those runs by name and step.
+    """
+    chains = STUDIES[config.name].chains(config)
+    logged = {"pretrain": pretrain or {}, "finetune": finetune or {}}
+    for chain in chains:
+        if but(chain):
+            continue
+        for kind, stage in chain_stages(chain).items():
+            folder = stage.folder(config.output)
+            if stage.name in finished_before({stage.name: stage}, config.output):
+                continue
+            run = start_run(job=kind, output=folder)
+            for metric, curve in logged.get(kind, {}).items():
+                for step, value in curve.items():
+                    run.log_metrics({metric: value}, step=step)
+            if kind == "evaluate":
+                run.log_metrics(_evaluated(chain, folder, share(chain)), step=0)
+            run.finish()
+            Finished(run.run_id, folder, model=f"{folder}/model", seconds=60.0).write()
+    return Measurements(chains, finished_before(all_stages(chains), config.output), tracking_uri())
+
+
+def _evaluated(chain: Chain, folder: str, share: float) -> dict[str, float]:
+    """Write the predictions of a model that gets so many of ten examples right; return the metrics."""
+    assert chain.evaluate is not None
+    test_sets = read_test_sets(chain.evaluate.tests, chain.finetune.of_task)
+    predictions = Predictions.of_model(folder, EvaluatedModel("model", chain.finetune.of_task, folder, 0))
+    salt = f"{chain.labels.get('seed', 0)} {chain.labels.get('sample', 0)}"
+    for test_set in test_sets:
+        order = sorted(range(10), key=lambda number: hashlib.sha256(f"{salt} {number}".encode()).digest())
+        right = set(order[: round(10 * share)])
+        if test_set.kind == "mrc":
+            answers = {
+                each.id: each.answers[0].text if number in right else f"not {PLACES[0]}ia"
+                for number, each in enumerate(test_set.examples)
+            }
+            predictions.write(test_set, json.dumps(answers))
+        else:
+            outputs = [
+                list(each.tags) if number in right else ["O"] * len(each.tags)
+                for number, each in enumerate(test_set.examples)
+            ]
+            predictions.write(test_set, test_set.predictions(outputs))
+    scores = {title(each): each.score(predictions.read(each)) for each in test_sets}
+    metrics = metrics_of(test_sets, scores, resamples=100)
+    return {f"test/{name}": value for name, value in metrics_by_name(metrics).items()}

@@ -1,0 +1,63 @@
+"""The runs of a study: which are the same, and in which order they stand."""
+
+from dataclasses import replace
+
+from clism_core.studies.chains import Chain, all_stages, chain_stages
+from clism_core.tasks.evaluation.config import EvaluateConfig, TestSetConfig
+from clism_core.tasks.finetuning.config import FinetuneConfig
+from clism_core.training.config import PretrainConfig
+from clism_core.training.loop import LoopConfig
+from clism_core.training.settings import WorkersConfig
+
+PRETRAIN = PretrainConfig(model="xlm-roberta-base", data="prepared")
+FINETUNE = FinetuneConfig(task="mrc", model="", train="train.json", dev="dev.json")
+EVALUATE = EvaluateConfig(model="", tests=[TestSetConfig(dataset="xquad", path="xquad.ar.json")])
+OURS = Chain({"method": "ours"}, PRETRAIN, FINETUNE, EVALUATE)
+BASE = Chain({"method": "base"}, "xlm-roberta-base", FINETUNE, EVALUATE)
+
+
+def names(chain: Chain) -> list[str]:
+    return [stage.name for stage in chain_stages(chain).values()]
+
+
+def test_a_chain_is_its_runs_one_after_the_other() -> None:
+    pretraining, finetuning, evaluation = chain_stages(OURS).values()
+    assert [stage.kind for stage in (pretraining, finetuning, evaluation)] == ["pretrain", "finetune", "evaluate"]
+    assert (pretraining.before, finetuning.before, evaluation.before) == (None, pretraining.name, finetuning.name)
+    assert evaluation.folder("s3://bucket/studies") == f"s3://bucket/studies/runs/{evaluation.name}"
+    assert names(replace(OURS, evaluate=None)) == names(OURS)[:2]
+
+
+def test_an_encoder_as_it_is_becomes_the_model() -> None:
+    finetuning, evaluation = chain_stages(BASE).values()
+    assert (finetuning.config.model, finetuning.before) == ("xlm-roberta-base", None)
+    assert evaluation.before == finetuning.name
+
+
+def test_what_makes_a_run_another_one_makes_those_after_it_others() -> None:
+    longer = replace(OURS, encoder=replace(PRETRAIN, loop=LoopConfig(steps=7)))
+    assert not set(names(longer)) & set(names(OURS))
+    seed = replace(OURS, finetune=replace(FINETUNE, seed=1))
+    assert names(seed)[0] == names(OURS)[0]
+    assert not set(names(seed)[1:]) & set(names(OURS)[1:])
+    other_tests = replace(
+        OURS, evaluate=replace(EVALUATE, tests=[TestSetConfig(dataset="xquad", path="xquad.de.json")])
+    )
+    assert names(other_tests)[:2] == names(OURS)[:2]
+    assert names(other_tests)[2] != names(OURS)[2]
+
+
+def test_where_and_with_what_a_run_is_made_does_not_make_it_another_one() -> None:
+    moved = replace(PRETRAIN, output="elsewhere", register=False, workers=WorkersConfig(number=8), micro_batch_size=2)
+    more_copies = replace(EVALUATE, output="elsewhere", workers=4)
+    assert names(Chain({"method": "other"}, moved, FINETUNE, more_copies)) == names(OURS)
+
+
+def test_stages_that_chains_share_are_there_once_and_after_what_they_need() -> None:
+    chains = [OURS, BASE, replace(OURS, finetune=replace(FINETUNE, seed=1)), OURS]
+    stages = list(all_stages(chains).values())
+    assert [stage.kind for stage in stages] == ["pretrain", *["finetune"] * 3, *["evaluate"] * 3]
+    seen: set[str | None] = {None}
+    for stage in stages:
+        assert stage.before in seen
+        seen.add(stage.name)
