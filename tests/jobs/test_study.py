@@ -1,0 +1,173 @@
+"""The study job from a grid of runs to tables, on a tiny encoder."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import study as job
+from command_line import EXIT_BAD_INPUT, EXIT_DONE, run_job
+from finetune import FinetuneJobConfig
+from labelled import write_conll, write_squad
+from mlflow import MlflowClient
+from pretrain import PretrainJobConfig
+from study import StudyJobConfig, with_preset
+from tiny import write_encoder, write_prepared
+
+from clism_core.data.batches import MaskingConfig
+from clism_core.data.samples import HeldOutConfig
+from clism_core.home import tracking_uri
+from clism_core.studies.study import plan_study
+from clism_core.tasks.config import MrcConfig, NerConfig
+from clism_core.tasks.evaluation.config import TestSetConfig
+from clism_core.training.loop import CadenceConfig, LoopConfig
+from clism_core.training.optimizer import OptimizerConfig
+from clism_core.training.settings import WorkersConfig, dump_config
+
+ROOT = Path(__file__).resolve().parents[2]
+OPTIMIZER = OptimizerConfig(learning_rate=1e-2, warmup_steps=0)
+WORKERS = WorkersConfig(number=1, use_gpu=False)
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> StudyJobConfig:
+    """A study of two methods and two tasks, one encoder of which cannot be had."""
+    root = tmp_path_factory.mktemp("study")
+    for first, language in enumerate(("en", "ar")):
+        write_squad(root / f"test.{language}.json", questions=10, first=10 * first)
+        write_conll(root / f"test.{language}.conll", sentences=10, first=10 * first)
+    finetuning = FinetuneJobConfig(
+        task="mrc",
+        model="",
+        train=str(write_squad(root / "train.json", questions=40)),
+        dev=str(write_squad(root / "dev.json", questions=6)),
+        steps=12,
+        global_batch_size=8,
+        mrc=MrcConfig(max_length=64, stride=8, max_question_length=24),
+        ner=NerConfig(max_length=64, types=["PER", "LOC"]),
+        optimizer=OPTIMIZER,
+        loop=CadenceConfig(evaluate_every=12, checkpoint_every=12, log_every=4),
+        workers=WORKERS,
+    )
+    return StudyJobConfig(
+        name="main",
+        output=str(root / "studies"),
+        encoders={"base": str(write_encoder("xlmr", root / "encoder")), "absent": "no/such-encoder"},
+        ours={"ours": "base"},
+        tasks=["mrc", "ner"],
+        seeds=[0],
+        pretrain=PretrainJobConfig(
+            model="",
+            data=str(write_prepared(root / "prepared")),
+            global_batch_size=8,
+            masking=MaskingConfig(max_length=64),
+            optimizer=OPTIMIZER,
+            loop=LoopConfig(steps=8, evaluate_every=8, checkpoint_every=8, log_every=4),
+            held_out=HeldOutConfig(fraction=0.1, max_samples=5),
+            workers=WORKERS,
+        ),
+        mrc=finetuning,
+        ner=replace(
+            finetuning,
+            task="ner",
+            train=str(write_conll(root / "train.conll", sentences=40)),
+            dev=str(write_conll(root / "dev.conll", sentences=6)),
+        ),
+        mrc_tests=[TestSetConfig(dataset="mine", path=str(root / "test.*.json"))],
+        ner_tests=[TestSetConfig(dataset="conll", path=str(root / "test.*.conll"))],
+        resamples=200,
+    )
+
+
+def notes(output: Path) -> dict[str, str]:
+    return {file.parent.name: file.read_text() for file in output.glob("runs/*/finished.json")}
+
+
+def statuses() -> list[str]:
+    """Return the states of all MLflow runs that are parts of something larger."""
+    client = MlflowClient(tracking_uri())
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    return [run.info.status for run in client.search_runs(experiments, "tags.`mlflow.parentRunId` != ''")]
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_study_that_was_stopped_goes_on_and_others_take_its_runs(
+    config: StudyJobConfig, tmp_path: Path, capfd: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> None:
+    output = Path(config.output)
+    (tmp_path / "study.yaml").write_text(dump_config(config))
+    command = [sys.executable, str(ROOT / "jobs" / "study.py"), "--config", str(tmp_path / "study.yaml")]
+    with (tmp_path / "said").open("w") as said:
+        started = subprocess.Popen(command, cwd=tmp_path, stdout=said, stderr=subprocess.STDOUT, env=dict(os.environ))
+        end = time.monotonic() + 400
+        while not notes(output) and started.poll() is None and time.monotonic() < end:
+            time.sleep(0.2)
+        started.send_signal(signal.SIGTERM)
+        assert started.wait(timeout=200) == EXIT_DONE, (tmp_path / "said").read_text()
+    assert "To go on:" in (tmp_path / "said").read_text()
+    before = notes(output)
+    assert 1 <= len(before) < 9
+    assert "RUNNING" not in statuses()
+    assert not (output / "main" / "main.md").exists()
+
+    request.getfixturevalue("ray_cluster")
+    with pytest.raises(SystemExit) as ended:
+        job.main(config)
+    assert ended.value.code == job.FAILED
+    done = notes(output)
+    assert len(done) == 9  # of base and ours; what the absent encoder needs has failed
+    assert {name: done[name] for name in before} == before
+    out = capfd.readouterr().out
+    assert len(re.findall(r"(?:finetune|evaluate)-\w+ \(method absent, .*\): .*no/such-encoder", out)) == 4
+    cells = pd.read_csv(output / "main" / "main.csv")
+    measured = cells[cells["source"] == "measured"]
+    assert set(measured["method"]) == {"base", "ours"}
+    assert measured["mean"].between(0, 100).all()
+    assert measured.set_index(["method", "dataset", "score"])["p_value"].notna()["ours"].all()
+    assert (output / "main" / "main.tex").is_file()
+    assert "CalibreNet" in (output / "main" / "main.md").read_text()  # for the paper has CoNLL
+
+    job.main(replace(config, name="per-language", encoders={"base": config.encoders["base"]}))
+    assert notes(output) == done
+    assert (output / "per-language" / "per-language-mine.md").is_file()
+    assert str(output / "per-language" / "per-language-conll.csv") in capfd.readouterr().out
+
+
+def test_a_dry_run_lists_what_is_missing_and_starts_nothing(
+    config: StudyJobConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "studies"
+    stages = plan_study(job.with_absolute_inputs(replace(config, output=str(output)))).stages
+    folder = output / "runs" / next(iter(stages))
+    folder.mkdir(parents=True)
+    note = {"run_id": "0", "folder": str(folder), "model": str(folder / "model"), "seconds": 100.0}
+    (folder / "finished.json").write_text(json.dumps(note))
+    job.main(replace(config, output=str(output), dry_run=True))
+    out = capsys.readouterr().out
+    assert "13 runs in" in out
+    assert "1 are done, 12 to do:" in out
+    assert out.count("  finetune-") == out.count("  evaluate-") == 6
+    assert re.search(r"about \d+:\d\d:\d\d in all and [\d.]+ dollars, at 25 an hour", out)
+    assert [file.name for file in output.iterdir()] == ["runs"]
+
+
+def test_a_scale_is_a_preset_that_options_override(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def dry_run(*arguments: str) -> str:
+        given = ["--name", "fewshot", "--dry_run", "true", "--output", str(tmp_path), *arguments]
+        assert run_job(StudyJobConfig, job.main, description="", arguments=with_preset(given)) == EXIT_DONE
+        return capsys.readouterr().out
+
+    assert "fewshot: 25 runs in" in dry_run()  # base, and ours with [QUE] and without: 2 numbers of 2 samples each
+    assert "fewshot: 13 runs in" in dry_run("--samples", "[0]")
+    assert "fewshot: 201 runs in" in dry_run("--scale", "paper")
+    assert run_job(
+        StudyJobConfig, job.main, description="", arguments=with_preset(["--name", "main", "--ours", "{}"])
+    ) == (EXIT_BAD_INPUT)
