@@ -70,7 +70,7 @@ def main(config: StudyJobConfig) -> None:
         return
     studied = run(config, study)
     folder = join(config.output, config.name)
-    print(stopped_text("study", output=folder) if studied.stopped else summary(studied))
+    print(stopped_text("study", output=folder) if studied.stopped else summary(config, studied))
     if studied.failed:
         sys.exit(FAILED)
 
@@ -98,7 +98,8 @@ def with_absolute_inputs(config: StudyJobConfig) -> StudyConfig:
         tests = getattr(config, f"{task}_tests")
         if asked.train == DEMO and not tests:
             tests = [
-                TestSetConfig(dataset=name, path=str(folder / task / name)) for name in ("known-names", "new-names")
+                TestSetConfig(dataset=f"{task}-{name}", path=str(folder / task / name))
+                for name in ("known-names", "new-names")
             ]
         named[f"{task}_tests"] = with_absolute_paths(tests)
     return StudyConfig(**named)
@@ -161,11 +162,19 @@ def _duration(seconds: float) -> str:
     return str(timedelta(seconds=round(seconds)))
 
 
-def summary(studied: Studied) -> str:
+def summary(config: StudyConfig, studied: Studied) -> str:
     """Return what the user sees at the end."""
     failed = "".join(f"\n  {line}" for line in studied.failed)
     problems = f"\nFailed runs, which the same command tries again:{failed}\n" if failed else ""
     tables = "\n".join(studied.tables)
+    larger = (
+        ""
+        if config.scale == "paper"
+        else f"""
+Next, as the paper ran it:
+  {PYTHON} jobs/study.py --name {config.name} --scale paper --dry_run true
+"""
+    )
     files = "\n".join(f"  {file}" for file in studied.files)
     return f"""
 {tables}{problems}
@@ -173,9 +182,7 @@ Tables and figures of {studied.runs} runs:
 {files}
 All runs: {page_command(studied.tracking_uri)}
           (run {studied.run_id})
-Next, another study with the same runs:
-  {PYTHON} jobs/study.py --name per-language
-"""
+{larger}"""
 
 
 def with_preset(arguments: list[str]) -> list[str]:

@@ -35,9 +35,7 @@ class Table:
         texts = {
             "md": self.markdown(),
             "csv": self.cells.to_csv(index=False, lineterminator="\n", float_format="%.6g"),
-            "tex": self.wide().to_latex(
-                index=False, escape=True, caption=_escape(self._full_caption()), label=f"tab:{self.name}"
-            ),
+            "tex": self._latex(),
         }
         files = [folder / f"{self.name}.{ending}" for ending in texts]
         for file, text in zip(files, texts.values(), strict=True):
@@ -47,6 +45,13 @@ class Table:
     def markdown(self) -> str:
         """Return it as people read it."""
         return f"{self._full_caption()}\n\n{self.wide().to_markdown(index=False, disable_numparse=True)}\n"
+
+    def _latex(self) -> str:
+        caption = _escape(self._full_caption())
+        text: str = self.wide().to_latex(index=False, escape=True, caption=caption, label=f"tab:{self.name}")
+        for sign, command in {"±": r"$\pm$", " < ": " $<$ "}.items():
+            text = text.replace(sign, command)
+        return text
 
     def wide(self) -> pd.DataFrame:
         """Return it line by line, its cells as texts such as `67.3 ± 0.4 (+2.1, p 0.012)`."""

@@ -150,6 +150,9 @@ def _own_problems(config: StudyConfig) -> Iterator[str]:
         "--temperatures: must be above 0": min(config.temperatures, default=1.0) <= 0,
         "--curve_steps: are counted from 1": min(config.curve_steps, default=1) < 1,
     }
+    datasets = [{test.dataset for test in config.evaluation(task).tests} for task in config.tasks]
+    shared = sorted(name for name in set[str]().union(*datasets) if sum(name in names for names in datasets) > 1)
+    problems[f"--tasks: {', '.join(shared)} is a data set of several; give each its own name"] = bool(shared)
     lists = ("seeds", "examples", "samples", "temperatures", "pretraining_samples", "curve_steps")
     for name in lists:
         values = getattr(config, name)

@@ -83,6 +83,7 @@ def test_tables_and_figures_are_written(tmp_path: Path, name: StudyName) -> None
             assert file.read_bytes().startswith(b"\x89PNG")
         elif file.suffix == ".tex":
             assert r"\begin{tabular}" in file.read_text()
+            assert not set("±<") & set(file.read_text().replace("$<$", ""))
         elif file.suffix == ".csv":
             assert pd.read_csv(file)["mean"].notna().all()
 

@@ -9,6 +9,7 @@ from recorded_study import study_config
 
 from clism_core.errors import InputError
 from clism_core.studies.config import StudyName, check_study
+from clism_core.tasks.evaluation.config import TestSetConfig
 from clism_core.training.loop import LoopConfig
 
 
@@ -27,6 +28,7 @@ from clism_core.training.loop import LoopConfig
         ("data-scale", {"pretraining_samples": []}, "--pretraining_samples: is empty"),
         ("convergence", {"curve_steps": [0]}, "--curve_steps: are counted from 1"),
         ("main", {"mrc_tests": []}, "--mrc_tests: names no test set"),
+        ("main", {"ner_tests": [TestSetConfig(dataset="xquad", path="x")]}, "--tasks: xquad is a data set of several"),
         ("main", {"resamples": 10}, "resamples 10: must be at least"),
     ],
 )
