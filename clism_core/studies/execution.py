@@ -11,6 +11,7 @@ from typing import Any
 
 import ray
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from ray.exceptions import TaskCancelledError
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
@@ -18,11 +19,11 @@ from clism_core.child_run import child_run
 from clism_core.console import quieten_ray
 from clism_core.errors import reason
 from clism_core.quiet import quieten_transformers
-from clism_core.storage import exists, join, read_bytes, write_bytes
+from clism_core.storage import delete, exists, join, read_bytes, write_bytes
 from clism_core.studies.chains import Label, Stage
 from clism_core.tasks.evaluation.evaluate import evaluate
-from clism_core.tracking.run import TrackedRun, tracked_run
-from clism_core.training.run import Hooks
+from clism_core.tracking.run import TrackedRun, end_lost_run, tracked_run
+from clism_core.training.run import CHECKPOINTS, Hooks
 from clism_core.training.side_by_side import concurrent_runs, with_own_threads
 from clism_core.training.stopping import start_stop_request, stop_signals
 
@@ -98,9 +99,11 @@ def run_stages(stages: Mapping[str, Stage], *, output: str, parent: TrackedRun) 
     try:
         with stop_signals(stop_request.request.remote, "runs save at their next steps, then stop") as signals:
             asked = _submit(missing, finished, output=output, parent=parent, group=group, stop_request=stop_request)
-            failed = _wait(asked, finished, {stage.name: stage for stage in missing})
+            failed = _wait(asked, finished, {stage.name: stage for stage in missing}, signals)
     finally:
         remove_placement_group(group)
+        for stage in missing:
+            end_lost_run(stage.folder(output), "KILLED")
     return StudyRuns(finished, failed, stopped=bool(signals))
 
 
@@ -132,18 +135,29 @@ def _submit(
 
 
 def _wait(
-    asked: "dict[ray.ObjectRef[Finished], str]", finished: dict[str, Finished], stages: Mapping[str, Stage]
+    asked: "dict[ray.ObjectRef[Finished], str]",
+    finished: dict[str, Finished],
+    stages: Mapping[str, Stage],
+    signals: Sequence[int],
 ) -> dict[str, str]:
-    """Wait for all runs, say how far they are, and add to `finished`; return why others failed."""
+    """Wait for all runs, say how far they are, and add to `finished`; return why others failed.
+
+    After a signal, evaluations are ended as they are: they have no steps, and what they have predicted is kept.
+    """
     failed: dict[str, str] = {}
-    pending, started = list(asked), time.monotonic()
+    pending, started, is_stopping = list(asked), time.monotonic(), False
     while pending:
         ready, pending = ray.wait(pending, timeout=POLL)
+        if signals and not is_stopping:
+            is_stopping = True
+            for reference in pending:
+                if stages[asked[reference]].kind == "evaluate":
+                    ray.cancel(reference, force=True)
         for reference in ready:
             name = asked[reference]
             try:
                 finished[name] = ray.get(reference)
-            except StoppedError:
+            except (StoppedError, TaskCancelledError):
                 continue
             except Exception as error:  # of any kind: the other runs go on
                 failed[name] = reason(error)
@@ -169,7 +183,7 @@ def _run_stage(stage: Stage, output: str, parent: TrackedRun, stop_request: Any,
     Raises:
         StoppedError: if the study was stopped.
     """
-    if ray.wait([stop_request.wait.remote()], timeout=0)[0]:
+    if ray.get(stop_request.is_requested.remote()):
         raise StoppedError
     quieten_transformers()
     quieten_ray()
@@ -191,6 +205,7 @@ def _run_stage(stage: Stage, output: str, parent: TrackedRun, stop_request: Any,
         run_id, model = delivered.run_id, delivered.model
     finished = Finished(run_id, folder, model, time.monotonic() - started)
     finished.write()
+    delete(join(folder, CHECKPOINTS))  # of hundreds of runs, they would be the most of what a study leaves
     return finished
 
 

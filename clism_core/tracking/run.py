@@ -18,6 +18,7 @@ import yaml
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
+from mlflow.exceptions import MlflowException
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH
@@ -182,6 +183,16 @@ def unfinished_run(output: str) -> TrackedRun | None:
         max_results=1,
     )
     return TrackedRun(uri, unfinished[0].info.run_id) if unfinished else None
+
+
+def end_lost_run(output: str, status: str) -> None:
+    """End the run of the job with this output folder, absolute, if its process was lost before it could."""
+    try:
+        run = unfinished_run(output)
+        if run is not None and run.status() == "RUNNING":
+            run.finish(status)
+    except MlflowException:
+        logger.warning("MLflow was not told that the run of %s has ended", output, exc_info=True)
 
 
 @contextmanager

@@ -31,6 +31,10 @@ class StopRequest:
         """Ask the run to stop."""
         self._requested.set()
 
+    async def is_requested(self) -> bool:
+        """Say whether the run was asked to stop."""
+        return self._requested.is_set()
+
     async def wait(self) -> None:
         """Return when the run was asked to stop."""
         await self._requested.wait()

@@ -5,12 +5,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from mlflow.exceptions import MlflowException
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
 from clism_core import storage
-from clism_core.tracking.run import unfinished_run
+from clism_core.tracking.run import end_lost_run
 from clism_core.training.run import CHECKPOINTS
 from clism_core.tuning.trial import OBJECTIVE, PROGRESS, Sweep
 
@@ -102,13 +101,8 @@ class SweepProgress(Callback):
 
     def _end_runs(self, trial_id: str, status: str) -> None:
         """End the MLflow runs of a trial whose process may have been lost before it could."""
-        try:
-            for folder in self._folders(trial_id):
-                run = unfinished_run(folder)
-                if run is not None and run.status() == "RUNNING":
-                    run.finish(status)
-        except MlflowException:
-            logger.warning("MLflow was not told that trial %s has ended", trial_id, exc_info=True)
+        for folder in self._folders(trial_id):
+            end_lost_run(folder, status)
 
     def _folders(self, trial_id: str) -> set[str]:
         """Return the folders of a trial that MLflow runs are known by."""
