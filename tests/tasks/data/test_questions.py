@@ -146,6 +146,11 @@ def test_language_is_another_than_the_name_says(tmp_path: Path, language: str) -
             r"4 of 5 questions are unanswerable .* leave them out",
             id="unanswerable",
         ),
+        pytest.param(
+            squad(qas("q1", answers=[{"text": "", "answer_start": 0}])),
+            "no question has an answer with a text; .* give the official one",
+            id="answers-taken-away",
+        ),
     ],
 )
 def test_content_that_cannot_be_used(tmp_path: Path, content: Any, message: str) -> None:
