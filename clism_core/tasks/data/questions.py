@@ -102,8 +102,9 @@ def read_questions(path: str, *, language: str | None = None, unique_ids: bool =
     finds predictions by their ids; files for training that are put together from several often have ids twice. Answers
     that do not stand at their offset stay as they are: see `find_misplaced`.
 
-    Raises `InputError` where the file cannot be read, lacks a field, has no questions, only empty answers or any that are
-    unanswerable (SQuAD 2.0), where its name says another language, and where an id is there twice and `unique_ids` is set.
+    Raises `InputError` where the file cannot be read, lacks a field, has no questions, only empty answers or any
+    questions that are unanswerable (SQuAD 2.0), where its name says another language, and where an id is there twice
+    and `unique_ids` is set.
     """
     languages = _languages(path, language)
     try:
