@@ -12,6 +12,9 @@ from clism_core.tasks.evaluation.scoring import SCORE_NAMES, p_text
 PAPER = "paper"
 """What rows that the paper reports have in their column `source`; others are `measured`."""
 MEASURED = "measured"
+LEVEL = "level"
+"""A line of one measured value, for what a figure's x axis does not touch."""
+STYLES = {MEASURED: ("-", 1.0), PAPER: ("--", 0.6), LEVEL: (":", 1.0)}
 NUMBERS = ("mean", "std", "runs", "difference", "low", "high", "p_value")
 """Of a cell: a score's mean and standard deviation over so many runs, and how its paired test came out."""
 
@@ -121,17 +124,16 @@ class Panel:
 
 def line_figure(panels: Sequence[Panel], *, xlabel: str, log_x: bool = False) -> Figure:
     """Draw panels side by side; what the paper reports is dashed, in the colour of the line of the same name."""
-    figure = Figure(figsize=(4.6 * len(panels), 3.8), layout="constrained")
-    handles = {}
+    figure = Figure(figsize=(5.2 * len(panels), 4.4), layout="constrained")
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False).flatten(), panels, strict=True):
         colours = {line: f"C{place}" for place, line in enumerate(dict.fromkeys(panel.points["line"]))}
         for (line, source), points in panel.points.groupby(["line", "source"], sort=False):
-            is_paper = source == PAPER
-            label = f"{line} ({PAPER})" if is_paper else str(line)
-            errors = None if is_paper or "std" not in points else points["std"].fillna(0.0)
-            handles[label] = axes.errorbar(
-                points["x"], points["mean"], yerr=errors, color=colours[line], marker="o", markersize=3, capsize=2,
-                linestyle="--" if is_paper else "-", alpha=0.6 if is_paper else 1.0,
+            style, alpha = STYLES[source]
+            errors = points["std"].fillna(0.0) if "std" in points else None
+            axes.errorbar(
+                points["x"], points["mean"], yerr=errors if source == MEASURED else None, linestyle=style, alpha=alpha,
+                color=colours[line], marker="" if source == LEVEL else "o", markersize=3, capsize=2,
+                label=f"{line} ({PAPER})" if source == PAPER else str(line),
             )  # fmt: skip
         axes.set(title=panel.title, xlabel=xlabel, ylabel=panel.ylabel)
         if log_x:
@@ -142,8 +144,6 @@ def line_figure(panels: Sequence[Panel], *, xlabel: str, log_x: bool = False) ->
         if panel.log_y:
             axes.set_yscale("log")
         axes.grid(alpha=0.3)
-    if handles:
-        figure.legend(
-            handles.values(), handles.keys(), loc="outside lower center", ncols=min(4, len(handles)), frameon=False
-        )
+        if colours:
+            axes.legend(frameon=False, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.16))
     return figure

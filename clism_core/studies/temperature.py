@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from clism_core.studies.artefacts import MEASURED, Artefact, Panel, Picture, Table, line_figure
+from clism_core.studies.artefacts import LEVEL, MEASURED, Artefact, Panel, Picture, Table, line_figure
 from clism_core.studies.chains import Chain
 from clism_core.studies.config import StudyConfig
 from clism_core.studies.measurements import AVERAGE, Measurements, summarise
@@ -95,7 +95,8 @@ def _panels(cells: pd.DataFrame) -> list[Panel]:
         is_level = cell["temperature"] in (WITHOUT, BASE)
         line = f"{cell['column']}, {cell['temperature']}" if is_level else cell["column"]
         ends = [min(values), max(values)] if is_level else [float(cell["temperature"])]
-        rows += [{**cell, "line": line, "x": x} for x in ends] if values else []
+        source = LEVEL if is_level else MEASURED
+        rows += [{**cell, "line": line, "x": x, "source": source} for x in ends] if values else []
     points = pd.DataFrame(rows, columns=[*cells.columns, "line", "x"]).sort_values("x", kind="stable")
     gradients = [COLUMNS["first_gradient"], COLUMNS["last_gradient"]]
     is_gradient, is_retrieval = points["column"].isin(gradients), points["column"] == COLUMNS["retrieval"]

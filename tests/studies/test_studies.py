@@ -92,6 +92,12 @@ def table(found: list[Artefact], name: str) -> Table:
     return next(each for each in found if isinstance(each, Table) and each.name == name)
 
 
+def legend(picture: Picture) -> list[str]:
+    found = picture.figure.axes[0].get_legend()
+    assert found is not None
+    return [text.get_text() for text in found.get_texts()]
+
+
 def cell(cells: pd.DataFrame, **labels: object) -> pd.Series:
     for name, value in labels.items():
         cells = cells[cells[name] == value]
@@ -152,9 +158,8 @@ def test_few_shot_curves_stand_beside_the_papers(tmp_path: Path) -> None:
     without = cell(cells, method="Ours (XLM-R), without [QUE]", examples=64, score="f1", source="measured")
     assert without["mean"] == pytest.approx(80.0)
     figure, of_que = (artefact for artefact in found if isinstance(artefact, Picture))
-    labels = [text.get_text() for text in figure.figure.legends[0].get_texts()]
-    assert set(labels) >= {"XLM-R", "Ours (XLM-R)", "Ours (XLM-R) (paper)"}
-    assert [text.get_text() for text in of_que.figure.legends[0].get_texts()] == [
+    assert set(legend(figure)) >= {"XLM-R", "Ours (XLM-R)", "Ours (XLM-R) (paper)"}
+    assert legend(of_que) == [
         "Ours (XLM-R)",
         "Ours (XLM-R), without [QUE]",
     ]
