@@ -83,7 +83,8 @@ def _scalar(value: Any) -> Any:
 
 def _figure(axes: Any, title: str) -> Figure:
     figure: Figure = axes.get_figure()
-    axes.set_title(title)
+    axes.set_title("", loc="left")  # Optuna's own, where it has one
+    axes.set_title(title, fontsize="medium")
     figure.set_size_inches(*SIZE)
     figure.tight_layout()
     return figure
