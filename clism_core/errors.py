@@ -31,4 +31,6 @@ def reason(error: BaseException) -> str:
     """Return in one line why a run has failed: what a user can mend, or the last line of a traceback."""
     found = input_error_within(error) or error
     lines = [line.strip() for line in str(found).splitlines() if line.strip()]
-    return lines[-1] if lines else type(found).__name__
+    if not lines:
+        return type(found).__name__
+    return " ".join(lines) if isinstance(found, InputError) else lines[-1]

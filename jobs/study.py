@@ -10,7 +10,11 @@ their runs.
 
 import argparse
 import dataclasses
+import hashlib
+import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +22,9 @@ from typing import Any
 
 import finetune
 import pretrain
+import yaml
 from command_line import CONFIGS, PYTHON, run_job, stopped_text
+from filelock import FileLock, Timeout
 from finetune import FinetuneJobConfig
 from pretrain import DEMO, PretrainJobConfig
 
@@ -68,17 +74,34 @@ def main(config: StudyJobConfig) -> None:
     if config.dry_run:
         print(dry_run_text(study, plan_study(study)))
         return
-    studied = run(config, study)
-    folder = join(config.output, config.name)
-    print(stopped_text("study", output=folder) if studied.stopped else summary(config, studied))
+    with alone_in(config.output):
+        studied = run(config, study)
+    stopped = stopped_text("study", output=join(config.output, config.name)) if studied.stopped else ""
+    print(summary(config, studied) + stopped)
     if studied.failed:
         sys.exit(FAILED)
 
 
+@contextmanager
+def alone_in(output: str) -> Iterator[None]:
+    """Keep two studies of this machine from making the same runs at a time; in a bucket, the user has to."""
+    if not is_local(output):
+        yield
+        return
+    Path(output).mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(Path(output) / "study.lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise InputError(
+            f"--output {output}: another study is at work there, and studies of one folder share their runs; wait for "
+            "its end, or give another folder"
+        ) from error
+
+
 def with_absolute_inputs(config: StudyJobConfig) -> StudyConfig:
     """Return the study with absolute paths, those of the demo's parts among them, and pinned versions of models."""
-    folder = Path(config.output) / DEMO
-    encoder, prepared = map(str, demo_folders(folder))
+    encoder, prepared = map(str, demo_folders(demo_folder(config, config.pretrain.demo)))
     named = {field.name: getattr(config, field.name) for field in dataclasses.fields(StudyConfig)}
     named["encoders"] = {
         name: encoder if model == DEMO else pin_version(absolute_if_folder(model))
@@ -89,8 +112,9 @@ def with_absolute_inputs(config: StudyJobConfig) -> StudyConfig:
         pretraining = dataclasses.replace(pretraining, data=prepared)
     named["pretrain"] = plain_config(pretrain.with_absolute_inputs(pretraining), PretrainConfig)
     for task in TASKS:
-        made: Any = (question_files if task == "mrc" else entity_files)(folder / task)
         asked: FinetuneJobConfig = getattr(config, task)
+        folder = demo_folder(config, asked.demo)
+        made: Any = (question_files if task == "mrc" else entity_files)(folder / task)
         train = str(made.train) if asked.train == DEMO else asked.train
         dev = str(made.dev) if asked.dev == DEMO else asked.dev
         given = finetune.with_absolute_inputs(dataclasses.replace(asked, train=train, dev=dev))
@@ -111,8 +135,11 @@ def run(config: StudyJobConfig, study: StudyConfig) -> Studied:
     folder = join(config.output, config.name)
     models = [model for model in study.encoders.values() if is_folder(model)]
     data = [entry.path for entry in data_set_configs(study.pretrain) if is_folder(entry.path)]
-    workers = max((study.pretrain.workers, *(study.finetuning(task).workers for task in study.tasks)), key=_cpus)
-    check_shared(output=config.output, inputs=[*models, *data], tracking=tracking_uri(), wanted=workers.resources())
+    trainings: list[Any] = [study.pretrain, *(study.finetuning(task) for task in study.tasks)]
+    wanted = max((training.workers.resources() for training in trainings), key=lambda each: each["CPU"])
+    check_shared(  # labelled files are read here alone, where the runs' own processes are
+        output=config.output, inputs=[*models, *data], tracking=tracking_uri(), wanted=wanted
+    )
     make_demo(config)
     write_bytes(join(folder, CONFIG_FILE), dump_config(config).encode())
     with tracked_run(job="study", output=folder, config=dataclasses.asdict(study)) as tracked:
@@ -122,22 +149,24 @@ def run(config: StudyJobConfig, study: StudyConfig) -> Studied:
         return studied
 
 
-def _cpus(workers: Any) -> float:
-    return float(workers.resources()["CPU"])
+def demo_folder(config: StudyJobConfig, sizes: Any) -> Path:
+    """Return where the demo's parts of these sizes are: runs with others are other runs."""
+    digest = hashlib.sha256(json.dumps(dataclasses.asdict(sizes), sort_keys=True).encode()).hexdigest()
+    return Path(config.output) / DEMO / digest[:8]
 
 
 def make_demo(config: StudyJobConfig) -> None:
-    """Make the demo's parts that are asked for in the study's folder; what is there is kept."""
+    """Make the demo's parts that are asked for in the study's folder; what is there is the same."""
     of_pretraining = DEMO in (*config.encoders.values(), config.pretrain.data)
     asked = [task for task in config.tasks if DEMO in (config.finetuning(task).train, config.finetuning(task).dev)]
     if not is_local(config.output) and (of_pretraining or asked):
         raise InputError(f"--output {config.output}: the demo's parts are made in a local folder")
-    folder = Path(config.output) / DEMO
     if of_pretraining:
-        build_demo(config.pretrain.demo, folder)
+        build_demo(config.pretrain.demo, demo_folder(config, config.pretrain.demo))
     for task in asked:
+        sizes = getattr(config, task).demo
         write: Any = write_questions if task == "mrc" else write_entities
-        write(getattr(config, task).demo, folder / task)
+        write(sizes, demo_folder(config, sizes) / task)
 
 
 def dry_run_text(config: StudyConfig, planned: Planned) -> str:
@@ -167,6 +196,8 @@ def summary(config: StudyConfig, studied: Studied) -> str:
     failed = "".join(f"\n  {line}" for line in studied.failed)
     problems = f"\nFailed runs, which the same command tries again:{failed}\n" if failed else ""
     tables = "\n".join(studied.tables)
+    files = "\n".join(f"  {file}" for file in studied.files)
+    made = f"Tables and figures of {studied.runs} runs:\n{files}\n" if studied.files else ""
     larger = (
         ""
         if config.scale == "paper"
@@ -175,21 +206,22 @@ Next, as the paper ran it:
   {PYTHON} jobs/study.py --name {config.name} --scale paper --dry_run true
 """
     )
-    files = "\n".join(f"  {file}" for file in studied.files)
     return f"""
 {tables}{problems}
-Tables and figures of {studied.runs} runs:
-{files}
-All runs: {page_command(studied.tracking_uri)}
+{made}All runs: {page_command(studied.tracking_uri)}
           (run {studied.run_id})
 {larger}"""
 
 
 def with_preset(arguments: list[str]) -> list[str]:
-    """Return the command line with the preset of its scale before it."""
+    """Return the command line with the preset of its scale, or that of its files, before it."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--scale", default="demo")
-    scale = parser.parse_known_args(arguments)[0].scale
+    parser.add_argument("--scale")
+    parser.add_argument("--config", action="append", default=[])
+    given, _ = parser.parse_known_args(arguments)
+    files = [yaml.safe_load(Path(file).read_text()) for file in given.config if Path(file).is_file()]
+    scales = [values["scale"] for values in files if isinstance(values, dict) and "scale" in values]
+    scale = given.scale or (scales or ["demo"])[-1]
     preset = CONFIGS / f"study-{scale}.yaml"
     return ["--config", str(preset), *arguments] if preset.exists() else arguments  # where not, the field is refused
 

@@ -85,8 +85,9 @@ def record(
             if kind == "evaluate":
                 run.log_metrics(_evaluated(chain, folder, share(chain)), step=0)
             run.finish()
-            Finished(run.run_id, folder, model=f"{folder}/model", seconds=60.0).write()
-    return Measurements(chains, finished_before(all_stages(chains), config.output), tracking_uri())
+            Path(folder, "model").mkdir(parents=True, exist_ok=True)
+            Finished(run.run_id, seconds=60.0).write(folder)
+    return Measurements(chains, finished_before(all_stages(chains), config.output), config.output, tracking_uri())
 
 
 def _evaluated(chain: Chain, folder: str, share: float) -> dict[str, float]:

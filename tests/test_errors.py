@@ -2,7 +2,7 @@ import pytest
 from ray.exceptions import RayTaskError, UserCodeException
 from ray.train import ControllerError, WorkerGroupError
 
-from clism_core.errors import InputError, input_error_within
+from clism_core.errors import InputError, input_error_within, reason
 
 
 def task_error(cause: Exception) -> RayTaskError:
@@ -56,3 +56,9 @@ def test_all_lines_of_a_message_are_kept() -> None:
 )
 def test_other_errors_are_no_input_errors(error: Exception) -> None:
     assert input_error_within(error) is None
+
+
+def test_a_reason_is_one_line() -> None:
+    assert reason(task_error(InputError("--train: x\n--dev: y"))) == "--train: x --dev: y"
+    assert reason(RuntimeError("Traceback\n  File x\nKeyError: 3\n")) == "KeyError: 3"
+    assert reason(MemoryError()) == "MemoryError"

@@ -61,7 +61,7 @@ def pin_version(name: str) -> str:
 def is_folder(name: str) -> bool:
     """Tell whether `name` is a folder of this machine."""
     in_registry = name.startswith(("models:/", "runs:/"))
-    return storage.is_local(name) and not in_registry and Path(storage.absolute(name)).is_dir()
+    return name != "" and storage.is_local(name) and not in_registry and Path(storage.absolute(name)).is_dir()
 
 
 def absolute_if_folder(name: str) -> str:

@@ -66,6 +66,7 @@ class Table:
         wide = cells.pivot_table(
             index=of_rows, columns=list(self.columns), values="text", aggfunc="first", sort=False, dropna=False
         ).dropna(how="all")
+        wide = wide.dropna(how="all", axis="columns")
         wide.columns = [" ".join(map(str, name)) if isinstance(name, tuple) else str(name) for name in wide.columns]
         wide = wide.reset_index().astype(object)
         return wide.where(wide.notna(), "")

@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from clism_core.data.ingest import INGEST_CPUS
@@ -17,8 +18,9 @@ from clism_core.training.settings import WorkersConfig
 Label = str | int | float | bool
 Kind = Literal["pretrain", "finetune", "evaluate"]
 RUNS = "runs"
-CHANGEABLE = ("output", "register", "workers", "micro_batch_size")
-"""Fields of a run that may change without making it another one; `workers` only of trainings."""
+CHANGEABLE = ("output", "register", "register_metrics", "workers", "micro_batch_size", "batch_size", "resamples")
+"""Fields of a run that may change without making it another one."""
+CHANGEABLE_IN_LOOP = ("checkpoint_every", "log_every")
 EVALUATION_WORKERS = WorkersConfig(number=1, cpus=1.0 - INGEST_CPUS)
 """What an evaluation takes of the cluster: one copy of its model, on a CPU or, where there are any, a GPU."""
 _DIGITS = 12
@@ -95,6 +97,11 @@ def all_stages(chains: Iterable[Chain]) -> dict[str, Stage]:
 
 def _stage(kind: Kind, config: Any, before: Stage | None, labels: Mapping[str, Label]) -> Stage:
     fields = {name: value for name, value in dataclasses.asdict(config).items() if name not in CHANGEABLE}
+    if isinstance(config, FinetuneConfig):  # what it says of the other task is none of its own
+        fields.pop("ner" if config.task == "mrc" else "mrc")
+    if "loop" in fields:
+        fields["loop"] = {name: value for name, value in fields["loop"].items() if name not in CHANGEABLE_IN_LOOP}
     content = json.dumps([kind, fields, before.name if before else None], sort_keys=True)
+    content = content.replace(f'"{Path.cwd()}/', '"')  # a submitted job stands in another folder each time
     fingerprint = hashlib.sha256(content.encode()).hexdigest()[:_DIGITS]
     return Stage(kind, fingerprint, config, before.name if before else None, labels)

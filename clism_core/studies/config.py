@@ -1,6 +1,7 @@
 """The configuration of the paper's studies, and what can be wrong with it."""
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -121,7 +122,12 @@ def check_study(config: StudyConfig) -> None:
             checked = dataclasses.replace(config.evaluation(task), model=some_model)
             found += _problems(f"--{task}_", lambda: evaluation.check_config(checked))  # noqa: B023
     if found:
-        raise InputError("\n".join(found))
+        found = [_COMMON.sub(r"--\1", line) for line in found]
+        raise InputError("\n".join(dict.fromkeys(found)))
+
+
+_COMMON = re.compile(r"--(?:mrc|ner|wikiann)_(resamples|batch_size)")
+"""What evaluations of all tasks have in common, by the names that their checks know it by."""
 
 
 def _problems(prefix: str, check: Callable[[], None]) -> list[str]:

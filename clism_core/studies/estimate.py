@@ -5,9 +5,9 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from clism_core.studies.chains import Kind, Stage
+from clism_core.studies.chains import Stage
 from clism_core.tasks.finetuning.config import FinetuneConfig
-from clism_core.training.side_by_side import concurrent_runs
+from clism_core.training.side_by_side import concurrent_runs, share
 
 
 @dataclass
@@ -49,30 +49,40 @@ class Estimate:
     seconds: Mapping[str, float]
     """Of each run, by its stage's name, one after the other."""
     side_by_side: int
-    """Runs that have room in the cluster at a time."""
+    """Of the largest runs, how many have room in the cluster at a time."""
     hours: float
     """From start to end."""
     dollars: float
 
 
 def estimate(
-    missing: Sequence[Stage], measured: Mapping[Kind, Sequence[float]], cluster: ClusterConfig, rates: EstimateConfig
+    missing: Sequence[Stage], measured: Mapping[str, Sequence[float]], cluster: ClusterConfig, rates: EstimateConfig
 ) -> Estimate:
     """Return the time and cost of the runs that are missing.
 
     Args:
         missing: the runs, each after that which it needs, where that one is missing, too.
-        measured: seconds per unit of work (`work`) of finished runs of a kind; the median counts.
+        measured: seconds per unit of work (`work`) of finished runs of a sort (`sort_of`); the median counts.
         cluster: where they are to run.
         rates: how fast they are where none of the kind is finished.
     """
-    seconds = {stage.name: _seconds(stage, measured.get(stage.kind, ()), rates) for stage in missing}
-    runs = concurrent_runs([stage.workers for stage in missing], {"CPU": cluster.cpus, "GPU": cluster.gpus})
+    if not missing:
+        return Estimate({}, 0, 0.0, 0.0)
+    seconds = {stage.name: _seconds(stage, measured.get(sort_of(stage), ()), rates) for stage in missing}
+    resources = {"CPU": cluster.cpus, "GPU": cluster.gpus}
+    runs = concurrent_runs([stage.workers for stage in missing], resources)
     ends: dict[str, float] = {}
     for stage in missing:  # a run begins after that which it needs, and the longest chain is the least that all takes
         ends[stage.name] = ends.get(stage.before or "", 0.0) + seconds[stage.name]
-    whole = max(sum(seconds.values()) / runs, max(ends.values(), default=0.0))
+    filled = sum(seconds[stage.name] * share(stage.workers, resources) for stage in missing)
+    whole = max(filled, *ends.values())
     return Estimate(seconds, runs, whole / 3600, whole / 3600 * cluster.dollars_per_hour)
+
+
+def sort_of(stage: Stage) -> str:
+    """Return what runs have alike that take about as long for a unit of work: the job and, where there is one, the
+    task."""
+    return f"{stage.kind} {stage.labels.get('task', '')}" if stage.kind != "pretrain" else stage.kind
 
 
 def work(stage: Stage, rates: EstimateConfig) -> float:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import logging
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,26 +13,25 @@ from typing import Any
 import ray
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from ray.exceptions import TaskCancelledError
-from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
-from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from clism_core.child_run import child_run
 from clism_core.console import quieten_ray
 from clism_core.errors import reason
 from clism_core.quiet import quieten_transformers
 from clism_core.storage import delete, exists, join, read_bytes, write_bytes
-from clism_core.studies.chains import Label, Stage
+from clism_core.studies.chains import RUNS, Label, Stage
 from clism_core.tasks.evaluation.evaluate import evaluate
 from clism_core.tracking.run import TrackedRun, end_lost_run, tracked_run
+from clism_core.training.checkpoints import MODEL_FOLDER
 from clism_core.training.run import CHECKPOINTS, Hooks
-from clism_core.training.side_by_side import concurrent_runs, with_own_threads
+from clism_core.training.side_by_side import concurrent_runs, share, with_own_threads
 from clism_core.training.stopping import start_stop_request, stop_signals
 
 logger = logging.getLogger(__name__)
 
 NOTE = "finished.json"
-SLOT: dict[str, float] = {"memory": 1}
-"""What Ray reserves for a run's own process, which only waits for its workers: a byte, for it must be something."""
+LEAST_SHARE = 0.0001
+"""Ray counts resources in such parts."""
 POLL = 1.0
 """Seconds between looks at signals."""
 
@@ -42,15 +42,12 @@ class Finished:
 
     run_id: str
     """Of MLflow."""
-    folder: str
-    model: str
-    """The folder of what it has made, or of what it has evaluated."""
-    seconds: float
-    """That it took, without what came before a restart."""
+    seconds: float | None
+    """That it took; None of one that was begun again."""
 
-    def write(self) -> None:
+    def write(self, folder: str) -> None:
         """Note in the run's folder that it is done."""
-        write_bytes(join(self.folder, NOTE), json.dumps(dataclasses.asdict(self), indent=2).encode())
+        write_bytes(join(folder, NOTE), json.dumps(dataclasses.asdict(self), indent=2).encode())
 
 
 class StoppedError(Exception):
@@ -69,17 +66,31 @@ class StudyRuns:
 
 
 def finished_before(stages: Mapping[str, Stage], output: str) -> dict[str, Finished]:
-    """Return the runs that are done in the folder of a study, whichever study has made them."""
+    """Return the runs that are done in the folder of a study, whichever study has made them.
+
+    One whose model is gone is not done if a run that is not done needs it.
+    """
     notes = {name: join(stage.folder(output), NOTE) for name, stage in stages.items()}
-    return {name: Finished(**json.loads(read_bytes(note))) for name, note in notes.items() if exists(note)}
+    finished = {name: Finished(**json.loads(read_bytes(note))) for name, note in notes.items() if exists(note)}
+    for name, stage in reversed(list(stages.items())):
+        before = stage.before
+        if name not in finished and before in finished and not exists(_model(stages[before], output)):
+            logger.warning("the model of %s, which is wanted, is gone: it is made again", before)
+            del finished[before]
+    return finished
+
+
+def _model(stage: Stage, output: str) -> str:
+    return join(stage.folder(output), MODEL_FOLDER)
 
 
 def run_stages(stages: Mapping[str, Stage], *, output: str, parent: TrackedRun) -> StudyRuns:
     """Run what is not done yet, as many runs side by side as the cluster has room for.
 
-    Each run is a Ray task that waits for the one whose model it takes; Ray starts it when that is done and one of the
-    study's slots is free, and on another node if its own is lost. A run that fails takes with it only those that need
-    it. SIGINT and SIGTERM stop all at their next steps.
+    Each run is a Ray task on this node, which waits for the one whose model it takes and then for its share of the
+    cluster: all tasks of this kind take their shares of this node's own resource, of which there is 1, so that Ray lets
+    no more of them run than the cluster has room for. A run that fails takes with it only those that need it. SIGINT
+    and SIGTERM stop all at their next steps.
 
     Args:
         stages: by name, each after that which it needs.
@@ -92,46 +103,49 @@ def run_stages(stages: Mapping[str, Stage], *, output: str, parent: TrackedRun) 
     if not missing:
         return StudyRuns(finished, {}, stopped=False)
     stop_request = start_stop_request()
-    slots = concurrent_runs([stage.workers for stage in missing], ray.cluster_resources())
-    slots = min(slots, len(missing))
-    logger.info("%d runs side by side", slots)
-    group = placement_group([dict(SLOT)] * slots, strategy="SPREAD")
     try:
         with stop_signals(stop_request.request.remote, "runs save at their next steps, then stop") as signals:
-            asked = _submit(missing, finished, output=output, parent=parent, group=group, stop_request=stop_request)
+            asked = _submit(missing, output=output, parent=parent, stop_request=stop_request)
             failed = _wait(asked, finished, {stage.name: stage for stage in missing}, signals)
     finally:
-        remove_placement_group(group)
         for stage in missing:
-            end_lost_run(stage.folder(output), "KILLED")
+            if stage.name not in finished and exists(stage.folder(output)):
+                end_lost_run(stage.folder(output), "KILLED")
     return StudyRuns(finished, failed, stopped=bool(signals))
 
 
 def _submit(
     missing: Sequence[Stage],
-    finished: Mapping[str, Finished],
     *,
     output: str,
     parent: TrackedRun,
-    group: PlacementGroup,
     stop_request: Any,
 ) -> "dict[ray.ObjectRef[Finished], str]":
     """Hand all runs to Ray; return their names by what will hold what they have come to."""
-    cores = float(ray.cluster_resources().get("CPU", 1))
-    strategy = PlacementGroupSchedulingStrategy(group)
-    run = _run_stage.options(memory=SLOT["memory"], scheduling_strategy=strategy)
+    resources = ray.cluster_resources()
+    slots = concurrent_runs([stage.workers for stage in missing], resources)
+    logger.info("%s of the largest runs have room side by side", min(slots, len(missing)))
     references: dict[str, Any] = {}
     for stage in missing:
         config = stage.config
         if stage.kind != "evaluate":
-            workers = with_own_threads(stage.config.workers, runs=group.bundle_count, cores=cores)
+            workers = with_own_threads(stage.workers, runs=min(slots, len(missing)), cores=resources.get("CPU", 1.0))
             config = dataclasses.replace(config, workers=workers)
-        before: Any = None
         if stage.before is not None:
-            before = references.get(stage.before) or finished[stage.before]
+            config = dataclasses.replace(config, model=join(output, RUNS, stage.before, MODEL_FOLDER))
+        part = max(LEAST_SHARE, math.floor(share(stage.workers, resources) / LEAST_SHARE) * LEAST_SHARE)
+        run = _run_stage.options(resources={_this_node(): part})
         given = dataclasses.replace(stage, config=config)
-        references[stage.name] = run.remote(given, output, parent, stop_request, before)
+        references[stage.name] = run.remote(given, output, parent, stop_request, references.get(stage.before or ""))
     return {reference: name for name, reference in references.items()}
+
+
+def _this_node() -> str:
+    """Return the resource that Ray gives this node, and no other, of itself."""
+    here = ray.get_runtime_context().get_node_id()
+    (node,) = (node for node in ray.nodes() if node["NodeID"] == here)
+    names: list[str] = list(node["Resources"])
+    return next(name for name in names if name.startswith("node:") and not name.startswith("node:__"))
 
 
 def _wait(
@@ -177,8 +191,8 @@ def describe(labels: Mapping[str, Label]) -> str:
 
 
 @ray.remote(num_cpus=0, max_retries=3)
-def _run_stage(stage: Stage, output: str, parent: TrackedRun, stop_request: Any, before: Finished | None) -> Finished:
-    """Run a stage that `before`, if anything, gives its model; a run that was lost goes on from its checkpoint.
+def _run_stage(stage: Stage, output: str, parent: TrackedRun, stop_request: Any, _before: Finished | None) -> Finished:
+    """Run a stage once `_before`, if anything, has made its model; a process that was lost goes on from a checkpoint.
 
     Raises:
         StoppedError: if the study was stopped.
@@ -190,21 +204,20 @@ def _run_stage(stage: Stage, output: str, parent: TrackedRun, stop_request: Any,
     ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     started, folder = time.monotonic(), stage.folder(output)
+    is_new = not exists(folder)
     config = dataclasses.replace(stage.config, output=folder)
-    if before is not None:
-        config = dataclasses.replace(config, model=before.model)
     tags = {f"clism.study.{name}": str(value) for name, value in stage.labels.items()}
     if stage.kind == "evaluate":
-        run_id, model = _evaluate(config, parent, stage.name, tags), config.model
+        run_id = _evaluate(config, parent, stage.name, tags)
     else:
         config = dataclasses.replace(config, register=False)
         hooks = Hooks(stop_request=stop_request)
         delivered = child_run(stage.kind, config, parent=parent, name=stage.name, hooks=hooks, tags=tags)
         if delivered is None:
             raise StoppedError
-        run_id, model = delivered.run_id, delivered.model
-    finished = Finished(run_id, folder, model, time.monotonic() - started)
-    finished.write()
+        run_id = delivered.run_id
+    finished = Finished(run_id, time.monotonic() - started if is_new else None)
+    finished.write(folder)
     delete(join(folder, CHECKPOINTS))  # of hundreds of runs, they would be the most of what a study leaves
     return finished
 

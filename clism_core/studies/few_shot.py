@@ -54,8 +54,7 @@ def artefacts(config: StudyConfig, measured: Measurements) -> list[Artefact]:
         measured.compare(
             {"method": name, "examples": examples}, {"method": base, "examples": examples}, resamples=config.resamples
         ).assign(method=name, examples=examples)
-        for name in compared(config)
-        if name.startswith(ours)
+        for name in (ours, f"{ours}, {WITHOUT}")
         for examples in config.examples
     ]
     cells = with_tests(summarised_tests(measured, by), tests, by)

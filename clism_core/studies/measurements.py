@@ -10,10 +10,10 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 
 from clism_core.errors import InputError
-from clism_core.studies.chains import Chain, Kind, chain_stages
+from clism_core.studies.chains import Chain, Kind, Stage, chain_stages
 from clism_core.studies.execution import Finished
 from clism_core.tasks.evaluation.predictions import Predictions
-from clism_core.tasks.evaluation.reading import read_test_sets
+from clism_core.tasks.evaluation.reading import averaged, read_test_sets
 from clism_core.tasks.evaluation.test_set import TestSet
 from clism_core.tasks.metrics.bootstrap import Comparison, compare
 from clism_core.tasks.metrics.examples import ScoredExamples
@@ -32,11 +32,13 @@ class Measurements:
     Args:
         chains: of the study; those that are not finished are left out of everything.
         finished: the runs by the names of their stages.
+        output: the folder of the study.
         tracking_uri: where their metrics are.
     """
 
     chains: Sequence[Chain]
     finished: Mapping[str, Finished]
+    output: str
     tracking_uri: str
     _test_sets: dict[str, list[TestSet]] = field(default_factory=dict, repr=False)
     _scored: dict[str, dict[tuple[str, str], Mapping[str, ScoredExamples]]] = field(default_factory=dict, repr=False)
@@ -45,7 +47,7 @@ class Measurements:
     def test_scores(self) -> pd.DataFrame:
         """Columns: the labels of a chain, `dataset`, `language` (or `average`), `score`, `value` (0 to 100)."""
         rows: list[dict[str, Any]] = []
-        for chain, run in self._runs("evaluate"):
+        for chain, _, run in self._runs("evaluate"):
             found = []
             for name, value in self._metrics(run).items():
                 start, *place = name.split("/")
@@ -62,24 +64,30 @@ class Measurements:
         """
         rows = [
             {**chain.labels, "metric": name, "value": value}
-            for chain, run in self._runs(kind)
+            for chain, _, run in self._runs(kind)
             for name, value in self._metrics(run).items()
         ]
         return pd.DataFrame(rows)
 
     def curves(self, kind: Kind, metric: str) -> pd.DataFrame:
-        """Return a metric of runs of a kind at all steps: the labels of a chain, `step` and `value`."""
+        """Return a metric of runs of a kind at all steps: the labels of a chain, `step` and `value`.
+
+        A step that was gone through again, after a worker was lost, counts as it was at last.
+        """
         rows = []
-        for chain, run in self._runs(kind):
+        for chain, _, run in self._runs(kind):
             history = self._ask(lambda: self._run(run).client.get_metric_history(run.run_id, metric))  # noqa: B023
-            rows += [{**chain.labels, "step": point.step, "value": point.value} for point in history]
+            latest = {point.step: point.value for point in sorted(history, key=lambda point: point.timestamp)}
+            rows += [{**chain.labels, "step": step, "value": value} for step, value in sorted(latest.items())]
         return pd.DataFrame(rows)
 
     def compare(self, challenger: Labels, champion: Labels, *, resamples: int) -> pd.DataFrame:
         """Test whether the chains with the labels of `challenger` score otherwise than those of `champion`.
 
-        Each test example counts with its mean over the chains of a side (repeats that differ in seeds), so what is
-        tested is whether the difference would hold on other examples; how much seeds differ, deviations tell.
+        Both sides take part with the repeats that they share, chains with the same `seed` or `sample`. Each example
+        counts with its sum over these, so what is tested is whether the difference would hold on other examples; how
+        much seeds differ, deviations tell. Of questions the sums make the mean of the repeats, of entities one F1 of
+        them all.
 
         Args:
             challenger: labels with the values that they have; chains that have all of them take part.
@@ -88,61 +96,61 @@ class Measurements:
 
         Returns:
             a row for each data set, language or `average`, and score: `dataset`, `language`, `score`, `difference`,
-            `low`, `high` (95 % interval) and `p_value`; empty where a side has no finished evaluation.
+            `low`, `high` (95 % interval) and `p_value`; empty where no repeat of both sides is finished.
         """
-        new, old = self._pooled(challenger), self._pooled(champion)
+        new, old = self._evaluated(challenger), self._evaluated(champion)
+        shared = sorted(new.keys() & old.keys())
+        if not shared:
+            return pd.DataFrame()
+        task = str(new[shared[0]][0].labels["task"])
+        sides = [[self._examples(*side[repeat]) for repeat in shared] for side in (new, old)]
+        test_sets = self._test_sets[task]
+        groups = [(each.dataset, each.language, [each]) for each in test_sets] + list(averaged(test_sets))
         rows = []
-        for dataset, languages in new.items():
-            if dataset not in old or old[dataset].keys() != languages.keys():
-                continue
-            groups = {name: [name] for name in languages} | {AVERAGE: list(languages)}
-            for name, members in groups.items():
-                for score in languages[members[0]]:
-                    found = compare(
-                        [languages[member][score] for member in members],
-                        [old[dataset][member][score] for member in members],
-                        resamples=resamples,
-                    )
-                    rows.append({"dataset": dataset, "language": name, "score": score, **_fields(found)})
+        for dataset, name, members in groups:
+            places = [(member.dataset, member.language) for member in members]
+            for score in sides[0][0][places[0]]:
+                challengers, champions = (
+                    [_sum([repeat[place][score] for repeat in side]) for place in places] for side in sides
+                )
+                found = compare(challengers, champions, resamples=resamples)
+                rows.append({"dataset": dataset, "language": name, "score": score, **_fields(found)})
         return pd.DataFrame(rows)
 
-    def _pooled(self, labels: Labels) -> dict[str, dict[str, dict[str, ScoredExamples]]]:
-        """Return, by data set, language and score, the examples with their sums over the chains that have `labels`."""
-        parts: dict[str, dict[str, dict[str, list[ScoredExamples]]]] = {}
-        for chain, run in self._runs("evaluate"):
-            if any(chain.labels.get(name) != value for name, value in labels.items()):
-                continue
-            for (dataset, language), examples in self._examples(chain, run).items():
-                for score, scored in examples.items():
-                    parts.setdefault(dataset, {}).setdefault(language, {}).setdefault(score, []).append(scored)
+    def _evaluated(self, labels: Labels) -> dict[tuple[Any, Any], tuple[Chain, Stage]]:
+        """Return the chains with `labels` whose evaluation is finished, by their repeats."""
         return {
-            dataset: {
-                language: {score: _sum(each) for score, each in scores.items()}
-                for language, scores in languages.items()
-            }
-            for dataset, languages in parts.items()
+            (chain.labels.get("seed"), chain.labels.get("sample")): (chain, stage)
+            for chain, stage, _ in self._runs("evaluate")
+            if all(chain.labels.get(name) == value for name, value in labels.items())
         }
 
-    def _examples(self, chain: Chain, run: Finished) -> Mapping[tuple[str, str], Mapping[str, ScoredExamples]]:
-        """Return the examples of a run by data set and language; they are scored once."""
-        if run.run_id not in self._scored:
+    def _examples(self, chain: Chain, stage: Stage) -> Mapping[tuple[str, str], Mapping[str, ScoredExamples]]:
+        """Return the examples of an evaluation by data set and language; they are scored once."""
+        if stage.name not in self._scored:
             assert chain.evaluate is not None
-            task = str(chain.labels["task"])
+            task, folder = str(chain.labels["task"]), stage.folder(self.output)
             if task not in self._test_sets:
                 self._test_sets[task] = read_test_sets(chain.evaluate.tests, chain.finetune.of_task)
-            predictions = Predictions.of_evaluation(run.folder, self._test_sets[task])
-            self._scored[run.run_id] = {
+            try:
+                predictions = Predictions.of_evaluation(folder, self._test_sets[task])
+            except InputError as error:
+                raise InputError(
+                    f"{folder}: its predictions are not of the test sets as they are now; delete the folder, and the "
+                    "same command evaluates again"
+                ) from error
+            self._scored[stage.name] = {
                 (each.dataset, each.language): each.score(predictions.read(each)).examples
                 for each in self._test_sets[task]
             }
-        return self._scored[run.run_id]
+        return self._scored[stage.name]
 
-    def _runs(self, kind: Kind) -> Iterator[tuple[Chain, Finished]]:
+    def _runs(self, kind: Kind) -> Iterator[tuple[Chain, Stage, Finished]]:
         """Yield the chains whose run of a kind is finished, with it."""
         for chain in self.chains:
             stage = chain_stages(chain).get(kind)
             if stage is not None and stage.name in self.finished:
-                yield chain, self.finished[stage.name]
+                yield chain, stage, self.finished[stage.name]
 
     def _run(self, run: Finished) -> TrackedRun:
         return TrackedRun(self.tracking_uri, run.run_id)

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from clism_core.errors import InputError
 from clism_core.storage import join, upload_folder
 from clism_core.studies.artefacts import Table
 from clism_core.studies.catalogue import STUDIES
-from clism_core.studies.chains import Chain, Kind, Stage, all_stages, chain_stages
+from clism_core.studies.chains import Chain, Stage, all_stages, chain_stages
 from clism_core.studies.config import StudyConfig
-from clism_core.studies.estimate import Estimate, estimate, work
+from clism_core.studies.estimate import Estimate, estimate, sort_of, work
 from clism_core.studies.execution import Finished, describe, finished_before, run_stages
 from clism_core.studies.measurements import Measurements
 from clism_core.tracking.run import TrackedRun
@@ -55,9 +54,11 @@ def plan_study(config: StudyConfig) -> Planned:
     """
     stages = all_stages(STUDIES[config.name].chains(config))
     finished = finished_before(stages, config.output)
-    measured: dict[Kind, list[float]] = {}
+    measured: dict[str, list[float]] = {}
     for name, run in finished.items():
-        measured.setdefault(stages[name].kind, []).append(run.seconds / work(stages[name], config.estimate))
+        if run.seconds is not None:
+            stage = stages[name]
+            measured.setdefault(sort_of(stage), []).append(run.seconds / work(stage, config.estimate))
     missing = [stage for name, stage in stages.items() if name not in finished]
     return Planned(stages, missing, estimate(missing, measured, config.cluster, config.estimate))
 
@@ -70,20 +71,18 @@ def run_study(config: StudyConfig, run: TrackedRun) -> Studied:
         run: the MLflow run that the study's runs belong to.
 
     Raises:
-        InputError: if no chain of runs is finished, or MLflow does not know the runs.
+        InputError: if MLflow does not know the runs.
     """
     chains = STUDIES[config.name].chains(config)
     stages = all_stages(chains)
     runs = run_stages(stages, output=config.output, parent=run)
     failed = [f"{name} ({describe(stages[name].labels)}): {why}" for name, why in runs.failed.items()]
-    if runs.stopped:
-        return Studied([], [], failed, True, len(stages), run.tracking_uri, run.run_id)
-    if not any(_is_finished(chain, runs.finished) for chain in chains):
-        raise InputError("\n".join([f"no run of the study in {config.output} is finished", *failed]))
-    measured = Measurements(chains, runs.finished, run.tracking_uri)
-    files, tables = _deliver(config, measured, run)
+    files: list[str] = []
+    tables: list[str] = []
+    if not runs.stopped and any(_is_finished(chain, runs.finished) for chain in chains):
+        files, tables = _deliver(config, Measurements(chains, runs.finished, config.output, run.tracking_uri), run)
     run.log_metrics({"runs": len(stages), "failed_runs": len(failed)}, step=0)
-    return Studied(files, tables, failed, False, len(stages), run.tracking_uri, run.run_id)
+    return Studied(files, tables, failed, runs.stopped, len(stages), run.tracking_uri, run.run_id)
 
 
 def _is_finished(chain: Chain, finished: Mapping[str, Finished]) -> bool:

@@ -12,7 +12,7 @@ from clism_core.studies.artefacts import LEVEL, MEASURED, Artefact, Panel, Pictu
 from clism_core.studies.chains import Chain
 from clism_core.studies.config import StudyConfig
 from clism_core.studies.measurements import AVERAGE, Measurements, summarise
-from clism_core.studies.methods import encoder_of, few_shot_chain, first_ours, summarised_tests
+from clism_core.studies.methods import encoder_of, few_shot_chain, first_ours, summarised_tests, with_tests
 from clism_core.training.config import PretrainConfig
 
 GRADIENT = "eval/gradient_norm/cacr"
@@ -54,14 +54,22 @@ def _chains(config: StudyConfig) -> Iterator[Chain]:
 
 def artefacts(config: StudyConfig, measured: Measurements) -> list[Artefact]:
     """Return all of it as a table, and as curves over the temperature, with what there is without CACR as levels."""
-    tests = summarised_tests(measured, ["temperature"])
+    found = [
+        measured.compare({"temperature": name}, {"temperature": BASE}, resamples=config.resamples).assign(
+            temperature=name
+        )
+        for name in dict.fromkeys(str(chain.labels["temperature"]) for chain in measured.chains)
+        if name != BASE
+    ]
+    tests = with_tests(summarised_tests(measured, ["temperature"]), found, ["temperature"])
     scores = tests[(tests["language"] == AVERAGE) & (tests["score"] == "f1")]
     few_shot = scores.assign(column=[f"few-shot F1, {dataset}" for dataset in scores["dataset"]])
     cells = pd.concat([_of_pretraining(measured), few_shot], ignore_index=True)
     samples = f"{len(config.samples)} samples of {config.temperature_examples} English examples"
     caption = (
         "The temperature of CACR: the norm of its gradient on held-out pairs (x 1000), how many of those find their "
-        f"translation (percent, mean of both ways and of all language pairs), and zero-shot F1 after {samples}."
+        f"translation (percent, mean of both ways and of all language pairs), and zero-shot F1 after {samples}, "
+        "compared with that of the encoder as it is."
     )
     table = Table("temperature", caption, cells, rows=["temperature"], columns=["column"])
     return [table, Picture("temperature", line_figure(_panels(cells), xlabel="temperature", log_x=True))]

@@ -148,8 +148,8 @@ def test_a_dry_run_lists_what_is_missing_and_starts_nothing(
     stages = plan_study(job.with_absolute_inputs(replace(config, output=str(output)))).stages
     folder = output / "runs" / next(iter(stages))
     folder.mkdir(parents=True)
-    note = {"run_id": "0", "folder": str(folder), "model": str(folder / "model"), "seconds": 100.0}
-    (folder / "finished.json").write_text(json.dumps(note))
+    (folder / "model").mkdir()
+    (folder / "finished.json").write_text(json.dumps({"run_id": "0", "seconds": 100.0}))
     job.main(replace(config, output=str(output), dry_run=True))
     out = capsys.readouterr().out
     assert "13 runs in" in out
@@ -157,6 +157,9 @@ def test_a_dry_run_lists_what_is_missing_and_starts_nothing(
     assert out.count("  finetune-") == out.count("  evaluate-") == 6
     assert re.search(r"about \d+:\d\d:\d\d in all and [\d.]+ dollars, at 25 an hour", out)
     assert [file.name for file in output.iterdir()] == ["runs"]
+    (folder / "model").rmdir()
+    job.main(replace(config, output=str(output), dry_run=True))
+    assert "0 are done, 13 to do:" in capsys.readouterr().out  # for others need the model that is gone
 
 
 def test_a_scale_is_a_preset_that_options_override(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -168,6 +171,8 @@ def test_a_scale_is_a_preset_that_options_override(tmp_path: Path, capsys: pytes
     assert "fewshot: 25 runs in" in dry_run()  # base, and ours with [QUE] and without: 2 numbers of 2 samples each
     assert "fewshot: 13 runs in" in dry_run("--samples", "[0]")
     assert "fewshot: 201 runs in" in dry_run("--scale", "paper")
+    (tmp_path / "mine.yaml").write_text("scale: paper\nsamples: [0]\n")
+    assert "fewshot: 41 runs in" in dry_run("--config", str(tmp_path / "mine.yaml"))
     assert run_job(
         StudyJobConfig, job.main, description="", arguments=with_preset(["--name", "main", "--ours", "{}"])
     ) == (EXIT_BAD_INPUT)

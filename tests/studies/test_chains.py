@@ -1,8 +1,12 @@
 """The runs of a study: which are the same, and in which order they stand."""
 
 from dataclasses import replace
+from pathlib import Path
+
+import pytest
 
 from clism_core.studies.chains import Chain, all_stages, chain_stages
+from clism_core.tasks.config import NerConfig
 from clism_core.tasks.evaluation.config import EvaluateConfig, TestSetConfig
 from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.training.config import PretrainConfig
@@ -48,9 +52,30 @@ def test_what_makes_a_run_another_one_makes_those_after_it_others() -> None:
 
 
 def test_where_and_with_what_a_run_is_made_does_not_make_it_another_one() -> None:
-    moved = replace(PRETRAIN, output="elsewhere", register=False, workers=WorkersConfig(number=8), micro_batch_size=2)
-    more_copies = replace(EVALUATE, output="elsewhere", workers=4)
-    assert names(Chain({"method": "other"}, moved, FINETUNE, more_copies)) == names(OURS)
+    moved = replace(
+        PRETRAIN,
+        output="elsewhere",
+        register=False,
+        workers=WorkersConfig(number=8),
+        micro_batch_size=2,
+        loop=replace(PRETRAIN.loop, log_every=1, checkpoint_every=7),
+    )
+    other_task = replace(FINETUNE, ner=NerConfig(max_length=64))
+    more_copies = replace(EVALUATE, output="elsewhere", workers=4, batch_size=1, resamples=200)
+    assert names(Chain({"method": "other"}, moved, other_task, more_copies)) == names(OURS)
+
+
+def test_a_run_is_the_same_in_another_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def names_in(folder: str) -> list[str]:
+        (tmp_path / folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
+        train = str(Path("squad/train.json").absolute())
+        return names(replace(BASE, finetune=replace(FINETUNE, train=train)))
+
+    assert names_in("package-1") == names_in("package-2")
+    assert names_in("package-3") != names(
+        replace(BASE, finetune=replace(FINETUNE, train="/elsewhere/squad/train.json"))
+    )
 
 
 def test_stages_that_chains_share_are_there_once_and_after_what_they_need() -> None:

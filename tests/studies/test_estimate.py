@@ -55,9 +55,18 @@ def test_runs_side_by_side_take_as_long_as_their_share_or_the_longest_chain() ->
 
 
 def test_what_finished_runs_took_counts_more_than_rates() -> None:
-    (finetuning,) = stages_of(Chain({}, "m", FINETUNE))
-    found = estimate([finetuning], {"finetune": [0.1, 0.5, 0.3]}, ClusterConfig(), RATES)
+    (finetuning,) = stages_of(Chain({"task": "mrc"}, "m", FINETUNE))
+    found = estimate([finetuning], {"finetune mrc": [0.1, 0.5, 0.3], "finetune ner": [9.0]}, ClusterConfig(), RATES)
     assert found.seconds[finetuning.name] == pytest.approx(0.3 * work(finetuning, RATES))
+
+
+def test_small_runs_find_room_beside_large_ones() -> None:
+    small = replace(FINETUNE, workers=WorkersConfig(number=1, use_gpu=True))
+    chains = [Chain({}, PRETRAIN, replace(small, seed=seed)) for seed in range(8)]
+    found = estimate(stages_of(*chains), {}, ClusterConfig(cpus=1000, gpus=8), RATES)
+    pretraining, finetuning = 40 + 1600 / 10, 40 + 200 * 32 / 20
+    # half of the cluster for the one, and then all eight at a time on an eighth of it each
+    assert found.hours * 3600 == pytest.approx(max(0.5 * pretraining + finetuning, pretraining + finetuning))
 
 
 def test_few_examples_and_steps_are_reckoned_with() -> None:

@@ -1,11 +1,13 @@
 """The studies: their runs, and the tables and figures that come of what these have measured."""
 
+import time
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from labelled import write_squad
 from recorded_study import record, study_config
 
 from clism_core.errors import InputError
@@ -14,6 +16,8 @@ from clism_core.studies.catalogue import STUDIES
 from clism_core.studies.chains import Chain, all_stages
 from clism_core.studies.config import StudyName, check_study
 from clism_core.studies.measurements import Measurements, summarise
+from clism_core.tasks.evaluation.config import TestSetConfig
+from clism_core.tracking.run import TrackedRun
 
 pytestmark = pytest.mark.usefixtures("home_folder")
 NAMES = list(STUDIES)
@@ -123,6 +127,7 @@ def test_the_main_table_has_means_deviations_tests_and_what_the_paper_reports(
     reported = cell(found.cells, method="Ours (XLM-R)", dataset="xquad", score="f1", source="paper")
     assert reported["mean"] == 76.73  # table 2
     assert cell(found.cells, method="CalibreNet", dataset="conll", score="f1")["mean"] == 80.92
+    assert list(found.wide().columns) == ["method", "source", "xquad F1", "xquad exact match", "conll F1"]
     text = found.markdown()
     assert "| 85.0 ± 7.1 (+50.0, p 0.00" in text
     (line,) = [line for line in text.splitlines() if "AA-CL" in line]
@@ -210,6 +215,7 @@ def test_temperatures_have_gradients_retrieval_and_scores(tmp_path: Path) -> Non
     assert wide.loc["20", "retrieval, both ways"] == "40.0"
     assert wide.loc["not pre-trained", "retrieval, both ways"] == ""
     assert wide.loc["not pre-trained", "few-shot F1, xquad"] == "30.0 ± 0.0"
+    assert wide.loc["20", "few-shot F1, xquad"] == "30.0 ± 0.0 (+0.0, p 1.000)"
 
 
 def test_runs_that_failed_are_left_out(tmp_path: Path) -> None:
@@ -222,6 +228,48 @@ def test_runs_that_failed_are_left_out(tmp_path: Path) -> None:
     assert pd.isna(ours["std"])
     assert pd.isna(ours["p_value"])  # there is nothing to test against
     assert "XLM-R" not in set(found.cells[found.cells["source"] == "measured"]["method"])
+
+
+def test_sides_are_compared_by_the_repeats_that_both_have(tmp_path: Path) -> None:
+    config = replace(study_config(tmp_path, "main"), tasks=["mrc"], seeds=[0, 1, 2])
+    lost = {("XLM-R", 1), ("Ours (XLM-R)", 2)}
+    measured = record(config, share, but=lambda chain: (chain.labels["method"], chain.labels["seed"]) in lost)
+    sides = {"method": "Ours (XLM-R)", "task": "mrc"}, {"method": "XLM-R", "task": "mrc"}
+    found = measured.compare(*sides, resamples=200)
+    alone = record(replace(config, seeds=[0]), share).compare(*sides, resamples=200)
+    pd.testing.assert_frame_equal(found, alone)
+
+
+def test_cross_pairs_have_an_average_of_their_own(tmp_path: Path) -> None:
+    config = replace(study_config(tmp_path, "main"), tasks=["mrc"])
+    cross = tmp_path / "test-context-ar-question-en.json"
+    (tmp_path / "test.ar.json").rename(cross)
+    tests = [*config.mrc_tests, TestSetConfig(dataset="xquad", path=str(cross))]
+    config = replace(config, mrc_tests=tests)
+    measured = record(config, share)
+    found = measured.compare({"method": "Ours (XLM-R)"}, {"method": "XLM-R"}, resamples=200).set_index("language")
+    assert list(dict.fromkeys(found.index)) == ["en", "ar-en", "average", "cross_average"]
+    assert found.loc["average", "difference"].tolist() == found.loc["en", "difference"].tolist()
+    (table,) = STUDIES["main"].artefacts(config, measured)
+    assert isinstance(table, Table)
+    ours = cell(table.cells, method="Ours (XLM-R)", score="f1", source="measured")
+    assert ours["difference"] == pytest.approx(found.loc["average", "difference"].iloc[0])
+
+
+def test_test_files_that_have_changed_are_told(tmp_path: Path, measured: Measurements) -> None:
+    write_squad(tmp_path / "test.en.json", questions=9)
+    with pytest.raises(InputError, match="its predictions are not of the test sets as they are now; delete the folder"):
+        measured.compare({"method": "Ours (XLM-R)", "task": "mrc"}, {"method": "XLM-R", "task": "mrc"}, resamples=100)
+
+
+def test_a_step_that_was_gone_through_again_counts_once(tmp_path: Path) -> None:
+    config = replace(study_config(tmp_path, "convergence"), seeds=[0])
+    measured = record(config, share, finetune={"eval/en/f1": {50: 10.0}})
+    for run in measured.finished.values():
+        time.sleep(0.01)
+        TrackedRun(measured.tracking_uri, run.run_id).client.log_metric(run.run_id, "eval/en/f1", 12.0, step=50)
+    curves = measured.curves("finetune", "eval/en/f1")
+    assert curves["value"].tolist() == [12.0, 12.0]
 
 
 def test_another_tracking_store_is_told(tmp_path: Path, measured: Measurements) -> None:

@@ -29,7 +29,7 @@ from clism_core.training.loop import LoopConfig
         ("convergence", {"curve_steps": [0]}, "--curve_steps: are counted from 1"),
         ("main", {"mrc_tests": []}, "--mrc_tests: names no test set"),
         ("main", {"ner_tests": [TestSetConfig(dataset="xquad", path="x")]}, "--tasks: xquad is a data set of several"),
-        ("main", {"resamples": 10}, "resamples 10: must be at least"),
+        ("main", {"resamples": 10}, "--resamples 10: must be at least"),
     ],
 )
 def test_problems_are_named(tmp_path: Path, name: StudyName, changes: dict[str, Any], told: str) -> None:
