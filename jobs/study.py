@@ -177,13 +177,14 @@ def dry_run_text(config: StudyConfig, planned: Planned) -> str:
         for stage in planned.missing
     ]
     done = len(planned.stages) - len(planned.missing)
+    needy = f"{len(found.too_large)} of the runs need more than this cluster has, and would wait for ever.\n"
     return f"""
 {config.name}: {len(planned.stages)} runs in {config.output}; {done} are done, {len(planned.missing)} to do:
 {chr(10).join(lines)}
 
 On {cluster.cpus:g} CPUs and {cluster.gpus:g} GPUs {found.side_by_side} runs have room side by side:
 about {_duration(found.hours * 3600)} in all and {found.dollars:,.2f} dollars, at {cluster.dollars_per_hour:g} an hour.
-By the rates of --estimate, or what finished runs of the kind took.
+{needy if found.too_large else ""}By the rates of --estimate, or what finished runs of the kind took.
 """
 
 

@@ -217,7 +217,10 @@ def encode_training_data(
             f"{min_samples}; prepare more data or lower --global_batch_size"
         )
     if empty := [data_set for number, data_set in enumerate(data_sets) if number not in data.set_numbers]:
-        raise InputError(f"{FIELD} {_folders(empty)}: no sample to train on, for all are held out; leave the data out")
+        raise InputError(
+            f"{FIELD} {_folders(empty)}: no sample to train on, for all are held out or, with --max_samples, none is "
+            "drawn; leave the data out"
+        )
     if span_kind != "all" and not data.spans:
         raise InputError(
             f"--span_kind {span_kind}: {_folders(data_sets)} has no spans of this kind; prepare it with them"

@@ -52,7 +52,7 @@ class Stage:
     before: str | None
     """The name of the stage whose model it takes."""
     labels: Mapping[str, Label]
-    """Of the first chain that needs it."""
+    """Of the chains that need it, those that all have."""
 
     @property
     def name(self) -> str:
@@ -86,11 +86,14 @@ def chain_stages(chain: Chain) -> dict[Kind, Stage]:
 
 
 def all_stages(chains: Iterable[Chain]) -> dict[str, Stage]:
-    """Return the stages of all chains by name, each once and after that which it needs."""
+    """Return the stages of all chains by name, each once, with the labels that its chains share, and after that which
+    it needs."""
     stages: dict[str, Stage] = {}
     for chain in chains:
         for stage in chain_stages(chain).values():
-            stages.setdefault(stage.name, stage)
+            labels = stages.get(stage.name, stage).labels.items()
+            shared = {name: value for name, value in labels if chain.labels.get(name) == value}
+            stages[stage.name] = dataclasses.replace(stage, labels=shared)
     order = {"pretrain": 0, "finetune": 1, "evaluate": 2}
     return dict(sorted(stages.items(), key=lambda item: order[item[1].kind]))
 

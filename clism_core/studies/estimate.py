@@ -36,7 +36,7 @@ class EstimateConfig:
     """Inputs of an epoch of fine-tuning for question answering."""
     ner_examples: int = 14_000
     """Inputs of an epoch of fine-tuning for named entities."""
-    test_examples: int = 40_000
+    test_examples: int = 44_000
     """Examples that a model is tested on."""
     startup_seconds: float = 60.0
     """Of each run, beside its steps."""
@@ -53,6 +53,8 @@ class Estimate:
     hours: float
     """From start to end."""
     dollars: float
+    too_large: list[str]
+    """Runs that need more than the cluster has, by their stages' names."""
 
 
 def estimate(
@@ -67,16 +69,18 @@ def estimate(
         rates: how fast they are where none of the kind is finished.
     """
     if not missing:
-        return Estimate({}, 0, 0.0, 0.0)
+        return Estimate({}, 0, 0.0, 0.0, [])
     seconds = {stage.name: _seconds(stage, measured.get(sort_of(stage), ()), rates) for stage in missing}
     resources = {"CPU": cluster.cpus, "GPU": cluster.gpus}
     runs = concurrent_runs([stage.workers for stage in missing], resources)
     ends: dict[str, float] = {}
     for stage in missing:  # a run begins after that which it needs, and the longest chain is the least that all takes
         ends[stage.name] = ends.get(stage.before or "", 0.0) + seconds[stage.name]
-    filled = sum(seconds[stage.name] * share(stage.workers, resources) for stage in missing)
+    shares = {stage.name: share(stage.workers, resources) for stage in missing}
+    filled = sum(seconds[name] * min(1.0, part) for name, part in shares.items())
     whole = max(filled, *ends.values())
-    return Estimate(seconds, runs, whole / 3600, whole / 3600 * cluster.dollars_per_hour)
+    too_large = [name for name, part in shares.items() if part > 1]
+    return Estimate(seconds, runs, whole / 3600, whole / 3600 * cluster.dollars_per_hour, too_large)
 
 
 def sort_of(stage: Stage) -> str:

@@ -133,7 +133,7 @@ def _submit(
             config = dataclasses.replace(config, workers=workers)
         if stage.before is not None:
             config = dataclasses.replace(config, model=join(output, RUNS, stage.before, MODEL_FOLDER))
-        part = max(LEAST_SHARE, math.floor(share(stage.workers, resources) / LEAST_SHARE) * LEAST_SHARE)
+        part = min(1.0, max(LEAST_SHARE, math.floor(share(stage.workers, resources) / LEAST_SHARE) * LEAST_SHARE))
         run = _run_stage.options(resources={_this_node(): part})
         given = dataclasses.replace(stage, config=config)
         references[stage.name] = run.remote(given, output, parent, stop_request, references.get(stage.before or ""))

@@ -10,7 +10,8 @@ _TINY = 1e-9
 
 
 def share(workers: WorkersConfig, resources: Mapping[str, float]) -> float:
-    """Return the part of a cluster that a run takes, up to 1: of its CPUs or GPUs, whichever it needs more of.
+    """Return the part of a cluster that a run takes, of its CPUs or GPUs, whichever it needs more of; above 1 where it
+    needs more than there is.
 
     A run's CPUs are those of its workers and of what hands data to them. More runs than there are parts would wait for
     each other's CPUs with none to read data by.
@@ -22,7 +23,7 @@ def share(workers: WorkersConfig, resources: Mapping[str, float]) -> float:
     parts = [(workers.number * workers.cpus + INGEST_CPUS) / max(resources.get("CPU", 0.0), _TINY)]
     if workers.use_gpu or (workers.use_gpu is None and resources.get("GPU")):
         parts.append(workers.number * workers.gpus / max(resources.get("GPU", 0.0), _TINY))
-    return min(1.0, max(parts))
+    return max(parts)
 
 
 def concurrent_runs(workers: Sequence[WorkersConfig], resources: Mapping[str, float]) -> int:
@@ -32,7 +33,7 @@ def concurrent_runs(workers: Sequence[WorkersConfig], resources: Mapping[str, fl
         workers: of the kinds of run there are.
         resources: of the cluster.
     """
-    return int(1 / max(share(each, resources) for each in workers) + _TINY)
+    return max(1, int(1 / max(share(each, resources) for each in workers) + _TINY))
 
 
 def with_own_threads(workers: WorkersConfig, *, runs: int, cores: float) -> WorkersConfig:

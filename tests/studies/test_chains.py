@@ -79,9 +79,16 @@ def test_a_run_is_the_same_in_another_working_directory(tmp_path: Path, monkeypa
 
 
 def test_stages_that_chains_share_are_there_once_and_after_what_they_need() -> None:
-    chains = [OURS, BASE, replace(OURS, finetune=replace(FINETUNE, seed=1)), OURS]
+    chains = [
+        replace(OURS, labels={**OURS.labels, "seed": 0}),
+        BASE,
+        replace(OURS, labels={**OURS.labels, "seed": 1}, finetune=replace(FINETUNE, seed=1)),
+        replace(OURS, labels={**OURS.labels, "seed": 0}),
+    ]
     stages = list(all_stages(chains).values())
     assert [stage.kind for stage in stages] == ["pretrain", *["finetune"] * 3, *["evaluate"] * 3]
+    assert stages[0].labels == OURS.labels
+    assert stages[2].labels == BASE.labels
     seen: set[str | None] = {None}
     for stage in stages:
         assert stage.before in seen

@@ -60,6 +60,12 @@ def test_what_finished_runs_took_counts_more_than_rates() -> None:
     assert found.seconds[finetuning.name] == pytest.approx(0.3 * work(finetuning, RATES))
 
 
+def test_runs_that_the_cluster_cannot_hold_are_named() -> None:
+    stages = stages_of(Chain({}, PRETRAIN, FINETUNE, EVALUATE))
+    assert estimate(stages, {}, ClusterConfig(cpus=8, gpus=4), RATES).too_large == []
+    assert estimate(stages, {}, ClusterConfig(cpus=8, gpus=2), RATES).too_large == [stage.name for stage in stages[:2]]
+
+
 def test_small_runs_find_room_beside_large_ones() -> None:
     small = replace(FINETUNE, workers=WorkersConfig(number=1, use_gpu=True))
     chains = [Chain({}, PRETRAIN, replace(small, seed=seed)) for seed in range(8)]
