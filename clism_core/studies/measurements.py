@@ -14,6 +14,7 @@ from clism_core.studies.chains import Chain, Kind, Stage, chain_stages
 from clism_core.studies.execution import Finished
 from clism_core.tasks.evaluation.predictions import Predictions
 from clism_core.tasks.evaluation.reading import averaged, read_test_sets
+from clism_core.tasks.evaluation.table import AVERAGES
 from clism_core.tasks.evaluation.test_set import TestSet
 from clism_core.tasks.metrics.bootstrap import Comparison, compare
 from clism_core.tasks.metrics.examples import ScoredExamples
@@ -169,8 +170,11 @@ class Measurements:
             ) from error
 
 
-def _place_in_tables(row: Mapping[str, Any]) -> tuple[str, bool, str, int]:
-    return row["dataset"], row["language"] == AVERAGE, row["language"], SCORES.index(row["score"])
+def _place_in_tables(row: Mapping[str, Any]) -> tuple[str, int, str, int]:
+    """Return what puts languages first, and then the averages."""
+    language = row["language"]
+    average = 1 + list(AVERAGES).index(language) if language in AVERAGES else 0
+    return row["dataset"], average, language, SCORES.index(row["score"])
 
 
 def summarise(scores: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:

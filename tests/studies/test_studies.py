@@ -250,9 +250,12 @@ def test_cross_pairs_have_an_average_of_their_own(tmp_path: Path) -> None:
     found = measured.compare({"method": "Ours (XLM-R)"}, {"method": "XLM-R"}, resamples=200).set_index("language")
     assert list(dict.fromkeys(found.index)) == ["en", "ar-en", "average", "cross_average"]
     assert found.loc["average", "difference"].tolist() == found.loc["en", "difference"].tolist()
-    (table,) = STUDIES["main"].artefacts(config, measured)
-    assert isinstance(table, Table)
-    ours = cell(table.cells, method="Ours (XLM-R)", score="f1", source="measured")
+    (of_languages,) = STUDIES["per-language"].artefacts(config, measured)
+    assert isinstance(of_languages, Table)
+    assert list(of_languages.wide().columns) == ["method", "score", "ar-en", "en", "average", "cross_average"]
+    (main,) = STUDIES["main"].artefacts(config, measured)
+    assert isinstance(main, Table)
+    ours = cell(main.cells, method="Ours (XLM-R)", score="f1", source="measured")
     assert ours["difference"] == pytest.approx(found.loc["average", "difference"].iloc[0])
 
 
