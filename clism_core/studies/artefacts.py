@@ -104,7 +104,7 @@ def _escape(text: str) -> str:
 
 
 def _text(cell: Mapping[str, float]) -> str:
-    text = f"{cell['mean']:.1f}"
+    text = f"{cell['mean']:.1f}" if abs(cell["mean"]) >= 1 or cell["mean"] == 0 else f"{cell['mean']:.2g}"
     if cell.get("std") is not None and not pd.isna(cell["std"]):
         text += f" ± {cell['std']:.1f}"
     if not pd.isna(cell.get("p_value", float("nan"))):

@@ -23,6 +23,7 @@ from clism_core.studies.chains import RUNS, Label, Stage
 from clism_core.tasks.evaluation.evaluate import evaluate
 from clism_core.tracking.run import TrackedRun, end_lost_run, tracked_run
 from clism_core.training.checkpoints import MODEL_FOLDER
+from clism_core.training.delivered import RESULT_FILE
 from clism_core.training.run import CHECKPOINTS, Hooks
 from clism_core.training.side_by_side import concurrent_runs, share, with_own_threads
 from clism_core.training.stopping import start_stop_request, stop_signals
@@ -125,6 +126,7 @@ def _submit(
     resources = ray.cluster_resources()
     slots = concurrent_runs([stage.workers for stage in missing], resources)
     logger.info("%s of the largest runs have room side by side", min(slots, len(missing)))
+    here = _this_node()
     references: dict[str, Any] = {}
     for stage in missing:
         config = stage.config
@@ -134,7 +136,7 @@ def _submit(
         if stage.before is not None:
             config = dataclasses.replace(config, model=join(output, RUNS, stage.before, MODEL_FOLDER))
         part = min(1.0, max(LEAST_SHARE, math.floor(share(stage.workers, resources) / LEAST_SHARE) * LEAST_SHARE))
-        run = _run_stage.options(resources={_this_node(): part})
+        run = _run_stage.options(resources={here: part})
         given = dataclasses.replace(stage, config=config)
         references[stage.name] = run.remote(given, output, parent, stop_request, references.get(stage.before or ""))
     return {reference: name for name, reference in references.items()}
@@ -204,6 +206,8 @@ def _run_stage(stage: Stage, output: str, parent: TrackedRun, stop_request: Any,
     ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     started, folder = time.monotonic(), stage.folder(output)
+    if exists(join(folder, RESULT_FILE)) and not exists(_model(stage, output)):  # somebody has deleted it
+        delete(folder)
     is_new = not exists(folder)
     config = dataclasses.replace(stage.config, output=folder)
     tags = {f"clism.study.{name}": str(value) for name, value in stage.labels.items()}

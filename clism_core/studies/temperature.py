@@ -67,7 +67,7 @@ def artefacts(config: StudyConfig, measured: Measurements) -> list[Artefact]:
     cells = pd.concat([_of_pretraining(measured), few_shot], ignore_index=True)
     samples = f"{len(config.samples)} samples of {config.temperature_examples} English examples"
     caption = (
-        "The temperature of CACR: the norm of its gradient on held-out pairs (x 1000), how many of those find their "
+        "The temperature of CACR: the norm of its gradient on held-out pairs, how many of those find their "
         f"translation (percent, mean of both ways and of all language pairs), and zero-shot F1 after {samples}, "
         "compared with that of the encoder as it is."
     )
@@ -84,7 +84,7 @@ def _of_pretraining(measured: Measurements) -> pd.DataFrame:
         by_step = gradients.drop_duplicates(["temperature", "step"]).sort_values("step", kind="stable")
         groups = by_step.groupby("temperature", sort=False)["value"]
         parts += [
-            (1000 * values).rename("value").reset_index().assign(column=COLUMNS[name])
+            values.rename("value").reset_index().assign(column=COLUMNS[name])
             for name, values in (("first_gradient", groups.first()), ("last_gradient", groups.last()))
         ]
     if not metrics.empty:
@@ -109,7 +109,7 @@ def _panels(cells: pd.DataFrame) -> list[Panel]:
     gradients = [COLUMNS["first_gradient"], COLUMNS["last_gradient"]]
     is_gradient, is_retrieval = points["column"].isin(gradients), points["column"] == COLUMNS["retrieval"]
     return [
-        Panel("Gradient of CACR", points[is_gradient], "norm x 1000", log_y=True),
+        Panel("Gradient of CACR", points[is_gradient], "norm", log_y=True),
         Panel("Held-out retrieval", points[is_retrieval], "percent"),
         Panel("Few-shot, zero-shot transfer", points[~is_gradient & ~is_retrieval], "F1, average over languages"),
     ]

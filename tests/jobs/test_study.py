@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -137,8 +138,31 @@ def test_a_study_that_was_stopped_goes_on_and_others_take_its_runs(
 
     job.main(replace(config, name="per-language", encoders={"base": config.encoders["base"]}))
     assert notes(output) == done
+    assert not list(output.glob("runs/*/checkpoints"))
     assert (output / "per-language" / "per-language-mine.md").is_file()
     assert str(output / "per-language" / "per-language-conll.csv") in capfd.readouterr().out
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_model_that_was_deleted_is_made_again_where_it_is_wanted(
+    ray_cluster: None, config: StudyJobConfig, tmp_path: Path
+) -> None:
+    """Of what the study before has made, if it has; else of what this one makes."""
+    small = replace(
+        config, name="convergence", tasks=["mrc"], encoders={"base": config.encoders["base"]}, curve_steps=[4]
+    )
+    job.main(small)
+    before = notes(Path(config.output))
+    (encoder,) = Path(config.output).glob("runs/pretrain-*")
+    shutil.rmtree(encoder / "model")
+    job.main(small)  # needs it no more
+    assert notes(Path(config.output)) == before
+    job.main(replace(small, seeds=[7]))
+    after = notes(Path(config.output))
+    assert (encoder / "model" / "config.json").is_file()
+    assert len(after) == len(before) + 2
+    assert {name for name in before if after[name] != before[name]} == {encoder.name}
 
 
 def test_a_dry_run_lists_what_is_missing_and_starts_nothing(

@@ -210,8 +210,8 @@ def test_temperatures_have_gradients_retrieval_and_scores(tmp_path: Path) -> Non
     found = STUDIES["temperature"].artefacts(config, record(config, share, pretrain=PRETRAINED))
     wide = table(found, "temperature").wide().set_index("temperature")
     assert list(wide.index) == ["0.05", "20", "no CACR", "not pre-trained"]
-    assert wide.loc["20", "gradient norm, step 0"] == "500.0"
-    assert wide.loc["20", "gradient norm, last step"] == "250.0"
+    assert wide.loc["20", "gradient norm, step 0"] == "0.5"
+    assert wide.loc["20", "gradient norm, last step"] == "0.25"
     assert wide.loc["20", "retrieval, both ways"] == "40.0"
     assert wide.loc["not pre-trained", "retrieval, both ways"] == ""
     assert wide.loc["not pre-trained", "few-shot F1, xquad"] == "30.0 ± 0.0"
