@@ -106,7 +106,10 @@ class TrackedRun:
         Their fingerprints are kept in full, with commas between, as the tag `clism.data_fingerprint` of the run.
         """
         inputs = [_dataset_input(data_set) for data_set in data_sets]
-        self.client.log_inputs(self.run_id, datasets=inputs)
+        try:
+            self.client.log_inputs(self.run_id, datasets=inputs)
+        except MlflowException:  # another run has logged the same data set at this very moment: now it is there
+            self.client.log_inputs(self.run_id, datasets=inputs)
         fingerprints = ",".join(data_set.fingerprint for data_set in data_sets)
         self.client.set_tag(self.run_id, "clism.data_fingerprint", fingerprints)
 

@@ -1,6 +1,8 @@
 import contextlib
 import json
 import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -193,3 +195,19 @@ def test_page_command_of_a_file_stays_on_this_machine() -> None:
     assert page_command("sqlite:////x/mlflow.db").endswith(
         "mlflow ui --backend-store-uri sqlite:////x/mlflow.db --host 127.0.0.1"
     )
+
+
+def test_runs_that_log_the_same_data_set_at_once_all_have_it(home_folder: Path) -> None:
+    names = [f"run-{number}" for number in range(8)]
+    runs = [start_run(job="pretrain", output=f"/runs/{name}") for name in names]
+    ready = threading.Barrier(len(runs))
+
+    def log(run: TrackedRun) -> None:
+        ready.wait()
+        run.log_dataset(folder="data", fingerprint="cd" * 32, profile={})
+
+    with ThreadPoolExecutor(len(runs)) as pool:
+        list(pool.map(log, runs))
+    for run in runs:
+        (logged,) = run.client.get_run(run.run_id).inputs.dataset_inputs
+        assert logged.dataset.name == "data"
