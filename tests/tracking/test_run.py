@@ -209,5 +209,7 @@ def test_runs_that_log_the_same_data_set_at_once_all_have_it(home_folder: Path) 
     with ThreadPoolExecutor(len(runs)) as pool:
         list(pool.map(log, runs))
     for run in runs:
-        (logged,) = run.client.get_run(run.run_id).inputs.dataset_inputs
+        inputs = run.client.get_run(run.run_id).inputs
+        assert inputs is not None
+        (logged,) = inputs.dataset_inputs
         assert logged.dataset.name == "data"
