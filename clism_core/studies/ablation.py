@@ -5,9 +5,8 @@ from dataclasses import replace
 from clism_core.studies.artefacts import Artefact, Table
 from clism_core.studies.chains import Chain
 from clism_core.studies.config import StudyConfig
-from clism_core.studies.measurements import AVERAGE, Measurements
-from clism_core.studies.methods import encoder_of, first_ours, full_chain, summarised_tests, with_tests
-from clism_core.training.config import PretrainConfig
+from clism_core.studies.measurements import Measurements
+from clism_core.studies.methods import first_ours, full_chain, pretraining_of, scores_with_tests
 
 ABLATIONS = {"w/o CLISM": "w_clism", "w/o CACR": "w_cacr", "w/o MLM": "w_mlm"}
 """The rows of the table by the weight that is 0; all are fine-tuned alike, with [QUE]."""
@@ -16,8 +15,7 @@ ABLATIONS = {"w/o CLISM": "w_clism", "w/o CACR": "w_cacr", "w/o MLM": "w_mlm"}
 def chains(config: StudyConfig) -> list[Chain]:
     """Return the encoder as it is, the whole method, and the method without each objective."""
     ours = first_ours(config)
-    whole = encoder_of(config, ours)
-    assert isinstance(whole, PretrainConfig)
+    whole = pretraining_of(config, ours)
     found = []
     for task in config.tasks:
         for seed in config.seeds:
@@ -32,15 +30,12 @@ def chains(config: StudyConfig) -> list[Chain]:
 def artefacts(config: StudyConfig, measured: Measurements) -> list[Artefact]:
     """Return table 4; what lacks an objective, and the encoder as it is, are tested against the whole method."""
     ours = first_ours(config)
-    tests = [
-        measured.compare(
-            {"method": name, "task": task}, {"method": ours, "task": task}, resamples=config.resamples
-        ).assign(method=name)
+    pairs = [
+        ({"method": name, "task": task}, {"method": ours, "task": task})
         for name in (config.ours[ours], *ABLATIONS)
         for task in config.tasks
     ]
-    cells = with_tests(summarised_tests(measured, ["method"]), tests, ["method"])
-    averages = cells[cells["language"] == AVERAGE]
+    averages = scores_with_tests(measured, ["method"], pairs, resamples=config.resamples)
     caption = (
         f"{ours} without each objective, evaluated zero-shot: averages over languages, differences from the whole."
     )

@@ -5,17 +5,15 @@ from dataclasses import replace
 from clism_core.studies.artefacts import Artefact, Panel, Picture, Table, line_figure
 from clism_core.studies.chains import Chain
 from clism_core.studies.config import StudyConfig
-from clism_core.studies.measurements import AVERAGE, Measurements
-from clism_core.studies.methods import encoder_of, first_ours, full_chain, summarised_tests, with_tests
+from clism_core.studies.measurements import Measurements
+from clism_core.studies.methods import first_ours, full_chain, pretraining_of, scores_with_tests
 from clism_core.tasks.evaluation.scoring import SCORE_NAMES
-from clism_core.training.config import PretrainConfig
 
 
 def chains(config: StudyConfig) -> list[Chain]:
     """Return the encoder as it is, with 0 samples, and pre-trained for as many steps on different amounts."""
     ours = first_ours(config)
-    whole = encoder_of(config, ours)
-    assert isinstance(whole, PretrainConfig)
+    whole = pretraining_of(config, ours)
     found = []
     for task in config.tasks:
         for seed in config.seeds:
@@ -29,15 +27,13 @@ def chains(config: StudyConfig) -> list[Chain]:
 
 def artefacts(config: StudyConfig, measured: Measurements) -> list[Artefact]:
     """Return the scores by the number of samples as a figure and as a table, each tested against none."""
-    tests = [
-        measured.compare(
-            {"samples": samples, "task": task}, {"samples": 0, "task": task}, resamples=config.resamples
-        ).assign(samples=samples)
+    pairs = [
+        ({"samples": samples, "task": task}, {"samples": 0, "task": task})
         for samples in config.pretraining_samples
         for task in config.tasks
     ]
-    cells = with_tests(summarised_tests(measured, ["samples"]), tests, ["samples"])
-    averages = cells[cells["language"] == AVERAGE].sort_values("samples", kind="stable")
+    cells = scores_with_tests(measured, ["samples"], pairs, resamples=config.resamples)
+    averages = cells.sort_values("samples", kind="stable")
     points = averages.assign(line=averages["dataset"]).rename(columns={"samples": "x"})
     panel = Panel(first_ours(config), points[points["score"] == "f1"], f"{SCORE_NAMES['f1']}, average over languages")
     caption = "Pre-trained on different numbers of samples for as many steps, evaluated zero-shot: averages."

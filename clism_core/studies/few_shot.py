@@ -8,16 +8,15 @@ from matplotlib.figure import Figure
 from clism_core.studies.artefacts import Artefact, Panel, Picture, Table, line_figure
 from clism_core.studies.chains import Chain
 from clism_core.studies.config import StudyConfig
-from clism_core.studies.measurements import AVERAGE, Measurements
+from clism_core.studies.measurements import Measurements
 from clism_core.studies.methods import (
     PAPER_DATASETS,
     encoder_of,
     few_shot_chain,
     first_ours,
     paper_cells,
-    summarised_tests,
+    scores_with_tests,
     with_paper,
-    with_tests,
 )
 from clism_core.studies.paper import METHODS, few_shot_result
 from clism_core.tasks.evaluation.scoring import SCORE_NAMES
@@ -47,18 +46,15 @@ def _chains(config: StudyConfig) -> Iterator[Chain]:
 
 def artefacts(config: StudyConfig, measured: Measurements) -> list[Artefact]:
     """Return table 9, its curves (table 3), and those of figure 4(b)."""
-    by = ["examples", "method"]
     ours = first_ours(config)
     base = config.ours[ours]
-    tests = [
-        measured.compare(
-            {"method": name, "examples": examples}, {"method": base, "examples": examples}, resamples=config.resamples
-        ).assign(method=name, examples=examples)
+    pairs = [
+        ({"method": name, "examples": examples}, {"method": base, "examples": examples})
         for name in (ours, f"{ours}, {WITHOUT}")
         for examples in config.examples
     ]
-    cells = with_tests(summarised_tests(measured, by), tests, by)
-    averages = cells[cells["language"] == AVERAGE].sort_values("examples", kind="stable")
+    cells = scores_with_tests(measured, ["examples", "method"], pairs, resamples=config.resamples)
+    averages = cells.sort_values("examples", kind="stable")
     reported = [
         cell
         for examples in config.examples

@@ -5,14 +5,13 @@ import pandas as pd
 from clism_core.studies.artefacts import Artefact, Table
 from clism_core.studies.chains import Chain
 from clism_core.studies.config import StudyConfig
-from clism_core.studies.measurements import AVERAGE, Measurements
+from clism_core.studies.measurements import Measurements
 from clism_core.studies.methods import (
     PAPER_DATASETS,
     full_chains,
     paper_cells,
-    summarised_tests,
+    scores_with_tests,
     with_paper,
-    with_tests,
 )
 from clism_core.studies.paper import METHODS, main_result
 
@@ -24,8 +23,7 @@ def chains(config: StudyConfig) -> list[Chain]:
 
 def main_table(config: StudyConfig, measured: Measurements) -> list[Artefact]:
     """Return table 2: averages over languages, ours tested against the encoders that they begin from."""
-    cells = _cells(config, measured)
-    averages = cells[cells["language"] == AVERAGE]
+    averages = _cells(config, measured, all_sets=False)
     datasets = [PAPER_DATASETS[name] for name in dict.fromkeys(averages["dataset"]) if name in PAPER_DATASETS]
     reported = [
         cell
@@ -39,7 +37,7 @@ def main_table(config: StudyConfig, measured: Measurements) -> list[Artefact]:
 
 def language_tables(config: StudyConfig, measured: Measurements) -> list[Artefact]:
     """Return tables 5 to 8: a table of languages for each test set."""
-    cells = _cells(config, measured)
+    cells = _cells(config, measured, all_sets=True)
     return [
         Table(
             f"per-language-{dataset}",
@@ -52,12 +50,10 @@ def language_tables(config: StudyConfig, measured: Measurements) -> list[Artefac
     ]
 
 
-def _cells(config: StudyConfig, measured: Measurements) -> pd.DataFrame:
-    tests = [
-        measured.compare(
-            {"method": ours, "task": task}, {"method": base, "task": task}, resamples=config.resamples
-        ).assign(method=ours)
+def _cells(config: StudyConfig, measured: Measurements, *, all_sets: bool) -> pd.DataFrame:
+    pairs = [
+        ({"method": ours, "task": task}, {"method": base, "task": task})
         for ours, base in config.ours.items()
         for task in config.tasks
     ]
-    return with_tests(summarised_tests(measured, ["method"]), tests, ["method"])
+    return scores_with_tests(measured, ["method"], pairs, resamples=config.resamples, all_sets=all_sets)

@@ -45,6 +45,10 @@ class Measurements:
     _scored: dict[str, dict[tuple[str, str], Mapping[str, ScoredExamples]]] = field(default_factory=dict, repr=False)
 
     @cached_property
+    def _stages(self) -> list[tuple[Chain, dict[Kind, Stage]]]:
+        return [(chain, chain_stages(chain)) for chain in self.chains]
+
+    @cached_property
     def test_scores(self) -> pd.DataFrame:
         """Columns: the labels of a chain, `dataset`, `language` (or `average`), `score`, `value` (0 to 100)."""
         rows: list[dict[str, Any]] = []
@@ -82,7 +86,7 @@ class Measurements:
             rows += [{**chain.labels, "step": step, "value": value} for step, value in sorted(latest.items())]
         return pd.DataFrame(rows)
 
-    def compare(self, challenger: Labels, champion: Labels, *, resamples: int) -> pd.DataFrame:
+    def compare(self, challenger: Labels, champion: Labels, *, resamples: int, all_sets: bool = True) -> pd.DataFrame:
         """Test whether the chains with the labels of `challenger` score otherwise than those of `champion`.
 
         Both sides take part with the repeats that they share, chains with the same `seed` or `sample`. Each example
@@ -94,6 +98,7 @@ class Measurements:
             challenger: labels with the values that they have; chains that have all of them take part.
             champion: likewise.
             resamples: of examples.
+            all_sets: whether each test set is tested, besides the averages of data sets.
 
         Returns:
             a row for each data set, language or `average`, and score: `dataset`, `language`, `score`, `difference`,
@@ -106,7 +111,8 @@ class Measurements:
         task = str(new[shared[0]][0].labels["task"])
         sides = [[self._examples(*side[repeat]) for repeat in shared] for side in (new, old)]
         test_sets = self._test_sets[task]
-        groups = [(each.dataset, each.language, [each]) for each in test_sets] + list(averaged(test_sets))
+        single = [(each.dataset, each.language, [each]) for each in test_sets] if all_sets else []
+        groups = single + list(averaged(test_sets))
         rows = []
         for dataset, name, members in groups:
             places = [(member.dataset, member.language) for member in members]
@@ -148,8 +154,8 @@ class Measurements:
 
     def _runs(self, kind: Kind) -> Iterator[tuple[Chain, Stage, Finished]]:
         """Yield the chains whose run of a kind is finished, with it."""
-        for chain in self.chains:
-            stage = chain_stages(chain).get(kind)
+        for chain, stages in self._stages:
+            stage = stages.get(kind)
             if stage is not None and stage.name in self.finished:
                 yield chain, stage, self.finished[stage.name]
 

@@ -1,6 +1,6 @@
 """What studies compare, as chains of runs: encoders as they are, and those that are pre-trained further."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import pandas as pd
@@ -8,7 +8,7 @@ import pandas as pd
 from clism_core.studies.artefacts import MEASURED, PAPER
 from clism_core.studies.chains import Chain, Label
 from clism_core.studies.config import StudyConfig, StudyTask
-from clism_core.studies.measurements import AVERAGE, Measurements, summarise
+from clism_core.studies.measurements import AVERAGE, Labels, Measurements, summarise
 from clism_core.studies.paper import DATASETS, Score
 from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.training.config import PretrainConfig
@@ -28,11 +28,14 @@ def first_ours(config: StudyConfig) -> str:
     return next(iter(config.ours))
 
 
+def pretraining_of(config: StudyConfig, ours: str) -> PretrainConfig:
+    """Return the pre-training that makes the encoder of one of ours."""
+    return replace(config.pretrain, model=config.encoders[config.ours[ours]])
+
+
 def encoder_of(config: StudyConfig, method: str) -> str | PretrainConfig:
     """Return the encoder of a method: a model, or the pre-training that makes it."""
-    if method in config.encoders:
-        return config.encoders[method]
-    return replace(config.pretrain, model=config.encoders[config.ours[method]])
+    return config.encoders[method] if method in config.encoders else pretraining_of(config, method)
 
 
 def with_que(config: FinetuneConfig, use_que: bool) -> FinetuneConfig:
@@ -66,17 +69,35 @@ def full_chains(config: StudyConfig) -> Iterator[Chain]:
                 yield full_chain(config, method, task, seed)
 
 
-def summarised_tests(measured: Measurements, by: list[str]) -> pd.DataFrame:
-    """Return the test scores by `by`, data set, language and score, over repeats, as rows of what is measured."""
-    return summarise(measured.test_scores, [*by, *SCORE_COLUMNS]).assign(source=MEASURED)
+def scores_with_tests(
+    measured: Measurements,
+    by: list[str],
+    pairs: Iterable[tuple[Labels, Labels]],
+    *,
+    resamples: int,
+    all_sets: bool = False,
+) -> pd.DataFrame:
+    """Return the test scores by `by`, data set, language and score, over repeats, with paired tests.
 
-
-def with_tests(cells: pd.DataFrame, found: list[pd.DataFrame], by: list[str]) -> pd.DataFrame:
-    """Return `cells` with the columns of paired tests, each a frame of `Measurements.compare` with columns `by`."""
+    Args:
+        measured: the runs.
+        by: labels that tell the groups from each other.
+        pairs: challenger and champion of each test, as `Measurements.compare` takes them; the challenger's labels `by`
+            say which group it belongs to.
+        resamples: of examples.
+        all_sets: whether languages are tested, too, and returned; else there are averages only.
+    """
+    cells = summarise(measured.test_scores, [*by, *SCORE_COLUMNS]).assign(source=MEASURED)
+    found = [
+        measured.compare(new, old, resamples=resamples, all_sets=all_sets).assign(**{name: new[name] for name in by})
+        for new, old in pairs
+    ]
     tests = [frame for frame in found if not frame.empty]
-    if not tests:
-        return cells.assign(difference=float("nan"), low=float("nan"), high=float("nan"), p_value=float("nan"))
-    return cells.merge(pd.concat(tests), how="left", on=[*by, *SCORE_COLUMNS])
+    if tests:
+        cells = cells.merge(pd.concat(tests), how="left", on=[*by, *SCORE_COLUMNS])
+    else:
+        cells = cells.assign(difference=float("nan"), low=float("nan"), high=float("nan"), p_value=float("nan"))
+    return cells if all_sets else cells[cells["language"] == AVERAGE]
 
 
 def paper_cells(score: Score | None, *, dataset: str, **labels: Label) -> list[dict[str, Label | None]]:

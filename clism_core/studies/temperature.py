@@ -11,8 +11,8 @@ import pandas as pd
 from clism_core.studies.artefacts import LEVEL, MEASURED, Artefact, Panel, Picture, Table, line_figure
 from clism_core.studies.chains import Chain
 from clism_core.studies.config import StudyConfig
-from clism_core.studies.measurements import AVERAGE, Measurements, summarise
-from clism_core.studies.methods import encoder_of, few_shot_chain, first_ours, summarised_tests, with_tests
+from clism_core.studies.measurements import Measurements, summarise
+from clism_core.studies.methods import few_shot_chain, first_ours, pretraining_of, scores_with_tests
 from clism_core.training.config import PretrainConfig
 
 GRADIENT = "eval/gradient_norm/cacr"
@@ -32,8 +32,7 @@ def chains(config: StudyConfig) -> list[Chain]:
 
 def _chains(config: StudyConfig) -> Iterator[Chain]:
     ours = first_ours(config)
-    whole = encoder_of(config, ours)
-    assert isinstance(whole, PretrainConfig)
+    whole = pretraining_of(config, ours)
     encoders: dict[str, str | PretrainConfig] = {
         f"{value:g}": replace(whole, objectives=replace(whole.objectives, temperature=value))
         for value in sorted(config.temperatures)
@@ -54,15 +53,10 @@ def _chains(config: StudyConfig) -> Iterator[Chain]:
 
 def artefacts(config: StudyConfig, measured: Measurements) -> list[Artefact]:
     """Return all of it as a table, and as curves over the temperature, with what there is without CACR as levels."""
-    found = [
-        measured.compare({"temperature": name}, {"temperature": BASE}, resamples=config.resamples).assign(
-            temperature=name
-        )
-        for name in dict.fromkeys(str(chain.labels["temperature"]) for chain in measured.chains)
-        if name != BASE
-    ]
-    tests = with_tests(summarised_tests(measured, ["temperature"]), found, ["temperature"])
-    scores = tests[(tests["language"] == AVERAGE) & (tests["score"] == "f1")]
+    names = dict.fromkeys(str(chain.labels["temperature"]) for chain in measured.chains)
+    pairs = [({"temperature": name}, {"temperature": BASE}) for name in names if name != BASE]
+    tests = scores_with_tests(measured, ["temperature"], pairs, resamples=config.resamples)
+    scores = tests[tests["score"] == "f1"]
     few_shot = scores.assign(column=[f"few-shot F1, {dataset}" for dataset in scores["dataset"]])
     cells = pd.concat([_of_pretraining(measured), few_shot], ignore_index=True)
     samples = f"{len(config.samples)} samples of {config.temperature_examples} English examples"
