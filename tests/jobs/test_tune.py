@@ -16,6 +16,8 @@ import ray
 import tune as job
 import yaml
 from command_line import EXIT_BAD_INPUT, build_parser, run_job
+from finetune import FinetuneJobConfig
+from labelled import write_squad
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from pretrain import PretrainJobConfig
@@ -24,16 +26,18 @@ from tiny import write_encoder, write_prepared
 from clism_core.data.batches import MaskingConfig
 from clism_core.data.samples import HeldOutConfig
 from clism_core.home import tracking_uri
-from clism_core.training.loop import LoopConfig
+from clism_core.tasks.config import MrcConfig
+from clism_core.training.loop import CadenceConfig, LoopConfig
 from clism_core.training.optimizer import OptimizerConfig
 from clism_core.training.settings import WorkersConfig
+from clism_core.tuning.space import JobName
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 SPACE = """
 from ray import tune
 from clism_core.tuning.space import Budget, Space
-SPACE = Space(job="pretrain", parameters={parameters}, metrics={metrics!r}, searcher="grid", budget=Budget(grace=10.0))
+SPACE = Space(job={job!r}, parameters={parameters}, metrics={metrics!r}, searcher="grid", budget=Budget(grace=10.0))
 """
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -54,14 +58,16 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> PretrainJobConfig:
     )
 
 
-def write_space(folder: Path, parameters: str, metrics: tuple[str, ...] = ("*/retrieval_accuracy",)) -> str:
+def write_space(
+    folder: Path, parameters: str, metrics: tuple[str, ...] = ("*/retrieval_accuracy",), job: JobName = "pretrain"
+) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "mine.py"
-    file.write_text(SPACE.format(parameters=parameters, metrics=metrics))
+    file.write_text(SPACE.format(job=job, parameters=parameters, metrics=metrics))
     return str(file)
 
 
-def child_runs(parent_output: Path) -> list[Run]:
+def child_runs(parent_output: Path | str) -> list[Run]:
     client = MlflowClient(tracking_uri())
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     (parent,) = client.search_runs(experiments, f"tags.`clism.output` = '{parent_output}'")
@@ -137,6 +143,52 @@ def test_a_trial_that_is_stopped_early_gives_back_what_it_had(
     assert statuses == {best["trial"]: "FINISHED", stopped["trial"]: "KILLED"}
     assert not list(output.glob("trials/*/checkpoints/*"))
     assert json.loads((output / "result.json").read_text())["models"] == [f"{output}/trials/{best['trial']}/model"]
+
+
+def test_a_joint_trial_is_both_jobs_and_leaves_a_preset_and_a_model_of_each(
+    ray_cluster: None, base: PretrainJobConfig, tmp_path: Path
+) -> None:
+    fields = "{'pretrain.objectives.temperature': tune.choice([0.05, 20.0]), 'finetune.steps': tune.choice([6])}"
+    space = write_space(tmp_path, fields, ("*/f1",), job="joint")
+    finetune = FinetuneJobConfig(
+        task="mrc",
+        model="",  # a trial fine-tunes what it has pre-trained
+        train=str(write_squad(tmp_path / "train.json", questions=20)),
+        dev=str(write_squad(tmp_path / "dev.json", questions=6)),
+        steps=12,
+        global_batch_size=4,
+        length_window=1,
+        mrc=MrcConfig(max_length=64, stride=8, max_question_length=24),
+        optimizer=OptimizerConfig(learning_rate=1e-2, warmup_steps=0),
+        loop=CadenceConfig(evaluate_every=3, checkpoint_every=3, log_every=2),
+        workers=WorkersConfig(number=1, use_gpu=False),
+    )
+    output = tmp_path / "sweep"
+    job.main(job.TuneJobConfig(space=space, pretrain=base, finetune=finetune, output=str(output), scheduler="fifo"))
+
+    best, other = trials_of(output)
+    assert (best["status"], other["status"]) == ("finished", "finished")
+    assert float(best["objective"]) >= float(other["objective"])
+    assert {best["pretrain.objectives.temperature"], other["pretrain.objectives.temperature"]} == {"0.05", "20.0"}
+    trials = child_runs(output)
+    assert {run.info.run_name for run in trials} == {best["trial"], other["trial"]}
+    for run in trials:
+        folder = run.data.tags["clism.output"]
+        runs = {child.data.tags["clism.output"]: child for child in child_runs(folder)}
+        assert runs.keys() == {f"{folder}/pretrain", f"{folder}/finetune"}
+        params = runs[f"{folder}/finetune"].data.params
+        assert (params["model"], params["steps"]) == (f"{folder}/pretrain/model", "6")
+        assert run.data.metrics["objective"] == runs[f"{folder}/finetune"].data.metrics["eval/en/f1"]
+
+    encoder, model = json.loads((output / "result.json").read_text())["models"]
+    assert (encoder.rsplit("/", 1)[0], model.rsplit("/", 1)[0]) == ("models:/clism-encoder", "models:/clism-mrc")
+    parser = build_parser(PretrainJobConfig, None)
+    preset = parser.instantiate(parser.parse_args(["--config", str(output / "best-pretrain.yaml")]))
+    assert preset.objectives.temperature == float(best["pretrain.objectives.temperature"])
+    parser = build_parser(FinetuneJobConfig, None)
+    preset = parser.instantiate(parser.parse_args(["--config", str(output / "best-finetune.yaml")]))
+    assert (preset.model, preset.steps) == (encoder, 6)
+    assert wait_for_free_cpus() == 0
 
 
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM])

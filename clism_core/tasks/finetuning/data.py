@@ -170,7 +170,7 @@ def encode_examples(
     return EncodedExamples(rows, counts)
 
 
-@ray.remote
+@ray.remote(scheduling_strategy="DEFAULT")  # and not within the reservation of a trial of Ray Tune, which has no CPU
 def _encode(
     encode: Callable[[Any], tuple[list[Row], dict[str, int]]], examples: list[Example], schema: pa.Schema
 ) -> tuple[pa.Table, tuple[np.ndarray, dict[str, int]]]:
