@@ -182,7 +182,7 @@ def dry_run_text(config: StudyConfig, planned: Planned) -> str:
 {config.name}: {len(planned.stages)} runs in {config.output}; {done} are done, {len(planned.missing)} to do:
 {chr(10).join(lines)}
 
-On {cluster.cpus:g} CPUs and {cluster.gpus:g} GPUs {found.side_by_side} runs have room side by side:
+On {cluster.cpus:g} CPUs and {cluster.gpus:g} GPUs, at most {found.side_by_side} of the largest at a time:
 about {_duration(found.hours * 3600)} in all and {found.dollars:,.2f} dollars, at {cluster.dollars_per_hour:g} an hour.
 {needy if found.too_large else ""}By the rates of --estimate, or what finished runs of the kind took.
 """

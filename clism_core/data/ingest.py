@@ -32,9 +32,9 @@ def ordered_dataset(
     inputs_per_block = max(INPUTS_PER_BLOCK, len(steps) * share * workers // MAX_BLOCKS)
     run_length = max(1, inputs_per_block // share)
     runs = [steps[first : first + run_length] for first in range(0, len(steps), run_length)]
-    # Given as blocks and not by a read: read tasks want a whole CPU, which there may not be beside the workers.
+    # Given as blocks: tasks that read, or look at tables, want a whole CPU, which there may not be beside the workers.
     parts = [pa.table({"part": [part]}) for part in range(len(runs) * workers)]
-    dataset = ray.data.from_arrow(parts).map_batches(
+    dataset = ray.data.from_blocks(parts).map_batches(
         _PartMaker,
         fn_constructor_args=(data, order, runs),
         fn_constructor_kwargs={"workers": workers},

@@ -284,7 +284,8 @@ def _index(blocks_by_set: "Sequence[Sequence[ray.ObjectRef[pa.Table]]]", max_sam
     )
 
 
-@ray.remote(scheduling_strategy="DEFAULT")  # and not within the reservation of a trial of Ray Tune, which has no CPU
+# As little of a CPU as the others, and not within the reservation of a trial of Ray Tune, which has none.
+@ray.remote(num_cpus=TASK_CPUS, scheduling_strategy="DEFAULT")
 def _index_columns(block: pa.Table, set_number: int) -> pa.Table:
     """Return the columns of a block that the index is made of."""
     lengths = pc.add(pc.list_value_length(block["source_ids"]), pc.list_value_length(block["target_ids"]))

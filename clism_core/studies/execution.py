@@ -125,7 +125,7 @@ def _submit(
     """Hand all runs to Ray; return their names by what will hold what they have come to."""
     resources = ray.cluster_resources()
     slots = concurrent_runs([stage.workers for stage in missing], resources)
-    logger.info("%s of the largest runs have room side by side", min(slots, len(missing)))
+    logger.info("at most %s of the largest runs at a time", min(slots, len(missing)))
     here = _this_node()
     references: dict[str, Any] = {}
     for stage in missing:

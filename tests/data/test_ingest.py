@@ -10,10 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import ray
+from ray.util.placement_group import placement_group, remove_placement_group
 from tiny import write_encoder, write_prepared
 
 from clism_core.data.index import Row
-from clism_core.data.ingest import ordered_dataset, read_steps, split_among_workers
+from clism_core.data.ingest import INGEST_CPUS, ordered_dataset, read_steps, split_among_workers
 from clism_core.data.mixture import DataSet, DataSetConfig, open_data_sets
 from clism_core.data.order import SampleOrder, make_stages
 from clism_core.data.samples import (
@@ -106,6 +107,17 @@ def test_any_number_of_workers_gets_the_steps_of_the_order(data: EncodedData, wo
         batch = order.batch(step)
         expected = zip(batch.ordinals_GK.ravel().tolist(), batch.visits_GK.ravel().tolist(), strict=True)
         assert [(ordinal, visit) for _, ordinal, visit in sorted(got, key=lambda entry: entry[1:])] == sorted(expected)
+
+
+def test_workers_may_hold_all_but_a_part_of_a_cpu(data: EncodedData) -> None:
+    workers = placement_group([{"CPU": ray.cluster_resources()["CPU"] - 2 * INGEST_CPUS}])
+    assert workers.wait(60)  # for what ran before to give its own back
+    with ThreadPoolExecutor(1) as pool:
+        drawn = pool.submit(draw, data, make_order(data), range(3), 1)
+        try:
+            assert len(whole_steps(drawn.result(60))) == 3
+        finally:  # what waits for a CPU gets it now
+            remove_placement_group(workers)
 
 
 def test_resuming_in_mid_epoch_on_other_workers_sees_nothing_twice_and_skips_nothing(data: EncodedData) -> None:

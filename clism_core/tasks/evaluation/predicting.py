@@ -56,7 +56,7 @@ def predict(
         *(f"{sum(block.num_rows for block in blocks):,}", len(test_sets), pool.workers),
         "GPUs" if pool.gpus else "CPUs",
     )
-    outputs = _apply(ray.data.from_arrow(blocks), model, batch_size=batch_size, pool=pool)
+    outputs = _apply(ray.data.from_blocks(blocks), model, batch_size=batch_size, pool=pool)
     return collect(test_sets, outputs.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0))
 
 
