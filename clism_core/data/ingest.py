@@ -34,7 +34,7 @@ def ordered_dataset(
     runs = [steps[first : first + run_length] for first in range(0, len(steps), run_length)]
     # Given as blocks: tasks that read, or look at tables, want a whole CPU, which there may not be beside the workers.
     parts = [pa.table({"part": [part]}) for part in range(len(runs) * workers)]
-    dataset = ray.data.from_blocks(parts).map_batches(
+    dataset: Dataset = ray.data.from_blocks(parts).map_batches(
         _PartMaker,
         fn_constructor_args=(data, order, runs),
         fn_constructor_kwargs={"workers": workers},

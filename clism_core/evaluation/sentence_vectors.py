@@ -32,7 +32,8 @@ class SentenceVectors:
         pair_template = find_template(tokenizer, pair=True)
         self._first, self._last = find_template(tokenizer, pair=False).parts
         self._has_types = pair_template.type_ids is not None
-        self._side_length = (max_length - pair_template.size) // 2
+        self.side_length = (max_length - pair_template.size) // 2
+        """Tokens of a sentence that are seen."""
         self._pad_id = int(tokenizer.pad_token_id)
         self._encoder = encoder
         self._precision = precision
@@ -40,7 +41,7 @@ class SentenceVectors:
     def __call__(self, texts: Sequence[Sequence[int]]) -> Tensor:
         """Return the vectors [N, D], at least in fp32; gradients are the caller's to switch off."""
         device = self._precision.device
-        cut = [text[: self._side_length] for text in texts]
+        cut = [text[: self.side_length] for text in texts]
         ids, attention_mask, text_mask = pad_sentences(cut, first=self._first, last=self._last, pad_id=self._pad_id)
         types = ids.new_zeros(ids.shape, device=device) if self._has_types else None
         with self._precision.autocast():

@@ -90,7 +90,7 @@ def find_versions(client: MlflowClient, config: PromoteConfig) -> Versions:
     """Look up both versions in the registry.
 
     Raises:
-        InputError: there is no such model, or no challenger.
+        InputError: there is no such model, no challenger, or no alias to be moved but the usual one.
     """
     found = client.search_registered_models(f"name = '{config.model}'")
     if not found:
@@ -103,7 +103,14 @@ def find_versions(client: MlflowClient, config: PromoteConfig) -> Versions:
         challenger = version_of(client, config.model, config.challenger)
     if challenger is None:
         raise InputError(f"--challenger {config.challenger}: {config.model} has no such version or alias")
-    return Versions(config.model, challenger, version_of(client, config.model, config.champion))
+    champion = version_of(client, config.model, config.champion)
+    if champion is None and config.champion != CHAMPION:
+        aliases = ", ".join(sorted(found[0].aliases)) or "none"
+        raise InputError(
+            f"--champion {config.champion}: no such alias of {config.model}, which has {aliases}; only {CHAMPION} is "
+            "given to a first version by itself, another one must be there before"
+        )
+    return Versions(config.model, challenger, champion)
 
 
 def decide_untested(versions: Versions) -> Decision | None:

@@ -2,14 +2,17 @@
 
 import dataclasses
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from clism_core.model.names import pin_version
 from clism_core.storage import exists, join, read_bytes, write_bytes
 from clism_core.tracking.run import TrackedRun, tracked_run
 from clism_core.training.run import Trained
+
+logger = logging.getLogger(__name__)
 
 TrainedT = TypeVar("TrainedT", bound=Trained)
 
@@ -40,9 +43,13 @@ class Delivered:
         """Note in the folder `output` that its run is finished, and what it has made."""
         write_bytes(join(output, RESULT_FILE), json.dumps(dataclasses.asdict(self), indent=2).encode())
 
-    def is_wanted(self, *, export: str, register: bool) -> bool:
-        """Whether nothing is left to do; else the model is to be another checkpoint, or to be registered."""
-        return self.export == export and bool(self.registry_uri or not register)
+    def if_wanted(self, *, output: str, export: str, register: bool) -> Self | None:
+        """Return this, and say so, if nothing is left to do; None if the model is to be another checkpoint, or to be
+        registered."""
+        if self.export != export or (register and not self.registry_uri):
+            return None
+        logger.info("the run in %s was finished before, and is left as it is; another --output trains anew", output)
+        return self
 
 
 def read_delivered(output: str) -> Delivered | None:

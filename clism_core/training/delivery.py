@@ -53,7 +53,7 @@ def delivered_before(config: PretrainConfig) -> Delivered | None:
     if delivered is None:
         return None
     check_same_run(config.output, config_identity(config))
-    return delivered if delivered.is_wanted(export=config.export, register=config.register) else None
+    return delivered.if_wanted(output=config.output, export=config.export, register=config.register)
 
 
 def export_model(config: PretrainConfig, pretrained: Pretrained, folder: Path) -> None:

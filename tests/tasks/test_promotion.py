@@ -105,9 +105,12 @@ def client(home_folder: Path) -> MlflowClient:
 
 def test_versions_are_found_by_alias_and_number(client: MlflowClient) -> None:
     assert find_versions(client, PromoteConfig(model="clism-mrc")) == VERSIONS
+    client.set_registered_model_alias("clism-mrc", "best", "2")
     assert find_versions(client, PromoteConfig(model="clism-mrc", challenger="1", champion="best")) == Versions(
-        "clism-mrc", 1, None
+        "clism-mrc", 1, 2
     )
+    client.delete_registered_model_alias("clism-mrc", "champion")
+    assert find_versions(client, PromoteConfig(model="clism-mrc", challenger="1")) == Versions("clism-mrc", 1, None)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +121,12 @@ def test_versions_are_found_by_alias_and_number(client: MlflowClient) -> None:
         ),
         pytest.param(PromoteConfig(model="clism-mrc", challenger="9"), "--challenger 9", id="number"),
         pytest.param(PromoteConfig(model="clism-mrc", challenger="best"), "--challenger best", id="alias"),
+        pytest.param(
+            PromoteConfig(model="clism-mrc", champion="2"), "which has candidate, champion; only", id="champion number"
+        ),
+        pytest.param(
+            PromoteConfig(model="clism-mrc", champion="champoin"), "--champion champoin: no such", id="champion"
+        ),
     ],
 )
 def test_what_is_not_there_is_named(client: MlflowClient, config: PromoteConfig, message: str) -> None:

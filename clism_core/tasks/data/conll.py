@@ -141,7 +141,7 @@ def _check_tags(path: str, blocks: list[list[_Line]], types: Collection[str] | N
         if types is not None and line.tag != "O" and line.tag[2:] not in types:
             raise InputError(
                 f"{path}, {line.place}: the type {printable(line.tag[2:])!r} is not among {listed(types)}; "
-                "rename it or make its tags O"
+                "rename it, make its tags O, or add it to --ner.types"
             )
 
 

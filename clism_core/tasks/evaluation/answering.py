@@ -39,7 +39,7 @@ OUTPUTS_SCHEMA = pa.schema(
     ]
 )
 """What the model makes of a record: `output`, an answer or tags as JSON, or the `vector` of a sentence. Whether a
-question was `cut`, for it was longer than the model takes."""
+question or a sentence was `cut`, for it was longer than the model takes."""
 
 
 class Answerer:
@@ -63,7 +63,7 @@ class Answerer:
         vectors: list[NDArray[np.float32] | None] = [None] * len(records)
         cut = [False] * len(records)
         if "text" in records[0]:
-            vectors[:] = self._embedder([record["text"] for record in records])
+            vectors[:], cut = self._embedder([record["text"] for record in records])
         elif isinstance(self._predictor, MrcPredictor):
             predictions, cut = self._predictor.answer(records)
             outputs[:] = [json.dumps(prediction["answer"]) for prediction in predictions]
@@ -101,8 +101,8 @@ class Embedder:
         )
 
     @torch.inference_mode()
-    def __call__(self, sentences: Sequence[str]) -> list[NDArray[np.float32]]:
-        """Return a vector for each sentence; those of like length share a forward pass."""
+    def __call__(self, sentences: Sequence[str]) -> tuple[list[NDArray[np.float32]], list[bool]]:
+        """Return a vector for each sentence, and whether its end was cut off; those of like length share a pass."""
         tokens = [self._tokenizer(sentence).ids for sentence in sentences]
         order = sorted(range(len(tokens)), key=lambda place: len(tokens[place]))
         found: dict[int, NDArray[np.float32]] = {}
@@ -110,4 +110,5 @@ class Embedder:
             places = order[first : first + self._batch_size]
             vectors = self._vectors([tokens[place] for place in places]).float().cpu().numpy()
             found.update(zip(places, vectors, strict=True))
-        return [found[place] for place in range(len(tokens))]
+        cut = [len(ids) > self._vectors.side_length for ids in tokens]
+        return [found[place] for place in range(len(tokens))], cut

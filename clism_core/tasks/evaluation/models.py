@@ -4,6 +4,8 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+from transformers import AutoConfig, AutoModel
 from transformers.utils import cached_file
 
 from clism_core.model.names import MODEL_FILE, absolute_if_folder, pin_version, resolve_model
@@ -22,7 +24,7 @@ class EvaluatedModel:
     fingerprint: str
     """Of the content of its files."""
     size: int
-    """Of its files, in bytes; 0 where they are yet to be downloaded."""
+    """Of its files or, where they are yet to be downloaded, of its weights in fp32; in bytes."""
 
 
 def find_model(name: str) -> EvaluatedModel:
@@ -35,7 +37,7 @@ def find_model(name: str) -> EvaluatedModel:
     folder = resolve_model(name)
     task = read_task(folder) if Path(folder, TASK_FILE).is_file() else None
     if not Path(folder).is_dir():  # a hub id: the hub's cache has a folder for each commit
-        return EvaluatedModel(name, task, Path(str(cached_file(folder, MODEL_FILE))).parent.name, 0)
+        return EvaluatedModel(name, task, Path(str(cached_file(folder, MODEL_FILE))).parent.name, _weights_size(folder))
     files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
     content = hashlib.blake2b(digest_size=16)
     for file in files:
@@ -43,3 +45,10 @@ def find_model(name: str) -> EvaluatedModel:
         with file.open("rb") as stream:
             content.update(hashlib.file_digest(stream, "blake2b").digest())
     return EvaluatedModel(name, task, content.hexdigest(), sum(file.stat().st_size for file in files))
+
+
+def _weights_size(hub_id: str) -> int:
+    """Return the bytes of a model's weights in fp32, by its configuration alone."""
+    with torch.device("meta"):
+        model = AutoModel.from_config(AutoConfig.from_pretrained(hub_id))
+    return sum(4 * weight.numel() for weight in model.parameters())

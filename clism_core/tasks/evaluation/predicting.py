@@ -79,7 +79,7 @@ def record_blocks(test_set: TestSet) -> Iterator[pa.Table]:
 def collect(test_sets: Iterable[TestSet], batches: Iterable[pa.Table]) -> Iterator[tuple[TestSet, list[Any]]]:
     """Yield each test set, once all of its outputs are among those of `batches`, with them in their order.
 
-    Says of how many questions the model has not seen the end.
+    Says of how many questions or sentences the model has not seen the end.
 
     Args:
         test_sets: all that are to come.
@@ -106,7 +106,7 @@ def collect(test_sets: Iterable[TestSet], batches: Iterable[pa.Table]) -> Iterat
                 outputs = found.pop(name)
                 if cut[name]:
                     logger.warning(
-                        "%s: %d of %d questions are longer than the model's max_question_length and lose their end",
+                        "%s: %d of %d questions or sentences are longer than the model takes, and lose their end",
                         *(name, cut[name], records),
                     )
                 yield test_set, [outputs[number] for number in range(records)]

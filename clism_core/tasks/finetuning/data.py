@@ -53,7 +53,9 @@ def load_data(config: FinetuneConfig) -> LabelledData:
 def _load_questions(config: FinetuneConfig) -> LabelledData:
     # files for training are often put together from several, and have ids twice; evaluation goes by ids
     found = [
-        question for source in _sources(config.train) for question in _read_questions(source, config, unique_ids=False)
+        question
+        for source in source_files("train", config.train)
+        for question in _read_questions(source, config, unique_ids=False)
     ]
     usable = for_training(found)
     misplaced = find_misplaced(found)
@@ -65,7 +67,11 @@ def _load_questions(config: FinetuneConfig) -> LabelledData:
             *(len(misplaced), len(found) - len(usable), first.question_id, printable(first.answer.text)),
             *(first.answer.start, printable(first.found)),
         )
-    dev = [question for source in _sources(config.dev) for question in _read_questions(source, config, unique_ids=True)]
+    dev = [
+        question
+        for source in source_files("dev", config.dev)
+        for question in _read_questions(source, config, unique_ids=True)
+    ]
     _check_ids(dev)
     counts: dict[str, float] = {
         "data/misplaced_answers": len(misplaced),
@@ -75,8 +81,8 @@ def _load_questions(config: FinetuneConfig) -> LabelledData:
 
 
 def _load_sentences(config: FinetuneConfig) -> LabelledData:
-    train = [_read_tagged(source, config) for source in _sources(config.train)]
-    dev = [_read_tagged(source, config) for source in _sources(config.dev)]
+    train = [_read_tagged(source, config) for source in source_files("train", config.train)]
+    dev = [_read_tagged(source, config) for source in source_files("dev", config.dev)]
     repaired = sum(file.repaired for file in train)
     if repaired:
         logger.warning("--train: %d tags break their scheme and are read as conlleval reads them", repaired)
@@ -91,6 +97,8 @@ def _drawn(
 ) -> LabelledData:
     if not train:
         raise InputError("--train: nothing is left to train on; see the warnings above")
+    if not dev:
+        raise InputError("--dev: has no example, and models are selected by it; give files that have some")
     if config.examples is not None and config.examples > len(train):
         raise InputError(f"--examples {config.examples}: the training data has {len(train)}; lower it, or give more")
     known = set(map(_content, train))
@@ -186,9 +194,9 @@ def _encode(
 
 
 def absolute_source(source: Source) -> Source:
-    """Return the same sources such that their paths mean the same in another working folder."""
+    """Return the same sources such that their paths mean the same in another working folder; none stays none."""
     if isinstance(source, str):
-        return absolute(source)
+        return absolute(source) if source else source
     return [absolute(entry) if isinstance(entry, str) else entry for entry in source]
 
 
@@ -199,10 +207,22 @@ def source_names(source: Source) -> list[str]:
     ]
 
 
-def _sources(source: Source) -> Iterator[str | HubSplit]:
+def source_files(field: str, source: Source) -> Iterator[str | HubSplit]:
+    """Yield the files that sources stand for, and splits of hub data sets as they are.
+
+    Args:
+        field: what the sources are, train or dev.
+        source: paths, folders, globs and splits.
+
+    Raises:
+        InputError: for one that stands for no file.
+    """
     for entry in [source] if isinstance(source, str) else source:
         if isinstance(entry, str):
-            yield from expand(entry)
+            files = expand(entry)
+            if not files:
+                raise InputError(f"--{field}: {entry} stands for no file; give files that are there")
+            yield from files
         else:
             yield entry
 

@@ -63,7 +63,7 @@ def delivered_before(config: FinetuneConfig) -> Delivered | None:
     check_same_run(config.output, run_identity(config))
     if not _sources_have_kept_their_names(config):  # they may have moved, or may be others
         check_same_run(config.output, sources_identity(load_data(config), resolve_model(config.model)))
-    return delivered if delivered.is_wanted(export=config.export, register=config.register) else None
+    return delivered.if_wanted(output=config.output, export=config.export, register=config.register)
 
 
 def _sources_have_kept_their_names(config: FinetuneConfig) -> bool:

@@ -10,6 +10,7 @@ from clism_core.tasks.metrics.answers import AnswerMetrics, AnswerScore
 from clism_core.tasks.metrics.conlleval import EntityCounts, EntityMetrics, count_entities
 from clism_core.tasks.mrc.predictor import MrcPredictor
 from clism_core.tasks.ner.predictor import NerPredictor
+from clism_core.tracking.names import part_of_name
 
 Evaluated = tuple[dict[str, float], float]
 """Metrics, named LANGUAGE/METRIC, in 0 to 100, and the F1 by which checkpoints are compared."""
@@ -51,5 +52,5 @@ def evaluate_sentences(predictor: NerPredictor, sentences: Sequence[Sentence], *
         f"{language}/recall": overall.recall,
         f"{language}/f1": overall.f1,
     }
-    metrics |= {f"{language}/{label}_f1": counts.f1 for label, counts in found.by_label().items()}
+    metrics |= {f"{language}/{part_of_name(label)}_f1": counts.f1 for label, counts in found.by_label().items()}
     return metrics, overall.f1

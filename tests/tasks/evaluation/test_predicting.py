@@ -108,7 +108,7 @@ def test_questions_that_are_cut_are_told_once(encoder: Path, tmp_path: Path, cap
     found = collect([mixed, spanish], map(answerer, blocks))
     assert {test_set.language: len(answers) for test_set, answers in found} == {"ar": 68, "es": 3}
     assert [record.getMessage() for record in caplog.records if record.name.startswith("clism_core.tasks")] == [
-        "xquad/ar: 65 of 68 questions are longer than the model's max_question_length and lose their end"
+        "xquad/ar: 65 of 68 questions or sentences are longer than the model takes, and lose their end"
     ]
 
 
@@ -128,7 +128,8 @@ def test_sentences_are_the_means_of_their_own_tokens(encoder: Path, tmp_path: Pa
         NerModel.begin(str(encoder), NerConfig(), seed=0).save(tmp_path)
     folder = str(encoder if kind == "encoder" else tmp_path)
     sentences = ["Mary Smith lives in Berlin and in Paris.", "Paris"]
-    found = Embedder(folder, batch_size=2)(sentences)
+    found, cut = Embedder(folder, batch_size=2)(sentences)
+    assert cut == [False, False]
     loaded = load_encoder(folder, seed=0)
     tokens = TextTokenizer(load_tokenizer(folder))
     for sentence, vector in zip(sentences, found, strict=True):
@@ -138,9 +139,17 @@ def test_sentences_are_the_means_of_their_own_tokens(encoder: Path, tmp_path: Pa
         np.testing.assert_allclose(vector, states.mean(dim=0).numpy(), atol=1e-5)
 
 
+def test_sentences_that_are_cut_are_told(encoder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    test_set = PairSet("flores", "en-de", (Pair("Mary", "Berlin " * 200), Pair("Paris", "1984")))
+    answerer = Answerer(str(encoder), batch_size=8)
+    ((_, vectors),) = collect([test_set], map(answerer, record_blocks(test_set)))
+    assert len(vectors) == 4
+    assert "flores/en-de: 1 of 4 questions or sentences are longer" in caplog.text
+
+
 def test_vectors_come_back_as_they_were(encoder: Path) -> None:
     test_set = PairSet("flores", "en-de", (Pair("Mary", "Berlin"), Pair("Paris", "1984")))
     (block,) = record_blocks(test_set)
     ((_, vectors),) = collect([test_set], [Answerer(str(encoder), batch_size=8)(block)])
-    expected = Embedder(str(encoder), batch_size=8)(["Mary", "Paris", "Berlin", "1984"])
+    expected, _ = Embedder(str(encoder), batch_size=8)(["Mary", "Paris", "Berlin", "1984"])
     np.testing.assert_array_equal(np.stack(vectors), np.stack(expected))

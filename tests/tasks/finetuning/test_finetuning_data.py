@@ -1,11 +1,13 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from labelled import write_conll, write_squad
 
 from clism_core.errors import InputError
 from clism_core.tasks.config import NerConfig
+from clism_core.tasks.data.hub import HubSplit
 from clism_core.tasks.data.questions import Question
 from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.tasks.finetuning.data import absolute_source, digest, draw, load_data
@@ -86,6 +88,19 @@ def test_development_data_of_another_language_is_told(config: FinetuneConfig, tm
         load_data(replace(config, dev=str(german)))
 
 
+@pytest.mark.parametrize("field", ["train", "dev"])
+@pytest.mark.parametrize("task", ["mrc", "ner"])
+def test_names_that_stand_for_no_file_are_told(
+    config: FinetuneConfig, tmp_path: Path, field: str, task: Literal["mrc", "ner"]
+) -> None:
+    write = write_squad if task == "mrc" else write_conll
+    there = str(write(tmp_path / "there.data"))
+    given = replace(config, task=task, train=there, dev=there)
+    both: list[str | HubSplit] = [there, f"{tmp_path}/*.jsn"]
+    with pytest.raises(InputError, match=rf"--{field}: .*/\*\.jsn stands for no file"):
+        load_data(replace(given, train=both) if field == "train" else replace(given, dev=both))
+
+
 def test_tagged_sentences(config: FinetuneConfig, tmp_path: Path) -> None:
     train, dev = write_conll(tmp_path / "train.conll"), write_conll(tmp_path / "dev.conll", sentences=3)
     tagged = replace(config, task="ner", train=str(train), dev=str(dev), examples=5, dev_examples=2)
@@ -99,4 +114,5 @@ def test_tagged_sentences(config: FinetuneConfig, tmp_path: Path) -> None:
 def test_paths_are_made_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     assert absolute_source("a/*.json") == f"{tmp_path}/a/*.json"
+    assert absolute_source("") == ""  # and not the folder that it is in
     assert absolute_source(["b.json", "s3://bucket/c.json"]) == [f"{tmp_path}/b.json", "s3://bucket/c.json"]

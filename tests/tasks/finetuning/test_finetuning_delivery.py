@@ -46,9 +46,11 @@ def finished(tmp_path: Path) -> FinetuneConfig:
     return config
 
 
-def test_a_finished_run_is_not_done_again(finished: FinetuneConfig) -> None:
+def test_a_finished_run_is_not_done_again(finished: FinetuneConfig, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     Path(str(finished.train)).unlink()  # nor are its data read
     assert delivered_before(finished) == DELIVERED
+    assert f"the run in {finished.output} was finished before" in caplog.text
     assert delivered_before(replace(finished, export="last")) is None
     with pytest.raises(InputError, match="another seed"):
         delivered_before(replace(finished, seed=1))

@@ -74,3 +74,14 @@ def test_sentences(monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
     expected = {"precision": 100 / 3, "recall": 50, "f1": 40, "PER_f1": 200 / 3, "LOC_f1": 0}
     assert metrics == pytest.approx({f"en/{name}": value for name, value in expected.items()})
     assert score == metrics["en/f1"]
+
+
+def test_a_type_that_mlflow_cannot_name_is_named_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Tagger:
+        def tags(self, sequences: Sequence[Sequence[str]]) -> list[list[str]]:
+            return [["B-R&D/lab"] for _ in sequences]
+
+    predictor: Any = Tagger()
+    gold = [Sentence(("CERN",), ("B-R&D/lab",))]
+    metrics, _ = on_workers(monkeypatch, 1, lambda: dev.evaluate_sentences(predictor, gold, language="en"))
+    assert metrics["en/R_D_lab_f1"] == 100
