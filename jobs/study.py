@@ -38,7 +38,7 @@ from clism_core.model.names import absolute_if_folder, is_folder, pin_version
 from clism_core.storage import absolute, is_local, join, write_bytes
 from clism_core.studies.config import TASKS, StudyConfig, check_study
 from clism_core.studies.execution import describe
-from clism_core.studies.study import Planned, Studied, plan_study, run_study
+from clism_core.studies.study import Planned, Studied, check_labelled_data, plan_study, run_study
 from clism_core.tasks.evaluation.config import TestSetConfig, with_absolute_paths
 from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.tracking.run import page_command, tracked_run
@@ -76,7 +76,8 @@ def main(config: StudyJobConfig) -> None:
         return
     with alone_in(config.output):
         studied = run(config, study)
-    stopped = stopped_text("study", output=join(config.output, config.name)) if studied.stopped else ""
+    own = join(config.output, config.name) if is_local(config.output) else config.output
+    stopped = stopped_text("study", output=own) if studied.stopped else ""
     print(summary(config, studied) + stopped)
     if studied.failed:
         sys.exit(FAILED)
@@ -141,6 +142,7 @@ def run(config: StudyJobConfig, study: StudyConfig) -> Studied:
         output=config.output, inputs=[*models, *data], tracking=tracking_uri(), wanted=wanted
     )
     make_demo(config)
+    check_labelled_data(study)
     write_bytes(join(folder, CONFIG_FILE), dump_config(config).encode())
     with tracked_run(job="study", output=folder, config=dataclasses.asdict(study)) as tracked:
         studied = run_study(study, tracked)

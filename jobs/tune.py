@@ -12,6 +12,7 @@ stopped; finished trials are not run again.
 """
 
 import dataclasses
+import logging
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +26,8 @@ from pretrain import PretrainJobConfig
 from clism_core.cluster import check_shared, connect
 from clism_core.home import default_output, tracking_uri
 from clism_core.model.names import is_folder, pin_version
-from clism_core.storage import absolute
+from clism_core.storage import absolute, is_local
+from clism_core.tasks.finetuning.data import source_files
 from clism_core.tracking.run import page_command, tracked_run
 from clism_core.training.config import data_set_configs
 from clism_core.tuning.config import TuneConfig, check_sweep
@@ -34,6 +36,8 @@ from clism_core.tuning.space import Space
 from clism_core.tuning.sweep import check_same_sweep, run_sweep
 from clism_core.tuning.trial import Sweep
 from tune_spaces import load_space
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -74,6 +78,12 @@ def search(config: TuneJobConfig, space: Space) -> Swept | None:
     """Run the trials; None if the sweep was stopped before its end."""
     connect()
     bases = config.bases(space)
+    for job, base in bases.items():
+        if base.loop.evaluate_at:
+            logger.warning(
+                "--%s.loop.evaluate_at is not used: trials report what they evaluate every %d steps (evaluate_every)",
+                *(job, base.loop.evaluate_every),
+            )
     inputs = [path for job in bases for path in read_by_trials(config, job) if is_folder(path) or Path(path).is_file()]
     wanted = max((base.workers.resources() for base in bases.values()), key=lambda each: each["CPU"])
     check_shared(output=config.output, inputs=inputs, tracking=tracking_uri(), wanted=wanted)
@@ -88,12 +98,22 @@ def search(config: TuneJobConfig, space: Space) -> Swept | None:
 
 
 def read_by_trials(config: TuneJobConfig, job: str) -> list[str]:
-    """Return what the trials of a job read, wherever they run; what is no path here is none."""
+    """Return what the trials of a job read, wherever they run; a model of a registry or a hub is no path here.
+
+    Raises:
+        InputError: for labelled data that stand for no file.
+    """
     if job == "pretrain":
         return [config.pretrain.model, *(entry.path for entry in data_set_configs(config.pretrain))]
-    sources = [config.finetune.train, config.finetune.dev]
-    named = [part for source in sources for part in (source if isinstance(source, list) else [source])]
-    return [config.finetune.model, *(part for part in named if isinstance(part, str))]
+    sources = {"train": config.finetune.train, "dev": config.finetune.dev}
+    files = [
+        file
+        for field, source in sources.items()
+        if source != finetune.DEMO
+        for file in source_files(field, source)
+        if isinstance(file, str)
+    ]
+    return [config.finetune.model, *files]
 
 
 def with_demo(config: TuneJobConfig, space: Space) -> TuneJobConfig:
@@ -115,7 +135,7 @@ def summary(swept: Swept) -> str:
     """Return what the user sees at the end."""
     failed = "".join(f"\n  {line}" for line in swept.failed)
     problems = f"\nFailed trials:{failed}\n" if failed else ""
-    commands = "\n".join(f"  {PYTHON} jobs/{preset_job(file)}.py --config {file}" for file in swept.presets)
+    commands = "\n".join(f"  {command(file)}" for file in swept.presets)
     return f"""
 {swept.table}{problems}
 The best of {swept.trials} trials: {swept.best}; objective {swept.objective:.4f}
@@ -127,9 +147,13 @@ Next, with its settings:
 """
 
 
-def preset_job(file: str) -> str:
-    """Return the job that a preset of a sweep is for, by its name."""
-    return file.rsplit("best-", 1)[1].removesuffix(".yaml")
+def command(preset: str) -> str:
+    """Return how to run the job that a preset of a sweep is for, with it."""
+    job = preset.rsplit("best-", 1)[1].removesuffix(".yaml")
+    if is_local(preset):
+        return f"{PYTHON} jobs/{job}.py --config {preset}"
+    name = preset.rsplit("/", 1)[1]
+    return f"{PYTHON} jobs/{job}.py --config {name}, once {preset} is copied here"
 
 
 if __name__ == "__main__":

@@ -25,6 +25,10 @@ def load_tokenizer(folder_or_id: str) -> PreTrainedTokenizerBase:
     """
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder_or_id)
+    except ImportError as error:
+        raise InputError(
+            f"{folder_or_id}: its tokenizer needs a package; pip install -e '.[xlm]' for XLM: {error}"
+        ) from error
     except (OSError, ValueError) as error:
         raise InputError(f"{folder_or_id}: no tokenizer can be loaded from there: {error}") from error
     tokenizer.add_special_tokens({"extra_special_tokens": [QUE]}, replace_extra_special_tokens=False)

@@ -12,7 +12,7 @@ from typing import Any
 
 import ray
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
-from ray.exceptions import TaskCancelledError
+from ray.exceptions import TaskCancelledError, WorkerCrashedError
 
 from clism_core.child_run import child_run
 from clism_core.console import quieten_ray
@@ -21,6 +21,7 @@ from clism_core.quiet import quieten_transformers
 from clism_core.storage import delete, exists, join, read_bytes, write_bytes
 from clism_core.studies.chains import RUNS, Label, Stage
 from clism_core.tasks.evaluation.evaluate import evaluate
+from clism_core.tasks.evaluation.tracking import metrics_by_name
 from clism_core.tracking.run import TrackedRun, end_lost_run, tracked_run
 from clism_core.training.checkpoints import MODEL_FOLDER
 from clism_core.training.delivered import RESULT_FILE
@@ -33,6 +34,8 @@ logger = logging.getLogger(__name__)
 NOTE = "finished.json"
 LEAST_SHARE = 0.0001
 """Ray counts resources in such parts."""
+PROCESS_MEMORY = 2**30
+"""Bytes of this node that Ray keeps free for a run's own process: about what one was seen to take."""
 POLL = 1.0
 """Seconds between looks at signals."""
 
@@ -103,6 +106,9 @@ def run_stages(stages: Mapping[str, Stage], *, output: str, parent: TrackedRun) 
     logger.info("%d of %d runs are done; %d to do", len(finished), len(stages), len(missing))
     if not missing:
         return StudyRuns(finished, {}, stopped=False)
+    for stage in missing:
+        if stage.before is not None and stage.before not in finished and exists(stage.folder(output)):
+            delete(stage.folder(output))  # begun with a model that is gone, and is made again
     stop_request = start_stop_request()
     try:
         with stop_signals(stop_request.request.remote, "runs save at their next steps, then stop") as signals:
@@ -136,7 +142,7 @@ def _submit(
         if stage.before is not None:
             config = dataclasses.replace(config, model=join(output, RUNS, stage.before, MODEL_FOLDER))
         part = min(1.0, max(LEAST_SHARE, math.floor(share(stage.workers, resources) / LEAST_SHARE) * LEAST_SHARE))
-        run = _run_stage.options(resources={here: part})
+        run = _run_stage.options(resources={here: part}, memory=PROCESS_MEMORY)
         given = dataclasses.replace(stage, config=config)
         references[stage.name] = run.remote(given, output, parent, stop_request, references.get(stage.before or ""))
     return {reference: name for name, reference in references.items()}
@@ -176,6 +182,8 @@ def _wait(
             except (StoppedError, TaskCancelledError):
                 continue
             except Exception as error:  # of any kind: the other runs go on
+                if is_stopping and isinstance(error, WorkerCrashedError):  # an evaluation that was ended
+                    continue
                 failed[name] = reason(error)
             done = len(asked) - len(pending)
             left = timedelta(seconds=round((time.monotonic() - started) / done * len(pending)))
@@ -231,5 +239,11 @@ def _evaluate(config: Any, parent: TrackedRun, name: str, tags: Mapping[str, str
     with tracked_run(
         job="evaluate", output=config.output, config=dataclasses.asdict(config), name=name, tags=tags
     ) as run:
-        evaluate(config, run)
+        evaluation = evaluate(config, run)
+        logged = run.client.get_run(run.run_id).data.metrics
+        lost = [name for name in metrics_by_name(evaluation.metrics) if f"test/{name}" not in logged]
+        if lost:  # tables are made of what MLflow has
+            raise RuntimeError(
+                f"MLflow has not taken {len(lost)} of the scores, such as {lost[0]}; see its messages above"
+            )
         return run.run_id

@@ -132,25 +132,43 @@ class Measurements:
             if all(chain.labels.get(name) == value for name, value in labels.items())
         }
 
+    def check_test_sets(self) -> None:
+        """Check that all evaluations are of the test sets as they are now, so that no table mixes two versions.
+
+        Raises:
+            InputError: naming those that are not.
+        """
+        stale = set()
+        for chain, stage, _ in self._runs("evaluate"):
+            try:
+                self._predictions(chain, stage)
+            except InputError:
+                stale.add(stage.folder(self.output))
+        if stale:
+            raise InputError(
+                "these evaluations are not of the test sets as they are now; delete the folders, and the same command "
+                f"evaluates again: {' '.join(sorted(stale))}"
+            )
+
     def _examples(self, chain: Chain, stage: Stage) -> Mapping[tuple[str, str], Mapping[str, ScoredExamples]]:
         """Return the examples of an evaluation by data set and language; they are scored once."""
         if stage.name not in self._scored:
-            assert chain.evaluate is not None
-            task, folder = str(chain.labels["task"]), stage.folder(self.output)
-            if task not in self._test_sets:
-                self._test_sets[task] = read_test_sets(chain.evaluate.tests, chain.finetune.of_task)
-            try:
-                predictions = Predictions.of_evaluation(folder, self._test_sets[task])
-            except InputError as error:
-                raise InputError(
-                    f"{folder}: its predictions are not of the test sets as they are now; delete the folder, and the "
-                    "same command evaluates again"
-                ) from error
+            predictions = self._predictions(chain, stage)
             self._scored[stage.name] = {
                 (each.dataset, each.language): each.score(predictions.read(each)).examples
-                for each in self._test_sets[task]
+                for each in self._test_sets_of(chain)
             }
         return self._scored[stage.name]
+
+    def _predictions(self, chain: Chain, stage: Stage) -> Predictions:
+        return Predictions.of_evaluation(stage.folder(self.output), self._test_sets_of(chain))
+
+    def _test_sets_of(self, chain: Chain) -> list[TestSet]:
+        assert chain.evaluate is not None
+        task = str(chain.labels["task"])
+        if task not in self._test_sets:
+            self._test_sets[task] = read_test_sets(chain.evaluate.tests, chain.finetune.of_task)
+        return self._test_sets[task]
 
     def _runs(self, kind: Kind) -> Iterator[tuple[Chain, Stage, Finished]]:
         """Yield the chains whose run of a kind is finished, with it."""

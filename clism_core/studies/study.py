@@ -2,10 +2,13 @@
 
 import logging
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from clism_core.errors import InputError
 from clism_core.storage import join, upload_folder
 from clism_core.studies.artefacts import Table
 from clism_core.studies.catalogue import STUDIES
@@ -14,6 +17,8 @@ from clism_core.studies.config import StudyConfig
 from clism_core.studies.estimate import Estimate, estimate, sort_of, work
 from clism_core.studies.execution import Finished, describe, finished_before, run_stages
 from clism_core.studies.measurements import Measurements
+from clism_core.tasks.evaluation.reading import read_test_sets
+from clism_core.tasks.finetuning.data import load_data
 from clism_core.tracking.run import TrackedRun
 
 logger = logging.getLogger(__name__)
@@ -63,6 +68,34 @@ def plan_study(config: StudyConfig) -> Planned:
     return Planned(stages, missing, estimate(missing, measured, config.cluster, config.estimate))
 
 
+def check_labelled_data(config: StudyConfig) -> None:
+    """Read all labelled data that the study needs, which its runs would else find wrong one by one, hours later.
+
+    Args:
+        config: with absolute paths.
+
+    Raises:
+        InputError: with all that is wrong, one a line.
+    """
+    chains = STUDIES[config.name].chains(config)
+    found = []
+    for task in config.tasks:
+        own = [chain for chain in chains if chain.labels["task"] == task]
+        readers: list[Callable[[], Any]] = []
+        if own:
+            readers.append(partial(load_data, config.finetuning(task)))
+        if any(chain.evaluate for chain in own):
+            tests = config.evaluation(task).tests
+            readers += [partial(read_test_sets, [test], config.finetuning(task).of_task) for test in tests]
+        for read in readers:
+            try:
+                read()
+            except InputError as error:
+                found += [f"{task}: {line}" for line in str(error).splitlines()]
+    if found:
+        raise InputError("\n".join(dict.fromkeys(found)))
+
+
 def run_study(config: StudyConfig, run: TrackedRun) -> Studied:
     """Run what is missing of a study on the cluster, and write and log its tables and figures.
 
@@ -92,6 +125,7 @@ def _is_finished(chain: Chain, finished: Mapping[str, Finished]) -> bool:
 def _deliver(config: StudyConfig, measured: Measurements, run: TrackedRun) -> tuple[list[str], list[str]]:
     """Write the tables and figures into the study's folder, and log them; return their files and the tables' texts."""
     logger.info("making tables and figures")
+    measured.check_test_sets()
     artefacts = STUDIES[config.name].artefacts(config, measured)
     folder = join(config.output, config.name)
     with tempfile.TemporaryDirectory() as temporary:

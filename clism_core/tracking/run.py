@@ -24,6 +24,7 @@ from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH
 
 from clism_core.home import SQLITE, home, tracking_uri
+from clism_core.tracking.names import part_of_name
 
 logger = logging.getLogger(__name__)
 
@@ -69,10 +70,10 @@ class TrackedRun:
     def log_config(self, config: Mapping[str, Any]) -> None:
         """Log a resolved config, nested dictionaries, as parameters `model.hidden_size` and as `config.yaml`.
 
-        MLflow's parameters cannot change: a resumed run keeps the values it began with, and warns; `config.yaml` is
-        the latest.
+        What MLflow does not take in names, such as brackets, is `_` in those of parameters. They cannot change: a
+        resumed run keeps the values it began with, and warns; `config.yaml` is the latest.
         """
-        given = {name: _as_text(value) for name, value in flatten(config).items()}
+        given = {part_of_name(name): _as_text(value) for name, value in flatten(config).items()}
         known = self.client.get_run(self.run_id).data.params
         changed = sorted(name for name in given if name in known and given[name][:MAX_PARAM_VAL_LENGTH] != known[name])
         if changed:

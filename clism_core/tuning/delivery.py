@@ -19,7 +19,7 @@ from clism_core.tuning.config import TuneConfig, trial_configs
 from clism_core.tuning.plots import sweep_figures
 from clism_core.tuning.progress import describe
 from clism_core.tuning.results import TrialResult, csv_text, markdown
-from clism_core.tuning.trial import OBJECTIVE, Sweep
+from clism_core.tuning.trial import OBJECTIVE, Sweep, with_reported_evaluations
 
 TABLE, CSV = "trials.md", "trials.csv"
 
@@ -118,7 +118,9 @@ def _write_presets(config: TuneConfig, sweep: Sweep, best: TrialResult, models: 
     files = []
     for job, found in trial_configs(sweep.bases, sweep.space, best.parameters).items():
         follows = sweep.space.job == "joint" and job == "finetune"
-        preset = dataclasses.replace(found, output="", model=models["pretrain"] if follows else found.model)
+        preset = dataclasses.replace(
+            with_reported_evaluations(found), output="", model=models["pretrain"] if follows else found.model
+        )
         file = join(config.output, f"best-{job}.yaml")
         heading = (
             f"# The best of {config.space}'s trials ({best.trial_id}): {describe(best.parameters)}\n"

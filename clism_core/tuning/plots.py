@@ -28,10 +28,10 @@ def sweep_figures(rows: Sequence[TrialResult], space: Space) -> dict[str, Figure
     """Return `parallel_coordinates` and `importance`, each where there are trials enough for it.
 
     Trials that were stopped early take part with the last objective that they reached: it was worse than that of others
-    at the same step.
+    at the same step. Failed ones do not take part.
     """
     distributions = _distributions(space.parameters)
-    evaluated = [row for row in rows if row.objective is not None]
+    evaluated = [row for row in rows if row.objective is not None and row.status != "failed"]
     if not evaluated or not distributions:
         return {}
     study = _study(evaluated, distributions, maximize=space.mode == "max")

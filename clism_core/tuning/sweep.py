@@ -80,7 +80,14 @@ def sweep_identity(config: TuneConfig, space: Space, bases: Mapping[str, Any]) -
     fields = {f"{job}.{name}": value for job, base in bases.items() for name, value in _fields(base).items()}
     parameters = {f"space.{name}": describe_domain(domain) for name, domain in space.parameters.items()}
     search = {name: getattr(config, name) for name in ("trials", "searcher", "scheduler", "seed")}
-    of_space = {"space.job": space.job, "space.metrics": list(space.metrics), "space.mode": space.mode}
+    of_space = {
+        "space.job": space.job,
+        "space.parameters": sorted(space.parameters),
+        "space.metrics": list(space.metrics),
+        "space.mode": space.mode,
+        "space.grace": space.budget.grace,
+        "space.reduction": space.budget.reduction,
+    }
     return fields | parameters | search | of_space
 
 

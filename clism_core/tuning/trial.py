@@ -177,11 +177,12 @@ class TrialRuns:
         return self._run("finetune", config, parent, f"{self._trial_id}-finetune", hooks)
 
     def _run(self, job: Any, config: Any, parent: TrackedRun, name: str, hooks: Hooks) -> Delivered | None:
-        config = _in_trial(config, self._sweep.run_folders(self._trial_id)[job])
+        output = self._sweep.run_folders(self._trial_id)[job]
+        config = dataclasses.replace(with_reported_evaluations(config), output=output, register=False)
         return child_run(job, config, parent=parent, name=name, hooks=hooks)
 
 
-def _in_trial(config: Any, output: str) -> Any:
-    """Return a job's configuration as a trial has it: evaluations are checkpoints, for only these are reported."""
+def with_reported_evaluations(config: Any) -> Any:
+    """Return a job's configuration as trials have it: evaluations are checkpoints, for only these are reported."""
     loop = dataclasses.replace(config.loop, checkpoint_every=config.loop.evaluate_every, evaluate_at=[])
-    return dataclasses.replace(config, output=output, register=False, loop=loop)
+    return dataclasses.replace(config, loop=loop)

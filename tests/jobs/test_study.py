@@ -61,7 +61,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> StudyJobConfig:
         name="main",
         output=str(root / "studies"),
         encoders={"base": str(write_encoder("xlmr", root / "encoder")), "absent": "no/such-encoder"},
-        ours={"ours": "base"},
+        ours={"Ours (base)": "base"},
         tasks=["mrc", "ner"],
         seeds=[0],
         pretrain=PretrainJobConfig(
@@ -130,9 +130,9 @@ def test_a_study_that_was_stopped_goes_on_and_others_take_its_runs(
     assert len(re.findall(r"(?:finetune|evaluate)-\w+ \(method absent, .*\): .*no/such-encoder", out)) == 4
     cells = pd.read_csv(output / "main" / "main.csv")
     measured = cells[cells["source"] == "measured"]
-    assert set(measured["method"]) == {"base", "ours"}
+    assert set(measured["method"]) == {"base", "Ours (base)"}
     assert measured["mean"].between(0, 100).all()
-    assert measured.set_index(["method", "dataset", "score"])["p_value"].notna()["ours"].all()
+    assert measured.set_index(["method", "dataset", "score"])["p_value"].notna()["Ours (base)"].all()
     assert (output / "main" / "main.tex").is_file()
     assert "CalibreNet" in (output / "main" / "main.md").read_text()  # for the paper has CoNLL
 

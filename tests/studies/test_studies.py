@@ -13,9 +13,10 @@ from recorded_study import record, study_config
 from clism_core.errors import InputError
 from clism_core.studies.artefacts import Artefact, Picture, Table
 from clism_core.studies.catalogue import STUDIES
-from clism_core.studies.chains import Chain, all_stages
+from clism_core.studies.chains import Chain, all_stages, chain_stages
 from clism_core.studies.config import StudyName, check_study
 from clism_core.studies.measurements import Measurements, summarise
+from clism_core.studies.study import check_labelled_data
 from clism_core.tasks.evaluation.config import TestSetConfig
 from clism_core.tracking.run import TrackedRun
 
@@ -259,10 +260,31 @@ def test_cross_pairs_have_an_average_of_their_own(tmp_path: Path) -> None:
     assert ours["difference"] == pytest.approx(found.loc["average", "difference"].iloc[0])
 
 
-def test_test_files_that_have_changed_are_told(tmp_path: Path, measured: Measurements) -> None:
+def test_evaluations_of_test_files_that_have_changed_are_named_all_at_once(
+    tmp_path: Path, measured: Measurements
+) -> None:
+    measured.check_test_sets()
     write_squad(tmp_path / "test.en.json", questions=9)
-    with pytest.raises(InputError, match="its predictions are not of the test sets as they are now; delete the folder"):
-        measured.compare({"method": "Ours (XLM-R)", "task": "mrc"}, {"method": "XLM-R", "task": "mrc"}, resamples=100)
+    with pytest.raises(InputError, match="not of the test sets as they are now; delete the folders") as caught:
+        replace(measured, _test_sets={}).check_test_sets()
+    questions = [chain for chain in measured.chains if chain.labels["task"] == "mrc"]
+    folders = {chain_stages(chain)["evaluate"].folder(measured.output) for chain in questions}
+    assert {word for word in str(caught.value).split() if "/evaluate-" in word} == folders
+
+
+def test_all_that_is_wrong_with_labelled_data_is_told_before_anything_runs(tmp_path: Path) -> None:
+    config = study_config(tmp_path, "main")
+    check_labelled_data(config)
+    (tmp_path / "test.en.json").unlink()
+    (tmp_path / "test.ar.json").write_text("{")
+    (tmp_path / "train.conll").unlink()
+    with pytest.raises(InputError) as caught:
+        check_labelled_data(config)
+    problems = str(caught.value).splitlines()
+    assert [line.split(":")[0] for line in problems] == ["mrc", "ner"]
+    assert "test.ar.json" in problems[0]
+    assert "train.conll cannot be read" in problems[1]
+    check_labelled_data(replace(config, name="convergence", tasks=["mrc"]))  # which tests nothing
 
 
 def test_a_step_that_was_gone_through_again_counts_once(tmp_path: Path) -> None:

@@ -47,6 +47,14 @@ def test_everything_is_below_home(run: TrackedRun, home_folder: Path) -> None:
     assert found == {"mlflow.db", "artifacts"}
 
 
+def test_names_that_mlflow_does_not_take_are_changed(run: TrackedRun, tmp_path: Path) -> None:
+    config = {"ours": {"Ours (XLM-R)": "XLM-R", "R&D": "mBERT"}}
+    run.log_config(config)
+    run.log_config(config)  # as a run that goes on does
+    assert params(run) == {"ours.Ours _XLM-R_": "XLM-R", "ours.R_D": "mBERT"}
+    assert yaml.safe_load(artifact(run, "config.yaml", tmp_path)) == config
+
+
 def test_config_becomes_parameters_and_a_file(run: TrackedRun, tmp_path: Path) -> None:
     config = {"model": "xlm-roberta-base", "optimizer": {"lr": 1e-4, "fused": None}, "corpora": [{"lang": "العربية"}]}
     run.log_config(config)

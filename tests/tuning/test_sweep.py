@@ -71,6 +71,8 @@ def test_identity_changes_with_what_a_trial_is_and_not_with_where_it_runs() -> N
     assert sweep_identity(CONFIG, SPACE, longer) != identity
     assert sweep_identity(replace(CONFIG, seed=1), SPACE, bases) != identity
     assert sweep_identity(CONFIG, replace(SPACE, mode="min"), bases) != identity
+    fewer = sweep_identity(CONFIG, replace(SPACE, parameters={}), bases)
+    assert any(value != identity.get(name) for name, value in fewer.items())  # which is what is compared
     assert sweep_identity(CONFIG, replace(SPACE, parameters={"seed": tune.choice([0, 1])}), bases) != identity
 
 
