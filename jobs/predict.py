@@ -17,6 +17,7 @@ from typing import Any
 from command_line import run_job
 
 from clism_core.cluster import check_shared, connect
+from clism_core.data.printable import printable
 from clism_core.home import tracking_uri
 from clism_core.model.names import is_folder
 from clism_core.tasks.config import TaskName
@@ -52,10 +53,10 @@ def summary(predicted: Predicted, planned: Plan, *, seconds: float) -> str:
 def shown(row: Mapping[str, Any], task: TaskName, config: PredictConfig) -> str:
     """Return what is shown of a row: the question and its answer, or the sentence and its entities."""
     if task == "mrc":
-        return f"{row[config.question_column]}  ->  {row['answer']}  ({float(row['score']):.2f})"
+        return printable(f"{row[config.question_column]}  ->  {row['answer']}  ({float(row['score']):.2f})")
     entities = json.loads(row["entities"]) if isinstance(row["entities"], str) else row["entities"]
     found = ", ".join(f"{entity['text']} ({entity['label']})" for entity in entities)
-    return f"{row.get(config.text_column) or row[config.tokens_column]}  ->  {found or 'no entities'}"
+    return printable(f"{row.get(config.text_column) or row[config.tokens_column]}  ->  {found or 'no entities'}")
 
 
 if __name__ == "__main__":

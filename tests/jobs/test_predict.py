@@ -119,6 +119,13 @@ def test_nodes_need_to_see_input_and_model_only(model: Path, tmp_path: Path, mon
             "No one.  ->  no entities",
             id="none",
         ),
+        pytest.param(
+            {"text": "\x1b[2JNo one.", "entities": []},
+            "ner",
+            PredictConfig(model="m", input="i", output="o"),
+            "\\x1b[2JNo one.  ->  no entities",
+            id="escape",
+        ),
     ],
 )
 def test_rows_are_shown_with_what_was_predicted(

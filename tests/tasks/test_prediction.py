@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -243,7 +244,8 @@ def test_long_passages_are_read_from_csv(tmp_path: Path) -> None:
         pytest.param("x.csv", b"question,context,context\nq,c,d\n", {}, "called context", id="twice"),
         pytest.param("x.csv", b"question,context\n", {}, "has no rows", id="no-rows"),
         pytest.param("x.csv", b"question,context\nq,\xff\n", {}, "not UTF-8", id="not-utf-8"),
-        pytest.param("x.csv", b'question,context\nq,"c\n', {}, "cannot be read", id="open-quote"),
+        pytest.param("x.csv", b'question,context\nq,"c\n', {}, "line 2: unexpected end", id="open-quote"),
+        pytest.param("x.csv", b'question,context\nq,c\nq,"a "b" c"\n', {}, "line 3: .* are to be doubled", id="quotes"),
         pytest.param("x.parquet", b"PAR1 not", {}, "cannot be read", id="no-parquet"),
         pytest.param("x.jsonl.gz", b"{}\n", {}, "cannot be read", id="no-gzip"),
         pytest.param("x.txt", b"q\n", {}, "format is not known", id="ending"),
@@ -262,43 +264,46 @@ def test_unusable_files_are_input_errors(
 
 
 @pytest.mark.parametrize(
-    ("target", "second", "message"),
+    ("target", "second", "column"),
     [
-        pytest.param("y.jsonl", {"score": 1}, "row 3 has a column score", id="clash"),
-        pytest.param("y.csv", {"new": 1}, "row 3 has a column new", id="new-column"),
-        pytest.param("y.parquet", {"n": "text"}, "rows 3 to 3 do not fit", id="other-type"),
+        pytest.param("y.jsonl", {"score": 1}, "score", id="clash"),
+        pytest.param("y.csv", {"new": 1}, "new", id="new-column"),
+        pytest.param("y.parquet", {"new": 1}, "new", id="new-column-of-parquet"),
+        pytest.param("y.parquet", {"n": "text"}, "n", id="other-type"),
+        pytest.param("y.parquet", {"n": 2.5}, "n", id="fraction"),
+        pytest.param("y.parquet", {"o": {"a": 1, "b": 2}}, "o", id="field"),
+        pytest.param("y.parquet", {"l": [{"a": 1}, {"b": 2}]}, "l", id="field-in-a-list"),
+        pytest.param("y.parquet", {"n": 2**70}, "n", id="large-number"),
+        pytest.param("y.parquet", {"t": "\ud800"}, "t", id="half-a-character"),
     ],
 )
-def test_what_goes_wrong_later_leaves_no_output(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, second: dict[str, Any], message: str
+def test_a_row_that_does_not_fit_is_rejected_and_the_others_go_on(
+    tmp_path: Path, target: str, second: dict[str, Any], column: str
 ) -> None:
-    monkeypatch.setattr("clism_core.tasks.prediction.reading.ROWS_PER_CHUNK", 2)
-    good = {"question": "q", "context": "c", "n": 1}
-    lines = [json.dumps(row) + "\n" for row in (good, good, good | second)]
-    (tmp_path / "x.jsonl").write_text("".join(lines[:2]))
-    config = PredictConfig(model="m", input=str(tmp_path / "x.jsonl"), output=str(tmp_path / target))
-    layout = _layout(config, "mrc", "jsonl", file_format(target, option="output"))
-    (tmp_path / "x.jsonl").write_text("".join(lines))
-    with pytest.raises(InputError, match=message):
-        write_output(chunks(config, layout, 2), config=config, layout=layout)
-    assert [file.name for file in tmp_path.iterdir()] == ["x.jsonl"]
+    good = {"question": "q", "context": "c", "n": 1, "o": {"a": 1}, "l": [{"a": 1}], "t": "a"}
+    lines = [good] * 257 + [good | second, good, {"question": "q"}]
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in lines))
+    rejected, config = predict(tmp_path / "x.jsonl", tmp_path / target, rows_per_chunk=256)
+    assert rejected == {f"unfit ({column})": 1, "missing (context)": 1}
+    assert len(rows(tmp_path / target)) == 258
+    assert rows(Path(rejects_path(config))) == [
+        {"row": 258, "reason": "unfit", "column": column},
+        {"row": 260, "reason": "missing", "column": "context"},
+    ]
 
 
-@pytest.mark.parametrize(
-    ("first", "later", "lost"),
-    [
-        pytest.param(1, 2.5, "the number 2.5", id="fraction"),
-        pytest.param({"a": 1}, {"a": 1, "b": 2}, "column b", id="field"),
-        pytest.param([{"a": 1}], [{"a": 1}, {"b": 2}], "column b", id="field-in-a-list"),
-        pytest.param(1, 2**70, "too large", id="large-number"),
-        pytest.param("a", "\ud800", "surrogates", id="half-a-character"),
-    ],
-)
-def test_parquet_loses_nothing_without_a_word(tmp_path: Path, first: object, later: object, lost: str) -> None:
-    lines = [{"question": "q", "context": "c", "x": first}] * 256 + [{"question": "q", "context": "c", "x": later}]
-    (tmp_path / "x.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    with pytest.raises(InputError, match=f"rows 25[67] to 257 do not fit into .*{lost}"):
-        predict(tmp_path / "x.jsonl", tmp_path / "y.parquet")
+def test_csv_has_dates_and_decimals_as_they_are_written(tmp_path: Path) -> None:
+    columns = {"d": [date(2024, 1, 31)], "x": [Decimal("1.50")], "b": [True], "f": [0.5], "l": [["a", 'b"']]}
+    pq.write_table(pa.table({"question": ["q"], "context": ["c"], **columns}), tmp_path / "x.parquet")
+    predict(tmp_path / "x.parquet", tmp_path / "y.csv")
+    (row,) = rows(tmp_path / "y.csv")
+    assert {name: row[name] for name in columns} == {
+        "d": "2024-01-31",
+        "x": "1.50",
+        "b": "true",
+        "f": "0.5",
+        "l": '["a", "b\\""]',
+    }
 
 
 def test_parquet_takes_whole_numbers_and_missing_fields(tmp_path: Path) -> None:
@@ -388,7 +393,9 @@ def test_a_prediction_that_was_stopped_goes_on(
 
 
 @pytest.mark.parametrize("change", ["model", "input", "column"])
-def test_of_other_questions_or_another_model_nothing_is_kept(tmp_path: Path, change: str) -> None:
+def test_of_other_questions_or_another_model_nothing_is_kept(
+    tmp_path: Path, change: str, caplog: pytest.LogCaptureFixture
+) -> None:
     write_questions(tmp_path / "x.jsonl")
     plan = plan_of(tmp_path / "x.jsonl", str(tmp_path / "y.jsonl"))
     with pytest.raises(OSError, match="no space"):
@@ -399,7 +406,9 @@ def test_of_other_questions_or_another_model_nothing_is_kept(tmp_path: Path, cha
         os.utime(tmp_path / "x.jsonl", (1, 1))
     else:
         plan = dataclasses.replace(plan, config=dataclasses.replace(plan.config, context_column="question"))
+    assert "y.jsonl.unfinished goes" not in caplog.text
     assert stop_after(plan, None) == [1, 2, 3]
+    assert "y.jsonl.unfinished goes" in caplog.text
     assert sorted(file.name for file in tmp_path.iterdir()) == ["x.jsonl", "y.jsonl"]
 
 

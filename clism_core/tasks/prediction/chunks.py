@@ -3,17 +3,17 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from clism_core.errors import InputError
 from clism_core.tasks.config import TaskName
 from clism_core.tasks.mrc.predictor import MrcPredictor
 from clism_core.tasks.prediction.config import PredictConfig
-from clism_core.tasks.prediction.reading import Chunk, FileFormat, Row, rows_of
-from clism_core.tasks.prediction.records import OUTPUT_COLUMNS, Reject, make_record
-from clism_core.tasks.prediction.writing import encode_rejects, encode_rows
+from clism_core.tasks.prediction.reading import Chunk, FileFormat, rows_of
+from clism_core.tasks.prediction.records import OUTPUT_COLUMNS, Reason, Reject, make_record
+from clism_core.tasks.prediction.writing import UnfitError, encode_rejects, encode_rows
 from clism_core.tasks.predictor import Predictor
 
 
@@ -63,7 +63,7 @@ def predict_chunk(chunk: Chunk, *, predictor: Predictor, layout: Layout, config:
     """Return the rows of a chunk with their predictions, in their order, and those that have none.
 
     Raises:
-        InputError: a row has a column where a prediction is to stand, or does not fit into the output's columns.
+        InputError: the output's format does not hold what a column has.
     """
     rows = rows_of(chunk, layout.input_format)
     made = [make_record(row, task=layout.task, config=config) for row in rows]
@@ -74,15 +74,18 @@ def predict_chunk(chunk: Chunk, *, predictor: Predictor, layout: Layout, config:
         predictions, cut = predictor.answer(records)
     else:
         predictions, cut = predictor(records), []
+    columns = OUTPUT_COLUMNS[layout.task]
     complete = [
-        (row.number, _with_prediction(row, prediction, OUTPUT_COLUMNS[layout.task]))
+        (row.number, {**(row.values or {}), **{column: prediction[column] for column in columns}})
         for (row, _), prediction in zip(usable, predictions, strict=True)
     ]
+    content, unfit = _encoded(complete, layout)
+    rejects = sorted([*rejects, *unfit])
     return PredictedChunk(
         first_row=chunk.first_row,
         rows=len(rows),
-        predicted=len(complete),
-        content=encode_rows(complete, kind=layout.output_format, columns=layout.columns, schema=layout.schema),
+        predicted=len(complete) - len(unfit),
+        content=content,
         rejects=encode_rejects(rejects),
         reasons=json.dumps(count_reasons(rejects)),
         cut=sum(cut),
@@ -98,9 +101,17 @@ def count_reasons(rejects: Sequence[Reject]) -> dict[str, int]:
     return counts
 
 
-def _with_prediction(row: Row, prediction: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:
-    values = row.values or {}
-    clashes = [column for column in columns if column in values]
-    if clashes:
-        raise InputError(f"row {row.number} has a column {clashes[0]}, where its prediction is to stand; rename it")
-    return {**values, **{column: prediction[column] for column in columns}}
+def _encoded(rows: Sequence[tuple[int, Mapping[str, Any]]], layout: Layout) -> tuple[bytes, list[Reject]]:
+    """Return the rows that fit into the output as a piece of it, and the others."""
+    encode = partial(encode_rows, kind=layout.output_format, columns=layout.columns, schema=layout.schema)
+    try:
+        return encode(rows), []
+    except UnfitError:  # which is rare: only now is it worth while to look at each
+        unfit = []
+        for row in rows:
+            try:
+                encode([row])
+            except UnfitError as error:
+                unfit.append(Reject(row[0], Reason.UNFIT, error.column))
+    numbers = {reject.row for reject in unfit}
+    return encode([row for row in rows if row[0] not in numbers]), unfit

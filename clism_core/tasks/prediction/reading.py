@@ -139,9 +139,14 @@ def _csv_chunks(path: str, size: int) -> Iterator[Chunk]:
         records = csv.reader(text, strict=True)
         header = next(records, [])
         _check_columns(header, path)
-        while some := list(islice(records, size)):
-            yield Chunk(first, len(some), json.dumps([header, *some]).encode())
-            first += len(some)
+        try:
+            while some := list(islice(records, size)):
+                yield Chunk(first, len(some), json.dumps([header, *some]).encode())
+                first += len(some)
+        except csv.Error as error:
+            raise InputError(
+                f"--input {path}, line {records.line_num}: {error}; quotes within a field in quotes are to be doubled"
+            ) from error
 
 
 def _csv_rows(chunk: Chunk) -> list[Row]:

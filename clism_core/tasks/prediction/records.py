@@ -28,6 +28,9 @@ class Reason(StrEnum):
     """Another type, or tokens that are no list of texts."""
     INVALID_CHARACTERS = "invalid_characters"
     """Half of a surrogate pair, which is no character."""
+    UNFIT = "unfit"
+    """The column is where a prediction is to stand, or the output has no place for it or for values of its type: the
+    first rows decide on columns and types."""
 
 
 class Reject(NamedTuple):
@@ -44,6 +47,9 @@ def make_record(row: Row, *, task: TaskName, config: PredictConfig) -> dict[str,
     """Return what the predictor takes of a row, or why it takes nothing."""
     if row.values is None:
         return Reject(row.number, Reason.UNREADABLE, "")
+    clash = next((column for column in OUTPUT_COLUMNS[task] if column in row.values), None)
+    if clash is not None:
+        return Reject(row.number, Reason.UNFIT, clash)
     if task == "mrc":
         columns = {"question": config.question_column, "context": config.context_column}
         checks = columns

@@ -36,12 +36,18 @@ class FinishedChunks:
         """
         self._root = config.output + UNFINISHED_ENDING
         self._folder = storage.join(self._root, _key(config, fingerprint))
-        self._parts = []
+        self._parts, others = [], False
         for part in storage.list_files(self._root):
             if posixpath.dirname(part) == self._folder and part.endswith(".arrow"):
                 self._parts.append(part)
             else:
                 storage.delete(part)
+                others = True
+        if others:
+            logger.warning(
+                "what an earlier run has predicted in %s goes: the model, the input or the columns were others",
+                self._root,
+            )
         self.count = int(self._parts[-1].removesuffix(".arrow").rpartition("-")[2]) if self._parts else 0
         self._waiting: list[PredictedChunk] = []
         self._waiting_bytes = 0

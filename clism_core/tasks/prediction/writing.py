@@ -47,6 +47,15 @@ _NOT_ARROW = (pa.ArrowException, OverflowError, UnicodeEncodeError)
 """What Arrow raises of values that a type does not hold."""
 
 
+class UnfitError(InputError):
+    """A row that does not fit into the output's columns."""
+
+    def __init__(self, column: str) -> None:
+        super().__init__(f"{column} does not fit into the columns of the first rows")
+        self.column = column
+        """The cause, or what is wrong with it; empty where it is not known."""
+
+
 class RowWriter(Protocol):
     """Writes what `encode_rows` has made of rows."""
 
@@ -66,7 +75,8 @@ def encode_rows(
         schema: that of a Parquet file.
 
     Raises:
-        InputError: a row does not fit into the columns or their types.
+        UnfitError: a row does not fit into the columns or their types.
+        InputError: the format does not hold what a column has.
     """
     if kind == "jsonl":
         # Halves of surrogate pairs, which JSON can hold and UTF-8 cannot, are escaped as JSON escapes them.
@@ -151,13 +161,10 @@ def row_writer(
 
 def _csv_bytes(rows: Sequence[tuple[int, Mapping[str, Any]]], columns: Sequence[str]) -> bytes:
     pieces = []
-    for number, values in rows:
+    for _, values in rows:
         unknown = sorted(set(values) - set(columns))
         if unknown:
-            raise InputError(
-                f"row {number} has a column {', '.join(unknown)} that none of the first rows has, so that the CSV "
-                "output has no place for it; give a .jsonl output"
-            )
+            raise UnfitError(unknown[0])
         line = io.StringIO(newline="")
         # A "\r" is put between quotes only where it is a part of what ends lines.
         csv.writer(line, lineterminator="\r\n").writerow([_csv_text(values.get(column)) for column in columns])
@@ -168,7 +175,8 @@ def _csv_bytes(rows: Sequence[tuple[int, Mapping[str, Any]]], columns: Sequence[
 def _csv_text(value: Any) -> str:
     if value is None:
         return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=_json_text)
+    is_json = isinstance(value, bool | int | float | list | dict)
+    return json.dumps(value, ensure_ascii=False, default=_json_text) if is_json else _json_text(value)
 
 
 def _json_text(value: Any) -> str:
@@ -183,29 +191,30 @@ def _parquet_bytes(rows: Sequence[tuple[int, Mapping[str, Any]]], schema: pa.Sch
     try:
         table = pa.Table.from_pylist([dict(values) for _, values in rows], schema=schema)
     except _NOT_ARROW as error:
-        raise _unfit(rows, str(error)) from error
+        raise UnfitError(_not_arrow(rows, schema)) from error
     for (_, values), written in zip(rows, table.to_pylist(), strict=True):
-        lost = _lost(values, written)
-        if lost is not None:
-            raise _unfit(rows, f"{lost} has no place there")
+        unfit = next(
+            (name for name, value in values.items() if name not in written or _is_cut(value, written[name])), None
+        )
+        if unfit is not None:
+            raise UnfitError(unfit)
     return table_bytes(table)
 
 
-def _unfit(rows: Sequence[tuple[int, Mapping[str, Any]]], why: str) -> InputError:
-    return InputError(
-        f"rows {rows[0][0]} to {rows[-1][0]} do not fit into the columns of the first rows, as Parquet wants: {why}; "
-        "give a .jsonl output"
-    )
+def _not_arrow(rows: Sequence[tuple[int, Mapping[str, Any]]], schema: pa.Schema) -> str:
+    """Return the first column whose type does not hold what the rows have."""
+    for field in schema:
+        try:
+            pa.array([values.get(field.name) for _, values in rows], type=field.type)
+        except _NOT_ARROW:
+            return str(field.name)
+    return ""
 
 
-def _lost(value: Any, written: Any) -> str | None:
-    """Return what of a value Arrow has left out without a word: unknown fields, the fractions of numbers; or None."""
+def _is_cut(value: Any, written: Any) -> bool:
+    """Whether Arrow has left out a part of a value without a word: unknown fields, the fractions of numbers."""
     if isinstance(value, Mapping) and isinstance(written, Mapping):
-        unknown = (f"column {name}" for name in value if name not in written)
-        inner = (_lost(each, written[name]) for name, each in value.items() if name in written)
-        return next((found for found in (*unknown, *inner) if found is not None), None)
+        return any(name not in written or _is_cut(each, written[name]) for name, each in value.items())
     if isinstance(value, list) and isinstance(written, list):
-        found = (_lost(each, other) for each, other in zip(value, written, strict=True))
-        return next((each for each in found if each is not None), None)
-    is_cut = isinstance(value, float) and not isinstance(written, float) and value != written
-    return f"the number {value}" if is_cut else None
+        return any(_is_cut(each, other) for each, other in zip(value, written, strict=True))
+    return isinstance(value, float) and not isinstance(written, float) and value != written
