@@ -86,7 +86,8 @@ def check_labelled_data(config: StudyConfig) -> None:
             readers.append(partial(load_data, config.finetuning(task)))
         if any(chain.evaluate for chain in own):
             tests = config.evaluation(task).tests
-            readers += [partial(read_test_sets, [test], config.finetuning(task).of_task) for test in tests]
+            together = [*([test] for test in tests), tests]  # each by itself, and whether they go together
+            readers += [partial(read_test_sets, some, config.finetuning(task).of_task) for some in together]
         for read in readers:
             try:
                 read()

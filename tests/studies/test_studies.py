@@ -285,6 +285,9 @@ def test_all_that_is_wrong_with_labelled_data_is_told_before_anything_runs(tmp_p
     assert "test.ar.json" in problems[0]
     assert "train.conll cannot be read" in problems[1]
     check_labelled_data(replace(config, name="convergence", tasks=["mrc"]))  # which tests nothing
+    twice = replace(config, tasks=["mrc"], mrc_tests=[TestSetConfig("xquad", str(tmp_path / "train.json"), "en")] * 2)
+    with pytest.raises(InputError, match="mrc: xquad/en is both"):
+        check_labelled_data(twice)
 
 
 def test_a_step_that_was_gone_through_again_counts_once(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from labelled import write_squad
 from mlflow import MlflowClient
+from safetensors.torch import load_file
 from tiny import write_encoder
 
 from clism_core import storage
@@ -164,6 +165,18 @@ def test_another_model_replaces_the_predictions_and_says_so(
     fingerprint = find_model(str(tmp_path / "bad")).fingerprint
     (tmp_path / "bad" / "weights").write_text("more")
     assert find_model(str(tmp_path / "bad")).fingerprint != fingerprint
+
+
+def test_a_model_of_the_hub_is_known_by_size_and_commit_before_its_weights_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = write_encoder("bert", tmp_path / "commit")
+    weights = load_file(encoder / "model.safetensors")
+    (encoder / "model.safetensors").unlink()
+    monkeypatch.setattr("clism_core.tasks.evaluation.models.Path.is_dir", lambda path: path != encoder)  # as a hub id
+    found = find_model(str(encoder))
+    assert found.size == sum(4 * weight.numel() for weight in weights.values())
+    assert found.fingerprint == "commit"
 
 
 def test_another_scorer_scores_the_same_predictions(config: EvaluateConfig, fake: FakePredictions) -> None:
