@@ -59,7 +59,8 @@ def artefacts(config: StudyConfig, measured: Measurements) -> list[Artefact]:
     scores = tests[tests["score"] == "f1"]
     few_shot = scores.assign(column=[f"few-shot F1, {dataset}" for dataset in scores["dataset"]])
     cells = pd.concat([_of_pretraining(measured), few_shot], ignore_index=True)
-    samples = f"{len(config.samples)} samples of {config.temperature_examples} English examples"
+    number = len(config.samples)
+    samples = f"{number} sample{'s' * (number > 1)} of {config.temperature_examples} English examples"
     caption = (
         "The temperature of CACR: the norm of its gradient on held-out pairs, how many of those find their "
         f"translation (percent, mean of both ways and of all language pairs), and zero-shot F1 after {samples}, "
