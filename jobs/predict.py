@@ -17,7 +17,7 @@ from typing import Any
 from command_line import run_job
 
 from clism_core.cluster import check_shared, connect
-from clism_core.data.printable import printable
+from clism_core.data.printable import listed, printable
 from clism_core.home import tracking_uri
 from clism_core.model.names import is_folder
 from clism_core.tasks.config import TaskName
@@ -46,7 +46,7 @@ def summary(predicted: Predicted, planned: Plan, *, seconds: float) -> str:
     text = "\n".join([text, *(f"  {shown(row, task, config)}" for row in predicted.first)])
     if not predicted.rejected:
         return text
-    counts = ", ".join(f"{reason} {rows:,}" for reason, rows in predicted.rejected.items())
+    counts = listed(f"{reason} {rows:,}" for reason, rows in predicted.rejected.items())
     return f"{text}\nRejected {sum(predicted.rejected.values()):,} rows: {counts}. They are in {predicted.rejects_path}"
 
 

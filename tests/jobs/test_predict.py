@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 from command_line import EXIT_BAD_INPUT, EXIT_DONE, run_job
-from predict import main, shown
+from predict import main, shown, summary
 from tiny import TEXTS, write_encoder
 
 from clism_core.tasks.config import MrcConfig, TaskName
 from clism_core.tasks.mrc.model import MrcModel
 from clism_core.tasks.prediction.config import PredictConfig
-from clism_core.tasks.prediction.predict import Predicted
+from clism_core.tasks.prediction.predict import Predicted, plan
 from clism_core.tasks.predictor import load_predictor
 
 
@@ -120,6 +120,13 @@ def test_nodes_need_to_see_input_and_model_only(model: Path, tmp_path: Path, mon
             id="none",
         ),
         pytest.param(
+            {"question": "Who?\x1b[2J", "context": "A\rb", "answer": "A\rb", "score": 0.5, "start": 0, "end": 3},
+            "mrc",
+            PredictConfig(model="m", input="i", output="o"),
+            "Who?\\x1b[2J  ->  A\\rb  (0.50)",
+            id="escape-of-an-answer",
+        ),
+        pytest.param(
             {"text": "\x1b[2JNo one.", "entities": []},
             "ner",
             PredictConfig(model="m", input="i", output="o"),
@@ -132,6 +139,13 @@ def test_rows_are_shown_with_what_was_predicted(
     row: dict[str, Any], task: TaskName, config: PredictConfig, expected: str
 ) -> None:
     assert shown(row, task, config) == expected
+
+
+def test_names_of_columns_are_printable_where_rejects_are_counted(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("question,context\nq,c\n")
+    planned = plan(PredictConfig(model=str(model), input=str(tmp_path / "x.csv"), output=str(tmp_path / "y.csv")))
+    predicted = Predicted(1, {"unfit (\x1b[2J\ud800)": 1200}, "rejects", [])
+    assert r"Rejected 1,200 rows: unfit (\x1b[2J\ud800) 1,200. They are" in summary(predicted, planned, seconds=1.0)
 
 
 def test_an_encoder_is_no_task_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -243,9 +243,18 @@ def test_long_passages_are_read_from_csv(tmp_path: Path) -> None:
         pytest.param("x.csv", b"question,context,score\nq,c,1\n", {}, "has a column score", id="clash"),
         pytest.param("x.csv", b"question,context,context\nq,c,d\n", {}, "called context", id="twice"),
         pytest.param("x.csv", b"question,context\n", {}, "has no rows", id="no-rows"),
-        pytest.param("x.csv", b"question,context\nq,\xff\n", {}, "not UTF-8", id="not-utf-8"),
+        pytest.param("x.csv", b"question,context\nq,\xff\n", {}, "x.csv, line 2: not UTF-8", id="not-utf-8"),
+        pytest.param(
+            "x.jsonl",
+            b'{"question": "q", "context": "c"}\n' * 9000 + b"\xff\n{}\n",
+            {},
+            "line 9001: not UTF-8",
+            id="late-not-utf-8",
+        ),
+        pytest.param("x.csv", b"question,context\nq,\xc3", {}, "line 2: not UTF-8", id="half-a-sequence"),
         pytest.param("x.csv", b'question,context\nq,"c\n', {}, "line 2: unexpected end", id="open-quote"),
         pytest.param("x.csv", b'question,context\nq,c\nq,"a "b" c"\n', {}, "line 3: .* are to be doubled", id="quotes"),
+        pytest.param("x.csv", b'"a "b" c",context\n', {}, "line 1: .* are to be doubled", id="quotes-of-the-header"),
         pytest.param("x.parquet", b"PAR1 not", {}, "cannot be read", id="no-parquet"),
         pytest.param("x.jsonl.gz", b"{}\n", {}, "cannot be read", id="no-gzip"),
         pytest.param("x.txt", b"q\n", {}, "format is not known", id="ending"),
@@ -268,6 +277,7 @@ def test_unusable_files_are_input_errors(
     [
         pytest.param("y.jsonl", {"score": 1}, "score", id="clash"),
         pytest.param("y.csv", {"new": 1}, "new", id="new-column"),
+        pytest.param("y.csv", {"\ud800": 1}, "\ud800", id="new-column-of-half-a-character"),
         pytest.param("y.parquet", {"new": 1}, "new", id="new-column-of-parquet"),
         pytest.param("y.parquet", {"n": "text"}, "n", id="other-type"),
         pytest.param("y.parquet", {"n": 2.5}, "n", id="fraction"),
@@ -275,12 +285,13 @@ def test_unusable_files_are_input_errors(
         pytest.param("y.parquet", {"l": [{"a": 1}, {"b": 2}]}, "l", id="field-in-a-list"),
         pytest.param("y.parquet", {"n": 2**70}, "n", id="large-number"),
         pytest.param("y.parquet", {"t": "\ud800"}, "t", id="half-a-character"),
+        pytest.param("y.parquet", {"z": 1}, "z", id="null-until-then"),
     ],
 )
 def test_a_row_that_does_not_fit_is_rejected_and_the_others_go_on(
     tmp_path: Path, target: str, second: dict[str, Any], column: str
 ) -> None:
-    good = {"question": "q", "context": "c", "n": 1, "o": {"a": 1}, "l": [{"a": 1}], "t": "a"}
+    good = {"question": "q", "context": "c", "n": 1, "o": {"a": 1}, "l": [{"a": 1}], "t": "a", "z": None}
     lines = [good] * 257 + [good | second, good, {"question": "q"}]
     (tmp_path / "x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in lines))
     rejected, config = predict(tmp_path / "x.jsonl", tmp_path / target, rows_per_chunk=256)
@@ -304,6 +315,22 @@ def test_csv_has_dates_and_decimals_as_they_are_written(tmp_path: Path) -> None:
         "f": "0.5",
         "l": '["a", "b\\""]',
     }
+
+
+def test_numbers_that_json_does_not_have_are_null(tmp_path: Path) -> None:
+    columns = {"x": [float("nan")], "l": [[float("-inf"), 0.1]], "t": ["NaN, Infinity"], "d": [date(2024, 1, 31)]}
+    pq.write_table(pa.table({"question": ["q"], "context": ["c"], **columns}), tmp_path / "x.parquet")
+    predict(tmp_path / "x.parquet", tmp_path / "y.jsonl")
+    (row,) = rows(tmp_path / "y.jsonl")
+    assert {name: row[name] for name in columns} == {
+        "x": None,
+        "l": [None, 0.1],
+        "t": "NaN, Infinity",
+        "d": "2024-01-31",
+    }
+    predict(tmp_path / "x.parquet", tmp_path / "y.csv")
+    (row,) = rows(tmp_path / "y.csv")
+    assert (row["x"], row["l"], row["t"]) == ("nan", "[null, 0.1]", "NaN, Infinity")
 
 
 def test_parquet_takes_whole_numbers_and_missing_fields(tmp_path: Path) -> None:
@@ -392,23 +419,35 @@ def test_a_prediction_that_was_stopped_goes_on(
     }
 
 
-@pytest.mark.parametrize("change", ["model", "input", "column"])
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        pytest.param("model", "the model", id="model"),
+        pytest.param("input", "the input", id="input"),
+        pytest.param("column", "the names of the columns", id="column"),
+        pytest.param("model input", "the model and the input", id="two"),
+        pytest.param("version", "the format of unfinished work", id="version"),
+    ],
+)
 def test_of_other_questions_or_another_model_nothing_is_kept(
-    tmp_path: Path, change: str, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, change: str, told: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_questions(tmp_path / "x.jsonl")
     plan = plan_of(tmp_path / "x.jsonl", str(tmp_path / "y.jsonl"))
     with pytest.raises(OSError, match="no space"):
         stop_after(plan, 2)
-    if change == "model":
+    if "model" in change:
         plan = dataclasses.replace(plan, model_fingerprint="another")
-    elif change == "input":
+    if "input" in change:
         os.utime(tmp_path / "x.jsonl", (1, 1))
-    else:
+    if change == "column":
         plan = dataclasses.replace(plan, config=dataclasses.replace(plan.config, context_column="question"))
+    if change == "version":
+        (folder,) = (tmp_path / "y.jsonl.unfinished").iterdir()
+        folder.rename(folder.with_name("0123456789abcdef"))  # as it was called once: one hash of all
     assert "y.jsonl.unfinished goes" not in caplog.text
     assert stop_after(plan, None) == [1, 2, 3]
-    assert "y.jsonl.unfinished goes" in caplog.text
+    assert f"y.jsonl.unfinished goes, and prediction begins at row 1: {told} changed since" in caplog.text
     assert sorted(file.name for file in tmp_path.iterdir()) == ["x.jsonl", "y.jsonl"]
 
 

@@ -7,6 +7,7 @@ header; all its values are text. Rows of Parquet keep their types.
 import csv
 import io
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,6 +30,8 @@ ENDINGS: Mapping[str, FileFormat] = {
     ".parquet": "parquet",
 }
 ROWS_PER_CHUNK = 256
+_NO_UTF8 = re.compile("[\udc80-\udcff]")
+"""What `surrogateescape` makes of bytes that are not UTF-8."""
 _BUFFER = 1 << 20  # bytes of a Parquet column held at once, where pyarrow would take the whole of its row group
 
 
@@ -72,10 +75,11 @@ def read_chunks(path: str, *, rows_per_chunk: int = ROWS_PER_CHUNK) -> Iterator[
     reader = {"jsonl": _jsonl_chunks, "csv": _csv_chunks, "parquet": _parquet_chunks}[file_format(path, option="input")]
     try:
         yield from reader(path, rows_per_chunk)
-    except (OSError, pa.ArrowException, csv.Error) as error:
+    except (OSError, pa.ArrowException) as error:
         raise InputError(f"--input {path} cannot be read: {error}") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"--input {path} is not UTF-8 text: {error}; convert it first") from error
+        line = _line_without_utf8(path)
+        raise InputError(f"--input {path}, line {line}: not UTF-8 text ({error.reason}); convert it first") from error
 
 
 def rows_of(chunk: Chunk, kind: FileFormat) -> list[Row]:
@@ -102,13 +106,19 @@ def columns_of(rows: Sequence[Row]) -> list[str]:
 
 
 @contextmanager
-def _open_text(path: str, *, newline: str) -> Iterator[io.TextIOWrapper]:
+def _open_text(path: str, *, newline: str, errors: str = "strict") -> Iterator[io.TextIOWrapper]:
     store, inner = storage.filesystem(path)
     with (
         store.open_input_stream(inner, compression="gzip" if path.endswith(".gz") else None) as stream,
-        io.TextIOWrapper(stream, encoding="utf-8-sig", newline=newline) as text,
+        io.TextIOWrapper(stream, encoding="utf-8-sig", errors=errors, newline=newline) as text,
     ):
         yield text
+
+
+def _line_without_utf8(path: str) -> int:
+    """Return the number of the first line of a text that cannot be decoded, for which it is read once more."""
+    with _open_text(path, newline="\n", errors="surrogateescape") as text:
+        return next(number for number, line in enumerate(text, 1) if _NO_UTF8.search(line))
 
 
 def _jsonl_chunks(path: str, size: int) -> Iterator[Chunk]:
@@ -137,9 +147,9 @@ def _csv_chunks(path: str, size: int) -> Iterator[Chunk]:
     first = 1
     with _open_text(path, newline="") as text:
         records = csv.reader(text, strict=True)
-        header = next(records, [])
-        _check_columns(header, path)
         try:
+            header = next(records, [])
+            _check_columns(header, path)
             while some := list(islice(records, size)):
                 yield Chunk(first, len(some), json.dumps([header, *some]).encode())
                 first += len(some)

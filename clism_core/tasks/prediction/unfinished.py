@@ -15,6 +15,7 @@ from clism_core.tasks.prediction.config import PredictConfig
 from clism_core.tasks.prediction.reading import ROWS_PER_CHUNK, table_bytes
 
 UNFINISHED_ENDING = ".unfinished"
+_PARTS_OF_KEY = ("the model", "the input", "the names of the columns", "the format of unfinished work")
 _SECONDS_BETWEEN_PARTS = 30.0  # what a killed job may lose
 _BYTES_PER_PART = 64 << 20
 
@@ -24,7 +25,8 @@ logger = logging.getLogger(__name__)
 class FinishedChunks:
     """The chunks from the first one on that are predicted, as files `FIRST-STOP.arrow` of `OUTPUT.unfinished/KEY`.
 
-    The key is a hash of what the predictions depend on: those of another model, or of an input that has changed, go.
+    The key is made of hashes of what the predictions depend on: those of another model, or of an input that has
+    changed, go.
     """
 
     def __init__(self, config: PredictConfig, *, fingerprint: str) -> None:
@@ -35,18 +37,21 @@ class FinishedChunks:
             fingerprint: of the model.
         """
         self._root = config.output + UNFINISHED_ENDING
-        self._folder = storage.join(self._root, _key(config, fingerprint))
-        self._parts, others = [], False
+        key = _key(config, fingerprint)
+        self._folder = storage.join(self._root, key)
+        self._parts = []
+        others = set()
         for part in storage.list_files(self._root):
-            if posixpath.dirname(part) == self._folder and part.endswith(".arrow"):
+            folder = posixpath.dirname(part)
+            if folder == self._folder and part.endswith(".arrow"):
                 self._parts.append(part)
             else:
                 storage.delete(part)
-                others = True
-        if others:
+                others.add(posixpath.basename(folder))
+        for other in sorted(others - {key}):
             logger.warning(
-                "what an earlier run has predicted in %s goes: the model, the input or the columns were others",
-                self._root,
+                "what an earlier run has predicted in %s goes, and prediction begins at row 1: %s changed since",
+                *(self._root, _difference(other, key)),
             )
         self.count = int(self._parts[-1].removesuffix(".arrow").rpartition("-")[2]) if self._parts else 0
         self._waiting: list[PredictedChunk] = []
@@ -86,17 +91,21 @@ class FinishedChunks:
 
 
 def _key(config: PredictConfig, fingerprint: str) -> str:
+    """Return the hashes of `_PARTS_OF_KEY`, joined by "-"."""
     store, inner = storage.filesystem(config.input)
     info = store.get_file_info(inner)
-    columns = (config.question_column, config.context_column, config.text_column, config.tokens_column)
-    key = (
+    parts = (
         fingerprint,
-        config.input,
-        info.size,
-        info.mtime_ns,
-        config.output,
-        columns,
-        ROWS_PER_CHUNK,
-        PREDICTED_SCHEMA.names,
+        (config.input, info.size, info.mtime_ns),
+        (config.question_column, config.context_column, config.text_column, config.tokens_column),
+        (ROWS_PER_CHUNK, PREDICTED_SCHEMA.names),
     )
-    return hashlib.blake2b(json.dumps(key).encode(), digest_size=16).hexdigest()
+    return "-".join(hashlib.blake2b(json.dumps(part).encode(), digest_size=8).hexdigest() for part in parts)
+
+
+def _difference(one: str, other: str) -> str:
+    """Return what differs between two keys."""
+    hashes = one.split("-"), other.split("-")
+    if len(hashes[0]) != len(hashes[1]):  # no key, or that of another version
+        return _PARTS_OF_KEY[-1]
+    return " and ".join(name for name, a, b in zip(_PARTS_OF_KEY, *hashes, strict=True) if a != b)

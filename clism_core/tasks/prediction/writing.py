@@ -80,7 +80,7 @@ def encode_rows(
     """
     if kind == "jsonl":
         # Halves of surrogate pairs, which JSON can hold and UTF-8 cannot, are escaped as JSON escapes them.
-        lines = (json.dumps(values, ensure_ascii=False, default=_json_text) + "\n" for _, values in rows)
+        lines = (_json(values) + "\n" for _, values in rows)
         return "".join(lines).encode("utf-8", "backslashreplace")
     if kind == "csv":
         return _csv_bytes(rows, columns)
@@ -90,7 +90,7 @@ def encode_rows(
 def encode_rejects(rejects: Sequence[Reject]) -> bytes:
     """Return rejected rows as JSON lines with `row`, `reason` and, where one is the cause, `column`."""
     rows = ({name: value for name, value in reject._asdict().items() if value != ""} for reject in rejects)
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+    return "".join(_json(row) + "\n" for row in rows).encode("utf-8", "backslashreplace")
 
 
 def table_schema(rows: Sequence[Mapping[str, Any]]) -> pa.Schema:
@@ -175,8 +175,15 @@ def _csv_bytes(rows: Sequence[tuple[int, Mapping[str, Any]]], columns: Sequence[
 def _csv_text(value: Any) -> str:
     if value is None:
         return ""
-    is_json = isinstance(value, bool | int | float | list | dict)
-    return json.dumps(value, ensure_ascii=False, default=_json_text) if is_json else _json_text(value)
+    return _json(value) if isinstance(value, bool | list | dict) else _json_text(value)
+
+
+def _json(value: Any) -> str:
+    """Return a value as JSON, which has no NaN and no infinities: they are null."""
+    text = json.dumps(value, ensure_ascii=False, default=_json_text)
+    if "NaN" in text or "Infinity" in text:  # as numbers, or within a text, which stays as it is
+        text = json.dumps(json.loads(text, parse_constant=lambda _: None), ensure_ascii=False)
+    return text
 
 
 def _json_text(value: Any) -> str:
