@@ -59,7 +59,7 @@ def main(config: TuneJobConfig) -> None:
     check_sweep(config, space)
     config = with_absolute_paths(config, space).settled(space)
     check_same_sweep(config, space)
-    swept = swept_before(config.output) or search(config, space)
+    swept = swept_before(config, space) or search(config, space)
     print(stopped_text("tune", output=config.output) if swept is None else summary(swept))
 
 

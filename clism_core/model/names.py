@@ -23,7 +23,7 @@ def resolve_model(name: str) -> str:
     to this machine only: call it on every node that loads the model. What was downloaded once is kept in the home
     folder, below `models`. Raises `InputError` where there is no model.
     """
-    if name.startswith(("models:/", "runs:/")):
+    if is_tracked(name):
         name = pin_version(name)
         return _model_folder(_cached(_registry_state(name), lambda to: _download_from_registry(name, to)), name)
     if not storage.is_local(name):
@@ -58,10 +58,14 @@ def pin_version(name: str) -> str:
         raise InputError(f"model {name}: not found in the registry at {tracking_uri()}: {error}") from error
 
 
+def is_tracked(name: str) -> bool:
+    """Tell whether `name` is a model of MLflow: of its registry, or of a run."""
+    return name.startswith(("models:/", "runs:/"))
+
+
 def is_folder(name: str) -> bool:
     """Tell whether `name` is a folder of this machine."""
-    in_registry = name.startswith(("models:/", "runs:/"))
-    return name != "" and storage.is_local(name) and not in_registry and Path(storage.absolute(name)).is_dir()
+    return name != "" and storage.is_local(name) and not is_tracked(name) and Path(storage.absolute(name)).is_dir()
 
 
 def absolute_if_folder(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import posixpath
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from clism_core.errors import InputError
+from clism_core.model.names import is_tracked
 from clism_core.storage import download_folder, exists, join, read_bytes, write_bytes
 from clism_core.tracking.plots import png
 from clism_core.tracking.registry import register_encoder, register_task_model
@@ -19,6 +21,7 @@ from clism_core.tuning.config import TuneConfig, trial_configs
 from clism_core.tuning.plots import sweep_figures
 from clism_core.tuning.progress import describe
 from clism_core.tuning.results import TrialResult, csv_text, markdown
+from clism_core.tuning.space import Space
 from clism_core.tuning.trial import OBJECTIVE, Sweep, with_reported_evaluations
 
 TABLE, CSV = "trials.md", "trials.csv"
@@ -61,7 +64,10 @@ def deliver_sweep(config: TuneConfig, sweep: Sweep, rows: Sequence[TrialResult])
         raise InputError(f"no trial of the sweep in {config.output} is finished\n{reasons}".strip())
     best = rows[0]
     assert best.objective is not None
-    models = _models(config, sweep, best)
+    models = {
+        job: _model(folder, job, sweep.bases[job], register=config.register)
+        for job, folder in sweep.run_folders(best.trial_id).items()
+    }
     swept = Swept(
         trials=len(rows),
         failed=failed,
@@ -78,27 +84,37 @@ def deliver_sweep(config: TuneConfig, sweep: Sweep, rows: Sequence[TrialResult])
         run.log_figure(figure, f"plots/{name}.png")
     run.log_metrics({OBJECTIVE: best.objective, "trials": len(rows), "failed_trials": len(failed)}, step=0)
     run.set_tags({"clism.best_trial": best.trial_id, "clism.best_run": best.run_id})
-    write_bytes(join(config.output, RESULT_FILE), json.dumps(dataclasses.asdict(swept), indent=2).encode())
+    return _noted(swept, config.output)
+
+
+def swept_before(config: TuneConfig, space: Space) -> Swept | None:
+    """Return what a finished sweep has noted in its folder, registered if that is wanted now; None without one."""
+    file = join(config.output, RESULT_FILE)
+    if not exists(file):
+        return None
+    swept = Swept(**json.loads(read_bytes(file)))
+    if not config.register or all(map(is_tracked, swept.models)):
+        return swept
+    models = [
+        model if is_tracked(model) else _model(posixpath.dirname(model), job, base, register=True)
+        for model, (job, base) in zip(swept.models, config.bases(space).items(), strict=True)
+    ]
+    return _noted(dataclasses.replace(swept, models=models), config.output)
+
+
+def _noted(swept: Swept, output: str) -> Swept:
+    write_bytes(join(output, RESULT_FILE), json.dumps(dataclasses.asdict(swept), indent=2).encode())
     return swept
 
 
-def swept_before(output: str) -> Swept | None:
-    """Return what a finished sweep has noted in its output folder; None where none is finished."""
-    file = join(output, RESULT_FILE)
-    return Swept(**json.loads(read_bytes(file))) if exists(file) else None
-
-
-def _models(config: TuneConfig, sweep: Sweep, best: TrialResult) -> dict[str, str]:
-    """Return the names of the best trial's models by the jobs that made them; they are registered if that is wanted."""
-    models = {}
-    for job, folder in sweep.run_folders(best.trial_id).items():
-        delivered = read_delivered(folder)
-        assert delivered is not None
-        if config.register and not delivered.registry_uri:
-            delivered = _register(job, delivered, task=getattr(sweep.bases[job], "task", None))
-            delivered.write(folder)
-        models[job] = delivered.registry_uri or delivered.model
-    return models
+def _model(folder: str, job: str, base: Any, *, register: bool) -> str:
+    """Return the name of the model that a trial's run has made, in the registry if it is or is to be there."""
+    delivered = read_delivered(folder)
+    assert delivered is not None
+    if register and not delivered.registry_uri:
+        delivered = _register(job, delivered, task=getattr(base, "task", None))
+        delivered.write(folder)
+    return delivered.registry_uri or delivered.model
 
 
 def _register(job: str, delivered: Delivered, *, task: Any) -> Delivered:

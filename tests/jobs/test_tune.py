@@ -96,7 +96,11 @@ def test_the_best_of_a_grid_becomes_a_preset_and_a_model(
     space = write_space(tmp_path, "{'held_out.origins': tune.choice([['nowhere'], []])}")
     output = tmp_path / "sweep"
     config = job.TuneJobConfig(space=space, pretrain=base, output=str(output))
-    job.main(config)
+    job.main(replace(config, register=False))
+    (folder,) = json.loads((output / "result.json").read_text())["models"]
+    assert folder in capsys.readouterr().out
+    assert folder.startswith(f"{output}/trials/")
+    job.main(config)  # registers the best model of the trials that there are
     said = capsys.readouterr().out
     assert {path.name for path in output.iterdir()} >= {
         "best-pretrain.yaml",

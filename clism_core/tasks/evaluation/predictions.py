@@ -6,6 +6,7 @@ from typing import Any
 
 from clism_core import storage
 from clism_core.errors import InputError
+from clism_core.model.names import is_tracked
 from clism_core.tasks.evaluation.models import EvaluatedModel
 from clism_core.tasks.evaluation.test_set import TestSet, digest, title
 
@@ -99,8 +100,7 @@ class Predictions:
 
 def is_evaluation(name: str) -> bool:
     """Tell whether `name` is the output folder of an evaluation, and not a model."""
-    is_place = not name.startswith(("models:/", "runs:/"))
-    return is_place and storage.exists(storage.join(name, NOTE))
+    return not is_tracked(name) and storage.exists(storage.join(name, NOTE))
 
 
 def _shared(folder: str) -> str:
