@@ -1,16 +1,22 @@
-"""A training as an MLflow run; what it notes in its output folder once it is finished, and how that is found again."""
+"""A training as an MLflow run, from a checkpoint to a model that others find: the folder, the registry, and a note that
+all is done, by which it is found again."""
 
 import dataclasses
 import json
 import logging
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from clism_core.model.names import pin_version
-from clism_core.storage import exists, join, read_bytes, write_bytes
+from clism_core.storage import exists, join, read_bytes, upload_folder, write_bytes
+from clism_core.tracking.registry import RegisteredModel
 from clism_core.tracking.run import TrackedRun, tracked_run
+from clism_core.training.checkpoints import MODEL_FOLDER
 from clism_core.training.run import Trained
+from clism_core.training.settings import CONFIG_FILE, dump_config
 
 logger = logging.getLogger(__name__)
 
@@ -84,3 +90,50 @@ def train_and_deliver(
             run.finish("KILLED")
             return None
         return deliver(config, trained, run)
+
+
+def deliver_model(
+    config: Any,
+    trained: Trained,
+    run: TrackedRun,
+    *,
+    card: str,
+    table: str,
+    samples: int,
+    log_plots: Callable[[TrackedRun], None],
+    register: Callable[..., RegisteredModel],
+) -> Delivered:
+    """Write `OUTPUT/model`, log plots and model, register it, and note in `OUTPUT/result.json` that all is done.
+
+    Args:
+        config: of the job.
+        trained: what it has come to.
+        run: its MLflow run.
+        card: the model's, as Markdown.
+        table: the evaluation of the model, as Markdown.
+        samples: what it was trained on.
+        log_plots: draws the curves of the run.
+        register: takes the run, the local folder of the model, `step` and `metrics`.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / MODEL_FOLDER
+        trained.copy_model(folder)
+        (folder / CONFIG_FILE).write_text(dump_config(config))
+        (folder / "README.md").write_text(card)
+        upload_folder(folder, join(config.output, MODEL_FOLDER))
+        log_plots(run)
+        run.log_artifact(folder / "README.md")
+        version = register(run, folder, step=trained.step, metrics=trained.metrics) if config.register else None
+    delivered = Delivered(
+        model=join(config.output, MODEL_FOLDER),
+        registry_uri=version.uri if version else "",
+        tracking_uri=run.tracking_uri,
+        run_id=run.run_id,
+        export=config.export,
+        step=trained.step,
+        samples=samples,
+        table=table,
+        metrics=trained.metrics,
+    )
+    delivered.write(config.output)
+    return delivered

@@ -1,13 +1,12 @@
-"""From a fine-tuned checkpoint to a model that others find: the folder, the registry, and a note that all is done."""
+"""From a fine-tuned checkpoint to a model that others find."""
 
 import dataclasses
-import tempfile
-from pathlib import Path
+from functools import partial
 
 import yaml
 
 from clism_core.model.names import pin_version, resolve_model
-from clism_core.storage import join, read_bytes, upload_folder
+from clism_core.storage import join, read_bytes
 from clism_core.tasks.finetuning.card import dev_table, task_card
 from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.tasks.finetuning.data import load_data
@@ -15,38 +14,23 @@ from clism_core.tasks.finetuning.finetune import Finetuned, run_identity, source
 from clism_core.tracking.plots import log_dev_plots
 from clism_core.tracking.registry import register_task_model
 from clism_core.tracking.run import TrackedRun
-from clism_core.training.checkpoints import MODEL_FOLDER
-from clism_core.training.delivered import Delivered, read_delivered
+from clism_core.training.delivered import Delivered, deliver_model, read_delivered
 from clism_core.training.identity import check_same_run
-from clism_core.training.settings import CONFIG_FILE, dump_config
+from clism_core.training.settings import CONFIG_FILE
 
 
 def deliver(config: FinetuneConfig, finetuned: Finetuned, run: TrackedRun) -> Delivered:
-    """Write `OUTPUT/model`, log plots and model, register it, and note in `OUTPUT/result.json` that all is done."""
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary) / MODEL_FOLDER
-        finetuned.copy_model(folder)
-        (folder / CONFIG_FILE).write_text(dump_config(config))
-        (folder / "README.md").write_text(task_card(config, finetuned))
-        upload_folder(folder, join(config.output, MODEL_FOLDER))
-        log_dev_plots(run)
-        run.log_artifact(folder / "README.md")
-        version = None
-        if config.register:
-            version = register_task_model(run, folder, task=config.task, step=finetuned.step, metrics=finetuned.metrics)
-    delivered = Delivered(
-        model=join(config.output, MODEL_FOLDER),
-        registry_uri=version.uri if version else "",
-        tracking_uri=run.tracking_uri,
-        run_id=run.run_id,
-        export=config.export,
-        step=finetuned.step,
-        samples=finetuned.examples,
+    """Deliver the task model."""
+    return deliver_model(
+        config,
+        finetuned,
+        run,
+        card=task_card(config, finetuned),
         table=dev_table(finetuned.metrics),
-        metrics=finetuned.metrics,
+        samples=finetuned.examples,
+        log_plots=log_dev_plots,
+        register=partial(register_task_model, task=config.task),
     )
-    delivered.write(config.output)
-    return delivered
 
 
 def delivered_before(config: FinetuneConfig) -> Delivered | None:
