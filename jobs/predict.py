@@ -19,7 +19,7 @@ from command_line import run_job
 from clism_core.cluster import check_shared, connect
 from clism_core.data.printable import listed, printable
 from clism_core.home import tracking_uri
-from clism_core.model.names import is_folder
+from clism_core.model.names import is_folder, is_tracked
 from clism_core.tasks.config import TaskName
 from clism_core.tasks.prediction.config import PredictConfig
 from clism_core.tasks.prediction.predict import Plan, Predicted, plan, predict
@@ -31,7 +31,7 @@ def main(config: PredictConfig) -> None:
     config = planned.config
     connect()
     inputs = [config.input, *([config.model] if is_folder(config.model) else [])]
-    registered = config.model.startswith(("models:/", "runs:/"))
+    registered = is_tracked(config.model)
     # Only this process writes the output; the nodes read the input, and fetch the model.
     check_shared(output=None, inputs=inputs, tracking=tracking_uri() if registered else None)
     began = time.monotonic()

@@ -25,8 +25,6 @@ LANGUAGES = ("en", "ar", "hi", "vi", "de", "es")
 
 SOURCE_LANGUAGE, *_ = LANGUAGES
 
-NAME_LABELS = frozenset({"PERSON", "GPE", "ORG", "EVENT", "LANGUAGE", "MONEY", "DATE", "CARDINAL"})
-
 HELD_OUT_COUNTRIES = 14
 HELD_OUT_MONTHS = 3
 HELD_OUT_SHARE = 4
