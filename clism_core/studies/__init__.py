@@ -1,1 +1,1 @@
-"""The paper's tables and figures: what it reports."""
+"""The paper's experiments: their runs, tables and figures, and what the paper reports."""

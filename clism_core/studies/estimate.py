@@ -24,7 +24,8 @@ class ClusterConfig:
 
 @dataclass
 class EstimateConfig:
-    """How fast runs are taken to be. Look up your own in MLflow: `train/samples_per_second` of a run."""
+    """How fast runs are taken to be. Your own: `global_batch_size` over the workers and over `train/seconds_per_step`,
+    which MLflow has of each run."""
 
     pretrain_rate: float = 250.0
     """Samples that a worker pre-trains on, a second."""

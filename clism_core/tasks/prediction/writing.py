@@ -7,7 +7,7 @@ import json
 import os
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol, cast
@@ -79,9 +79,7 @@ def encode_rows(
         InputError: the format does not hold what a column has.
     """
     if kind == "jsonl":
-        # Halves of surrogate pairs, which JSON can hold and UTF-8 cannot, are escaped as JSON escapes them.
-        lines = (_json(values) + "\n" for _, values in rows)
-        return "".join(lines).encode("utf-8", "backslashreplace")
+        return _json_lines(values for _, values in rows)
     if kind == "csv":
         return _csv_bytes(rows, columns)
     return _parquet_bytes(rows, schema)
@@ -89,8 +87,7 @@ def encode_rows(
 
 def encode_rejects(rejects: Sequence[Reject]) -> bytes:
     """Return rejected rows as JSON lines with `row`, `reason` and, where one is the cause, `column`."""
-    rows = ({name: value for name, value in reject._asdict().items() if value != ""} for reject in rejects)
-    return "".join(_json(row) + "\n" for row in rows).encode("utf-8", "backslashreplace")
+    return _json_lines({name: value for name, value in reject._asdict().items() if value != ""} for reject in rejects)
 
 
 def table_schema(rows: Sequence[Mapping[str, Any]]) -> pa.Schema:
@@ -176,6 +173,11 @@ def _csv_text(value: Any) -> str:
     if value is None:
         return ""
     return _json(value) if isinstance(value, bool | list | dict) else _json_text(value)
+
+
+def _json_lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
+    """Return rows as JSON lines; half a surrogate pair, which UTF-8 cannot hold, is escaped as JSON escapes it."""
+    return "".join(_json(row) + "\n" for row in rows).encode("utf-8", "backslashreplace")
 
 
 def _json(value: Any) -> str:
