@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import ray
 from ray._private import ray_constants, services, worker
+from ray._private.accelerators import RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO_ENV_VAR
 from ray.exceptions import AuthenticationError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -20,10 +21,20 @@ from clism_core import storage
 from clism_core.console import quieten_core_worker, quieten_ray
 from clism_core.errors import InputError
 from clism_core.home import home, tracking_uri
+from clism_core.nodes import live_nodes, this_node_id
 
 logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT, PROBE_TIMEOUT = 10.0, 120.0  # seconds
+WORKER_ENVIRONMENT = {
+    "TOKENIZERS_PARALLELISM": "false",
+    # Whoever has reserved no GPU sees none. Without it, all processes on CPUs of a node with GPUs would take its first.
+    RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO_ENV_VAR: "1",
+}
+"""Of all processes that work for a job."""
+_PLACES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_CA_BUNDLE")
+_SECRETS = ("AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+"""What Ray would write into its logs, were it handed on."""
 
 
 def connect(*, num_cpus: int | None = None) -> None:
@@ -39,7 +50,8 @@ def connect(*, num_cpus: int | None = None) -> None:
     """
     if ray.is_initialized():
         return
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    for name, value in WORKER_ENVIRONMENT.items():  # for a local cluster, whose processes inherit it
+        os.environ.setdefault(name, value)
     quieten_ray()
     address = services.get_ray_address_from_environment(None, None)  # type: ignore[arg-type]
     if address in (None, "local"):
@@ -73,8 +85,15 @@ def _join(address: str) -> None:
     # What a job was submitted with, its workers have; Ray refuses to be told it again.
     submitted = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}"))
     known = (submitted.get("runtime_env") or {}).get("env_vars") or {}
-    ours = {"TOKENIZERS_PARALLELISM": "false", "CLISM_HOME": str(home()), "MLFLOW_TRACKING_URI": tracking_uri()}
+    ours = {**WORKER_ENVIRONMENT, "CLISM_HOME": str(home()), "MLFLOW_TRACKING_URI": tracking_uri()}
+    ours |= {name: os.environ[name] for name in _PLACES if name in os.environ}
     env_vars = {name: value for name, value in ours.items() if name not in known}
+    if secrets := [name for name in _SECRETS if name in os.environ and name not in known]:
+        logger.warning(
+            "%s: set here, and not handed on to the nodes, for Ray would write it into its logs; the nodes need their "
+            "own: an instance profile, or the variables where `ray start` is called",
+            ", ".join(secrets),
+        )
     quieten_core_worker()
     try:
         ray.init(address=address, runtime_env={"env_vars": env_vars}, logging_level=logging.WARNING)
@@ -126,9 +145,8 @@ def check_shared(
     if lacking:
         local = ", ".join(path for path in (output, *inputs) if path and storage.is_local(path))
         logger.warning("this waits for nodes with %s to join; they must see %s", " and ".join(lacking), local or "S3")
-    here = ray.get_runtime_context().get_node_id()
-    working = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
-    others = [node for node in working if node != here]
+    working = [node["NodeID"] for node in live_nodes() if node["Resources"].get("CPU")]
+    others = [node for node in working if node != this_node_id()]
     if not others:
         return
     problems = [*tracking_problems(tracking), *storage_problems(output, inputs, lambda path: _blind(path, others))]

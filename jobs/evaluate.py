@@ -15,11 +15,10 @@ import sys
 from command_line import PYTHON, run_job
 
 from clism_core import storage
-from clism_core.cluster import check_shared, connect
+from clism_core.cluster import connect
 from clism_core.home import tracking_uri
-from clism_core.model.names import is_folder
 from clism_core.tasks.evaluation.config import EvaluateConfig
-from clism_core.tasks.evaluation.evaluate import CHART, RESULTS, Evaluation, Plan, carry_out, plan
+from clism_core.tasks.evaluation.evaluate import CHART, RESULTS, Evaluation, Plan, carry_out, check_cluster, plan
 from clism_core.tracking.run import page_command, tracked_run
 
 
@@ -33,9 +32,7 @@ def run(planned: Plan) -> Evaluation:
     """Evaluate on the cluster, as an MLflow run."""
     config = planned.config
     connect()
-    models = [planned.model, *([planned.compared] if planned.compared else [])]
-    folders = [model.name for model in models if is_folder(model.name)]
-    check_shared(output=config.output, inputs=folders, tracking=tracking_uri())
+    check_cluster(planned)
     with tracked_run(job="evaluate", output=config.output, config=dataclasses.asdict(config)) as tracked:
         return carry_out(planned, tracked)
 

@@ -16,11 +16,10 @@ from typing import Any
 
 from command_line import run_job
 
-from clism_core.cluster import check_shared, connect
+from clism_core.cluster import connect
 from clism_core.data.printable import listed, printable
-from clism_core.home import tracking_uri
-from clism_core.model.names import is_folder, is_tracked
 from clism_core.tasks.config import TaskName
+from clism_core.tasks.evaluation.models import check_nodes
 from clism_core.tasks.prediction.config import PredictConfig
 from clism_core.tasks.prediction.predict import Plan, Predicted, plan, predict
 
@@ -30,10 +29,7 @@ def main(config: PredictConfig) -> None:
     planned = plan(config)  # before a cluster is started for nothing
     config = planned.config
     connect()
-    inputs = [config.input, *([config.model] if is_folder(config.model) else [])]
-    registered = is_tracked(config.model)
-    # Only this process writes the output; the nodes read the input, and fetch the model.
-    check_shared(output=None, inputs=inputs, tracking=tracking_uri() if registered else None)
+    check_nodes([config.model], inputs=[config.input], workers=config.workers, use_gpu=config.use_gpu)
     began = time.monotonic()
     print(summary(predict(planned), planned, seconds=time.monotonic() - began))
 

@@ -11,7 +11,7 @@ import sys
 from command_line import run_job
 from mlflow import MlflowClient
 
-from clism_core.cluster import check_shared, connect
+from clism_core.cluster import connect
 from clism_core.errors import InputError
 from clism_core.home import default_output, tracking_uri
 from clism_core.storage import absolute
@@ -50,7 +50,7 @@ def decide_by_test(config: PromoteConfig, versions: Versions) -> Decision:
     metric = find_metric(config.metric, planned.test_sets)
     check_champion(config, versions, planned)
     connect()
-    check_shared(output=planned.config.output, inputs=[], tracking=tracking_uri())
+    evaluate.check_cluster(planned)
     settings = dataclasses.asdict(config)
     with tracked_run(job="promote", output=planned.config.output, config=settings) as run:
         evaluation = evaluate.carry_out(planned, run)
@@ -87,6 +87,7 @@ def evaluation_config(config: PromoteConfig, versions: Versions) -> EvaluateConf
         compare=config.champion_evaluation or versions.champion_uri,
         batch_size=config.batch_size,
         workers=config.workers,
+        use_gpu=config.use_gpu,
         resamples=config.resamples,
         register_metrics=not config.dry_run,
     )

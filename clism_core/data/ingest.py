@@ -14,6 +14,7 @@ from ray.data import DataIterator, Dataset
 
 from clism_core.data.index import IndexedRows, Row
 from clism_core.data.order import Integers, SampleOrder
+from clism_core.ray_data import settled
 
 INPUTS_PER_BLOCK = 256  # about this many make a block: large enough for Ray, small enough to start soon;
 MAX_BLOCKS = 10_000  # larger ones in long runs, for a run's blocks are all known to Ray from the start
@@ -34,16 +35,17 @@ def ordered_dataset(
     runs = [steps[first : first + run_length] for first in range(0, len(steps), run_length)]
     # Given as blocks: tasks that read, or look at tables, want a whole CPU, which there may not be beside the workers.
     parts = [pa.table({"part": [part]}) for part in range(len(runs) * workers)]
-    dataset: Dataset = ray.data.from_blocks(parts).map_batches(
-        _PartMaker,
-        fn_constructor_args=(data, order, runs),
-        fn_constructor_kwargs={"workers": workers},
-        batch_size=1,
-        num_cpus=INGEST_CPUS,
-        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=4),
+    dataset = settled(
+        ray.data.from_blocks(parts).map_batches(
+            _PartMaker,
+            fn_constructor_args=(data, order, runs),
+            fn_constructor_kwargs={"workers": workers},
+            batch_size=1,
+            num_cpus=INGEST_CPUS,
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=4),
+        )
     )
     dataset.context.execution_options.preserve_order = True
-    dataset.context.enable_progress_bars = False  # the training loop says how far it is
     return dataset
 
 

@@ -5,15 +5,13 @@ Each stage writes shards, and passes over those that are there already: a run th
 
 import logging
 import math
-import warnings
 from collections import Counter, defaultdict
 from functools import partial
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import pyarrow as pa
 import ray
-from ray.data import ActorPoolStrategy, Dataset
-from ray.util.annotations import RayDeprecationWarning
+from ray.data import ActorPoolStrategy
 
 from clism_core import storage
 from clism_core.data.alignment.aligner import learns, uses_encoder
@@ -27,13 +25,14 @@ from clism_core.data.progress import Progress
 from clism_core.data.reading import RawShards, clean_shard, shard_name
 from clism_core.data.schema import each_words_as_text
 from clism_core.data.work import CLEANED, LEARNT, NGRAMS, Shard, Work
+from clism_core.nodes import node_resources
+from clism_core.ray_data import map_with_retries
 
 logger = logging.getLogger(__name__)
 
 _READER_CPUS = 0.01  # readers always find a place beside the cleaning, or each would wait for the other for ever
 _CLEANER_CPUS = 0.5
 _LEARNER_CPUS = 2  # eflomal's two directions
-_MAX_RETRIES = 5  # of a task whose process has died; what kills it every time ends the job
 _MOST_BLOCKS = 10_000  # all of them are known to Ray from the start
 _NGRAM_SAMPLE = 200_000  # sentence pairs that the n-grams of a language are counted in
 
@@ -60,9 +59,8 @@ def _clean_unread(config: PrepareConfig, work: Work, unread: dict[int, CorpusCon
     raw = RawShards(unread, rows_per_shard=config.rows_per_file, cleaned=work.names(CLEANED))
     readers = min(len(unread), 2 * _cpus())
     rows = ray.data.read_datasource(raw, override_num_blocks=len(unread), num_cpus=_READER_CPUS, concurrency=readers)
-    shards = _map_shards(
-        rows, partial(_clean_shards, config=config, work=work), limit="max_retries", cpus=_CLEANER_CPUS
-    )
+    clean = partial(_clean_shards, config=config, work=work)
+    shards = map_with_retries(rows, clean, batch_size=1, num_cpus=_CLEANER_CPUS)
     shards.context.target_max_block_size = 1  # bytes: every shard is a block, to be cleaned beside the others
     progress = Progress("reading")
     found = {number: CorpusRows(shards=[], beyond_cap=0) for number in unread}
@@ -111,7 +109,7 @@ def shards_of(config: PrepareConfig, read: list[CorpusRows]) -> list[Shard]:
 
 def learn(config: PrepareConfig, work: Work, shards: list[Shard]) -> None:
     """Find the duplicates of each language pair, and learn of the whole what its shards cannot tell: side by side."""
-    cpus = min(_LEARNER_CPUS, max(1, *(node["Resources"].get("CPU", 0) for node in ray.nodes())))
+    cpus = min(_LEARNER_CPUS, max(1, *(node.get("CPU", 0) for node in node_resources())))
     learn_pair = ray.remote(_learn_pair).options(num_cpus=cpus, scheduling_strategy="SPREAD")
     learn_language = ray.remote(_learn_language).options(num_cpus=1, scheduling_strategy="SPREAD")
     by_pair, by_language = defaultdict(list), defaultdict(list)
@@ -160,11 +158,11 @@ def make_samples(config: PrepareConfig, work: Work, shards: list[Shard]) -> None
     per_block = math.ceil(len(left) / _MOST_BLOCKS)
     blocks = [_shard_table(left[first : first + per_block]) for first in range(0, len(left), per_block)]
     actors = min(len(blocks), _cpus(with_gpus=gpus > 0))
-    made_shards = _map_shards(
+    made_shards = map_with_retries(
         ray.data.from_arrow(blocks),
         SampleMaker,
-        limit="max_task_retries",
-        cpus=1,
+        batch_size=1,
+        num_cpus=1,
         fn_constructor_args=(config, work),
         fn_constructor_kwargs={"pair_rows": pair_rows},
         num_gpus=1 / math.ceil(actors / gpus) if gpus else 0,  # spaCy keeps an actor busy for most of the time
@@ -178,29 +176,11 @@ def make_samples(config: PrepareConfig, work: Work, shards: list[Shard]) -> None
         progress.add(row["rows"])
 
 
-def _map_shards(shards: Dataset, stage: Any, *, limit: str, cpus: float, **options: Any) -> Dataset:
-    """Pass shards through `stage`, each by itself; `limit` is the name of the limit of its retries."""
-    with warnings.catch_warnings():
-        # There is no other way to set the limit, which is none: what kills its process would do so for ever.
-        warnings.simplefilter("ignore", RayDeprecationWarning)
-        mapped = shards.map_batches(
-            stage,
-            batch_size=1,
-            batch_format="pyarrow",
-            num_cpus=cpus,
-            ray_remote_args_fn=lambda: {limit: _MAX_RETRIES},
-            **options,
-        )
-    mapped.context.enable_progress_bars = False
-    mapped.context.raise_original_map_exception = True  # Ray's own does not hand on what it was caused by
-    return mapped
-
-
 def _shard_table(shards: list[Shard]) -> pa.Table:
     return pa.Table.from_pylist([shard._asdict() for shard in shards])
 
 
 def _cpus(*, with_gpus: bool = False) -> int:
     """Return the CPUs of the cluster, or of its nodes with GPUs; 1 where they are yet to come."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = node_resources()
     return max(1, int(sum(node.get("CPU", 0) for node in nodes if node.get("GPU", 0) or not with_gpus)))

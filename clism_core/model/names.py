@@ -1,15 +1,12 @@
 """What a job may be given as its model: a hub id, a folder, `s3://...`, or a model or run of the MLflow registry."""
 
 import hashlib
-import shutil
-from collections.abc import Callable
 from pathlib import Path
-
-from filelock import FileLock
 
 from clism_core import storage
 from clism_core.errors import InputError
-from clism_core.home import home, tracking_uri
+from clism_core.home import tracking_uri
+from clism_core.model.cache import cached
 
 MODEL_FILE = "config.json"
 WEIGHTS = (".safetensors", ".bin")
@@ -20,16 +17,16 @@ def resolve_model(name: str) -> str:
 
     A hub id comes back unchanged. Anything else becomes the absolute path of a local folder that holds `config.json`:
     `models:/NAME@ALIAS`, `models:/NAME/3`, `models:/NAME/latest`, `runs:/ID/PATH` and `s3://...` are downloaded,
-    to this machine only: call it on every node that loads the model. What was downloaded once is kept in the home
-    folder, below `models`. Raises `InputError` where there is no model.
+    to this machine only: call it on every node that loads the model. What was downloaded lately is kept in
+    the home folder, below `models`. Raises `InputError` where there is no model.
     """
     if is_tracked(name):
         name = pin_version(name)
-        return _model_folder(_cached(_registry_state(name), lambda to: _download_from_registry(name, to)), name)
+        return _model_folder(cached(_registry_state(name), lambda to: _download_from_registry(name, to)), name)
     if not storage.is_local(name):
         try:
             state = storage.fingerprint(name)
-            return _model_folder(_cached(f"{name} {state}", lambda to: storage.download_folder(name, to)), name)
+            return _model_folder(cached(f"{name} {state}", lambda to: storage.download_folder(name, to)), name)
         except OSError as error:
             raise InputError(f"model {name}: cannot be downloaded: {error}") from error
     if is_folder(name):
@@ -89,20 +86,6 @@ def model_digest(folder: str) -> str:
 def is_hub_id(name: str) -> bool:
     """Tell whether `name` is neither a place nor a name of the MLflow registry."""
     return ":/" not in name and not is_folder(name)
-
-
-def _cached(key: str, download: Callable[[Path], object]) -> Path:
-    """Return the folder that `download` has filled for `key`; it is called once on a machine, one process at a time."""
-    folder = home() / "models" / hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
-    folder.parent.mkdir(exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
-        if not folder.is_dir():
-            partial = folder.with_suffix(".partial")
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir()
-            download(partial)
-            partial.rename(folder)
-    return folder
 
 
 def _registry_state(name: str) -> str:

@@ -5,7 +5,6 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from clism_core.data.ingest import INGEST_CPUS
@@ -13,12 +12,22 @@ from clism_core.storage import join
 from clism_core.tasks.evaluation.config import EvaluateConfig
 from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.training.config import PretrainConfig
+from clism_core.training.identity import wherever_it_stands
 from clism_core.training.settings import WorkersConfig
 
 Label = str | int | float | bool
 Kind = Literal["pretrain", "finetune", "evaluate"]
 RUNS = "runs"
-CHANGEABLE = ("output", "register", "register_metrics", "workers", "micro_batch_size", "batch_size", "resamples")
+CHANGEABLE = (
+    "output",
+    "register",
+    "register_metrics",
+    "workers",
+    "use_gpu",
+    "micro_batch_size",
+    "batch_size",
+    "resamples",
+)
 """Fields of a run that may change without making it another one."""
 CHANGEABLE_IN_LOOP = ("checkpoint_every", "log_every")
 EVALUATION_WORKERS = WorkersConfig(number=1, cpus=1.0 - INGEST_CPUS)
@@ -62,7 +71,9 @@ class Stage:
     @property
     def workers(self) -> WorkersConfig:
         """What it takes of the cluster."""
-        workers: WorkersConfig = EVALUATION_WORKERS if self.kind == "evaluate" else self.config.workers
+        if self.kind == "evaluate":
+            return dataclasses.replace(EVALUATION_WORKERS, use_gpu=self.config.use_gpu)
+        workers: WorkersConfig = self.config.workers
         return workers
 
     def folder(self, output: str) -> str:
@@ -104,7 +115,6 @@ def _stage(kind: Kind, config: Any, before: Stage | None, labels: Mapping[str, L
         fields.pop("ner" if config.task == "mrc" else "mrc")
     if "loop" in fields:
         fields["loop"] = {name: value for name, value in fields["loop"].items() if name not in CHANGEABLE_IN_LOOP}
-    content = json.dumps([kind, fields, before.name if before else None], sort_keys=True)
-    content = content.replace(f'"{Path.cwd()}/', '"')  # a submitted job stands in another folder each time
+    content = wherever_it_stands(json.dumps([kind, fields, before.name if before else None], sort_keys=True))
     fingerprint = hashlib.sha256(content.encode()).hexdigest()[:_DIGITS]
     return Stage(kind, fingerprint, config, before.name if before else None, labels)

@@ -77,6 +77,9 @@ class StudyConfig:
     """Test sets of named entities."""
     wikiann_tests: list[TestSetConfig] = field(default_factory=list)
     """Test sets of models that were fine-tuned on WikiAnn."""
+    max_concurrent: int | None = None
+    """Runs that stand side by side; null: as many as the cluster, as it is now, has room for. Give it where nodes come
+    when they are wanted."""
     batch_size: int = 32
     """Inputs of a forward pass of an evaluation."""
     resamples: int = RESAMPLES
@@ -92,12 +95,14 @@ class StudyConfig:
         return found
 
     def evaluation(self, task: StudyTask) -> EvaluateConfig:
-        """Return how models of a task are evaluated, each by one copy, for many runs stand side by side."""
+        """Return how models of a task are evaluated, each by one copy, for many runs stand side by side; on a GPU where
+        they were fine-tuned on GPUs."""
         return EvaluateConfig(
             model="",
             tests=getattr(self, f"{task}_tests"),
             batch_size=self.batch_size,
             workers=1,
+            use_gpu=self.finetuning(task).workers.use_gpu,
             resamples=self.resamples,
             register_metrics=False,
         )
@@ -155,6 +160,7 @@ def _own_problems(config: StudyConfig) -> Iterator[str]:
         < 1,
         "--temperatures: must be above 0": min(config.temperatures, default=1.0) <= 0,
         "--curve_steps: are counted from 1": min(config.curve_steps, default=1) < 1,
+        "--max_concurrent: must be at least 1": config.max_concurrent is not None and config.max_concurrent < 1,
     }
     datasets = [{test.dataset for test in config.evaluation(task).tests} for task in config.tasks]
     shared = sorted(name for name in set[str]().union(*datasets) if sum(name in names for names in datasets) > 1)

@@ -17,6 +17,7 @@ from ray.exceptions import TaskCancelledError, WorkerCrashedError
 from clism_core.child_run import child_run
 from clism_core.console import quieten_ray
 from clism_core.errors import reason
+from clism_core.nodes import node_resources, own_resource
 from clism_core.quiet import quieten_transformers
 from clism_core.storage import delete, exists, join, read_bytes, write_bytes
 from clism_core.studies.chains import RUNS, Label, Stage
@@ -26,7 +27,12 @@ from clism_core.tracking.run import TrackedRun, end_lost_run, tracked_run
 from clism_core.training.checkpoints import MODEL_FOLDER
 from clism_core.training.delivered import RESULT_FILE
 from clism_core.training.run import CHECKPOINTS, Hooks
-from clism_core.training.side_by_side import concurrent_runs, share, with_own_threads
+from clism_core.training.side_by_side import (
+    process_memory,
+    runs_side_by_side,
+    share,
+    with_own_threads,
+)
 from clism_core.training.stopping import start_stop_request, stop_signals
 
 logger = logging.getLogger(__name__)
@@ -34,8 +40,6 @@ logger = logging.getLogger(__name__)
 NOTE = "finished.json"
 LEAST_SHARE = 0.0001
 """Ray counts resources in such parts."""
-PROCESS_MEMORY = 2**30
-"""Bytes of this node that Ray keeps free for a run's own process: about what one was seen to take."""
 POLL = 1.0
 """Seconds between looks at signals."""
 
@@ -88,7 +92,9 @@ def _model(stage: Stage, output: str) -> str:
     return join(stage.folder(output), MODEL_FOLDER)
 
 
-def run_stages(stages: Mapping[str, Stage], *, output: str, parent: TrackedRun) -> StudyRuns:
+def run_stages(
+    stages: Mapping[str, Stage], *, output: str, parent: TrackedRun, max_concurrent: int | None
+) -> StudyRuns:
     """Run what is not done yet, as many runs side by side as the cluster has room for.
 
     Each run is a Ray task on this node, which waits for the one whose model it takes and then for its share of the
@@ -100,6 +106,10 @@ def run_stages(stages: Mapping[str, Stage], *, output: str, parent: TrackedRun) 
         stages: by name, each after that which it needs.
         output: the folder of the study.
         parent: the MLflow run of the study.
+        max_concurrent: how many runs there are to be side by side; None for as many as have room now.
+
+    Raises:
+        InputError: if none has room now, and no number is given.
     """
     finished = finished_before(stages, output)
     missing = [stage for name, stage in stages.items() if name not in finished]
@@ -112,7 +122,9 @@ def run_stages(stages: Mapping[str, Stage], *, output: str, parent: TrackedRun) 
     stop_request = start_stop_request()
     try:
         with stop_signals(stop_request.request.remote, "runs save at their next steps, then stop") as signals:
-            asked = _submit(missing, output=output, parent=parent, stop_request=stop_request)
+            asked = _submit(
+                missing, output=output, parent=parent, stop_request=stop_request, max_concurrent=max_concurrent
+            )
             failed = _wait(asked, finished, {stage.name: stage for stage in missing}, signals)
     finally:
         for stage in missing:
@@ -127,33 +139,28 @@ def _submit(
     output: str,
     parent: TrackedRun,
     stop_request: Any,
+    max_concurrent: int | None,
 ) -> "dict[ray.ObjectRef[Finished], str]":
     """Hand all runs to Ray; return their names by what will hold what they have come to."""
-    resources = ray.cluster_resources()
-    slots = concurrent_runs([stage.workers for stage in missing], resources)
-    logger.info("at most %s of the largest runs at a time", min(slots, len(missing)))
-    here = _this_node()
+    resources, nodes = ray.cluster_resources(), node_resources()
+    slots = runs_side_by_side([stage.workers for stage in missing], wanted=max_concurrent)
+    slots = min(slots, len(missing))
+    logger.info("at most %s of the largest runs at a time", slots)
+    here, memory = own_resource(), process_memory()
     references: dict[str, Any] = {}
     for stage in missing:
         config = stage.config
         if stage.kind != "evaluate":
-            workers = with_own_threads(stage.workers, runs=min(slots, len(missing)), cores=resources.get("CPU", 1.0))
+            workers = with_own_threads(stage.workers, runs=slots, nodes=nodes)
             config = dataclasses.replace(config, workers=workers)
         if stage.before is not None:
             config = dataclasses.replace(config, model=join(output, RUNS, stage.before, MODEL_FOLDER))
-        part = min(1.0, max(LEAST_SHARE, math.floor(share(stage.workers, resources) / LEAST_SHARE) * LEAST_SHARE))
-        run = _run_stage.options(resources={here: part}, memory=PROCESS_MEMORY)
+        part = 1 / max_concurrent if max_concurrent else share(stage.workers, resources)
+        part = max(LEAST_SHARE, math.floor(part / LEAST_SHARE) * LEAST_SHARE)
+        run = _run_stage.options(resources={here: part}, memory=memory)
         given = dataclasses.replace(stage, config=config)
         references[stage.name] = run.remote(given, output, parent, stop_request, references.get(stage.before or ""))
     return {reference: name for name, reference in references.items()}
-
-
-def _this_node() -> str:
-    """Return the resource that Ray gives this node, and no other, of itself."""
-    here = ray.get_runtime_context().get_node_id()
-    (node,) = (node for node in ray.nodes() if node["NodeID"] == here)
-    names: list[str] = list(node["Resources"])
-    return next(name for name in names if name.startswith("node:") and not name.startswith("node:__"))
 
 
 def _wait(

@@ -109,7 +109,7 @@ def run_study(config: StudyConfig, run: TrackedRun) -> Studied:
     """
     chains = STUDIES[config.name].chains(config)
     stages = all_stages(chains)
-    runs = run_stages(stages, output=config.output, parent=run)
+    runs = run_stages(stages, output=config.output, parent=run, max_concurrent=config.max_concurrent)
     failed = [f"{name} ({describe(stages[name].labels)}): {why}" for name, why in runs.failed.items()]
     files: list[str] = []
     tables: list[str] = []

@@ -50,8 +50,11 @@ class PromoteConfig:
     batch_size: int = 32
     """Inputs of a forward pass."""
     workers: int | None = None
-    """Copies of a model that predict side by side; null: one a GPU or, without GPUs, as many as CPUs and memory
-    allow."""
+    """Copies of a model that predict side by side; null: one a GPU that is there now or, on CPUs, as many as these
+    and memory allow."""
+    use_gpu: bool | None = None
+    """Whether models predict on GPUs, one each; null: if the cluster has any now. Give true where GPU nodes come when
+    they are wanted."""
     resamples: int = RESAMPLES
     """How often examples are drawn anew for intervals and p values."""
 

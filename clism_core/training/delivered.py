@@ -6,6 +6,7 @@ import json
 import logging
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -17,6 +18,7 @@ from clism_core.tracking.run import TrackedRun, tracked_run
 from clism_core.training.checkpoints import MODEL_FOLDER
 from clism_core.training.run import Trained
 from clism_core.training.settings import CONFIG_FILE, dump_config
+from clism_core.training.stopping import UnheardError
 
 logger = logging.getLogger(__name__)
 
@@ -85,8 +87,10 @@ def train_and_deliver(
     """
     config = dataclasses.replace(config, model=pin_version(config.model))
     with tracked_run(job=job, output=config.output, config=dataclasses.asdict(config), name=name, tags=tags) as run:
-        trained = train(config, run)
-        if not trained.finished:
+        trained: TrainedT | None = None
+        with suppress(UnheardError):
+            trained = train(config, run)
+        if trained is None or not trained.finished:
             run.finish("KILLED")
             return None
         return deliver(config, trained, run)

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
@@ -52,6 +53,12 @@ def vocabulary_digest(tokenizer: PreTrainedTokenizerBase) -> str:
     """Return what is equal for tokenizers with the same tokens and ids."""
     vocabulary = json.dumps(sorted(tokenizer.get_vocab().items())).encode()
     return hashlib.sha256(vocabulary).hexdigest()
+
+
+def wherever_it_stands(content: str) -> str:
+    """Return JSON with the paths below the current folder made relative: a submitted job stands in another folder each
+    time."""
+    return content.replace(f'"{Path.cwd()}/', '"')
 
 
 def check_same_run(output: str, given: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from clism_core.data.ingest import INGEST_CPUS
 from clism_core.data.order import SampleOrder
 from clism_core.errors import InputError
 from clism_core.model.precision import PrecisionName
+from clism_core.nodes import this_node_id
 from clism_core.storage import filesystem
 from clism_core.tracking.run import TrackedRun
 from clism_core.training.checkpoints import MODEL_FOLDER
@@ -84,6 +85,7 @@ def run_training(
     Raises:
         InputError: what a worker finds that cannot be used.
         FloatingPointError: if training has diverged.
+        UnheardError: if it was asked to stop before it had workers.
     """
     hooks = hooks or Hooks()
     stop_request = hooks.stop_request or start_stop_request()
@@ -94,7 +96,7 @@ def run_training(
         order=ray.put(order),
         stop_request=stop_request,
         run=run,
-        driver_node=ray.get_runtime_context().get_node_id(),
+        driver_node=this_node_id(),
     )
     trainer = _trainer(settings, assignment, use_gpu=use_gpu, callbacks=hooks.callbacks)
     # The signals that a part of something larger gets are not meant for it.

@@ -1,11 +1,20 @@
-"""How many runs have room in a cluster at a time, and what each of them may take of it."""
+"""How many runs have room in a cluster at a time, and what each may take of it."""
 
 import dataclasses
+import logging
 from collections.abc import Mapping, Sequence
 
+import ray
+
 from clism_core.data.ingest import INGEST_CPUS
+from clism_core.errors import InputError
+from clism_core.nodes import resources_here
 from clism_core.training.settings import WorkersConfig
 
+logger = logging.getLogger(__name__)
+
+PROCESS_MEMORY = 2 * 2**30
+"""Bytes that Ray keeps free for a run's own process with Ray Train's controller: about 1.6 GB were seen."""
 _TINY = 1e-9
 
 
@@ -36,7 +45,55 @@ def concurrent_runs(workers: Sequence[WorkersConfig], resources: Mapping[str, fl
     return max(1, int(1 / max(share(each, resources) for each in workers) + _TINY))
 
 
-def with_own_threads(workers: WorkersConfig, *, runs: int, cores: float) -> WorkersConfig:
-    """Return the workers of a run with the cores shared among so many runs, where nothing else is said."""
-    threads = max(1, int(cores / (runs * workers.number)))
+def runs_side_by_side(workers: Sequence[WorkersConfig], *, wanted: int | None) -> int:
+    """Return how many runs there are to be side by side in the cluster that this process is connected to.
+
+    Args:
+        workers: of the kinds of run there are.
+        wanted: by the user, who may know of nodes that are yet to come; None for as many as have room now, by what
+            their workers take, and by the memory that their own processes take here.
+
+    Raises:
+        InputError: if no number is wanted, and the cluster has no room for one.
+    """
+    if wanted is not None:
+        return wanted
+    resources = ray.cluster_resources()
+    largest = max(workers, key=lambda each: share(each, resources))
+    if share(largest, resources) > 1 + _TINY:
+        needs = " and ".join(f"{amount:g} {name}s" for name, amount in _needs(largest).items())
+        has = " and ".join(f"{resources.get(name, 0):g} {name}s" for name in _needs(largest))
+        raise InputError(
+            f"--max_concurrent: a run takes {needs}, and the cluster has {has} now, so that how many runs have room is "
+            "not known; start when the nodes are there, or say how many are to be side by side"
+        )
+    runs, processes = concurrent_runs(workers, resources), int(resources_here()["memory"] // process_memory())
+    if processes < runs:
+        logger.warning(
+            "%d runs have room by CPUs and GPUs, but by this node's memory the processes of %d only, %.1f GiB each",
+            *(runs, processes, process_memory() / 2**30),
+        )
+    return min(runs, processes)
+
+
+def _needs(workers: WorkersConfig) -> dict[str, float]:
+    taken = workers.resources()
+    return {**taken, "CPU": taken["CPU"] + INGEST_CPUS}
+
+
+def process_memory() -> float:
+    """Return the bytes that Ray keeps free for a run's own process: less where this node has less."""
+    return min(PROCESS_MEMORY, resources_here()["memory"])
+
+
+def with_own_threads(workers: WorkersConfig, *, runs: int, nodes: Sequence[Mapping[str, float]]) -> WorkersConfig:
+    """Return the workers of a run with the cores shared among so many runs, where nothing else is said.
+
+    Args:
+        workers: of the run.
+        runs: how many there are side by side.
+        nodes: what each of the cluster's nodes has; a worker may be on any, so that the smallest one is the limit.
+    """
+    cores = [node["CPU"] for node in nodes if node.get("CPU")] or [1.0]
+    threads = max(1, int(min(sum(cores) / (runs * workers.number), *cores)))
     return dataclasses.replace(workers, threads=workers.threads or threads)

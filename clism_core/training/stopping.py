@@ -13,12 +13,16 @@ from typing import Any, TypeVar, cast
 import ray
 import torch
 from ray.actor import ActorHandle
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from clism_core.distributed import rank, sum_over_workers
+from clism_core.nodes import live_nodes, on_this_node, this_node_id
 
 logger = logging.getLogger(__name__)
 ResultT = TypeVar("ResultT")
+
+
+class UnheardError(Exception):
+    """A run was asked to stop that has no workers: there is nothing to save."""
 
 
 class StopRequest:
@@ -26,6 +30,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self._requested = asyncio.Event()
+        self._listener: str | None = None
 
     async def request(self) -> None:
         """Ask the run to stop."""
@@ -35,15 +40,19 @@ class StopRequest:
         """Say whether the run was asked to stop."""
         return self._requested.is_set()
 
-    async def wait(self) -> None:
-        """Return when the run was asked to stop."""
+    async def wait(self, node: str) -> None:
+        """Return when the run was asked to stop, to the worker on `node`, which is the one that listens from now on."""
+        self._listener = node
         await self._requested.wait()
+
+    async def listener(self) -> str | None:
+        """Return the node of the worker that has listened last; None before there is one."""
+        return self._listener
 
 
 def start_stop_request() -> "ActorHandle[StopRequest]":
     """Start the actor that holds the request of a run, on the driver's node: it shall live as long as the driver."""
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    handle: Any = ray.remote(StopRequest).options(num_cpus=0, scheduling_strategy=here).remote()
+    handle: Any = ray.remote(StopRequest).options(num_cpus=0, scheduling_strategy=on_this_node()).remote()
     return cast("ActorHandle[StopRequest]", handle)
 
 
@@ -52,7 +61,7 @@ class StopPoll:
 
     def __init__(self, request: "ActorHandle[Any]", device: torch.device):
         self._device = device
-        self._asked: Any = request.wait.remote() if rank() == 0 else None
+        self._asked: Any = request.wait.remote(this_node_id()) if rank() == 0 else None
 
     def __call__(self) -> bool:
         """Say whether to stop now, the same on all workers (a collective)."""
@@ -65,6 +74,9 @@ def run_stoppably(function: Callable[[], ResultT], request: "ActorHandle[Any]") 
     """Run `function` in a thread; SIGINT and SIGTERM ask it to stop, a second SIGINT gives up waiting.
 
     Ray Train handles signals only where it runs in the main thread, and then by aborting.
+
+    Raises:
+        UnheardError: if it is asked to stop while no worker is there to hear it; what waits for nodes would wait on.
     """
     future: Future[ResultT] = Future()
 
@@ -74,11 +86,17 @@ def run_stoppably(function: Callable[[], ResultT], request: "ActorHandle[Any]") 
         except BaseException as error:  # handed on to the main thread
             future.set_exception(error)
 
-    with stop_signals(request.request.remote, "saving at the next step, then stopping"):
+    with stop_signals(request.request.remote, "saving at the next step, then stopping") as signals:
         threading.Thread(target=run, name="train", daemon=True).start()
         while not future.done():
             wait([future], timeout=0.5)  # wakes up for signals
+            if signals and not future.done() and not _is_heard(request):
+                raise UnheardError
     return future.result()
+
+
+def _is_heard(request: Any) -> bool:
+    return ray.get(request.listener.remote()) in [node["NodeID"] for node in live_nodes()]
 
 
 @contextmanager

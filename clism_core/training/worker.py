@@ -27,6 +27,7 @@ from clism_core.distributed import gather_objects, rank, world_size
 from clism_core.errors import InputError
 from clism_core.model.precision import Precision
 from clism_core.model.trained import TrainedModel, freeze_unused
+from clism_core.nodes import this_node_id
 from clism_core.quiet import quieten_transformers
 from clism_core.storage import exists, is_local, join
 from clism_core.tracking.run import TrackedRun
@@ -137,7 +138,7 @@ def _problem(assignment: Assignment) -> str:
 
 
 def _on_driver_node(assignment: Assignment) -> bool:
-    return bool(ray.get_runtime_context().get_node_id() == assignment.driver_node)
+    return this_node_id() == assignment.driver_node
 
 
 @contextmanager

@@ -45,7 +45,10 @@ class TuneConfig:
     scheduler: SchedulerName | None = None
     """Who stops trials early: asha, median_stopping_rule, or fifo (nobody); null: what the space says."""
     max_concurrent: int | None = None
-    """Trials that run side by side; null: as many as the cluster's CPUs and GPUs have room for."""
+    """Trials that run side by side; null: as many as the cluster, as it is now, has room for. Give it where nodes come
+    when they are wanted."""
+    retry_failed: bool = False
+    """Where a sweep goes on, try its failed trials again, from their last checkpoints."""
     seed: int = 0
     """Of the search; that of the trainings is theirs."""
     register: bool = True

@@ -88,11 +88,14 @@ def deliver_sweep(config: TuneConfig, sweep: Sweep, rows: Sequence[TrialResult])
 
 
 def swept_before(config: TuneConfig, space: Space) -> Swept | None:
-    """Return what a finished sweep has noted in its folder, registered if that is wanted now; None without one."""
+    """Return what a finished sweep has noted in its folder, registered if that is wanted now; None without one, or
+    where failed trials are to be tried again."""
     file = join(config.output, RESULT_FILE)
     if not exists(file):
         return None
     swept = Swept(**json.loads(read_bytes(file)))
+    if config.retry_failed and swept.failed:
+        return None
     if not config.register or all(map(is_tracked, swept.models)):
         return swept
     models = [

@@ -1,6 +1,7 @@
 """A sweep on the cluster that Ray is connected to: many trials, some side by side, that goes on where it was."""
 
 import dataclasses
+import json
 import logging
 import math
 import os
@@ -12,15 +13,16 @@ from unittest.mock import patch
 import optuna
 import ray
 from ray import tune
-from ray.tune import ResultGrid, Tuner
+from ray.tune import PlacementGroupFactory, ResultGrid, Tuner
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
 from ray.tune.search import BasicVariantGenerator, Searcher
 
 from clism_core.errors import InputError
+from clism_core.nodes import node_resources, this_node_label
 from clism_core.storage import exists, filesystem, join, list_files, write_bytes
-from clism_core.training.identity import CHANGEABLE, check_same_run, keep_identity, unchangeable
+from clism_core.training.identity import CHANGEABLE, check_same_run, keep_identity, unchangeable, wherever_it_stands
 from clism_core.training.settings import CONFIG_FILE, dump_config
-from clism_core.training.side_by_side import concurrent_runs, with_own_threads
+from clism_core.training.side_by_side import concurrent_runs, process_memory, runs_side_by_side, with_own_threads
 from clism_core.training.stopping import stop_signals
 from clism_core.tuning.config import TuneConfig
 from clism_core.tuning.progress import SweepProgress
@@ -35,8 +37,6 @@ STATE = "tune"
 TUNE_SETTINGS = {"RAY_AIR_NEW_OUTPUT": "0", "TUNE_DISABLE_SIGINT_HANDLER": "1"}
 """Ray Tune's newer output talks even where it is told to be silent; `SweepProgress` says what there is to say. And
 signals come to us first."""
-DRIVER_RESOURCES: dict[str, float] = {"memory": 1}
-"""Of a trial's own process, which only waits for its workers: a byte, for Ray Tune takes no request of nothing."""
 
 
 def check_same_sweep(config: TuneConfig, space: Space) -> None:
@@ -65,7 +65,8 @@ def run_sweep(config: TuneConfig, sweep: Sweep) -> tuple[bool, list[TrialResult]
     """
     identity = sweep_identity(config, sweep.space, sweep.bases)
     check_same_run(config.output, identity)
-    tuner = _tuner(config, _with_threads(config, sweep))
+    side_by_side = _side_by_side(config, sweep)
+    tuner = _tuner(config, _with_threads(config, sweep, side_by_side), side_by_side)
     keep_identity(config.output, identity)
     write_bytes(join(config.output, CONFIG_FILE), dump_config(config).encode())
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -92,7 +93,9 @@ def sweep_identity(config: TuneConfig, space: Space, bases: Mapping[str, Any]) -
 
 
 def _fields(base: Any) -> dict[str, Any]:
-    return unchangeable(base, [name for name in CHANGEABLE if name not in ("model", "data")])
+    fields = unchangeable(base, [name for name in CHANGEABLE if name not in ("model", "data")])
+    identity: dict[str, Any] = json.loads(wherever_it_stands(json.dumps(fields)))
+    return identity
 
 
 def trial_count(config: TuneConfig, space: Space) -> int:
@@ -103,16 +106,16 @@ def trial_count(config: TuneConfig, space: Space) -> int:
     return config.trials
 
 
-def _tuner(config: TuneConfig, sweep: Sweep) -> Tuner:
+def _tuner(config: TuneConfig, sweep: Sweep, side_by_side: int) -> Tuner:
     """Return the sweep that the output holds, to go on with it, or a new one."""
     store, path = filesystem(config.output)
-    trainable = tune.with_resources(tune.with_parameters(Trial, sweep=sweep), DRIVER_RESOURCES)
+    trainable = tune.with_resources(tune.with_parameters(Trial, sweep=sweep), own_process())
     state = join(path, STATE)
     if _has_begun(config.output):
         logger.info("going on with the sweep in %s", config.output)
-        return Tuner.restore(state, trainable, storage_filesystem=store)
+        return Tuner.restore(state, trainable, storage_filesystem=store, resume_errored=config.retry_failed)
     assert config.scheduler is not None
-    total, side_by_side = trial_count(config, sweep.space), _concurrency(config, sweep)
+    total = trial_count(config, sweep.space)
     lists_trials = config.searcher in LISTING
     return Tuner(
         trainable,
@@ -138,25 +141,33 @@ def _tuner(config: TuneConfig, sweep: Sweep) -> Tuner:
     )
 
 
+def own_process() -> PlacementGroupFactory:
+    """Return what Ray reserves for a trial's own process, which waits for its workers: memory of this node, with which
+    the sweep would end, too. Elsewhere a trial could be lost with a node that is taken away."""
+    return PlacementGroupFactory([{"memory": process_memory()}], bundle_label_selector=[this_node_label()])
+
+
 def _has_begun(output: str) -> bool:
     """Return whether Ray Tune has noted a state of the sweep, without which it cannot go on."""
     state = join(output, STATE)
     return exists(state) and any("/experiment_state-" in f"/{file}" for file in list_files(state))
 
 
-def _concurrency(config: TuneConfig, sweep: Sweep) -> int:
-    if config.max_concurrent is not None:
-        return config.max_concurrent
-    return concurrent_runs([base.workers for base in sweep.bases.values()], ray.cluster_resources())
-
-
-def _with_threads(config: TuneConfig, sweep: Sweep) -> Sweep:
-    """Return the sweep with the cores shared among its trials, where nothing else is said."""
-    side_by_side = min(_concurrency(config, sweep), trial_count(config, sweep.space))
+def _side_by_side(config: TuneConfig, sweep: Sweep) -> int:
+    """Return how many trials there are to be side by side."""
+    workers = [base.workers for base in sweep.bases.values()]
+    if _has_begun(config.output):  # Ray Tune has kept the number; nodes may have gone since, and will come again
+        return config.max_concurrent or concurrent_runs(workers, ray.cluster_resources())
+    side_by_side = min(runs_side_by_side(workers, wanted=config.max_concurrent), trial_count(config, sweep.space))
     logger.info("%d trials side by side", side_by_side)
-    cores = float(ray.cluster_resources().get("CPU", 1))
+    return side_by_side
+
+
+def _with_threads(config: TuneConfig, sweep: Sweep, side_by_side: int) -> Sweep:
+    """Return the sweep with the cores shared among its trials, where nothing else is said."""
+    runs, nodes = min(side_by_side, trial_count(config, sweep.space)), node_resources()
     bases = {
-        job: dataclasses.replace(base, workers=with_own_threads(base.workers, runs=side_by_side, cores=cores))
+        job: dataclasses.replace(base, workers=with_own_threads(base.workers, runs=runs, nodes=nodes))
         for job, base in sweep.bases.items()
     }
     return dataclasses.replace(sweep, bases=bases)

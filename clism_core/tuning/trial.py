@@ -18,6 +18,7 @@ from ray.util.queue import Queue
 
 from clism_core.child_run import child_run
 from clism_core.console import quieten_ray
+from clism_core.nodes import on_this_node
 from clism_core.quiet import quieten_transformers
 from clism_core.storage import join
 from clism_core.tracking.run import TrackedRun, tracked_run
@@ -91,7 +92,7 @@ class Trial(tune.Trainable):
         quieten_ray()
         ray.data.DataContext.get_current().enable_progress_bars = False
         logging.getLogger("mlflow").setLevel(logging.WARNING)
-        self._queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": "DEFAULT"})
+        self._queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": on_this_node()})
         self._stop_request: Any = start_stop_request()
         self._delivered: Delivered | None = None
         self._error: BaseException | None = None

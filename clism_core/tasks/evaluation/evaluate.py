@@ -19,7 +19,7 @@ from clism_core.home import default_output
 from clism_core.tasks.config import TaskConfig
 from clism_core.tasks.evaluation.chart import scores_figure
 from clism_core.tasks.evaluation.config import EvaluateConfig, check_config, with_absolute_paths
-from clism_core.tasks.evaluation.models import EvaluatedModel, find_model
+from clism_core.tasks.evaluation.models import EvaluatedModel, check_nodes, find_model
 from clism_core.tasks.evaluation.predicting import predict
 from clism_core.tasks.evaluation.predictions import Predictions, is_evaluation
 from clism_core.tasks.evaluation.reading import read_test_sets
@@ -136,6 +136,16 @@ def _name(task: TaskConfig | None) -> str:
     return "no task" if task is None else task_of(task)
 
 
+def check_cluster(plan: Plan) -> None:
+    """Check that all nodes of the cluster find the models.
+
+    Raises:
+        InputError: naming what they do not find.
+    """
+    models = [plan.model, *([plan.compared] if plan.compared else [])]
+    check_nodes([model.name for model in models], workers=plan.config.workers, use_gpu=plan.config.use_gpu)
+
+
 def carry_out(plan: Plan, run: TrackedRun) -> Evaluation:
     """Predict what is not predicted yet, score, compare, and write and log all of it.
 
@@ -198,7 +208,10 @@ def _predicted(plan: Plan, model: EvaluatedModel, folder: str) -> Predictions:
         config = plan.config
         for name in RESULTS:  # they would stand beside predictions that are not those they are of
             storage.delete(storage.join(config.output, name))
-        for test_set, outputs in predict(model, missing, batch_size=config.batch_size, workers=config.workers):
+        outputs_of = predict(
+            model, missing, batch_size=config.batch_size, workers=config.workers, use_gpu=config.use_gpu
+        )
+        for test_set, outputs in outputs_of:
             predictions.write(test_set, test_set.predictions(outputs))
     return predictions
 

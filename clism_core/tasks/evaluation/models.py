@@ -1,6 +1,7 @@
 """What an evaluation has to know of a model before it is loaded anywhere."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import torch
 from transformers import AutoConfig, AutoModel
 from transformers.utils import cached_file
 
-from clism_core.model.names import MODEL_FILE, absolute_if_folder, pin_version, resolve_model
+from clism_core.cluster import check_shared
+from clism_core.home import tracking_uri
+from clism_core.model.names import MODEL_FILE, absolute_if_folder, is_folder, is_tracked, pin_version, resolve_model
 from clism_core.tasks.config import TaskConfig
 from clism_core.tasks.saved import TASK_FILE, read_task
 
@@ -45,6 +48,28 @@ def find_model(name: str) -> EvaluatedModel:
         with file.open("rb") as stream:
             content.update(hashlib.file_digest(stream, "blake2b").digest())
     return EvaluatedModel(name, task, content.hexdigest(), sum(file.stat().st_size for file in files))
+
+
+def check_nodes(
+    models: Iterable[str], *, inputs: Iterable[str] = (), workers: int | None, use_gpu: bool | None
+) -> None:
+    """Check that all nodes of the cluster find what they predict with; only this process writes what comes of it.
+
+    Args:
+        models: names of `EvaluatedModel`.
+        inputs: files that the nodes read.
+        workers, use_gpu: of the job's configuration.
+
+    Raises:
+        InputError: naming all that is missing.
+    """
+    names = list(models)
+    check_shared(
+        output=None,
+        inputs=[*inputs, *filter(is_folder, names)],
+        tracking=tracking_uri() if any(map(is_tracked, names)) else None,
+        wanted={"GPU": workers or 1} if use_gpu else {},
+    )
 
 
 def _weights_size(hub_id: str) -> int:

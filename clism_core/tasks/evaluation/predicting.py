@@ -2,7 +2,6 @@
 
 import json
 import logging
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -10,9 +9,10 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import ray
 from ray.data import ActorPoolStrategy, Dataset
-from ray.util.annotations import RayDeprecationWarning
 
 from clism_core.data.progress import Progress
+from clism_core.nodes import node_resources
+from clism_core.ray_data import map_with_retries
 from clism_core.tasks.evaluation.answering import RECORDS_SCHEMA, Answerer
 from clism_core.tasks.evaluation.models import EvaluatedModel
 from clism_core.tasks.evaluation.test_set import TestSet, title
@@ -22,7 +22,6 @@ logger = logging.getLogger(__name__)
 RECORDS_PER_BLOCK = 64
 """Records that are predicted together: many enough to be sorted by length, few enough to show progress. It does not
 depend on the number of workers, and so neither do the predictions."""
-_MAX_RETRIES = 3  # of a block whose process has died; what kills it every time ends the job
 _MEMORY_PER_SIZE = 2  # what a copy of a model takes with its inputs, by the size of its files
 
 
@@ -35,7 +34,12 @@ class Pool(NamedTuple):
 
 
 def predict(
-    model: EvaluatedModel, test_sets: Sequence[TestSet], *, batch_size: int, workers: int | None
+    model: EvaluatedModel,
+    test_sets: Sequence[TestSet],
+    *,
+    batch_size: int,
+    workers: int | None,
+    use_gpu: bool | None,
 ) -> Iterator[tuple[TestSet, list[Any]]]:
     """Yield each test set, as soon as it is complete, with what the model makes of each of its records.
 
@@ -44,12 +48,13 @@ def predict(
         test_sets: whose records are predicted; all of them are shared out among the workers.
         batch_size: inputs of a forward pass at most.
         workers: None for as many as there is room for.
+        use_gpu: None for GPUs if the cluster has any now.
 
     Raises:
         InputError: if a node cannot find or load the model.
     """
     blocks = [block for test_set in test_sets for block in record_blocks(test_set)]
-    pool = find_pool(_nodes(), model_size=model.size, wanted=workers)
+    pool = find_pool(node_resources(), model_size=model.size, wanted=workers, use_gpu=use_gpu)
     pool = pool._replace(workers=min(pool.workers, len(blocks)))
     logger.info(
         "predicting %s records of %d test sets on %d %s",
@@ -112,17 +117,20 @@ def collect(test_sets: Iterable[TestSet], batches: Iterable[pa.Table]) -> Iterat
                 yield test_set, [outputs[number] for number in range(records)]
 
 
-def find_pool(nodes: Sequence[Mapping[str, float]], *, model_size: int, wanted: int | None) -> Pool:
-    """Return how many workers there are to be: one a GPU, or as many as CPUs and memory allow.
+def find_pool(
+    nodes: Sequence[Mapping[str, float]], *, model_size: int, wanted: int | None, use_gpu: bool | None
+) -> Pool:
+    """Return how many workers there are to be: one a GPU, or as many as CPUs and memory allow; at least one.
 
     Args:
         nodes: what each has, in Ray's words.
         model_size: in bytes.
         wanted: by the user, who knows better.
+        use_gpu: likewise: True where nodes with GPUs are yet to come; None for GPUs if there are any.
     """
     gpus = int(sum(node.get("GPU", 0) for node in nodes))
-    if gpus:
-        return Pool(wanted or gpus, 1)
+    if gpus if use_gpu is None else use_gpu:
+        return Pool(wanted or max(1, gpus), 1)
     room = sum(
         min(int(node.get("CPU", 0)), int(node.get("memory", 0) // max(1, _MEMORY_PER_SIZE * model_size)))
         for node in nodes
@@ -130,25 +138,14 @@ def find_pool(nodes: Sequence[Mapping[str, float]], *, model_size: int, wanted: 
     return Pool(wanted or max(1, room), 0)
 
 
-def _nodes() -> list[dict[str, float]]:
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
-
-
 def _apply(records: Dataset, model: EvaluatedModel, *, batch_size: int, pool: Pool) -> Dataset:
-    with warnings.catch_warnings():
-        # There is no other way to set the limit, which is none: what kills its process would do so for ever.
-        warnings.simplefilter("ignore", RayDeprecationWarning)
-        outputs = records.map_batches(
-            Answerer,
-            batch_size=None,
-            batch_format="pyarrow",
-            fn_constructor_args=(model.name,),
-            fn_constructor_kwargs={"batch_size": batch_size},
-            num_cpus=1,
-            num_gpus=pool.gpus,
-            compute=ActorPoolStrategy(min_size=1, initial_size=pool.workers, max_size=pool.workers),
-            ray_remote_args_fn=lambda: {"max_task_retries": _MAX_RETRIES},
-        )
-    outputs.context.enable_progress_bars = False
-    outputs.context.raise_original_map_exception = True  # Ray's own does not hand on what it was caused by
-    return outputs
+    return map_with_retries(
+        records,
+        Answerer,
+        batch_size=None,
+        fn_constructor_args=(model.name,),
+        fn_constructor_kwargs={"batch_size": batch_size},
+        num_cpus=1,
+        num_gpus=pool.gpus,
+        compute=ActorPoolStrategy(min_size=1, initial_size=pool.workers, max_size=pool.workers),
+    )

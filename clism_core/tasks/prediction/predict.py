@@ -7,7 +7,6 @@ make, in the order of the input, and puts it into one file in the end. No proces
 import dataclasses
 import json
 import logging
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,12 +18,13 @@ import pyarrow as pa
 import ray
 from ray.data import ActorPoolStrategy, Datasource, ReadTask
 from ray.data.block import BlockMetadata
-from ray.util.annotations import RayDeprecationWarning
 
 from clism_core import storage
 from clism_core.data.progress import Progress
 from clism_core.errors import InputError, input_error_within
 from clism_core.model.names import resolve_model
+from clism_core.nodes import node_resources
+from clism_core.ray_data import map_with_retries
 from clism_core.tasks.config import TaskName
 from clism_core.tasks.evaluation.models import find_model
 from clism_core.tasks.evaluation.predicting import find_pool
@@ -50,7 +50,6 @@ logger = logging.getLogger(__name__)
 
 SHOWN_ROWS = 3
 REJECTS_ENDING = ".rejects.jsonl"
-_MAX_RETRIES = 3  # of a chunk whose process has died; what kills it every time ends the job
 _CHUNK_SCHEMA = pa.schema([("first_row", pa.int64()), ("rows", pa.int64()), ("content", pa.large_binary())])
 
 
@@ -244,27 +243,20 @@ class _ChunkPredictor:
 
 def _predicted_chunks(plan: Plan, *, skip: int) -> Iterator[PredictedChunk]:
     config = plan.config
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    pool = find_pool(nodes, model_size=plan.model_size, wanted=config.workers)
+    pool = find_pool(node_resources(), model_size=plan.model_size, wanted=config.workers, use_gpu=config.use_gpu)
     # The reader wants no CPU of its own, or it would wait for ever where the models take them all.
     chunks = ray.data.read_datasource(_ChunkSource(config.input, skip=skip), override_num_blocks=1, num_cpus=0)
-    with warnings.catch_warnings():
-        # There is no other way to set the limit, which is none: what kills its process would do so for ever.
-        warnings.simplefilter("ignore", RayDeprecationWarning)
-        predicted = chunks.map_batches(
-            _ChunkPredictor,
-            fn_constructor_args=(config, plan.layout),
-            batch_size=1,
-            batch_format="pyarrow",
-            compute=ActorPoolStrategy(min_size=1, max_size=pool.workers),
-            num_cpus=1,
-            num_gpus=pool.gpus,
-            ray_remote_args_fn=lambda: {"max_task_retries": _MAX_RETRIES},
-        )
+    predicted = map_with_retries(
+        chunks,
+        _ChunkPredictor,
+        fn_constructor_args=(config, plan.layout),
+        batch_size=1,
+        compute=ActorPoolStrategy(min_size=1, max_size=pool.workers),
+        num_cpus=1,
+        num_gpus=pool.gpus,
+    )
     context = predicted.context
     context.target_max_block_size = 1  # bytes: every chunk is a block, to be predicted beside the others
     context.execution_options.preserve_order = True
-    context.enable_progress_bars = False
-    context.raise_original_map_exception = True  # Ray's own does not hand on what it was caused by
     for chunk in predicted.iter_rows():
         yield PredictedChunk(**chunk)

@@ -75,18 +75,26 @@ def test_a_test_set_comes_when_it_is_complete_and_in_its_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("nodes", "wanted", "workers", "gpus"),
+    ("nodes", "wanted", "use_gpu", "workers", "gpus"),
     [
-        pytest.param([{"CPU": 4, "memory": 100}], None, 4, 0, id="cpus"),
-        pytest.param([{"CPU": 4, "memory": 50}, {"CPU": 2, "memory": 100}], None, 4, 0, id="memory-for-two-of-four"),
-        pytest.param([{"CPU": 1, "memory": 1}], None, 1, 0, id="one-at-least"),
-        pytest.param([{"CPU": 8, "memory": 100}, {"CPU": 32, "GPU": 8, "memory": 100}], None, 8, 1, id="gpus"),
-        pytest.param([{"CPU": 8, "memory": 100}], 3, 3, 0, id="wanted"),
-        pytest.param([{"CPU": 32, "GPU": 8, "memory": 100}], 2, 2, 1, id="fewer-gpus-wanted"),
+        pytest.param([{"CPU": 4, "memory": 100}], None, None, 4, 0, id="cpus"),
+        pytest.param(
+            [{"CPU": 4, "memory": 50}, {"CPU": 2, "memory": 100}], None, None, 4, 0, id="memory-for-two-of-four"
+        ),
+        pytest.param([{"CPU": 1, "memory": 1}], None, None, 1, 0, id="one-at-least"),
+        pytest.param([{"CPU": 8, "memory": 100}, {"CPU": 32, "GPU": 8, "memory": 100}], None, None, 8, 1, id="gpus"),
+        pytest.param([{"CPU": 8, "memory": 100}], 3, None, 3, 0, id="wanted"),
+        pytest.param([{"CPU": 32, "GPU": 8, "memory": 100}], 2, None, 2, 1, id="fewer-gpus-wanted"),
+        pytest.param([{"CPU": 8, "memory": 100}], None, True, 1, 1, id="gpus-that-are-yet-to-come"),
+        pytest.param([{"CPU": 8, "memory": 100}], 16, True, 16, 1, id="so-many-of-them"),
+        pytest.param([{"CPU": 3, "GPU": 8, "memory": 100}], None, False, 3, 0, id="cpus-though-there-are-gpus"),
     ],
 )
-def test_workers(nodes: list[dict[str, float]], wanted: int | None, workers: int, gpus: int) -> None:
-    assert find_pool(nodes, model_size=10, wanted=wanted) == (workers, gpus)  # 20 of memory for a worker
+def test_workers(
+    nodes: list[dict[str, float]], wanted: int | None, use_gpu: bool | None, workers: int, gpus: int
+) -> None:
+    pool = find_pool(nodes, model_size=10, wanted=wanted, use_gpu=use_gpu)  # 20 of memory for a worker
+    assert pool == (workers, gpus)
 
 
 def test_answers_of_a_model(encoder: Path, tmp_path: Path) -> None:

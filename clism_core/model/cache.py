@@ -1,0 +1,69 @@
+"""What was downloaded of models: kept in the home folder, up to a share of its disk."""
+
+import hashlib
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from clism_core.home import home
+
+logger = logging.getLogger(__name__)
+
+DISK_SHARE = 0.25
+"""Of the disk that the home folder is on. Studies evaluate hundreds of models, each of a gigabyte and more."""
+IN_USE = 3600.0
+"""Seconds since its last use in which a model may be about to be loaded, and is not deleted."""
+
+
+def cached(key: str, download: Callable[[Path], object]) -> Path:
+    """Return the folder that `download` has filled for `key`; it is called once on a machine, one process at a time.
+
+    Where models take more than their share of the disk, those that were not used for longest are deleted first.
+    """
+    folder = home() / "models" / hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
+    folder.parent.mkdir(exist_ok=True)
+    with _lock(folder):
+        if not folder.is_dir():
+            _make_room(folder.parent)
+            partial = folder.with_suffix(".partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir()
+            download(partial)
+            partial.rename(folder)
+        os.utime(folder)  # says when it was used last
+    return folder
+
+
+def _lock(folder: Path, *, timeout: float = -1) -> FileLock:
+    return FileLock(folder.with_suffix(".lock"), timeout=timeout)
+
+
+def _make_room(models: Path) -> None:
+    """Delete the models that were not used for longest, until those that are left take no more than their share."""
+    with _lock(models / "room"):
+        by_last_use = sorted((path.stat().st_mtime, path) for path in models.iterdir() if _is_complete(path))
+        sizes = {model: _size(model) for _, model in by_last_use}
+        limit = DISK_SHARE * shutil.disk_usage(models).total
+        for last_use, model in by_last_use:
+            if sum(sizes.values()) <= limit or time.time() - last_use < IN_USE:
+                return
+            try:
+                with _lock(model, timeout=0):
+                    partial = model.rename(model.with_suffix(".partial"))  # never half of a complete one
+                    shutil.rmtree(partial)
+            except Timeout:  # somebody takes it at this moment
+                continue
+            logger.info("deleted a downloaded model that was not used lately, %.1f GB", sizes.pop(model) / 1e9)
+
+
+def _is_complete(path: Path) -> bool:
+    return path.is_dir() and not path.suffix
+
+
+def _size(model: Path) -> int:
+    return sum(file.stat().st_size for file in model.rglob("*") if file.is_file())

@@ -1,0 +1,38 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, Any]:
+    program = Path(__file__).with_name("two_nodes.py")
+    ended = subprocess.run([sys.executable, str(program)], check=True, stdout=subprocess.PIPE, text=True, timeout=300)
+    answer: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+    return answer
+
+
+def test_trials_are_where_their_sweep_is_though_there_is_more_room_elsewhere(found: dict[str, Any]) -> None:
+    assert found["here"] != found["other"]
+    assert found["trials"] == [found["here"]] * 4
+    assert found["own_resource"].startswith("node:")
+
+
+def test_who_has_reserved_no_gpu_sees_none(found: dict[str, Any]) -> None:
+    assert (found["gpus_of_none"], found["gpus_of_one"]) == ("", "0")
+
+
+def test_as_many_runs_side_by_side_as_there_is_memory_here_for_their_processes(found: dict[str, Any]) -> None:
+    assert found["small_runs"] == 3  # of 8, by CPUs
+
+
+def test_a_number_of_runs_is_wanted_where_none_has_room_yet(found: dict[str, Any]) -> None:
+    assert (
+        "--max_concurrent: a run takes 4.25 CPUs and 8 GPUs, and the cluster has 4 CPUs and 1 " in found["large_runs"]
+    )
+    assert found["large_runs_by_number"] == 2

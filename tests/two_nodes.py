@@ -1,0 +1,86 @@
+"""A program: starts a Ray cluster of two nodes on this machine, the second one with a GPU that is none, and prints what
+our code makes of it as JSON. In a process of its own, for the tests have a cluster already."""
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+import ray
+from ray import tune
+from ray.cluster_utils import Cluster
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from clism_core.cluster import connect
+from clism_core.errors import InputError
+from clism_core.nodes import live_nodes, own_resource, this_node_id
+from clism_core.training.settings import WorkersConfig
+from clism_core.training.side_by_side import runs_side_by_side
+from clism_core.tuning.sweep import TUNE_SETTINGS, own_process
+
+GIB = 2**30
+
+
+class WhereAmI(tune.Trainable):
+    def step(self) -> dict[str, Any]:
+        return {"node": this_node_id(), "done": True}
+
+    def save_checkpoint(self, _folder: str) -> None:
+        pass
+
+
+def trial_nodes(folder: str) -> list[str]:
+    trials = tune.Tuner(
+        tune.with_resources(WhereAmI, own_process()),
+        tune_config=tune.TuneConfig(num_samples=4),
+        run_config=tune.RunConfig(storage_path=folder, verbose=0),
+    )
+    results: Any = trials.fit()
+    return [result.metrics["node"] for result in results]
+
+
+def visible_gpus(node: str, gpus: int) -> str | None:
+    def look() -> str | None:
+        return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+    there = NodeAffinitySchedulingStrategy(node, soft=False)
+    task: Any = ray.remote(look).options(num_cpus=0, num_gpus=gpus, scheduling_strategy=there)
+    found: str | None = ray.get(task.remote())
+    return found
+
+
+def refusal(function: Callable[[], object]) -> str:
+    try:
+        function()
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def main() -> None:
+    os.environ["CUDA_VISIBLE_DEVICES"] = "0"  # as a node with a GPU has it that sets nothing
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "memory": 7 * GIB})
+    cluster.add_node(num_cpus=2, num_gpus=1, memory=40 * GIB)
+    os.environ.update(TUNE_SETTINGS, RAY_ADDRESS=cluster.address)
+    connect()
+    (other,) = (node["NodeID"] for node in live_nodes() if node["NodeID"] != this_node_id())
+    small, large = WorkersConfig(use_gpu=False, cpus=0.25), WorkersConfig(number=8, use_gpu=True)
+    with tempfile.TemporaryDirectory() as folder:
+        found = {
+            "here": this_node_id(),
+            "other": other,
+            "own_resource": own_resource(),
+            "trials": trial_nodes(folder),
+            "gpus_of_none": visible_gpus(other, 0),
+            "gpus_of_one": visible_gpus(other, 1),
+            "small_runs": runs_side_by_side([small], wanted=None),
+            "large_runs": refusal(lambda: runs_side_by_side([large], wanted=None)),
+            "large_runs_by_number": runs_side_by_side([small, large], wanted=2),
+        }
+    sys.stdout.write(f"{json.dumps(found)}\n")
+
+
+if __name__ == "__main__":
+    main()
