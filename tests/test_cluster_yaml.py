@@ -19,6 +19,7 @@ def test_ray_accepts_it(config: dict[str, Any]) -> None:
     validate_config(prepared)
     assert {name: node["max_workers"] for name, node in prepared["available_node_types"].items()} == {
         "head": 0,
+        "cpu": 2,
         "v100_16gb": 2,
         "v100_32gb": 1,
     }
@@ -34,11 +35,12 @@ def test_every_node_names_its_image(config: dict[str, Any]) -> None:
         assert "/ubuntu/server/24.04/" in node["node_config"]["ImageId"]
 
 
-def test_v100_nodes_offer_what_the_instances_have(config: dict[str, Any]) -> None:
+def test_nodes_offer_what_the_instances_have(config: dict[str, Any]) -> None:
     nodes = config["available_node_types"]
     found = {node["node_config"]["InstanceType"]: node["resources"] for node in nodes.values()}
     assert found == {
         "m5.2xlarge": {"CPU": 8},
+        "m5.4xlarge": {"CPU": 16},
         "p3.16xlarge": {"CPU": 64, "GPU": 8},
         "p3dn.24xlarge": {"CPU": 96, "GPU": 8},
     }

@@ -1,12 +1,17 @@
-"""Text of others, from corpora and models, as it may stand on a terminal."""
+"""Text of others, from corpora and models: what of it is no character, and how it may stand on a terminal."""
 
 import itertools
+import re
 from collections.abc import Iterable
 
 LONGEST_NAME = 80
 """Code points of a name that are shown in a list."""
 MOST_NAMES = 20
 """Names that are shown in a list."""
+
+
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half of a surrogate pair, which is no character: UTF-8 cannot hold it."""
 
 
 def printable(text: str) -> str:

@@ -1,6 +1,6 @@
 """What the paper reports, to put beside what a study measures.
 
-The numbers stand in `paper_results.json` as the paper prints them; `NOTE` says where it contradicts itself.
+The numbers stand in `paper_results.json` as the paper prints them; `note` there says where it contradicts itself.
 """
 
 import json
@@ -24,12 +24,6 @@ DATASETS: tuple[str, ...] = tuple(_PAPER["table2"]["metrics"])
 """The paper's names of the data sets: MLQA and XQUAD of questions, CoNLL and WikiAnn of entities."""
 METHODS: tuple[str, ...] = tuple(_MAIN)
 """The paper's names of the methods, in the order of table 2."""
-FEW_SHOT_EXAMPLES: tuple[int, ...] = tuple(_FEW_SHOT)
-"""The numbers of English training examples in table 9, ascending."""
-PRETRAINING_PAIRS: Mapping[str, int] = _PAPER["table1"]
-"""Table 1: the sentence pairs of pre-training, by language pair such as en-ar."""
-NOTE: str = _PAPER["note"]
-"""Where the paper's text says something else than its tables."""
 
 
 @dataclass(frozen=True)

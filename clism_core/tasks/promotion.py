@@ -9,7 +9,7 @@ from clism_core.errors import InputError
 from clism_core.tasks.evaluation.config import TestSetConfig
 from clism_core.tasks.evaluation.scoring import p_text
 from clism_core.tasks.evaluation.test_set import Kind, TestSet, title
-from clism_core.tasks.metrics.bootstrap import RESAMPLES, Comparison, compare
+from clism_core.tasks.metrics.bootstrap import RESAMPLES, compare
 from clism_core.tasks.metrics.examples import ScoredExamples
 from clism_core.tracking.registry import CANDIDATE, CHAMPION, version_of
 
@@ -86,7 +86,6 @@ class Decision:
     promote: bool
     text: str
     """Why, with the figures."""
-    comparison: Comparison | None = None
 
 
 def find_versions(client: MlflowClient, config: PromoteConfig) -> Versions:
@@ -174,7 +173,7 @@ def decide(
         else f"version {versions.champion} stays champion. As for version {versions.challenger}, {figures}"
         "does not lie above 0"
     )
-    return Decision(promote, f"{versions.name}: {verdict}.\n\n{_table(names, new, old)}", comparison)
+    return Decision(promote, f"{versions.name}: {verdict}.\n\n{_table(names, new, old)}")
 
 
 def carry_out(client: MlflowClient, versions: Versions, decision: Decision, *, alias: str) -> None:

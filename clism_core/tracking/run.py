@@ -132,9 +132,9 @@ class TrackedRun:
         """Log a figure as the artefact `path`, such as `plots/loss.png`."""
         self.client.log_figure(self.run_id, figure, path)
 
-    def log_artifact(self, file: Path, folder: str | None = None) -> None:
+    def log_artifact(self, file: Path) -> None:
         """Log a file as an artefact, in `folder` of the run's artefacts."""
-        self.client.log_artifact(self.run_id, str(file), folder)
+        self.client.log_artifact(self.run_id, str(file))
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags of the run."""

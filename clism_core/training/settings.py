@@ -33,7 +33,8 @@ class WorkersConfig:
     """Threads that a worker on CPUs computes with; null: the cores of its node, shared among the run's workers there.
     More than there are cores for, as of runs side by side, make all of them many times slower."""
     max_failures: int = 3
-    """How often the run starts again from its last checkpoint when a worker or a node is lost."""
+    """How often in all the run starts again from its last checkpoint when a worker or node is lost. On spot instances,
+    give as many as nodes may be taken away."""
 
     def resources(self) -> dict[str, float]:
         """Return what Ray is to reserve for all of them; GPUs only where they are asked for."""

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -236,6 +237,27 @@ def test_a_sweep_of_which_no_trial_finishes_says_why(
     said = capsys.readouterr().err
     assert "no trial of the sweep" in said
     assert "is of such an origin" in said
+
+
+def test_failed_trials_are_tried_again_where_that_is_wanted(
+    ray_cluster: None, base: PretrainJobConfig, tmp_path: Path
+) -> None:
+    late, output = tmp_path / "late", tmp_path / "sweep"
+    space = write_space(tmp_path, f"{{'model': tune.choice([{base.model!r}, {str(late)!r}])}}")
+    config = job.TuneJobConfig(space=space, pretrain=base, output=str(output), register=False)
+    job.main(config)
+    assert [trial["status"] for trial in trials_of(output)] == ["finished", "failed"]
+    finished = trials_of(output)[0]["trial"]
+    written = (output / "trials" / finished / "result.json").stat().st_mtime_ns
+
+    shutil.copytree(base.model, late)
+    job.main(config)
+    assert [trial["status"] for trial in trials_of(output)] == ["finished", "failed"]
+    job.main(replace(config, retry_failed=True))
+    assert [trial["status"] for trial in trials_of(output)] == ["finished", "finished"]
+    assert {trial["model"] for trial in trials_of(output)} == {base.model, str(late)}
+    assert (output / "trials" / finished / "result.json").stat().st_mtime_ns == written
+    assert {run.info.status for run in child_runs(output)} == {"FINISHED"}
 
 
 def test_another_sweep_in_the_same_folder_is_refused(

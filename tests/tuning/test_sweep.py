@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 from unittest.mock import MagicMock
 
 import pytest
@@ -6,7 +7,7 @@ from ray import tune
 
 from clism_core.training.config import PretrainConfig
 from clism_core.training.settings import WorkersConfig
-from clism_core.training.side_by_side import concurrent_runs
+from clism_core.training.side_by_side import concurrent_runs, with_own_threads
 from clism_core.tuning.config import TuneConfig
 from clism_core.tuning.space import Budget, SchedulerName, Space, describe_domain
 from clism_core.tuning.sweep import SCHEDULERS, sweep_identity, trial_count
@@ -43,6 +44,21 @@ def test_as_many_trials_side_by_side_as_there_is_room_for(
     assert concurrent_runs(workers, resources) == expected
 
 
+@pytest.mark.parametrize(
+    ("workers", "runs", "cpus", "threads"),
+    [
+        pytest.param(WorkersConfig(), 1, [8], 8, id="all of a machine"),
+        pytest.param(WorkersConfig(number=2), 2, [8], 2, id="shared"),
+        pytest.param(WorkersConfig(), 1, [8, 64], 8, id="it may be on the smaller node"),
+        pytest.param(WorkersConfig(), 4, [0, 2], 1, id="one at least"),
+        pytest.param(WorkersConfig(threads=3), 1, [8], 3, id="as the user says"),
+    ],
+)
+def test_cores_are_shared_among_the_runs(workers: WorkersConfig, runs: int, cpus: list[float], threads: int) -> None:
+    nodes = [{"CPU": each} if each else {} for each in cpus]
+    assert with_own_threads(workers, runs=runs, nodes=nodes).threads == threads
+
+
 def test_a_grid_is_tried_in_whole() -> None:
     assert trial_count(replace(CONFIG, searcher="grid", trials=1), SPACE) == 6
     assert trial_count(replace(CONFIG, trials=5), SPACE) == 5
@@ -74,6 +90,17 @@ def test_identity_changes_with_what_a_trial_is_and_not_with_where_it_runs() -> N
     fewer = sweep_identity(CONFIG, replace(SPACE, parameters={}), bases)
     assert any(value != identity.get(name) for name, value in fewer.items())  # which is what is compared
     assert sweep_identity(CONFIG, replace(SPACE, parameters={"seed": tune.choice([0, 1])}), bases) != identity
+
+
+def test_a_submitted_sweep_stands_in_another_folder_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    identities = []
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        bases = {"pretrain": PretrainConfig(model=str(tmp_path / name / "encoder"), data=str(tmp_path / "prepared"))}
+        identities.append(sweep_identity(CONFIG, SPACE, bases))
+    assert identities[0] == identities[1]
+    assert (identities[0]["pretrain.model"], identities[0]["pretrain.data"]) == ("encoder", str(tmp_path / "prepared"))
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)

@@ -57,14 +57,11 @@ def find_compiler() -> str:
 class EflomalAligner:
     """Aligns sentence pairs with what `learn_priors` has learnt."""
 
-    def __init__(
-        self, *, priors: bytes, symmetrization: Symmetrization, iterations: int, seed: int | None, threads: int = 1
-    ) -> None:
+    def __init__(self, *, priors: bytes, symmetrization: Symmetrization, iterations: int, seed: int | None) -> None:
         self._priors = priors
         self._symmetrization = symmetrization
         self._iterations = iterations
         self._seed = seed
-        self._threads = threads
 
     def align(self, sources: Sequence[Words], targets: Sequence[Words]) -> list[set[Link]]:
         """Return the links of each sentence pair, given as words."""
@@ -79,7 +76,7 @@ class EflomalAligner:
             priors=self._priors,
             iterations=self._iterations,
             seed=self._seed,
-            threads=self._threads,
+            threads=1,
         )
 
 

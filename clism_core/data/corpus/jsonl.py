@@ -1,15 +1,13 @@
 """JSON Lines: a JSON object a line, in which a dotted path such as `translation.en` finds a text."""
 
 import json
-import re
 from collections.abc import Generator, Iterator
 from typing import Any
 
 from clism_core.data.corpus.config import CorpusConfig, RawRow
 from clism_core.data.corpus.lines import line_blocks, room
+from clism_core.data.printable import LONE_SURROGATE
 from clism_core.data.schema import Reason
-
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def read(path: str, config: CorpusConfig, limit: int | None) -> Generator[RawRow, None, int]:
@@ -81,4 +79,4 @@ def _text(value: Any) -> str | None:
 
 
 def _text_without_surrogates(value: Any) -> str | None:
-    return _LONE_SURROGATE.sub("\ufffd", value) if isinstance(value, str) else None
+    return LONE_SURROGATE.sub("\ufffd", value) if isinstance(value, str) else None

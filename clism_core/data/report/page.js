@@ -16,7 +16,6 @@
   const plain = (text) => (text || "").normalize("NFKC").toLowerCase();
 
   const pairs = JSON.parse(byId("data").textContent);
-  const pairByName = new Map(pairs.map((pair) => [pair.pair, pair]));
   const samples = pairs.flatMap((pair) => pair.samples.map((sample) => ({ ...sample, pair })));
   const rejects = pairs.flatMap((pair) =>
     Object.entries(pair.rejects).flatMap(([reason, rows]) => rows.map((row) => ({ ...row, reason, pair }))),

@@ -36,20 +36,12 @@ class AnswerSummary(TypedDict):
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerMetrics:
-    """The scores of a test set, or of a part of one; `+` puts parts together, in any order."""
+    """The scores of a test set."""
 
     scorer: str
     """`squad.SCORER` or `mlqa.SCORER`."""
     scores: Mapping[str, AnswerScore]
     """By the question's id. A question that was not answered has to be there, with the score of an empty answer."""
-
-    def __add__(self, other: "AnswerMetrics") -> "AnswerMetrics":
-        """Return the scores of both parts; raises `InputError` where a question is in both, or the scorers differ."""
-        if self.scorer != other.scorer:
-            raise InputError(f"scores of {self.scorer} and of {other.scorer} cannot be put together")
-        if both := self.scores.keys() & other.scores.keys():
-            raise InputError(f"question {min(both)!r} is scored twice: give every question of a test set its own id")
-        return AnswerMetrics(scorer=self.scorer, scores={**self.scores, **other.scores})
 
     def summary(self) -> AnswerSummary:
         """Return the means over all questions, 0 to 100, and their number; raises `InputError` where there is none."""

@@ -83,17 +83,11 @@ class EntitySummary(EntityFigures):
 
 @dataclass(frozen=True, kw_only=True)
 class EntityMetrics:
-    """The counts of a test set, or of a part of one; `+` puts parts together, in any order."""
+    """The counts of a test set."""
 
     sentences: Mapping[str, Mapping[str, EntityCounts]]
     """By the sentence's id, what `count_entities` returns."""
     scorer: str = SCORER
-
-    def __add__(self, other: "EntityMetrics") -> "EntityMetrics":
-        """Return the counts of both parts; raises `InputError` where a sentence is in both."""
-        if both := self.sentences.keys() & other.sentences.keys():
-            raise InputError(f"sentence {min(both)!r} is scored twice: give every sentence of a test set its own id")
-        return EntityMetrics(sentences={**self.sentences, **other.sentences})
 
     def overall(self) -> EntityCounts:
         """Return the counts of all types together."""

@@ -1,12 +1,12 @@
 """Questions with their passages to answers."""
 
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 
+from clism_core.data.printable import LONE_SURROGATE
 from clism_core.errors import InputError
 from clism_core.model.precision import Precision
 from clism_core.tasks.mrc.batches import InputFormat, collate
@@ -20,7 +20,6 @@ RECORDS_AT_ONCE = 1024
 """Records whose windows are in memory together."""
 
 _KEYS = ("question", "context")
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Answers(NamedTuple):
@@ -136,7 +135,7 @@ def _checked(number: int, record: Mapping[str, Any]) -> tuple[str, str]:
         if not isinstance(value, str):
             kind = "is missing" if key not in record else f"is {type(value).__name__}, not a string"
             raise InputError(f"record {number}: {key} {kind}; give each record a question and a context")
-        if _LONE_SURROGATE.search(value):
+        if LONE_SURROGATE.search(value):
             raise InputError(
                 f"record {number}: {key} holds half of a surrogate pair, which is no character; decode it anew"
             )

@@ -1,6 +1,5 @@
 """What entities are looked for in: a text, or a list of tokens."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,10 +7,9 @@ from typing import Any
 import numpy as np
 import regex
 
+from clism_core.data.printable import LONE_SURROGATE
 from clism_core.data.words import Word, segment
 from clism_core.errors import InputError
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 _SPACELESS = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}ー]"
 _LETTER = rf"[[\p{{L}}\p{{M}}]--{_SPACELESS}]"
@@ -88,7 +86,7 @@ def check_tokens(tokens: Any, *, place: str) -> list[str]:
 
 
 def _check_characters(text: str, *, place: str) -> None:
-    found = _SURROGATE.search(text)
+    found = LONE_SURROGATE.search(text)
     if found:
         raise InputError(
             f"{place} has half of a surrogate pair at {found.start()}, which is no character; replace it, or read the "

@@ -1,11 +1,11 @@
 """From rows to what a predictor takes, and which rows give none."""
 
 import json
-import re
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from clism_core.data.printable import LONE_SURROGATE
 from clism_core.errors import InputError
 from clism_core.tasks.config import TaskName
 from clism_core.tasks.prediction.config import PredictConfig
@@ -13,8 +13,6 @@ from clism_core.tasks.prediction.reading import Row
 
 OUTPUT_COLUMNS: dict[TaskName, tuple[str, ...]] = {"mrc": ("answer", "score", "start", "end"), "ner": ("entities",)}
 """What is added to the columns of the input."""
-
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Reason(StrEnum):
@@ -108,7 +106,7 @@ def _text_reason(value: Any) -> Reason | None:
         return Reason.MISSING
     if not isinstance(value, str):
         return Reason.NOT_TEXT
-    return Reason.INVALID_CHARACTERS if _LONE_SURROGATE.search(value) else None
+    return Reason.INVALID_CHARACTERS if LONE_SURROGATE.search(value) else None
 
 
 def _tokens_reason(value: Any) -> Reason | None:

@@ -1,0 +1,60 @@
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+
+from clism_core.nodes import this_node_id
+from clism_core.tracking.run import TrackedRun, unfinished_run
+from clism_core.training.config import PretrainConfig
+from clism_core.training.delivered import train_and_deliver
+from clism_core.training.run import Trained
+from clism_core.training.stopping import UnheardError, run_stoppably, start_stop_request
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_waits_for_nodes_is_left_at_once(ray_cluster: None, number: signal.Signals) -> None:
+    threading.Timer(1.0, os.kill, (os.getpid(), number)).start()
+    with pytest.raises(UnheardError):
+        run_stoppably(threading.Event().wait, start_stop_request())
+
+
+@pytest.mark.ray
+def test_what_has_workers_is_waited_for(ray_cluster: None) -> None:
+    request: Any = start_stop_request()
+    heard = request.wait.remote(this_node_id())
+
+    def train() -> str:
+        ray.get(heard)
+        time.sleep(2)
+        return "saved"
+
+    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    assert run_stoppably(train, request) == "saved"
+
+
+@pytest.mark.ray
+def test_workers_of_a_node_that_is_lost_are_not_waited_for(ray_cluster: None) -> None:
+    request: Any = start_stop_request()
+    heard = request.wait.remote("of a node that is no more")
+    assert ray.wait([heard], timeout=0.5)[0] == []
+    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    with pytest.raises(UnheardError):
+        run_stoppably(threading.Event().wait, request)
+
+
+def test_a_run_that_was_stopped_before_it_began_delivers_nothing(home_folder: Path, tmp_path: Path) -> None:
+    def wait_for_nodes(_config: Any, _run: TrackedRun) -> Trained:
+        raise UnheardError
+
+    config = PretrainConfig(model=str(tmp_path), data="d", output=str(tmp_path / "run"))
+    delivered = train_and_deliver("pretrain", config, train=wait_for_nodes, deliver=lambda *_: pytest.fail("delivered"))
+    assert delivered is None
+    run = unfinished_run(config.output)
+    assert run is not None
+    assert run.status() == "KILLED"
