@@ -1,6 +1,8 @@
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,12 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 @pytest.fixture(scope="module")
 def found() -> dict[str, Any]:
-    program = Path(__file__).with_name("two_nodes.py")
-    ended = subprocess.run([sys.executable, str(program)], check=True, stdout=subprocess.PIPE, text=True, timeout=300)
+    command = [sys.executable, str(Path(__file__).with_name("two_nodes.py"))]
+    with (
+        tempfile.TemporaryDirectory() as folder
+    ):  # a short path, for sockets; Ray notes there which cluster is the last
+        environment = {**os.environ, "RAY_TMPDIR": folder}
+        ended = subprocess.run(command, check=True, env=environment, stdout=subprocess.PIPE, text=True, timeout=300)
     answer: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
     return answer
 

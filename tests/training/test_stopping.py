@@ -16,6 +16,14 @@ from clism_core.training.run import Trained
 from clism_core.training.stopping import UnheardError, run_stoppably, start_stop_request
 
 
+def listen(request: Any, node: str) -> Any:
+    """Let a worker on a node listen; return what holds None once it was asked to stop."""
+    heard = request.wait.remote(node)
+    while ray.get(request.listener.remote()) is None:
+        time.sleep(0.1)
+    return heard
+
+
 @pytest.mark.ray
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_what_waits_for_nodes_is_left_at_once(ray_cluster: None, number: signal.Signals) -> None:
@@ -27,7 +35,7 @@ def test_what_waits_for_nodes_is_left_at_once(ray_cluster: None, number: signal.
 @pytest.mark.ray
 def test_what_has_workers_is_waited_for(ray_cluster: None) -> None:
     request: Any = start_stop_request()
-    heard = request.wait.remote(this_node_id())
+    heard = listen(request, this_node_id())
 
     def train() -> str:
         ray.get(heard)
@@ -41,8 +49,7 @@ def test_what_has_workers_is_waited_for(ray_cluster: None) -> None:
 @pytest.mark.ray
 def test_workers_of_a_node_that_is_lost_are_not_waited_for(ray_cluster: None) -> None:
     request: Any = start_stop_request()
-    heard = request.wait.remote("of a node that is no more")
-    assert ray.wait([heard], timeout=0.5)[0] == []
+    listen(request, "a node that is no more")
     threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM)).start()
     with pytest.raises(UnheardError):
         run_stoppably(threading.Event().wait, request)
