@@ -150,6 +150,10 @@ class TrackedRun:
         self.flush()
         self.client.set_terminated(self.run_id, status)
 
+    def reopen(self) -> None:
+        """Let a job that starts again with the same output go on in this run, though it is finished."""
+        self.client.update_run(self.run_id, status="RUNNING")
+
 
 def start_run(*, job: str, output: str, name: str | None = None, tags: Mapping[str, str] | None = None) -> TrackedRun:
     """Start the run of a job in the experiment `clism` of the current tracking store.
@@ -168,7 +172,7 @@ def start_run(*, job: str, output: str, name: str | None = None, tags: Mapping[s
     experiment_id = _experiment_id(client, uri)
     run = unfinished_run(output)
     if run is not None:
-        client.update_run(run.run_id, status="RUNNING")
+        run.reopen()
         run.set_tags(run_tags)
         logger.info("going on in MLflow run %s", run.run_id)
         return run

@@ -95,6 +95,7 @@ def swept_before(config: TuneConfig, space: Space) -> Swept | None:
         return None
     swept = Swept(**json.loads(read_bytes(file)))
     if config.retry_failed and swept.failed:
+        TrackedRun(swept.tracking_uri, swept.run_id).reopen()
         return None
     if not config.register or all(map(is_tracked, swept.models)):
         return swept
