@@ -45,6 +45,13 @@ def quieten_ray() -> None:
         lines.skip_re = re.compile("|".join(pattern for pattern in patterns if pattern))
 
 
+def quieten_run() -> None:
+    """Show of a run that is a part of something larger only what goes wrong: the whole says how far it is."""
+    quieten_libraries()
+    quieten_ray()
+    DataContext.get_current().enable_progress_bars = False
+
+
 def quieten_core_worker() -> None:
     """Let Ray's core log fatal errors only, in this process, once it connects: all others reach us as exceptions.
 

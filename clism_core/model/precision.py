@@ -15,6 +15,11 @@ SMALLEST_SCALE = 1e-4
 """A loss scale that fp16 training has no use for: only gradients that are never finite bring it so low (fairseq's)."""
 
 
+def best_device() -> torch.device:
+    """Return the GPU where this process sees one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def at_least_fp32(tensor: Tensor) -> Tensor:
     """Return half-precision values as fp32, others as they are."""
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

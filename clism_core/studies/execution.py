@@ -15,10 +15,9 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from ray.exceptions import TaskCancelledError, WorkerCrashedError
 
 from clism_core.child_run import child_run
-from clism_core.console import quieten_ray
+from clism_core.console import quieten_run
 from clism_core.errors import reason
 from clism_core.nodes import node_resources, own_resource
-from clism_core.quiet import quieten_transformers
 from clism_core.storage import delete, exists, join, read_bytes, write_bytes
 from clism_core.studies.chains import RUNS, Label, Stage
 from clism_core.tasks.evaluation.evaluate import evaluate
@@ -216,10 +215,7 @@ def _run_stage(stage: Stage, output: str, parent: TrackedRun, stop_request: Any,
     """
     if ray.get(stop_request.is_requested.remote()):
         raise StoppedError
-    quieten_transformers()
-    quieten_ray()
-    ray.data.DataContext.get_current().enable_progress_bars = False
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    quieten_run()
     started, folder = time.monotonic(), stage.folder(output)
     if exists(join(folder, RESULT_FILE)) and not exists(_model(stage, output)):  # somebody has deleted it
         delete(folder)

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-import torch
-
+from clism_core.model.precision import best_device
 from clism_core.quiet import quiet_loading
 from clism_core.tasks.config import MrcConfig
 from clism_core.tasks.mrc.model import MrcModel
@@ -36,7 +35,7 @@ def load_predictor(folder: str, *, batch_size: int = 32) -> MrcPredictor | NerPr
         InputError: if it holds no model of a task.
     """
     task = read_task(folder)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = best_device()
     with quiet_loading():
         model = MrcModel.load(folder) if isinstance(task, MrcConfig) else NerModel.load(folder)
     if isinstance(model, MrcModel):

@@ -1,7 +1,6 @@
 """One trial of a sweep: runs of the jobs, in a process of Ray Tune's that takes no CPU; their workers do."""
 
 import dataclasses
-import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,7 +8,6 @@ from functools import partial
 from queue import Empty
 from typing import Any
 
-import ray
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from ray import tune
 from ray.train import Checkpoint, UserCallback
@@ -17,9 +15,8 @@ from ray.train.v2._internal.execution.context import TrainRunContext
 from ray.util.queue import Queue
 
 from clism_core.child_run import child_run
-from clism_core.console import quieten_ray
+from clism_core.console import quieten_run
 from clism_core.nodes import on_this_node
-from clism_core.quiet import quieten_transformers
 from clism_core.storage import join
 from clism_core.tracking.run import TrackedRun, tracked_run
 from clism_core.training.delivered import Delivered
@@ -88,10 +85,7 @@ class Trial(tune.Trainable):
 
     def setup(self, config: dict[str, Any], sweep: Sweep) -> None:  # type: ignore[override]
         """Start the runs; those that the trial's folder holds go on from their last checkpoints."""
-        quieten_transformers()
-        quieten_ray()
-        ray.data.DataContext.get_current().enable_progress_bars = False
-        logging.getLogger("mlflow").setLevel(logging.WARNING)
+        quieten_run()
         self._queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": on_this_node()})
         self._stop_request: Any = start_stop_request()
         self._delivered: Delivered | None = None

@@ -20,6 +20,7 @@ from clism_core.data.alignment.symmetrize import grow
 from clism_core.data.spans import Link
 from clism_core.errors import InputError
 from clism_core.model.names import resolve_model
+from clism_core.model.precision import best_device
 from clism_core.quiet import quiet_loading
 
 _ITERMAX_ROUNDS = 2
@@ -35,7 +36,7 @@ class EmbeddingAligner:
 
     def __init__(self, config: AlignerConfig) -> None:
         self._config = config
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = best_device()
         model = resolve_model(config.model)
         self._tokenizer = AutoTokenizer.from_pretrained(model, use_fast=True)
         self._max_tokens = min(_MAX_TOKENS, self._tokenizer.model_max_length)

@@ -14,7 +14,7 @@ from clism_core.data.batches import MaskingConfig
 from clism_core.data.tokens import TextTokenizer, load_tokenizer
 from clism_core.evaluation.sentence_vectors import SentenceVectors
 from clism_core.model.names import resolve_model
-from clism_core.model.precision import Precision
+from clism_core.model.precision import Precision, best_device
 from clism_core.quiet import quiet_loading
 from clism_core.tasks.mrc.predictor import MrcPredictor
 from clism_core.tasks.ner.predictor import NerPredictor
@@ -90,7 +90,7 @@ class Embedder:
     """Embeds sentences by the encoder of a folder or hub id, as pre-training's CACR does the plain source."""
 
     def __init__(self, folder: str, *, batch_size: int) -> None:
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = best_device()
         with quiet_loading():
             tokenizer = load_tokenizer(folder)
             encoder = AutoModel.from_pretrained(folder, dtype=torch.float32).eval().to(device)

@@ -8,7 +8,7 @@ import torch
 
 from clism_core.data.printable import LONE_SURROGATE
 from clism_core.errors import InputError
-from clism_core.model.precision import Precision
+from clism_core.model.precision import Precision, best_device
 from clism_core.tasks.mrc.batches import InputFormat, collate
 from clism_core.tasks.mrc.decoding import N_CANDIDATES, AnswerSpan, Candidates, find_candidates, merge_candidates
 from clism_core.tasks.mrc.model import MrcModel
@@ -46,7 +46,7 @@ class MrcPredictor:
     def __init__(self, model: MrcModel, *, batch_size: int = 32, precision: Precision | None = None):
         if batch_size < 1:
             raise InputError(f"batch_size is {batch_size}, but must be at least 1")
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = best_device()
         self.precision = precision or Precision("auto", device)
         self.model = model.to(self.precision.device)
         self.batch_size = batch_size
