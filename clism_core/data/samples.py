@@ -2,7 +2,7 @@
 
 import hashlib
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
@@ -11,17 +11,20 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import ray
 from transformers import PreTrainedTokenizerBase
 
 from clism_core.data.encoding import SAMPLE_COLUMNS, encode_table
 from clism_core.data.index import IndexedRows
+from clism_core.data.manifest import SAMPLES
 from clism_core.data.mixture import FIELD, DataSet
 from clism_core.data.order import Integers
 from clism_core.data.spans import NGRAM, NOUN_CHUNK
 from clism_core.data.tokens import TextTokenizer
 from clism_core.errors import InputError
-from clism_core.storage import filesystem, is_local
+from clism_core.ray_data import settled
+from clism_core.storage import filesystem, join, list_files
 
 HELD_OUT_COLUMNS = [*SAMPLE_COLUMNS, "source_words", "target_words", "alignment", "origin"]
 Hashes = npt.NDArray[np.uint64]
@@ -126,15 +129,30 @@ def _source_hashes(sources: pa.ChunkedArray) -> Hashes:
 
 
 def read_samples(data_set: DataSet, columns: list[str]) -> "ray.data.Dataset":
-    """Return the samples of a prepared data set, with their ids as they stand there."""
-    file_system, path = filesystem(data_set.folder)
-    samples = ray.data.read_parquet(
-        f"{path}/samples",
-        filesystem=None if is_local(data_set.folder) else file_system,
-        num_cpus=TASK_CPUS,
-    ).select_columns(columns)
+    """Return the samples of a prepared data set, with their ids as they stand there.
+
+    Read by tasks alone: what a lost node held can be read again, where `ray.data.read_parquet` looks at the files by
+    actors that are lost with it.
+    """
+    files = [file for file in list_files(join(data_set.folder, SAMPLES)) if file.endswith(".parquet")]
+    blocks = [pa.table({"file": [file]}) for file in files]
+    samples = settled(
+        ray.data.from_blocks(blocks).map_batches(
+            _read_file, fn_args=(columns,), batch_format="pyarrow", batch_size=1, num_cpus=TASK_CPUS
+        )
+    )
     samples.context.target_max_block_size = BLOCK_BYTES
     return samples
+
+
+def _read_file(batch: pa.Table, columns: list[str]) -> Iterator[pa.Table]:
+    (file,) = batch["file"].to_pylist()
+    store, path = filesystem(file)
+    with store.open_input_file(path) as stream:
+        parquet = pq.ParquetFile(stream)
+        yield parquet.schema_arrow.empty_table().select(columns)  # there may be nothing more
+        for rows in parquet.iter_batches(columns=columns):
+            yield pa.Table.from_batches([rows]).select(columns)
 
 
 def _tell_apart(table: pa.Table, id_prefix: str) -> pa.Table:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -23,7 +24,7 @@ from clism_core.tracking.run import TrackedRun
 from clism_core.training.checkpoints import MODEL_FOLDER
 from clism_core.training.recipe import Recipe
 from clism_core.training.settings import RunSettings, WorkersConfig
-from clism_core.training.stopping import run_stoppably, start_stop_request
+from clism_core.training.stopping import run_stoppably, start_stop_request, stop_signals
 from clism_core.training.worker import Assignment, train_worker
 
 logger = logging.getLogger(__name__)
@@ -100,7 +101,9 @@ def run_training(
     )
     trainer = _trainer(settings, assignment, use_gpu=use_gpu, callbacks=hooks.callbacks)
     # The signals that a part of something larger gets are not meant for it.
-    result: Any = trainer.fit() if hooks.stop_request else run_stoppably(trainer.fit, stop_request)
+    own_signals = stop_signals(stop_request.request.remote, "saving at the next step, then stopping")
+    with nullcontext() if hooks.stop_request else own_signals:
+        result: Any = run_stoppably(trainer.fit, stop_request, run=settings.output)
     if result.return_value.error is not None:
         raise result.return_value.error
     finished = result.return_value.finished

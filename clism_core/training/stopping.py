@@ -20,38 +20,45 @@ from clism_core.nodes import live_nodes, on_this_node, this_node_id
 logger = logging.getLogger(__name__)
 ResultT = TypeVar("ResultT")
 
+POLL = 0.5
+"""Seconds between looks at whether a run is done, or was asked to stop."""
+
 
 class UnheardError(Exception):
-    """A run was asked to stop that has no workers: there is nothing to save."""
+    """A run was asked to stop while it has no workers: there is nothing to save."""
 
 
 class StopRequest:
-    """Holds whether the run shall stop, and lets one worker wait for it."""
+    """Holds whether one or several runs shall stop, and lets one worker of each wait for it."""
 
     def __init__(self) -> None:
         self._requested = asyncio.Event()
-        self._listener: str | None = None
+        self._listeners: dict[str, str] = {}
 
     async def request(self) -> None:
-        """Ask the run to stop."""
+        """Ask the runs to stop."""
         self._requested.set()
 
     async def is_requested(self) -> bool:
-        """Say whether the run was asked to stop."""
+        """Say whether the runs were asked to stop."""
         return self._requested.is_set()
 
-    async def wait(self, node: str) -> None:
-        """Return when the run was asked to stop, to the worker on `node`, which is the one that listens from now on."""
-        self._listener = node
+    async def wait(self) -> None:
+        """Return when the runs were asked to stop."""
         await self._requested.wait()
 
-    async def listener(self) -> str | None:
-        """Return the node of the worker that has listened last; None before there is one."""
-        return self._listener
+    async def listen(self, run: str, node: str) -> None:
+        """Return when `run` was asked to stop, to its worker on `node`, the one that listens from now on."""
+        self._listeners[run] = node
+        await self._requested.wait()
+
+    async def listener(self, run: str) -> str | None:
+        """Return the node of the worker of `run` that has listened last; None before there is one."""
+        return self._listeners.get(run)
 
 
 def start_stop_request() -> "ActorHandle[StopRequest]":
-    """Start the actor that holds the request of a run, on the driver's node: it shall live as long as the driver."""
+    """Start the actor that holds the request of runs, on the driver's node: it shall live as long as the driver."""
     handle: Any = ray.remote(StopRequest).options(num_cpus=0, scheduling_strategy=on_this_node()).remote()
     return cast("ActorHandle[StopRequest]", handle)
 
@@ -59,9 +66,9 @@ def start_stop_request() -> "ActorHandle[StopRequest]":
 class StopPoll:
     """A worker's view of a `StopRequest`: rank 0 listens, and all workers agree."""
 
-    def __init__(self, request: "ActorHandle[Any]", device: torch.device):
+    def __init__(self, request: "ActorHandle[Any]", device: torch.device, *, run: str):
         self._device = device
-        self._asked: Any = request.wait.remote(this_node_id()) if rank() == 0 else None
+        self._asked: Any = request.listen.remote(run, this_node_id()) if rank() == 0 else None
 
     def __call__(self) -> bool:
         """Say whether to stop now, the same on all workers (a collective)."""
@@ -70,33 +77,38 @@ class StopPoll:
         return votes > 0
 
 
-def run_stoppably(function: Callable[[], ResultT], request: "ActorHandle[Any]") -> ResultT:
-    """Run `function` in a thread; SIGINT and SIGTERM ask it to stop, a second SIGINT gives up waiting.
+def run_stoppably(function: Callable[[], ResultT], request: Any, *, run: str) -> ResultT:
+    """Run `function`, which trains until it is done or its workers hear the request.
 
-    Ray Train handles signals only where it runs in the main thread, and then by aborting.
+    It runs in a thread: Ray Train handles signals only where it runs in the main thread, and then by aborting.
+
+    Args:
+        function: does what `run` is.
+        request: a `StopRequest`.
+        run: by which its workers are known to it.
 
     Raises:
         UnheardError: if it is asked to stop while no worker is there to hear it; what waits for nodes would wait on.
     """
     future: Future[ResultT] = Future()
 
-    def run() -> None:
+    def call() -> None:
         try:
             future.set_result(function())
-        except BaseException as error:  # handed on to the main thread
+        except BaseException as error:  # handed on
             future.set_exception(error)
 
-    with stop_signals(request.request.remote, "saving at the next step, then stopping") as signals:
-        threading.Thread(target=run, name="train", daemon=True).start()
-        while not future.done():
-            wait([future], timeout=0.5)  # wakes up for signals
-            if signals and not future.done() and not _is_heard(request):
-                raise UnheardError
+    threading.Thread(target=call, name="train", daemon=True).start()
+    asked = request.wait.remote()
+    while not future.done():
+        wait([future], timeout=POLL)  # wakes up for signals, too
+        if ray.wait([asked], timeout=0)[0] and not _is_heard(request, run) and not future.done():
+            raise UnheardError
     return future.result()
 
 
-def _is_heard(request: Any) -> bool:
-    return ray.get(request.listener.remote()) in [node["NodeID"] for node in live_nodes()]
+def _is_heard(request: Any, run: str) -> bool:
+    return ray.get(request.listener.remote(run)) in [node["NodeID"] for node in live_nodes()]
 
 
 @contextmanager

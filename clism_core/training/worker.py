@@ -94,7 +94,7 @@ def train_worker(arguments: dict[str, Any]) -> Outcome:
         gradient_step=GradientStep(wrapped, weights=recipe.weights, precision=state.precision, seed=settings.seed),
         max_gradient_norm=settings.optimizer.max_gradient_norm,
         evaluate=recipe.evaluation(model, batch_size=micro_batch_size, precision=state.precision),
-        should_stop=StopPoll(assignment.stop_request, get_device()),
+        should_stop=StopPoll(assignment.stop_request, get_device(), run=settings.output),
         run=assignment.run,
     )
     batches = _read_batches(assignment, state.step, recipe.batch_builder(model), share, micro_batch_size)

@@ -13,13 +13,13 @@ from clism_core.tracking.run import TrackedRun, unfinished_run
 from clism_core.training.config import PretrainConfig
 from clism_core.training.delivered import train_and_deliver
 from clism_core.training.run import Trained
-from clism_core.training.stopping import UnheardError, run_stoppably, start_stop_request
+from clism_core.training.stopping import UnheardError, run_stoppably, start_stop_request, stop_signals
 
 
-def listen(request: Any, node: str) -> Any:
-    """Let a worker on a node listen; return what holds None once it was asked to stop."""
-    heard = request.wait.remote(node)
-    while ray.get(request.listener.remote()) is None:
+def listen(request: Any, node: str, *, run: str) -> Any:
+    """Let a worker on a node listen; return what holds None once its run was asked to stop."""
+    heard = request.listen.remote(run, node)
+    while ray.get(request.listener.remote(run)) is None:
         time.sleep(0.1)
     return heard
 
@@ -27,32 +27,35 @@ def listen(request: Any, node: str) -> Any:
 @pytest.mark.ray
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_what_waits_for_nodes_is_left_at_once(ray_cluster: None, number: signal.Signals) -> None:
+    request: Any = start_stop_request()
+    listen(request, this_node_id(), run="another")
     threading.Timer(1.0, os.kill, (os.getpid(), number)).start()
-    with pytest.raises(UnheardError):
-        run_stoppably(threading.Event().wait, start_stop_request())
+    with stop_signals(request.request.remote, "stopping") as came, pytest.raises(UnheardError):
+        run_stoppably(threading.Event().wait, request, run="this")
+    assert came == [number]
 
 
 @pytest.mark.ray
 def test_what_has_workers_is_waited_for(ray_cluster: None) -> None:
     request: Any = start_stop_request()
-    heard = listen(request, this_node_id())
+    heard = listen(request, this_node_id(), run="this")
 
     def train() -> str:
         ray.get(heard)
         time.sleep(2)
         return "saved"
 
-    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM)).start()
-    assert run_stoppably(train, request) == "saved"
+    threading.Timer(1.0, request.request.remote).start()
+    assert run_stoppably(train, request, run="this") == "saved"
 
 
 @pytest.mark.ray
 def test_workers_of_a_node_that_is_lost_are_not_waited_for(ray_cluster: None) -> None:
     request: Any = start_stop_request()
-    listen(request, "a node that is no more")
-    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    listen(request, "a node that is no more", run="this")
+    request.request.remote()
     with pytest.raises(UnheardError):
-        run_stoppably(threading.Event().wait, request)
+        run_stoppably(threading.Event().wait, request, run="this")
 
 
 def test_a_run_that_was_stopped_before_it_began_delivers_nothing(home_folder: Path, tmp_path: Path) -> None:
