@@ -32,7 +32,7 @@ WORKER_ENVIRONMENT = {
     RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO_ENV_VAR: "1",
 }
 """Of all processes that work for a job."""
-_PLACES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_CA_BUNDLE")
+_PLACES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION", "MLFLOW_S3_ENDPOINT_URL")
 _SECRETS = ("AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 """What Ray would write into its logs, were it handed on."""
 
@@ -88,7 +88,8 @@ def _join(address: str) -> None:
     ours = {**WORKER_ENVIRONMENT, "CLISM_HOME": str(home()), "MLFLOW_TRACKING_URI": tracking_uri()}
     ours |= {name: os.environ[name] for name in _PLACES if name in os.environ}
     env_vars = {name: value for name, value in ours.items() if name not in known}
-    if secrets := [name for name in _SECRETS if name in os.environ and name not in known]:
+    # A submitted job has those of the node that it is on, as others have theirs.
+    if not submitted and (secrets := [name for name in _SECRETS if name in os.environ]):
         logger.warning(
             "%s: set here, and not handed on to the nodes, for Ray would write it into its logs; the nodes need their "
             "own: an instance profile, or the variables where `ray start` is called",

@@ -31,7 +31,7 @@ from clism_core.tasks.finetuning.data import source_files
 from clism_core.tracking.run import page_command, tracked_run
 from clism_core.training.config import data_set_configs
 from clism_core.tuning.config import TuneConfig, check_sweep
-from clism_core.tuning.delivery import Swept, deliver_sweep, swept_before
+from clism_core.tuning.delivery import Swept, deliver_sweep, reopen, swept_before
 from clism_core.tuning.space import Space
 from clism_core.tuning.sweep import check_same_sweep, run_sweep
 from clism_core.tuning.trial import Sweep
@@ -88,6 +88,7 @@ def search(config: TuneJobConfig, space: Space) -> Swept | None:
     wanted = max((base.workers.resources() for base in bases.values()), key=lambda each: each["CPU"])
     check_shared(output=config.output, inputs=inputs, tracking=tracking_uri(), wanted=wanted)
     config = with_demo(config, space)
+    reopen(config.output)
     with tracked_run(job="tune", output=config.output, config=dataclasses.asdict(config)) as run:
         sweep = Sweep(space=space, bases=config.bases(space), output=config.output, parent=run)
         finished, trials = run_sweep(config, sweep)

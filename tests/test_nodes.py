@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,15 @@ def found() -> dict[str, Any]:
 
 def test_trials_are_where_their_sweep_is_though_there_is_more_room_elsewhere(found: dict[str, Any]) -> None:
     assert found["here"] != found["other"]
-    assert found["trials"] == [found["here"]] * 4
+    assert [node for node, _, _ in found["trials"]] == [found["here"]] * 4
     assert found["own_resource"].startswith("node:")
+
+
+def test_no_more_trials_at_a_time_than_there_are_to_be(found: dict[str, Any]) -> None:
+    in_turn = found["trials_in_turn"]
+    assert [node for node, _, _ in in_turn] == [found["here"]] * 4
+    assert all(ended <= began for (_, _, ended), (_, began, _) in pairwise(in_turn))
+    assert any(ended > began for (_, _, ended), (_, began, _) in pairwise(found["trials"]))
 
 
 def test_who_has_reserved_no_gpu_sees_none(found: dict[str, Any]) -> None:

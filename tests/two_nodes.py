@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -25,20 +26,24 @@ GIB = 2**30
 
 class WhereAmI(tune.Trainable):
     def step(self) -> dict[str, Any]:
-        return {"node": this_node_id(), "done": True}
+        began = time.time()
+        time.sleep(1)
+        return {"node": this_node_id(), "began": began, "ended": time.time(), "done": True}
 
     def save_checkpoint(self, _folder: str) -> None:
         pass
 
 
-def trial_nodes(folder: str) -> list[str]:
-    trials = tune.Tuner(
-        tune.with_resources(WhereAmI, own_process()),
+def trials(folder: str, *, most: int | None) -> list[tuple[str, float, float]]:
+    """Return the node of each trial, and when it began and ended, in this order."""
+    tuner = tune.Tuner(
+        tune.with_resources(WhereAmI, own_process(most)),
         tune_config=tune.TuneConfig(num_samples=4),
         run_config=tune.RunConfig(storage_path=folder, verbose=0),
     )
-    results: Any = trials.fit()
-    return [result.metrics["node"] for result in results]
+    results: Any = tuner.fit()
+    found = [(each.metrics["node"], each.metrics["began"], each.metrics["ended"]) for each in results]
+    return sorted(found, key=lambda trial: trial[1])
 
 
 def visible_gpus(node: str, gpus: int) -> str | None:
@@ -72,7 +77,8 @@ def main() -> None:
             "here": this_node_id(),
             "other": other,
             "own_resource": own_resource(),
-            "trials": trial_nodes(folder),
+            "trials": trials(folder, most=None),
+            "trials_in_turn": trials(folder, most=1),
             "gpus_of_none": visible_gpus(other, 0),
             "gpus_of_one": visible_gpus(other, 1),
             "small_runs": runs_side_by_side([small], wanted=None),

@@ -1,4 +1,4 @@
-"""What was downloaded of models: kept in the home folder, up to a share of its disk."""
+"""What was downloaded of models: kept in the home folder, up to about a share of its disk."""
 
 import hashlib
 import logging
@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -46,6 +47,9 @@ def _lock(folder: Path, *, timeout: float = -1) -> FileLock:
 def _make_room(models: Path) -> None:
     """Delete the models that were not used for longest, until those that are left take no more than their share."""
     with _lock(models / "room"):
+        for partial in models.glob("*.partial"):
+            with suppress(Timeout), _lock(partial, timeout=0):  # of a process that was killed
+                shutil.rmtree(partial)
         by_last_use = sorted((path.stat().st_mtime, path) for path in models.iterdir() if _is_complete(path))
         sizes = {model: _size(model) for _, model in by_last_use}
         limit = DISK_SHARE * shutil.disk_usage(models).total

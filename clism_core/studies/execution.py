@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import logging
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from clism_core.training.checkpoints import MODEL_FOLDER
 from clism_core.training.delivered import RESULT_FILE
 from clism_core.training.run import CHECKPOINTS, Hooks
 from clism_core.training.side_by_side import (
+    part_of_node,
     process_memory,
     runs_side_by_side,
     share,
@@ -37,8 +37,6 @@ from clism_core.training.stopping import start_stop_request, stop_signals
 logger = logging.getLogger(__name__)
 
 NOTE = "finished.json"
-LEAST_SHARE = 0.0001
-"""Ray counts resources in such parts."""
 POLL = 1.0
 """Seconds between looks at signals."""
 
@@ -155,8 +153,7 @@ def _submit(
         if stage.before is not None:
             config = dataclasses.replace(config, model=join(output, RUNS, stage.before, MODEL_FOLDER))
         part = 1 / max_concurrent if max_concurrent else share(stage.workers, resources)
-        part = max(LEAST_SHARE, math.floor(part / LEAST_SHARE) * LEAST_SHARE)
-        run = _run_stage.options(resources={here: part}, memory=memory)
+        run = _run_stage.options(resources={here: part_of_node(part)}, memory=memory)
         given = dataclasses.replace(stage, config=config)
         references[stage.name] = run.remote(given, output, parent, stop_request, references.get(stage.before or ""))
     return {reference: name for name, reference in references.items()}

@@ -133,7 +133,7 @@ class TrackedRun:
         self.client.log_figure(self.run_id, figure, path)
 
     def log_artifact(self, file: Path) -> None:
-        """Log a file as an artefact, in `folder` of the run's artefacts."""
+        """Log a file as an artefact."""
         self.client.log_artifact(self.run_id, str(file))
 
     def set_tags(self, tags: Mapping[str, str]) -> None:

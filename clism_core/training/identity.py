@@ -58,7 +58,7 @@ def vocabulary_digest(tokenizer: PreTrainedTokenizerBase) -> str:
 def wherever_it_stands(content: str) -> str:
     """Return JSON with the paths below the current folder made relative: a submitted job stands in another folder each
     time."""
-    return content.replace(f'"{Path.cwd()}/', '"')
+    return content.replace(json.dumps(f"{Path.cwd()}/")[:-1], '"')
 
 
 def check_same_run(output: str, given: dict[str, Any]) -> None:

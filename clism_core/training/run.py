@@ -86,7 +86,7 @@ def run_training(
     Raises:
         InputError: what a worker finds that cannot be used.
         FloatingPointError: if training has diverged.
-        UnheardError: if it was asked to stop before it had workers.
+        UnheardError: if it was asked to stop while it had no workers.
     """
     hooks = hooks or Hooks()
     stop_request = hooks.stop_request or start_stop_request()

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import math
 from collections.abc import Mapping, Sequence
 
 import ray
@@ -13,6 +14,8 @@ from clism_core.training.settings import WorkersConfig
 
 logger = logging.getLogger(__name__)
 
+LEAST_SHARE = 0.0001
+"""Ray counts resources in such parts."""
 PROCESS_MEMORY = 2 * 2**30
 """Bytes that Ray keeps free for a run's own process with Ray Train's controller: about 1.6 GB were seen."""
 _TINY = 1e-9
@@ -50,14 +53,24 @@ def runs_side_by_side(workers: Sequence[WorkersConfig], *, wanted: int | None) -
 
     Args:
         workers: of the kinds of run there are.
-        wanted: by the user, who may know of nodes that are yet to come; None for as many as have room now, by what
-            their workers take, and by the memory that their own processes take here.
+        wanted: by the user, who may know of nodes that are yet to come; None for as many as have room now by what their
+            workers take. More than this node has memory for, as their own processes take it, are never side by side.
 
     Raises:
         InputError: if no number is wanted, and the cluster has no room for one.
     """
-    if wanted is not None:
-        return wanted
+    if wanted is None:
+        wanted = _room(workers)
+    processes = int(resources_here()["memory"] // process_memory())
+    if processes < wanted:
+        logger.warning(
+            "%d runs are to be side by side, but by this node's memory the processes of %d only, %.1f GiB each",
+            *(wanted, processes, process_memory() / 2**30),
+        )
+    return min(wanted, processes)
+
+
+def _room(workers: Sequence[WorkersConfig]) -> int:
     resources = ray.cluster_resources()
     largest = max(workers, key=lambda each: share(each, resources))
     if share(largest, resources) > 1 + _TINY:
@@ -67,18 +80,17 @@ def runs_side_by_side(workers: Sequence[WorkersConfig], *, wanted: int | None) -
             f"--max_concurrent: a run takes {needs}, and the cluster has {has} now, so that how many runs have room is "
             "not known; start when the nodes are there, or say how many are to be side by side"
         )
-    runs, processes = concurrent_runs(workers, resources), int(resources_here()["memory"] // process_memory())
-    if processes < runs:
-        logger.warning(
-            "%d runs have room by CPUs and GPUs, but by this node's memory the processes of %d only, %.1f GiB each",
-            *(runs, processes, process_memory() / 2**30),
-        )
-    return min(runs, processes)
+    return concurrent_runs(workers, resources)
 
 
 def _needs(workers: WorkersConfig) -> dict[str, float]:
     taken = workers.resources()
     return {**taken, "CPU": taken["CPU"] + INGEST_CPUS}
+
+
+def part_of_node(part: float) -> float:
+    """Return a part of a node's own resource, of which there is 1, rounded down to what Ray counts in."""
+    return max(LEAST_SHARE, math.floor(part / LEAST_SHARE) * LEAST_SHARE)
 
 
 def process_memory() -> float:

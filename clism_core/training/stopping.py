@@ -13,19 +13,24 @@ from typing import Any, TypeVar, cast
 import ray
 import torch
 from ray.actor import ActorHandle
+from ray.exceptions import GetTimeoutError, RayActorError
 
 from clism_core.distributed import rank, sum_over_workers
-from clism_core.nodes import live_nodes, on_this_node, this_node_id
+from clism_core.nodes import on_this_node
 
 logger = logging.getLogger(__name__)
 ResultT = TypeVar("ResultT")
 
 POLL = 0.5
 """Seconds between looks at whether a run is done, or was asked to stop."""
+ANSWER = 10.0
+"""Seconds that a worker has to say that it is there."""
+MOST_LISTENERS = 10_000
 
 
 class UnheardError(Exception):
-    """A run was asked to stop while it has no workers: there is nothing to save."""
+    """A run was asked to stop while it has no workers, so that there is nothing to save but what its last checkpoint
+    holds."""
 
 
 class StopRequest:
@@ -33,7 +38,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self._requested = asyncio.Event()
-        self._listeners: dict[str, str] = {}
+        self._listeners: dict[str, ActorHandle[Any]] = {}
 
     async def request(self) -> None:
         """Ask the runs to stop."""
@@ -43,23 +48,21 @@ class StopRequest:
         """Say whether the runs were asked to stop."""
         return self._requested.is_set()
 
-    async def wait(self) -> None:
-        """Return when the runs were asked to stop."""
+    async def listen(self, run: str, worker: "ActorHandle[Any]") -> None:
+        """Return when `run` was asked to stop, to its `worker` that listens from now on."""
+        self._listeners[run] = worker
         await self._requested.wait()
 
-    async def listen(self, run: str, node: str) -> None:
-        """Return when `run` was asked to stop, to its worker on `node`, the one that listens from now on."""
-        self._listeners[run] = node
-        await self._requested.wait()
-
-    async def listener(self, run: str) -> str | None:
-        """Return the node of the worker of `run` that has listened last; None before there is one."""
+    async def listener(self, run: str) -> "ActorHandle[Any] | None":
+        """Return the worker of `run` that has listened last; None before there is one."""
         return self._listeners.get(run)
 
 
 def start_stop_request() -> "ActorHandle[StopRequest]":
     """Start the actor that holds the request of runs, on the driver's node: it shall live as long as the driver."""
-    handle: Any = ray.remote(StopRequest).options(num_cpus=0, scheduling_strategy=on_this_node()).remote()
+    # Every training of a study listens until its end, each start of its workers anew.
+    options: dict[str, Any] = {"num_cpus": 0, "max_concurrency": MOST_LISTENERS, "scheduling_strategy": on_this_node()}
+    handle: Any = ray.remote(StopRequest).options(**options).remote()
     return cast("ActorHandle[StopRequest]", handle)
 
 
@@ -68,7 +71,9 @@ class StopPoll:
 
     def __init__(self, request: "ActorHandle[Any]", device: torch.device, *, run: str):
         self._device = device
-        self._asked: Any = request.listen.remote(run, this_node_id()) if rank() == 0 else None
+        self._asked: Any = None
+        if rank() == 0:
+            self._asked = request.listen.remote(run, ray.get_runtime_context().current_actor)
 
     def __call__(self) -> bool:
         """Say whether to stop now, the same on all workers (a collective)."""
@@ -99,16 +104,21 @@ def run_stoppably(function: Callable[[], ResultT], request: Any, *, run: str) ->
             future.set_exception(error)
 
     threading.Thread(target=call, name="train", daemon=True).start()
-    asked = request.wait.remote()
     while not future.done():
         wait([future], timeout=POLL)  # wakes up for signals, too
-        if ray.wait([asked], timeout=0)[0] and not _is_heard(request, run) and not future.done():
+        if ray.get(request.is_requested.remote()) and not _is_heard(request, run) and not future.done():
             raise UnheardError
     return future.result()
 
 
 def _is_heard(request: Any, run: str) -> bool:
-    return ray.get(request.listener.remote(run)) in [node["NodeID"] for node in live_nodes()]
+    worker = ray.get(request.listener.remote(run))
+    try:
+        return worker is not None and ray.get(worker.__ray_ready__.remote(), timeout=ANSWER) is not None
+    except GetTimeoutError:  # it is busy
+        return True
+    except RayActorError:  # it is lost, and another one is yet to come
+        return False
 
 
 @contextmanager

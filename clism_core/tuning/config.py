@@ -46,7 +46,7 @@ class TuneConfig:
     """Who stops trials early: asha, median_stopping_rule, or fifo (nobody); null: what the space says."""
     max_concurrent: int | None = None
     """Trials that run side by side; null: as many as the cluster, as it is now, has room for. Give it where nodes come
-    when they are wanted."""
+    when they are wanted. Of a sweep that goes on, no more than it was begun with."""
     retry_failed: bool = False
     """Where a sweep goes on, try its failed trials again, from their last checkpoints."""
     seed: int = 0

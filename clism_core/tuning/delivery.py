@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from clism_core.errors import InputError
+from clism_core.home import tracking_uri
 from clism_core.model.names import is_tracked
-from clism_core.storage import download_folder, exists, join, read_bytes, write_bytes
+from clism_core.storage import delete, download_folder, exists, join, read_bytes, write_bytes
 from clism_core.tracking.plots import png
 from clism_core.tracking.registry import register_encoder, register_task_model
 from clism_core.tracking.run import TrackedRun
@@ -95,7 +96,6 @@ def swept_before(config: TuneConfig, space: Space) -> Swept | None:
         return None
     swept = Swept(**json.loads(read_bytes(file)))
     if config.retry_failed and swept.failed:
-        TrackedRun(swept.tracking_uri, swept.run_id).reopen()
         return None
     if not config.register or all(map(is_tracked, swept.models)):
         return swept
@@ -104,6 +104,16 @@ def swept_before(config: TuneConfig, space: Space) -> Swept | None:
         for model, (job, base) in zip(swept.models, config.bases(space).items(), strict=True)
     ]
     return _noted(dataclasses.replace(swept, models=models), config.output)
+
+
+def reopen(output: str) -> None:
+    """Forget that the sweep in this folder, if it holds one, is finished, and let it go on in its MLflow run."""
+    file = join(output, RESULT_FILE)
+    if exists(file):
+        swept = Swept(**json.loads(read_bytes(file)))
+        if swept.tracking_uri == tracking_uri():
+            TrackedRun(swept.tracking_uri, swept.run_id).reopen()
+        delete(file)
 
 
 def _noted(swept: Swept, output: str) -> Swept:

@@ -49,6 +49,7 @@ class SweepProgress(Callback):
     def on_trial_start(self, *_: Any, **info: Any) -> None:
         """Say what is tried."""
         trial: Trial = info["trial"]
+        self._ended.pop(trial.trial_id, None)  # it is tried again
         logger.info("trial %s: %s", trial.trial_id, describe(trial.config))
 
     def on_trial_result(self, *_: Any, **info: Any) -> None:

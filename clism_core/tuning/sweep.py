@@ -11,18 +11,23 @@ from typing import Any, cast
 from unittest.mock import patch
 
 import optuna
-import ray
 from ray import tune
 from ray.tune import PlacementGroupFactory, ResultGrid, Tuner
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
 from ray.tune.search import BasicVariantGenerator, Searcher
 
 from clism_core.errors import InputError
-from clism_core.nodes import node_resources, this_node_label
+from clism_core.nodes import node_resources, own_resource, this_node_label
 from clism_core.storage import exists, filesystem, join, list_files, write_bytes
 from clism_core.training.identity import CHANGEABLE, check_same_run, keep_identity, unchangeable, wherever_it_stands
 from clism_core.training.settings import CONFIG_FILE, dump_config
-from clism_core.training.side_by_side import concurrent_runs, process_memory, runs_side_by_side, with_own_threads
+from clism_core.training.side_by_side import (
+    LEAST_SHARE,
+    part_of_node,
+    process_memory,
+    runs_side_by_side,
+    with_own_threads,
+)
 from clism_core.training.stopping import stop_signals
 from clism_core.tuning.config import TuneConfig
 from clism_core.tuning.progress import SweepProgress
@@ -66,7 +71,7 @@ def run_sweep(config: TuneConfig, sweep: Sweep) -> tuple[bool, list[TrialResult]
     identity = sweep_identity(config, sweep.space, sweep.bases)
     check_same_run(config.output, identity)
     side_by_side = _side_by_side(config, sweep)
-    tuner = _tuner(config, _with_threads(config, sweep, side_by_side), side_by_side)
+    tuner = _tuner(config, _with_threads(sweep, side_by_side), side_by_side)
     keep_identity(config.output, identity)
     write_bytes(join(config.output, CONFIG_FILE), dump_config(config).encode())
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -109,9 +114,11 @@ def trial_count(config: TuneConfig, space: Space) -> int:
 def _tuner(config: TuneConfig, sweep: Sweep, side_by_side: int) -> Tuner:
     """Return the sweep that the output holds, to go on with it, or a new one."""
     store, path = filesystem(config.output)
-    trainable = tune.with_resources(tune.with_parameters(Trial, sweep=sweep), own_process())
+    goes_on = _has_begun(config.output)
+    process = own_process(side_by_side if goes_on else None)
+    trainable = tune.with_resources(tune.with_parameters(Trial, sweep=sweep), process)
     state = join(path, STATE)
-    if _has_begun(config.output):
+    if goes_on:
         logger.info("going on with the sweep in %s", config.output)
         return Tuner.restore(state, trainable, storage_filesystem=store, resume_errored=config.retry_failed)
     assert config.scheduler is not None
@@ -141,10 +148,17 @@ def _tuner(config: TuneConfig, sweep: Sweep, side_by_side: int) -> Tuner:
     )
 
 
-def own_process() -> PlacementGroupFactory:
+def own_process(most: int | None = None) -> PlacementGroupFactory:
     """Return what Ray reserves for a trial's own process, which waits for its workers: memory of this node, with which
-    the sweep would end, too. Elsewhere a trial could be lost with a node that is taken away."""
-    return PlacementGroupFactory([{"memory": process_memory()}], bundle_label_selector=[this_node_label()])
+    the sweep would end, too. Elsewhere a trial could be lost with a node that is taken away.
+
+    Args:
+        most: how many trials Ray lets run at a time: those that go on are all begun by Ray Tune at once, whatever the
+            limit of its searchers. None where that limit is enough.
+    """
+    part = LEAST_SHARE if most is None else part_of_node(1 / most)
+    bundle = {"memory": process_memory(), own_resource(): part}
+    return PlacementGroupFactory([bundle], bundle_label_selector=[this_node_label()])
 
 
 def _has_begun(output: str) -> bool:
@@ -156,18 +170,16 @@ def _has_begun(output: str) -> bool:
 def _side_by_side(config: TuneConfig, sweep: Sweep) -> int:
     """Return how many trials there are to be side by side."""
     workers = [base.workers for base in sweep.bases.values()]
-    if _has_begun(config.output):  # Ray Tune has kept the number; nodes may have gone since, and will come again
-        return config.max_concurrent or concurrent_runs(workers, ray.cluster_resources())
     side_by_side = min(runs_side_by_side(workers, wanted=config.max_concurrent), trial_count(config, sweep.space))
     logger.info("%d trials side by side", side_by_side)
     return side_by_side
 
 
-def _with_threads(config: TuneConfig, sweep: Sweep, side_by_side: int) -> Sweep:
+def _with_threads(sweep: Sweep, side_by_side: int) -> Sweep:
     """Return the sweep with the cores shared among its trials, where nothing else is said."""
-    runs, nodes = min(side_by_side, trial_count(config, sweep.space)), node_resources()
+    nodes = node_resources()
     bases = {
-        job: dataclasses.replace(base, workers=with_own_threads(base.workers, runs=runs, nodes=nodes))
+        job: dataclasses.replace(base, workers=with_own_threads(base.workers, runs=side_by_side, nodes=nodes))
         for job, base in sweep.bases.items()
     }
     return dataclasses.replace(sweep, bases=bases)

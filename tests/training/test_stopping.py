@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import ray
 
-from clism_core.nodes import this_node_id
 from clism_core.tracking.run import TrackedRun, unfinished_run
 from clism_core.training.config import PretrainConfig
 from clism_core.training.delivered import train_and_deliver
@@ -16,9 +15,17 @@ from clism_core.training.run import Trained
 from clism_core.training.stopping import UnheardError, run_stoppably, start_stop_request, stop_signals
 
 
-def listen(request: Any, node: str, *, run: str) -> Any:
-    """Let a worker on a node listen; return what holds None once its run was asked to stop."""
-    heard = request.listen.remote(run, node)
+def start_worker() -> Any:
+    class Worker:
+        """Is there, or is not."""
+
+    worker: Any = ray.remote(Worker).options(num_cpus=0)
+    return worker.remote()
+
+
+def listen(request: Any, worker: Any, *, run: str) -> Any:
+    """Let a worker listen; return what holds None once its run was asked to stop."""
+    heard = request.listen.remote(run, worker)
     while ray.get(request.listener.remote(run)) is None:
         time.sleep(0.1)
     return heard
@@ -28,7 +35,8 @@ def listen(request: Any, node: str, *, run: str) -> Any:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_what_waits_for_nodes_is_left_at_once(ray_cluster: None, number: signal.Signals) -> None:
     request: Any = start_stop_request()
-    listen(request, this_node_id(), run="another")
+    worker = start_worker()
+    listen(request, worker, run="another")
     threading.Timer(1.0, os.kill, (os.getpid(), number)).start()
     with stop_signals(request.request.remote, "stopping") as came, pytest.raises(UnheardError):
         run_stoppably(threading.Event().wait, request, run="this")
@@ -38,7 +46,8 @@ def test_what_waits_for_nodes_is_left_at_once(ray_cluster: None, number: signal.
 @pytest.mark.ray
 def test_what_has_workers_is_waited_for(ray_cluster: None) -> None:
     request: Any = start_stop_request()
-    heard = listen(request, this_node_id(), run="this")
+    worker = start_worker()
+    heard = listen(request, worker, run="this")
 
     def train() -> str:
         ray.get(heard)
@@ -50,9 +59,11 @@ def test_what_has_workers_is_waited_for(ray_cluster: None) -> None:
 
 
 @pytest.mark.ray
-def test_workers_of_a_node_that_is_lost_are_not_waited_for(ray_cluster: None) -> None:
+def test_workers_that_are_lost_are_not_waited_for(ray_cluster: None) -> None:
     request: Any = start_stop_request()
-    listen(request, "a node that is no more", run="this")
+    worker = start_worker()
+    listen(request, worker, run="this")
+    ray.kill(worker)
     request.request.remote()
     with pytest.raises(UnheardError):
         run_stoppably(threading.Event().wait, request, run="this")

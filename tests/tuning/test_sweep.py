@@ -94,7 +94,7 @@ def test_identity_changes_with_what_a_trial_is_and_not_with_where_it_runs() -> N
 
 def test_a_submitted_sweep_stands_in_another_folder_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     identities = []
-    for name in ("first", "second"):
+    for name in ("first größe", 'second "one"'):
         (tmp_path / name).mkdir()
         monkeypatch.chdir(tmp_path / name)
         bases = {"pretrain": PretrainConfig(model=str(tmp_path / name / "encoder"), data=str(tmp_path / "prepared"))}

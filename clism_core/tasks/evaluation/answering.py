@@ -73,7 +73,7 @@ class Answerer:
         columns += [pa.array(vectors, pa.list_(pa.float32())), pa.array(cut, pa.bool_())]
         return pa.table(columns, schema=OUTPUTS_SCHEMA)
 
-    @cached_property
+    @property
     def _folder(self) -> str:
         return resolve_model(self._model)
 
