@@ -34,6 +34,8 @@ TrainedSpans = Literal["all", "entities", "noun_chunks"]
 _HASH_RANGE = 2**64
 TASK_CPUS = 0.5
 """CPUs of a task: as a fraction, so that reading and tokenizing both find a place on a machine of one core."""
+ROWS_AT_ONCE = 1024
+"""Samples that are tokenized together."""
 BLOCK_BYTES = 4 * 2**20
 """Samples that a task tokenizes, about 10,000. Ray's own 128 MiB would be one task of a data set of common size."""
 
@@ -151,7 +153,7 @@ def _read_file(batch: pa.Table, columns: list[str]) -> Iterator[pa.Table]:
     with store.open_input_file(path) as stream:
         parquet = pq.ParquetFile(stream)
         yield parquet.schema_arrow.empty_table().select(columns)  # there may be nothing more
-        for rows in parquet.iter_batches(columns=columns):
+        for rows in parquet.iter_batches(batch_size=ROWS_AT_ONCE, columns=columns):
             yield pa.Table.from_batches([rows]).select(columns)
 
 
@@ -220,7 +222,8 @@ def encode_training_data(
 
         # Tasks and no actors: what a lost node held can then be made again.
         samples = read_samples(data_set, SAMPLE_COLUMNS)
-        encoded = samples.map_batches(encode, batch_format="pyarrow", batch_size=1024, num_cpus=TASK_CPUS)
+        # With a size of batches, Ray would give one task the files of so many blocks.
+        encoded = samples.map_batches(encode, batch_format="pyarrow", batch_size=None, num_cpus=TASK_CPUS)
         return list(encoded.materialize().to_arrow_refs())
 
     data = _index([blocks_of(data_set) for data_set in data_sets], max_samples)

@@ -39,6 +39,7 @@ class StopRequest:
     def __init__(self) -> None:
         self._requested = asyncio.Event()
         self._listeners: dict[str, ActorHandle[Any]] = {}
+        self._heard: set[str] = set()
 
     async def request(self) -> None:
         """Ask the runs to stop."""
@@ -57,6 +58,14 @@ class StopRequest:
         """Return the worker of `run` that has listened last; None before there is one."""
         return self._listeners.get(run)
 
+    async def hear(self, run: str) -> None:
+        """Note that the workers of `run` have agreed to stop: they save, and are gone before the run has ended."""
+        self._heard.add(run)
+
+    async def is_heard(self, run: str) -> bool:
+        """Say whether the workers of `run` have agreed to stop."""
+        return run in self._heard
+
 
 def start_stop_request() -> "ActorHandle[StopRequest]":
     """Start the actor that holds the request of runs, on the driver's node: it shall live as long as the driver."""
@@ -70,7 +79,9 @@ class StopPoll:
     """A worker's view of a `StopRequest`: rank 0 listens, and all workers agree."""
 
     def __init__(self, request: "ActorHandle[Any]", device: torch.device, *, run: str):
+        self._request: Any = request
         self._device = device
+        self._run = run
         self._asked: Any = None
         if rank() == 0:
             self._asked = request.listen.remote(run, ray.get_runtime_context().current_actor)
@@ -79,6 +90,8 @@ class StopPoll:
         """Say whether to stop now, the same on all workers (a collective)."""
         asked = self._asked is not None and bool(ray.wait([self._asked], timeout=0)[0])
         (votes,) = sum_over_workers(torch.tensor([float(asked)], device=self._device))
+        if asked:
+            ray.get(self._request.hear.remote(self._run))
         return votes > 0
 
 
@@ -112,6 +125,8 @@ def run_stoppably(function: Callable[[], ResultT], request: Any, *, run: str) ->
 
 
 def _is_heard(request: Any, run: str) -> bool:
+    if ray.get(request.is_heard.remote(run)):
+        return True
     worker = ray.get(request.listener.remote(run))
     try:
         return worker is not None and ray.get(worker.__ray_ready__.remote(), timeout=ANSWER) is not None

@@ -59,6 +59,23 @@ def test_what_has_workers_is_waited_for(ray_cluster: None) -> None:
 
 
 @pytest.mark.ray
+def test_what_has_heard_is_waited_for_though_its_workers_have_ended(ray_cluster: None) -> None:
+    request: Any = start_stop_request()
+    worker = start_worker()
+    heard = listen(request, worker, run="this")
+
+    def train() -> str:
+        ray.get(heard)
+        ray.get(request.hear.remote("this"))
+        ray.kill(worker)
+        time.sleep(2)
+        return "saved"
+
+    request.request.remote()
+    assert run_stoppably(train, request, run="this") == "saved"
+
+
+@pytest.mark.ray
 def test_workers_that_are_lost_are_not_waited_for(ray_cluster: None) -> None:
     request: Any = start_stop_request()
     worker = start_worker()
