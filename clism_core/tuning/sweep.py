@@ -55,12 +55,13 @@ def check_same_sweep(config: TuneConfig, space: Space) -> None:
     check_same_run(config.output, {name: value for name, value in identity.items() if name.split(".")[-1] not in made})
 
 
-def run_sweep(config: TuneConfig, sweep: Sweep) -> tuple[bool, list[TrialResult]]:
+def run_sweep(config: TuneConfig, sweep: Sweep, *, side_by_side: int) -> tuple[bool, list[TrialResult]]:
     """Run the trials of a sweep that are not run yet.
 
     Args:
         config: the sweep, settled; `output` decides which one goes on.
         sweep: what its trials have in common.
+        side_by_side: of `trials_side_by_side`.
 
     Returns:
         whether all of it is done (a SIGINT or SIGTERM stops it), and the trials, the best first.
@@ -70,7 +71,7 @@ def run_sweep(config: TuneConfig, sweep: Sweep) -> tuple[bool, list[TrialResult]
     """
     identity = sweep_identity(config, sweep.space, sweep.bases)
     check_same_run(config.output, identity)
-    side_by_side = _side_by_side(config, sweep)
+    logger.info("%d trials side by side", side_by_side)
     tuner = _tuner(config, _with_threads(sweep, side_by_side), side_by_side)
     keep_identity(config.output, identity)
     write_bytes(join(config.output, CONFIG_FILE), dump_config(config).encode())
@@ -167,12 +168,14 @@ def _has_begun(output: str) -> bool:
     return exists(state) and any("/experiment_state-" in f"/{file}" for file in list_files(state))
 
 
-def _side_by_side(config: TuneConfig, sweep: Sweep) -> int:
-    """Return how many trials there are to be side by side."""
-    workers = [base.workers for base in sweep.bases.values()]
-    side_by_side = min(runs_side_by_side(workers, wanted=config.max_concurrent), trial_count(config, sweep.space))
-    logger.info("%d trials side by side", side_by_side)
-    return side_by_side
+def trials_side_by_side(config: TuneConfig, space: Space) -> int:
+    """Return how many trials of a settled sweep there are to be side by side.
+
+    Raises:
+        InputError: as `runs_side_by_side` does.
+    """
+    workers = [base.workers for base in config.bases(space).values()]
+    return min(runs_side_by_side(workers, wanted=config.max_concurrent), trial_count(config, space))
 
 
 def _with_threads(sweep: Sweep, side_by_side: int) -> Sweep:

@@ -28,9 +28,11 @@ from clism_core.data.batches import MaskingConfig
 from clism_core.data.samples import HeldOutConfig
 from clism_core.home import tracking_uri
 from clism_core.tasks.config import MrcConfig
+from clism_core.tracking.run import unfinished_run
 from clism_core.training.loop import CadenceConfig, LoopConfig
 from clism_core.training.optimizer import OptimizerConfig
 from clism_core.training.settings import WorkersConfig
+from clism_core.tuning.delivery import Swept
 from clism_core.tuning.space import JobName
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -258,6 +260,23 @@ def test_failed_trials_are_tried_again_where_that_is_wanted(
     assert {trial["model"] for trial in trials_of(output)} == {base.model, str(late)}
     assert (output / "trials" / finished / "result.json").stat().st_mtime_ns == written
     assert {run.info.status for run in child_runs(output)} == {"FINISHED"}
+
+
+def test_a_sweep_without_room_for_a_trial_changes_nothing(
+    ray_cluster: None, base: PretrainJobConfig, tmp_path: Path
+) -> None:
+    output = tmp_path / "sweep"
+    output.mkdir()
+    swept = Swept(1, ["failed"], "", 0.0, [], [], "", tracking_uri(), "0123")
+    noted = json.dumps(asdict(swept))
+    (output / "result.json").write_text(noted)
+    all_cpus = replace(base, workers=WorkersConfig(cpus=ray.cluster_resources()["CPU"], use_gpu=False))
+    space = write_space(tmp_path, "{'seed': tune.choice([0])}")
+    config = job.TuneJobConfig(space=space, pretrain=all_cpus, output=str(output), retry_failed=True)
+    with pytest.raises(ValueError, match=r"--max_concurrent: a run takes 4\.25 CPUs, and the cluster has 4 CPUs now"):
+        job.main(config)
+    assert (output / "result.json").read_text() == noted
+    assert unfinished_run(str(output)) is None
 
 
 def test_another_sweep_in_the_same_folder_is_refused(
