@@ -17,7 +17,6 @@ from pathlib import Path
 import pretrain as job
 import psutil
 import pytest
-import torch
 import yaml
 from command_line import EXIT_BAD_INPUT, run_job
 from mlflow import MlflowClient
@@ -25,6 +24,7 @@ from safetensors.torch import load_file
 from tiny import write_encoder, write_prepared
 from torch import Tensor
 from transformers import AutoModel, AutoTokenizer
+from weights import assert_same_training
 
 from clism_core.data.batches import MaskingConfig
 from clism_core.data.samples import HeldOutConfig
@@ -207,7 +207,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(
 
     resumed = run(replace(longer, workers=WorkersConfig(number=1, use_gpu=False)), tmp_path)
     assert resumed.finished
-    assert_close(weights(resumed), undisturbed)
+    assert_same_training(weights(resumed), undisturbed)
 
 
 def test_a_killed_worker_is_replaced(
@@ -226,7 +226,7 @@ def test_a_killed_worker_is_replaced(
         done = run(longer, tmp_path)
     assert killed, "the run was faster"
     assert done.finished
-    assert_close(weights(done), undisturbed)
+    assert_same_training(weights(done), undisturbed)
 
 
 def test_a_job_survives_ctrl_c_and_the_loss_of_its_driver(
@@ -256,17 +256,11 @@ def test_a_job_survives_ctrl_c_and_the_loss_of_its_driver(
         assert second.wait(300) == -signal.SIGKILL, log.read_text()
 
     assert start().wait(300) == 0, log.read_text()
-    assert_close(load_file(output / "model" / "model.safetensors"), undisturbed)
+    assert_same_training(load_file(output / "model" / "model.safetensors"), undisturbed)
 
 
 def weights(done: Pretrained) -> dict[str, Tensor]:
     return load_file(Path(done.checkpoint.path) / "model" / "model.safetensors")
-
-
-def assert_close(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
-    assert found.keys() == expected.keys()
-    for name, weight in expected.items():
-        torch.testing.assert_close(found[name], weight, rtol=1e-3, atol=2e-5, msg=name)
 
 
 def checkpoints(output: Path) -> set[Path]:
