@@ -38,7 +38,8 @@ from clism_core.model.names import absolute_if_folder, is_folder, pin_version
 from clism_core.storage import absolute, is_local, join, write_bytes
 from clism_core.studies.config import TASKS, StudyConfig, check_study
 from clism_core.studies.execution import describe
-from clism_core.studies.study import Planned, Studied, check_labelled_data, plan_study, run_study
+from clism_core.studies.plan import Planned, estimate_study, plan_study, runs_at_a_time
+from clism_core.studies.study import Studied, check_labelled_data, run_study
 from clism_core.tasks.evaluation.config import TestSetConfig, with_absolute_paths
 from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.tracking.run import page_command, tracked_run
@@ -143,9 +144,11 @@ def run(config: StudyJobConfig, study: StudyConfig) -> Studied:
     )
     make_demo(config)
     check_labelled_data(study)
+    planned = plan_study(study)
+    side_by_side = runs_at_a_time(study, planned)
     write_bytes(join(folder, CONFIG_FILE), dump_config(config).encode())
     with tracked_run(job="study", output=folder, config=dataclasses.asdict(study)) as tracked:
-        studied = run_study(study, tracked)
+        studied = run_study(study, planned, tracked, side_by_side=side_by_side)
         if studied.stopped or studied.failed:
             tracked.finish("KILLED" if studied.stopped else "FAILED")
         return studied
@@ -173,15 +176,13 @@ def make_demo(config: StudyJobConfig) -> None:
 
 def dry_run_text(config: StudyConfig, planned: Planned) -> str:
     """Return which runs are missing, how long they will take and what they will cost."""
-    found, cluster = planned.estimate, config.cluster
+    found, cluster, missing = estimate_study(config, planned), config.cluster, planned.missing
     lines = [
-        f"  {stage.name:<22} {_duration(found.seconds[stage.name]):>9}  {describe(stage.labels)}"
-        for stage in planned.missing
+        f"  {stage.name:<22} {_duration(found.seconds[stage.name]):>9}  {describe(stage.labels)}" for stage in missing
     ]
-    done = len(planned.stages) - len(planned.missing)
     needy = f"{len(found.too_large)} of the runs need more than this cluster has, and would wait for ever.\n"
     return f"""
-{config.name}: {len(planned.stages)} runs in {config.output}; {done} are done, {len(planned.missing)} to do:
+{config.name}: {len(planned.stages)} runs in {config.output}; {len(planned.finished)} are done, {len(missing)} to do:
 {chr(10).join(lines)}
 
 On {cluster.cpus:g} CPUs and {cluster.gpus:g} GPUs, at most {found.side_by_side} of the largest at a time:

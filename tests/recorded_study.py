@@ -11,7 +11,7 @@ from clism_core.home import tracking_uri
 from clism_core.studies.catalogue import STUDIES
 from clism_core.studies.chains import Chain, all_stages, chain_stages
 from clism_core.studies.config import StudyConfig, StudyName
-from clism_core.studies.execution import Finished, finished_before
+from clism_core.studies.finished import NOTE, Finished, finished_before, stage_contents
 from clism_core.studies.measurements import Measurements
 from clism_core.tasks.evaluation.config import TestSetConfig
 from clism_core.tasks.evaluation.models import EvaluatedModel
@@ -70,13 +70,15 @@ def record(
     `pretrain` and `finetune` are the metrics of those runs by name and step.
     """
     chains = STUDIES[config.name].chains(config)
+    stages = all_stages(chains)
+    contents = stage_contents(stages)
     logged = {"pretrain": pretrain or {}, "finetune": finetune or {}}
     for chain in chains:
         if but(chain):
             continue
         for kind, stage in chain_stages(chain).items():
             folder = stage.folder(config.output)
-            if stage.name in finished_before({stage.name: stage}, config.output):
+            if Path(folder, NOTE).exists():
                 continue
             run = start_run(job=kind, output=folder)
             for metric, curve in logged.get(kind, {}).items():
@@ -86,8 +88,8 @@ def record(
                 run.log_metrics(_evaluated(chain, folder, share(chain)), step=0)
             run.finish()
             Path(folder, "model").mkdir(parents=True, exist_ok=True)
-            Finished(run.run_id, seconds=60.0).write(folder)
-    return Measurements(chains, finished_before(all_stages(chains), config.output), config.output, tracking_uri())
+            Finished(run.run_id, seconds=60.0, contents=contents[stage.name]).write(folder)
+    return Measurements(chains, finished_before(stages, config.output, contents), config.output, tracking_uri())
 
 
 def _evaluated(chain: Chain, folder: str, share: float) -> dict[str, float]:

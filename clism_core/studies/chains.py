@@ -17,7 +17,6 @@ from clism_core.training.settings import WorkersConfig
 
 Label = str | int | float | bool
 Kind = Literal["pretrain", "finetune", "evaluate"]
-RUNS = "runs"
 CHANGEABLE = (
     "output",
     "register",
@@ -78,7 +77,7 @@ class Stage:
 
     def folder(self, output: str) -> str:
         """Return where it is in the folder of a study."""
-        return join(output, RUNS, self.name)
+        return join(output, "runs", self.name)
 
 
 def chain_stages(chain: Chain) -> dict[Kind, Stage]:
@@ -115,6 +114,6 @@ def _stage(kind: Kind, config: Any, before: Stage | None, labels: Mapping[str, L
         fields.pop("ner" if config.task == "mrc" else "mrc")
     if "loop" in fields:
         fields["loop"] = {name: value for name, value in fields["loop"].items() if name not in CHANGEABLE_IN_LOOP}
-    content = wherever_it_stands(json.dumps([kind, fields, before.name if before else None], sort_keys=True))
+    content = json.dumps(wherever_it_stands([kind, fields, before.name if before else None]), sort_keys=True)
     fingerprint = hashlib.sha256(content.encode()).hexdigest()[:_DIGITS]
     return Stage(kind, fingerprint, config, before.name if before else None, labels)

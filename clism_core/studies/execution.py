@@ -1,7 +1,6 @@
 """The runs of a study on the cluster that Ray is connected to: Ray decides what runs when, by what needs what."""
 
 import dataclasses
-import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -17,18 +16,19 @@ from clism_core.child_run import child_run
 from clism_core.console import quieten_run
 from clism_core.errors import reason
 from clism_core.nodes import node_resources, own_resource
-from clism_core.storage import delete, exists, join, read_bytes, write_bytes
-from clism_core.studies.chains import RUNS, Label, Stage
+from clism_core.storage import delete, exists, join
+from clism_core.studies.chains import Label, Stage
+from clism_core.studies.config import StudyConfig
+from clism_core.studies.finished import Finished, model_of
+from clism_core.studies.plan import Planned
 from clism_core.tasks.evaluation.evaluate import evaluate
 from clism_core.tasks.evaluation.tracking import metrics_by_name
 from clism_core.tracking.run import TrackedRun, end_lost_run, tracked_run
-from clism_core.training.checkpoints import MODEL_FOLDER
 from clism_core.training.delivered import RESULT_FILE
 from clism_core.training.run import CHECKPOINTS, Hooks
 from clism_core.training.side_by_side import (
     part_of_node,
     process_memory,
-    runs_side_by_side,
     share,
     with_own_threads,
 )
@@ -36,23 +36,8 @@ from clism_core.training.stopping import start_stop_request, stop_signals
 
 logger = logging.getLogger(__name__)
 
-NOTE = "finished.json"
 POLL = 1.0
 """Seconds between looks at signals."""
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A run that is done."""
-
-    run_id: str
-    """Of MLflow."""
-    seconds: float | None
-    """That it took; None of one that was begun again."""
-
-    def write(self, folder: str) -> None:
-        """Note in the run's folder that it is done."""
-        write_bytes(join(folder, NOTE), json.dumps(dataclasses.asdict(self), indent=2).encode())
 
 
 class StoppedError(Exception):
@@ -70,28 +55,7 @@ class StudyRuns:
     """Whether a signal has stopped the study before all runs were tried."""
 
 
-def finished_before(stages: Mapping[str, Stage], output: str) -> dict[str, Finished]:
-    """Return the runs that are done in the folder of a study, whichever study has made them.
-
-    One whose model is gone is not done if a run that is not done needs it.
-    """
-    notes = {name: join(stage.folder(output), NOTE) for name, stage in stages.items()}
-    finished = {name: Finished(**json.loads(read_bytes(note))) for name, note in notes.items() if exists(note)}
-    for name, stage in reversed(list(stages.items())):
-        before = stage.before
-        if name not in finished and before in finished and not exists(_model(stages[before], output)):
-            logger.warning("the model of %s, which is wanted, is gone: it is made again", before)
-            del finished[before]
-    return finished
-
-
-def _model(stage: Stage, output: str) -> str:
-    return join(stage.folder(output), MODEL_FOLDER)
-
-
-def run_stages(
-    stages: Mapping[str, Stage], *, output: str, parent: TrackedRun, max_concurrent: int | None
-) -> StudyRuns:
+def run_stages(planned: Planned, config: StudyConfig, *, parent: TrackedRun, side_by_side: int) -> StudyRuns:
     """Run what is not done yet, as many runs side by side as the cluster has room for.
 
     Each run is a Ray task on this node, which waits for the one whose model it takes and then for its share of the
@@ -100,29 +64,24 @@ def run_stages(
     and SIGTERM stop all at their next steps.
 
     Args:
-        stages: by name, each after that which it needs.
-        output: the folder of the study.
-        parent: the MLflow run of the study.
-        max_concurrent: how many runs there are to be side by side; None for as many as have room now.
-
-    Raises:
-        InputError: if none has room now, and no number is given.
+        planned: the study's runs.
+        config: the study.
+        parent: its MLflow run.
+        side_by_side: how many of the largest runs there are to be at a time.
     """
-    finished = finished_before(stages, output)
-    missing = [stage for name, stage in stages.items() if name not in finished]
-    logger.info("%d of %d runs are done; %d to do", len(finished), len(stages), len(missing))
+    finished, missing, output = dict(planned.finished), planned.missing, config.output
+    logger.info("%d of %d runs are done; %d to do", len(finished), len(planned.stages), len(missing))
     if not missing:
         return StudyRuns(finished, {}, stopped=False)
     for stage in missing:
         if stage.before is not None and stage.before not in finished and exists(stage.folder(output)):
             delete(stage.folder(output))  # begun with a model that is gone, and is made again
+    logger.info("at most %s of the largest runs at a time", side_by_side)
     stop_request = start_stop_request()
     try:
         with stop_signals(stop_request.request.remote, "runs save at their next steps, then stop") as signals:
-            asked = _submit(
-                missing, output=output, parent=parent, stop_request=stop_request, max_concurrent=max_concurrent
-            )
-            failed = _wait(asked, finished, {stage.name: stage for stage in missing}, signals)
+            asked = _submit(planned, config, parent=parent, stop_request=stop_request, side_by_side=side_by_side)
+            failed = _wait(asked, finished, planned.stages, signals)
     finally:
         for stage in missing:
             if stage.name not in finished and exists(stage.folder(output)):
@@ -131,31 +90,25 @@ def run_stages(
 
 
 def _submit(
-    missing: Sequence[Stage],
-    *,
-    output: str,
-    parent: TrackedRun,
-    stop_request: Any,
-    max_concurrent: int | None,
+    planned: Planned, config: StudyConfig, *, parent: TrackedRun, stop_request: Any, side_by_side: int
 ) -> "dict[ray.ObjectRef[Finished], str]":
-    """Hand all runs to Ray; return their names by what will hold what they have come to."""
+    """Hand all missing runs to Ray; return their names by what will hold what they have come to."""
     resources, nodes = ray.cluster_resources(), node_resources()
-    slots = runs_side_by_side([stage.workers for stage in missing], wanted=max_concurrent)
-    slots = min(slots, len(missing))
-    logger.info("at most %s of the largest runs at a time", slots)
-    here, memory = own_resource(), process_memory()
+    here, memory, output = own_resource(), process_memory(), config.output
     references: dict[str, Any] = {}
-    for stage in missing:
-        config = stage.config
+    for stage in planned.missing:
+        given = stage.config
         if stage.kind != "evaluate":
-            workers = with_own_threads(stage.workers, runs=slots, nodes=nodes)
-            config = dataclasses.replace(config, workers=workers)
+            workers = with_own_threads(stage.workers, runs=side_by_side, nodes=nodes)
+            given = dataclasses.replace(given, workers=workers)
         if stage.before is not None:
-            config = dataclasses.replace(config, model=join(output, RUNS, stage.before, MODEL_FOLDER))
-        part = 1 / max_concurrent if max_concurrent else share(stage.workers, resources)
+            given = dataclasses.replace(given, model=model_of(planned.stages[stage.before], output))
+        part = 1 / config.max_concurrent if config.max_concurrent else share(stage.workers, resources)
         run = _run_stage.options(resources={here: part_of_node(part)}, memory=memory)
-        given = dataclasses.replace(stage, config=config)
-        references[stage.name] = run.remote(given, output, parent, stop_request, references.get(stage.before or ""))
+        references[stage.name] = run.remote(
+            dataclasses.replace(stage, config=given),
+            *(output, parent, stop_request, planned.contents[stage.name], references.get(stage.before or "")),
+        )
     return {reference: name for name, reference in references.items()}
 
 
@@ -204,7 +157,14 @@ def describe(labels: Mapping[str, Label]) -> str:
 
 
 @ray.remote(num_cpus=0, max_retries=3)
-def _run_stage(stage: Stage, output: str, parent: TrackedRun, stop_request: Any, _before: Finished | None) -> Finished:
+def _run_stage(
+    stage: Stage,
+    output: str,
+    parent: TrackedRun,
+    stop_request: Any,
+    contents: Mapping[str, str],
+    _before: Finished | None,
+) -> Finished:
     """Run a stage once `_before`, if anything, has made its model; a process that was lost goes on from a checkpoint.
 
     Raises:
@@ -214,7 +174,7 @@ def _run_stage(stage: Stage, output: str, parent: TrackedRun, stop_request: Any,
         raise StoppedError
     quieten_run()
     started, folder = time.monotonic(), stage.folder(output)
-    if exists(join(folder, RESULT_FILE)) and not exists(_model(stage, output)):  # somebody has deleted it
+    if exists(join(folder, RESULT_FILE)) and not exists(model_of(stage, output)):  # somebody has deleted it
         delete(folder)
     is_new = not exists(folder)
     config = dataclasses.replace(stage.config, output=folder)
@@ -228,7 +188,7 @@ def _run_stage(stage: Stage, output: str, parent: TrackedRun, stop_request: Any,
         if delivered is None:
             raise StoppedError
         run_id = delivered.run_id
-    finished = Finished(run_id, time.monotonic() - started if is_new else None)
+    finished = Finished(run_id, time.monotonic() - started if is_new else None, contents)
     finished.write(folder)
     delete(join(folder, CHECKPOINTS))  # of hundreds of runs, they would be the most of what a study leaves
     return finished

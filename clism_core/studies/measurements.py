@@ -11,7 +11,7 @@ from mlflow.exceptions import MlflowException
 
 from clism_core.errors import InputError
 from clism_core.studies.chains import Chain, Kind, Stage, chain_stages
-from clism_core.studies.execution import Finished
+from clism_core.studies.finished import Finished
 from clism_core.tasks.evaluation.predictions import Predictions
 from clism_core.tasks.evaluation.reading import averaged, read_test_sets
 from clism_core.tasks.evaluation.table import AVERAGES

@@ -12,25 +12,17 @@ from clism_core.errors import InputError
 from clism_core.storage import join, upload_folder
 from clism_core.studies.artefacts import Table
 from clism_core.studies.catalogue import STUDIES
-from clism_core.studies.chains import Chain, Stage, all_stages, chain_stages
+from clism_core.studies.chains import Chain, chain_stages
 from clism_core.studies.config import StudyConfig
-from clism_core.studies.estimate import Estimate, estimate, sort_of, work
-from clism_core.studies.execution import Finished, describe, finished_before, run_stages
+from clism_core.studies.execution import describe, run_stages
+from clism_core.studies.finished import Finished
 from clism_core.studies.measurements import Measurements
+from clism_core.studies.plan import Planned
 from clism_core.tasks.evaluation.reading import read_test_sets
 from clism_core.tasks.finetuning.data import load_data
 from clism_core.tracking.run import TrackedRun
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Planned:
-    """What a study has still to do."""
-
-    stages: Mapping[str, Stage]
-    missing: list[Stage]
-    estimate: Estimate
 
 
 @dataclass(frozen=True)
@@ -49,23 +41,6 @@ class Studied:
     """How many it consists of."""
     tracking_uri: str
     run_id: str
-
-
-def plan_study(config: StudyConfig) -> Planned:
-    """Return the runs of a study, those that are missing, and what they will take.
-
-    Args:
-        config: with absolute paths.
-    """
-    stages = all_stages(STUDIES[config.name].chains(config))
-    finished = finished_before(stages, config.output)
-    measured: dict[str, list[float]] = {}
-    for name, run in finished.items():
-        if run.seconds is not None:
-            stage = stages[name]
-            measured.setdefault(sort_of(stage), []).append(run.seconds / work(stage, config.estimate))
-    missing = [stage for name, stage in stages.items() if name not in finished]
-    return Planned(stages, missing, estimate(missing, measured, config.cluster, config.estimate))
 
 
 def check_labelled_data(config: StudyConfig) -> None:
@@ -97,19 +72,20 @@ def check_labelled_data(config: StudyConfig) -> None:
         raise InputError("\n".join(dict.fromkeys(found)))
 
 
-def run_study(config: StudyConfig, run: TrackedRun) -> Studied:
+def run_study(config: StudyConfig, planned: Planned, run: TrackedRun, *, side_by_side: int) -> Studied:
     """Run what is missing of a study on the cluster, and write and log its tables and figures.
 
     Args:
         config: with absolute paths and pinned versions of models.
+        planned: of `plan_study`.
         run: the MLflow run that the study's runs belong to.
+        side_by_side: of `runs_at_a_time`.
 
     Raises:
         InputError: if MLflow does not know the runs.
     """
-    chains = STUDIES[config.name].chains(config)
-    stages = all_stages(chains)
-    runs = run_stages(stages, output=config.output, parent=run, max_concurrent=config.max_concurrent)
+    chains, stages = planned.chains, planned.stages
+    runs = run_stages(planned, config, parent=run, side_by_side=side_by_side)
     failed = [f"{name} ({describe(stages[name].labels)}): {why}" for name, why in runs.failed.items()]
     files: list[str] = []
     tables: list[str] = []

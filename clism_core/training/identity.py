@@ -55,10 +55,10 @@ def vocabulary_digest(tokenizer: PreTrainedTokenizerBase) -> str:
     return hashlib.sha256(vocabulary).hexdigest()
 
 
-def wherever_it_stands(content: str) -> str:
-    """Return JSON with the paths below the current folder made relative: a submitted job stands in another folder each
-    time."""
-    return content.replace(json.dumps(f"{Path.cwd()}/")[:-1], '"')
+def wherever_it_stands(fields: Any) -> Any:
+    """Return fields as JSON has them, with the paths below the current folder made relative: a submitted job stands in
+    another folder each time."""
+    return json.loads(json.dumps(fields).replace(json.dumps(f"{Path.cwd()}/")[:-1], '"'))
 
 
 def check_same_run(output: str, given: dict[str, Any]) -> None:

@@ -1,7 +1,6 @@
 """A sweep on the cluster that Ray is connected to: many trials, some side by side, that goes on where it was."""
 
 import dataclasses
-import json
 import logging
 import math
 import os
@@ -19,6 +18,7 @@ from ray.tune.search import BasicVariantGenerator, Searcher
 from clism_core.errors import InputError
 from clism_core.nodes import node_resources, own_resource, this_node_label
 from clism_core.storage import exists, filesystem, join, list_files, write_bytes
+from clism_core.training.contents import Contents
 from clism_core.training.identity import CHANGEABLE, check_same_run, keep_identity, unchangeable, wherever_it_stands
 from clism_core.training.settings import CONFIG_FILE, dump_config
 from clism_core.training.side_by_side import (
@@ -69,7 +69,7 @@ def run_sweep(config: TuneConfig, sweep: Sweep, *, side_by_side: int) -> tuple[b
     Raises:
         InputError: if `output` holds another sweep, or Ray Tune knows no such searcher or scheduler.
     """
-    identity = sweep_identity(config, sweep.space, sweep.bases)
+    identity = sweep_identity(config, sweep.space, sweep.bases) | sweep_contents(sweep.bases)
     check_same_run(config.output, identity)
     logger.info("%d trials side by side", side_by_side)
     tuner = _tuner(config, _with_threads(sweep, side_by_side), side_by_side)
@@ -100,8 +100,15 @@ def sweep_identity(config: TuneConfig, space: Space, bases: Mapping[str, Any]) -
 
 def _fields(base: Any) -> dict[str, Any]:
     fields = unchangeable(base, [name for name in CHANGEABLE if name not in ("model", "data")])
-    identity: dict[str, Any] = json.loads(wherever_it_stands(json.dumps(fields)))
+    identity: dict[str, Any] = wherever_it_stands(fields)
     return identity
+
+
+def sweep_contents(bases: Mapping[str, Any]) -> dict[str, str]:
+    """Return digests of what all trials are made of, as errors name what has changed."""
+    contents = Contents()
+    found = {path: digest for base in bases.values() for path, digest in contents.of(base).items()}
+    return {f"content of {path}": digest for path, digest in wherever_it_stands(found).items()}
 
 
 def trial_count(config: TuneConfig, space: Space) -> int:

@@ -25,7 +25,7 @@ from tiny import write_encoder, write_prepared
 from clism_core.data.batches import MaskingConfig
 from clism_core.data.samples import HeldOutConfig
 from clism_core.home import tracking_uri
-from clism_core.studies.study import plan_study
+from clism_core.studies.plan import plan_study
 from clism_core.tasks.config import MrcConfig, NerConfig
 from clism_core.tasks.evaluation.config import TestSetConfig
 from clism_core.training.loop import CadenceConfig, LoopConfig

@@ -3,14 +3,16 @@ from pathlib import Path
 from unittest.mock import MagicMock
 
 import pytest
+from labelled import write_squad
 from ray import tune
 
+from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.training.config import PretrainConfig
 from clism_core.training.settings import WorkersConfig
 from clism_core.training.side_by_side import concurrent_runs, with_own_threads
 from clism_core.tuning.config import TuneConfig
 from clism_core.tuning.space import Budget, SchedulerName, Space, describe_domain
-from clism_core.tuning.sweep import SCHEDULERS, sweep_identity, trial_count
+from clism_core.tuning.sweep import SCHEDULERS, sweep_contents, sweep_identity, trial_count
 from clism_core.tuning.trial import OBJECTIVE, PROGRESS
 
 SPACE = Space(
@@ -101,6 +103,18 @@ def test_a_submitted_sweep_stands_in_another_folder_each_time(tmp_path: Path, mo
         identities.append(sweep_identity(CONFIG, SPACE, bases))
     assert identities[0] == identities[1]
     assert (identities[0]["pretrain.model"], identities[0]["pretrain.data"]) == ("encoder", str(tmp_path / "prepared"))
+
+
+def test_data_that_have_changed_make_another_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digests = []
+    for folder, questions in (("first", 4), ("again", 4), ("changed", 5)):
+        (tmp_path / folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
+        train = write_squad(tmp_path / folder / "train.json", questions=questions)
+        base = FinetuneConfig(task="mrc", model="xlm-roberta-base", train=str(train), dev="")
+        digests.append(sweep_contents({"finetune": base}))
+    assert digests[0].keys() == {"content of train.json"}
+    assert digests[0] == digests[1] != digests[2]
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)
