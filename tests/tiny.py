@@ -119,12 +119,9 @@ def sample(
     spans: list[tuple[int, int, int, int]],
     ordinal: int = 0,
     visit: int = 0,
-    pair: str = "en-de",
 ) -> EncodedSample:
     """Return an encoded sample; equal ids are equal texts."""
     return EncodedSample(
-        sample_id=f"{pair}/00/{ordinal:09d}",
-        language_pair=pair,
         source_ids=source,
         target_ids=target,
         spans=[Span(*span) for span in spans],

@@ -4,7 +4,7 @@ Shapes: B inputs, L tokens of X, S tokens of the plain source, K questions of an
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -50,8 +50,6 @@ class Batch(ModelInputs):
     plain_token_type_ids: Tensor | None  # [B, S]
     plain_mask: Tensor  # [B, S] its tokens without the template
     keys: Tensor  # [B, 2] hashes of source and target text
-    sample_ids: list[str] = field(default_factory=list)
-    language_pairs: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -197,8 +195,6 @@ class BatchBuilder:
             keys=torch.tensor([_group_keys(group) for group in groups]),
             n_tokens=int(masks[0].sum()),
             truncated_questions=sum(entry.truncated for entry in inputs),
-            sample_ids=[sample.sample_id for group in groups for sample in group],
-            language_pairs=[group[0].language_pair for group in groups],
         )
 
     def _plain(self, texts: list[list[int]]) -> tuple[Tensor, Tensor, Tensor]:

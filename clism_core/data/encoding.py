@@ -45,8 +45,6 @@ class EncodedSample:
     the run are sorted by id, and `visit` says how often it has been drawn before: together they seed its masking.
     """
 
-    sample_id: str
-    language_pair: str
     source_ids: list[int]
     target_ids: list[int]
     spans: list[Span]
@@ -58,10 +56,9 @@ class EncodedSample:
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> "EncodedSample":
         """Build a sample from a row of `ENCODED_SCHEMA`, with its `ordinal` and `visit` where it has them."""
-        fields = {name: row[name] for name in ("sample_id", "language_pair", "source_ids", "target_ids")}
+        fields = {name: row[name] for name in ("source_ids", "target_ids", "source_key", "target_key")}
         spans = [Span(**span) for span in row["spans"]]
-        keys = {name: row[name] for name in ("source_key", "target_key")}
-        return cls(**fields, **keys, spans=spans, ordinal=row.get("ordinal", 0), visit=row.get("visit", 0))
+        return cls(**fields, spans=spans, ordinal=row.get("ordinal", 0), visit=row.get("visit", 0))
 
 
 def encode_row(text_tokenizer: TextTokenizer, row: dict[str, Any]) -> dict[str, Any]:

@@ -227,7 +227,6 @@ def test_batches_move_to_a_device(tokenizer: PreTrainedTokenizerFast) -> None:
     assert batch.input_ids.is_meta
     assert batch.mlm_label.is_meta
     assert batch.token_type_ids is None
-    assert batch.language_pairs == ["en-de"]
 
 
 def test_mask_spans() -> None:

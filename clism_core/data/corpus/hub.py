@@ -12,12 +12,11 @@ import pyarrow.parquet as pq
 from clism_core import storage
 from clism_core.data.corpus.columns import ROWS_PER_BATCH, check_schema, read_batches
 from clism_core.data.corpus.config import CorpusConfig, RawRow
-from clism_core.data.hub import CONVERTED, explained, load_library
+from clism_core.data.hub import CONVERTED, explained, load_builder
 from clism_core.data.manifest import folder_digest
-from clism_core.data.printable import listed
-from clism_core.errors import InputError
 
 _COMMIT = re.compile("[0-9a-f]{40}")
+_INSTEAD = f"use the official file, or the hub's own conversion by revision: {CONVERTED}"
 
 
 def title(config: CorpusConfig) -> str:
@@ -33,16 +32,15 @@ def read(path: str, config: CorpusConfig, limit: int | None) -> Generator[RawRow
     """
     with _explained(path):
         builder = _builder(config)
-        files = builder.config.data_files
-        if config.split not in files:
-            raise InputError(f"corpora: {path}: split is {config.split!r}, but the data set has {listed(files)}")
         dataset = builder.as_streaming_dataset(split=config.split).with_format("arrow")
         rows = read_batches(_tables(dataset, config, path), config, path=path)
         count = 0
         for row in itertools.islice(rows, limit):
             yield row
             count += 1
-        return count if limit is None or count < limit else sum(map(_row_count, files[config.split]))
+        if limit is None or count < limit:
+            return count
+        return sum(map(_row_count, builder.config.data_files[config.split]))
 
 
 def identity(config: CorpusConfig) -> dict[str, str]:
@@ -74,22 +72,16 @@ def _branch_and_commit(config: CorpusConfig) -> tuple[str | None, str | None]:
 
 
 def _builder(config: CorpusConfig) -> Any:
-    datasets = load_library("corpora: format hub wants")
     branch, commit = _branch_and_commit(config)
-    if branch == CONVERTED and config.subset is None:
-        raise InputError(
-            f"corpora: {config.path}: the branch {CONVERTED} has a folder for each subset; give subset, which is "
-            "default where the data set has only one"
-        )
-    subset = {"data_dir" if branch == CONVERTED else "name": config.subset}
-    builder = datasets.load_dataset_builder(config.path, revision=commit or branch, **subset)
-    kind = builder.info.builder_name
-    if kind != "parquet":
-        raise InputError(
-            f"corpora: {title(config)}: its files are {kind}, not Parquet; take the hub's own conversion by revision: "
-            f"{CONVERTED}, or download the files and give their format"
-        )
-    return builder
+    return load_builder(
+        config.path,
+        subset=config.subset,
+        split=config.split,
+        revision=commit or branch,
+        converted=branch == CONVERTED,
+        title=f"corpora: {title(config)}",
+        instead=_INSTEAD,
+    )
 
 
 def _tables(dataset: Any, config: CorpusConfig, path: str) -> Iterator[pa.Table]:
@@ -106,5 +98,4 @@ def _row_count(file: str) -> int:
 
 
 def _explained(path: str, hint: str = "") -> AbstractContextManager[None]:
-    instead = f"use the official file, or the hub's own conversion by revision: {CONVERTED}"
-    return explained(f"corpora: {path}", instead=instead, hint=hint)
+    return explained(f"corpora: {path}", instead=_INSTEAD, hint=hint)

@@ -1,7 +1,7 @@
 """Informative spans of the source, by any spaCy pipeline of any language, or by none."""
 
 from clism_core.data.entities.config import EntitiesConfig, SpanKind
-from clism_core.data.entities.finder import EntityFinder, check_entities, find_candidates, find_ngrams
+from clism_core.data.entities.finder import EntityFinder, check_entities, find_candidates
 from clism_core.data.entities.ngrams import NgramVocabulary, learn_ngrams
 from clism_core.data.entities.spacy_pipeline import PipelineMeta, find_pipeline, load_pipeline, supports_language
 
@@ -13,7 +13,6 @@ __all__ = [
     "SpanKind",
     "check_entities",
     "find_candidates",
-    "find_ngrams",
     "find_pipeline",
     "learn_ngrams",
     "load_pipeline",

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from clism_core.data.hub import CONVERTED, explained, load_library
+from clism_core.data.hub import CONVERTED, explained, load_builder
 from clism_core.data.printable import listed
 from clism_core.errors import InputError
 from clism_core.tasks.data.conll import TaggedFile, tagged_rows
@@ -73,20 +73,15 @@ def read_hub_tagged(
 
 def _rows(data: HubSplit, *, wanted: Collection[str]) -> Any:
     """Return the split as an iterable data set of `datasets` that has the columns `wanted`."""
-    datasets = load_library("data sets of the hub want")
-    if data.revision == CONVERTED and data.subset is None:
-        raise InputError(
-            f"{data.title}: the branch {CONVERTED} has a folder for each subset; give subset, which is default where "
-            "the data set has only one"
-        )
-    subset = {"data_dir" if data.revision == CONVERTED else "name": data.subset}
-    builder = datasets.load_dataset_builder(data.name, revision=data.revision, **subset)
-    if builder.info.builder_name != "parquet":
-        raise InputError(f"{data.title}: its files are {builder.info.builder_name}, not Parquet; {_instead(data)}")
-    if data.split not in builder.config.data_files:
-        raise InputError(
-            f"{data.title}: split is {data.split!r}, but the data set has {listed(builder.config.data_files)}"
-        )
+    builder = load_builder(
+        data.name,
+        subset=data.subset,
+        split=data.split,
+        revision=data.revision,
+        converted=data.revision == CONVERTED,
+        title=data.title,
+        instead=_instead(data),
+    )
     rows = builder.as_streaming_dataset(split=data.split)
     missing = [column for column in wanted if column not in rows.features]
     if missing:

@@ -22,7 +22,6 @@ TEMPLATE_TOKENS = 4
 
 TRAINING_SCHEMA = pa.schema(
     [
-        ("question_id", pa.string()),
         ("input_ids", pa.list_(pa.int32())),
         ("passage_start", pa.int32()),
         ("passage_stop", pa.int32()),
@@ -175,7 +174,7 @@ class QuestionEncoder:
         for answer in (answer for usable in for_training([question]) for answer in usable.answers):
             start, end = _trimmed(answer)
             span = covering_span(passage.offsets, start, end)
-            rows = self._rows_with(question.id, encoded.windows, span) if span is not None else []
+            rows = self._rows_with(encoded.windows, span) if span is not None else []
             if span is not None and rows:
                 widened = _reaches_over(passage.offsets[span.start : span.end], start, end)
                 break
@@ -186,7 +185,7 @@ class QuestionEncoder:
         }
         return rows, noticed
 
-    def _rows_with(self, question_id: str, windows: Sequence[Window], span: TokenSpan) -> list[Row]:
+    def _rows_with(self, windows: Sequence[Window], span: TokenSpan) -> list[Row]:
         """Return rows of the windows that hold all of `span`, tokens of the passage."""
         rows, first = [], 0
         for window in windows:
@@ -194,7 +193,7 @@ class QuestionEncoder:
                 moved = window.passage_start - first
                 answer = {"answer_start": span.start + moved, "answer_end": span.end - 1 + moved}
                 length = {"length": len(window.input_ids)}
-                rows.append({"question_id": question_id, **window.row(), **answer, **length})
+                rows.append({**window.row(), **answer, **length})
             first += len(window.offsets) - self.config.stride
         return rows
 
