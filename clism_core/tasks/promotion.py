@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from mlflow import MlflowClient
 
 from clism_core.errors import InputError
+from clism_core.markdown import markdown_table
 from clism_core.tasks.evaluation.config import TestSetConfig
 from clism_core.tasks.evaluation.scoring import p_text
 from clism_core.tasks.evaluation.test_set import Kind, TestSet, title
@@ -192,9 +193,8 @@ def carry_out(client: MlflowClient, versions: Versions, decision: Decision, *, a
 
 
 def _table(names: Sequence[tuple[str, str]], new: Sequence[ScoredExamples], old: Sequence[ScoredExamples]) -> str:
-    lines = ["| test set | challenger | champion | difference |", "|---|--:|--:|--:|"]
-    lines += [
-        f"| {dataset}/{language} | {one.value:.2f} | {other.value:.2f} | {one.value - other.value:+.2f} |"
+    rows = [
+        [f"{dataset}/{language}", f"{one.value:.2f}", f"{other.value:.2f}", f"{one.value - other.value:+.2f}"]
         for (dataset, language), one, other in zip(names, new, old, strict=True)
     ]
-    return "\n".join(lines)
+    return markdown_table(["test set", "challenger", "champion", "difference"], rows)

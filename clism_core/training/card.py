@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from clism_core.markdown import markdown_table
 from clism_core.model.names import is_hub_id
 from clism_core.training.config import PretrainConfig, data_set_configs
 
@@ -86,9 +87,8 @@ def metrics_table(metrics: Mapping[str, float]) -> str:
     """Return the evaluation as a Markdown table, one row a language pair, in percent."""
     pairs = sorted({name.split("/")[0] for name in metrics if name.endswith("/retrieval_accuracy")})
     columns = [name for name in COLUMNS if any(f"{pair}/{name}" in metrics for pair in pairs)]
-    lines = ["| | " + " | ".join(COLUMNS[name] for name in columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    rows = []
     for pair in pairs:
         found = (metrics.get(f"{pair}/{name}") for name in columns)
-        values = ("-" if value is None else f"{100 * value:.1f}" for value in found)
-        lines.append(f"| {pair} | " + " | ".join(values) + " |")
-    return "\n".join(lines)
+        rows.append([pair, *("-" if value is None else f"{100 * value:.1f}" for value in found)])
+    return markdown_table(["", *(COLUMNS[name] for name in columns)], rows)

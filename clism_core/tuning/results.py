@@ -9,6 +9,7 @@ from typing import Any, Literal
 from ray.tune import ResultGrid
 
 from clism_core.errors import reason
+from clism_core.markdown import markdown_table
 from clism_core.tuning.trial import OBJECTIVE, PROGRESS
 
 Status = Literal["finished", "stopped early", "failed"]
@@ -58,15 +59,14 @@ def _row(result: Any) -> TrialResult:
 def markdown(rows: Sequence[TrialResult]) -> str:
     """Return the trials as a Markdown table."""
     names = _names(rows)
-    lines = [["trial", *names, "objective", "at", "minutes", ""]]
+    lines = []
     for row in rows:
         values = [_text(row.parameters.get(name)) for name in names]
         ended = f"failed: {row.error}" if row.error else row.status
         lines.append(
             [row.trial_id, *values, _text(row.objective), f"{row.progress:.0f} %", f"{row.seconds / 60:.1f}", ended]
         )
-    lines.insert(1, ["---", *["---:"] * (len(names) + 3), "---"])
-    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines) + "\n"
+    return markdown_table(["trial", *names, "objective", "at", "minutes", ""], lines) + "\n"
 
 
 def csv_text(rows: Sequence[TrialResult]) -> str:

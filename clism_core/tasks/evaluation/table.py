@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from clism_core.markdown import markdown_table
 from clism_core.tasks.evaluation.scoring import SCORE_NAMES, p_text
 
 COMPARISON = "comparison"
@@ -95,29 +96,30 @@ def markdown(rows: Sequence[Row], metrics: Mapping[str, Any]) -> str:
             f"Scored by {own[0].scorer}, in percent, with 95 % intervals"
             f"{'; differences with p values' if COMPARISON in metrics else ''}.",
             "",
-            _line(["", "", *(AVERAGES.get(column, column) for column in columns)]),
-            _line(["---", "---", *["--:"] * len(columns)]),
+            markdown_table(
+                ["", "", *(AVERAGES.get(column, column) for column in columns)],
+                [[row.model, SCORE_NAMES[row.score], *map(_text, row.cells.values())] for row in own],
+                left=2,
+            ),
         ]
-        lines += [_line([row.model, SCORE_NAMES[row.score], *map(_text, row.cells.values())]) for row in own]
-        if types := _type_lines(metrics[dataset]):
-            lines += ["", "F1 by type of entity:", "", *types]
+        if types := _type_table(metrics[dataset]):
+            lines += ["", "F1 by type of entity:", "", types]
         if COMPARISON in metrics:
             lines += ["", metrics[COMPARISON]["conclusions"][dataset]]
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
 
 
-def _type_lines(groups: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _type_table(groups: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return a table of the types of entities; empty where there are none."""
     labelled = {name: figures["by_label"] for name, figures in groups.items() if "by_label" in figures}
     labels = sorted({label for figures in labelled.values() for label in figures})
-    if not labels:
-        return []
-    lines = [_line(["", *labelled]), _line(["---", *["--:"] * len(labelled)])]
+    rows = []
     for label in labels:
         of_languages = [figures.get(label) for figures in labelled.values()]
         cells = [_text(_cell(each["f1"], each["f1_interval"])) if each else "" for each in of_languages]
-        lines.append(_line([label, *cells]))
-    return lines
+        rows.append([label, *cells])
+    return markdown_table(["", *labelled], rows) if rows else ""
 
 
 def _text(cell: Cell) -> str:
@@ -127,10 +129,6 @@ def _text(cell: Cell) -> str:
     if cell.low is not None:
         text += f" [{cell.low:{sign}.1f}, {cell.high:{sign}.1f}]"
     return text if cell.p_value is None else f"{text} {p_text(cell.p_value)}"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 def csv_text(rows: Sequence[Row]) -> str:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 
+from clism_core.markdown import markdown_table
 from clism_core.model.names import is_hub_id
 from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.tasks.finetuning.data import source_names
@@ -83,6 +84,5 @@ def task_card(config: FinetuneConfig, finetuned: Finetuned) -> str:
 
 def dev_table(metrics: Mapping[str, float]) -> str:
     """Return the scores on the development data as a Markdown table, 0 to 100."""
-    names = [name.split("/")[-1] for name in metrics]
-    values = " | ".join(f"{value:.1f}" for value in metrics.values())
-    return f"| {' | '.join(name.replace('_', ' ') for name in names)} |\n{'|---' * len(names)}|\n| {values} |"
+    names = [name.split("/")[-1].replace("_", " ") for name in metrics]
+    return markdown_table(names, [[f"{value:.1f}" for value in metrics.values()]], left=0)
