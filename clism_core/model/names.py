@@ -52,7 +52,7 @@ def pin_version(name: str) -> str:
         versions = client.search_model_versions(f"name = '{model}'", max_results=1, order_by=["version_number DESC"])
         return f"models:/{model}/{versions[0].version}"
     except (mlflow.MlflowException, IndexError) as error:
-        raise InputError(f"model {name}: not found in the registry at {tracking_uri()}: {error}") from error
+        raise _not_found(name, error) from error
 
 
 def is_tracked(name: str) -> bool:
@@ -101,7 +101,7 @@ def _registry_state(name: str) -> str:
         info = client.get_run(rest.strip("/").split("/")[0]).info
         return f"{tracking_uri()} {name} {info.start_time} {info.end_time}"
     except (mlflow.MlflowException, TypeError) as error:
-        raise InputError(f"model {name}: not found in the registry at {tracking_uri()}: {error}") from error
+        raise _not_found(name, error) from error
 
 
 def _download_from_registry(name: str, folder: Path) -> None:
@@ -111,7 +111,11 @@ def _download_from_registry(name: str, folder: Path) -> None:
     try:
         mlflow.artifacts.download_artifacts(name, dst_path=str(folder))
     except (mlflow.MlflowException, OSError) as error:
-        raise InputError(f"model {name}: not found in the registry at {tracking_uri()}: {error}") from error
+        raise _not_found(name, error) from error
+
+
+def _not_found(name: str, error: Exception) -> InputError:
+    return InputError(f"model {name}: not found in the registry at {tracking_uri()}: {error}")
 
 
 def _model_folder(folder: Path, name: str) -> str:
