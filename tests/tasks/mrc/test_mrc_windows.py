@@ -303,8 +303,8 @@ def test_no_token_no_window(tokenizer: PreTrainedTokenizerBase) -> None:
 
 
 def test_white_space_is_no_answer(tokenizer: PreTrainedTokenizerBase) -> None:
-    offsets = [pair for window in QuestionEncoder(tokenizer, SMALL)("Where?", "  \n").windows for pair in window.offsets]
-    assert [(left, right) for left, right in offsets if left < right] == []
+    windows = QuestionEncoder(tokenizer, SMALL)("Where?", "  \n").windows
+    assert [pair for window in windows for pair in window.offsets if pair[0] < pair[1]] == []
 
 
 @pytest.mark.parametrize(
