@@ -26,12 +26,7 @@ from clism_core.tasks.evaluation.tracking import metrics_by_name
 from clism_core.tracking.run import TrackedRun, end_lost_run, tracked_run
 from clism_core.training.delivered import RESULT_FILE
 from clism_core.training.run import CHECKPOINTS, Hooks
-from clism_core.training.side_by_side import (
-    part_of_node,
-    process_memory,
-    share,
-    with_own_threads,
-)
+from clism_core.training.side_by_side import part_of_node, process_memory, share, with_own_threads
 from clism_core.training.stopping import start_stop_request, stop_signals
 
 logger = logging.getLogger(__name__)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from clism_core.data.manifest import MANIFEST, read_manifest
+from clism_core.errors import InputError
 from clism_core.model.names import MODEL_FILE, model_digest, resolve_model
 from clism_core.storage import exists, expand, join, read_bytes
 
@@ -25,6 +26,9 @@ class Contents:
 
         Of prepared data it is that of the samples, of a model that of its weights, of labelled data that of the names
         and bytes of their files. Models of a hub or a registry lie at no path.
+
+        Raises:
+            InputError: for what is there and cannot be read.
         """
         paths = dict.fromkeys(_paths(dataclasses.asdict(config)))
         found = {path: self._digest(path) for path in paths}
@@ -32,7 +36,10 @@ class Contents:
 
     def _digest(self, path: str) -> str | None:
         if path not in self._digests:
-            self._digests[path] = _content_digest(path)
+            try:
+                self._digests[path] = _content_digest(path)
+            except OSError as error:
+                raise InputError(f"{path} cannot be read: {error}") from error
         return self._digests[path]
 
 

@@ -10,6 +10,7 @@ from labelled import write_conll, write_squad
 from tiny import write_encoder, write_prepared
 
 from clism_core.data.mixture import DataSetConfig
+from clism_core.errors import InputError
 from clism_core.tasks.data.hub import HubSplit
 from clism_core.tasks.evaluation.config import EvaluateConfig, TestSetConfig
 from clism_core.tasks.finetuning.config import FinetuneConfig
@@ -85,3 +86,13 @@ def test_a_file_is_read_once(tmp_path: Path) -> None:
     before = contents.of(config)
     train.unlink()
     assert contents.of(replace(config, seed=1)) == before != {}
+
+
+def test_what_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: str) -> bytes:
+        raise PermissionError(path)
+
+    monkeypatch.setattr("clism_core.training.contents.read_bytes", refuse)
+    train = write_squad(tmp_path / "train.json")
+    with pytest.raises(InputError, match=r"train\.json cannot be read"):
+        Contents().of(FinetuneConfig(task="mrc", model="", train=str(train), dev=""))
