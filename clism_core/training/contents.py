@@ -3,23 +3,20 @@
 import dataclasses
 import hashlib
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from clism_core.data.manifest import MANIFEST, read_manifest
 from clism_core.errors import InputError
-from clism_core.model.names import MODEL_FILE, model_digest, resolve_model
+from clism_core.model.names import model_digest, resolve_model
 from clism_core.storage import exists, expand, join, read_bytes
-
-PATHS = ("model", "data", "train", "dev", "path")
-"""Fields that name files or folders, in whatever part of a configuration."""
 
 
 class Contents:
     """Digests of files and folders, each of which is read once."""
 
     def __init__(self) -> None:
-        self._digests: dict[str, str | None] = {}
+        self._digests: dict[tuple[str, str], str | None] = {}
 
     def of(self, config: Any) -> dict[str, str]:
         """Return digests of what lies at the paths of a job's configuration, by path; nothing of what is not there.
@@ -28,42 +25,53 @@ class Contents:
         and bytes of their files. Models of a hub or a registry lie at no path.
 
         Raises:
-            InputError: for what is there and cannot be read.
+            InputError: for what is there and cannot be read, or is not what its field names.
         """
-        paths = dict.fromkeys(_paths(dataclasses.asdict(config)))
-        found = {path: self._digest(path) for path in paths}
+        found = {path: self._digest(field, path) for field, path in _paths(dataclasses.asdict(config))}
         return {path: digest for path, digest in found.items() if digest is not None}
 
-    def _digest(self, path: str) -> str | None:
-        if path not in self._digests:
+    def _digest(self, field: str, path: str) -> str | None:
+        if (field, path) not in self._digests:
             try:
-                self._digests[path] = _content_digest(path)
+                self._digests[field, path] = _FIELDS[field](path)
             except OSError as error:
                 raise InputError(f"{path} cannot be read: {error}") from error
-        return self._digests[path]
+        return self._digests[field, path]
 
 
-def _paths(fields: Any, name: str = "") -> Iterator[str]:
+def _paths(fields: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the fields that name paths, and the paths; `path` is a part of the field that it stands in."""
     if isinstance(fields, dict):
         for key, value in fields.items():
-            yield from _paths(value, str(key))
+            yield from _paths(value, name if key == "path" else str(key))
     elif isinstance(fields, list):
         for value in fields:
             yield from _paths(value, name)
-    elif isinstance(fields, str) and fields and name in PATHS:
-        yield fields
+    elif isinstance(fields, str) and fields and name in _FIELDS:
+        yield name, fields
 
 
-def _content_digest(path: str) -> str | None:
-    if exists(join(path, MANIFEST)):
-        return str(read_manifest(path)["content"])
-    if exists(join(path, MODEL_FILE)):
-        return model_digest(resolve_model(path))
+def _of_model(folder: str) -> str | None:
+    return model_digest(resolve_model(folder)) if exists(folder) else None
+
+
+def _of_prepared(folder: str) -> str | None:
+    return str(read_manifest(folder)["content"]) if exists(join(folder, MANIFEST)) else None
+
+
+def _of_files(path: str) -> str | None:
     files = [file for file in expand(path) if exists(file)]
-    if not files:
-        return None
     digest = hashlib.blake2b(digest_size=16)
     for file in files:
         content = hashlib.blake2b(read_bytes(file)).hexdigest()
         digest.update(f"{posixpath.basename(file)} {content}\n".encode())
-    return digest.hexdigest()
+    return digest.hexdigest() if files else None
+
+
+_FIELDS: Mapping[str, Callable[[str], str | None]] = {
+    "model": _of_model,
+    "data": _of_prepared,
+    "train": _of_files,
+    "dev": _of_files,
+    "tests": _of_files,
+}
