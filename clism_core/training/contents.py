@@ -10,6 +10,7 @@ from clism_core.data.manifest import MANIFEST, read_manifest
 from clism_core.errors import InputError
 from clism_core.model.names import model_digest, resolve_model
 from clism_core.storage import exists, expand, join, read_bytes
+from clism_core.training.identity import wherever_it_stands
 
 
 class Contents:
@@ -19,16 +20,22 @@ class Contents:
         self._digests: dict[tuple[str, str], str | None] = {}
 
     def of(self, config: Any) -> dict[str, str]:
-        """Return digests of what lies at the paths of a job's configuration, by path; nothing of what is not there.
+        """Return digests of what lies at the paths of a job's configuration; nothing of what is not there.
 
         Of prepared data it is that of the samples, of a model that of its weights, of labelled data that of the names
         and bytes of their files. Models of a hub or a registry lie at no path.
+
+        Returns:
+            the digests by path; paths below the current folder as they stand in it.
 
         Raises:
             InputError: for what is there and cannot be read, or is not what its field names.
         """
         found = {path: self._digest(field, path) for field, path in _paths(dataclasses.asdict(config))}
-        return {path: digest for path, digest in found.items() if digest is not None}
+        there: dict[str, str] = wherever_it_stands(
+            {path: digest for path, digest in found.items() if digest is not None}
+        )
+        return there
 
     def _digest(self, field: str, path: str) -> str | None:
         if (field, path) not in self._digests:

@@ -70,6 +70,22 @@ def test_weights_that_have_changed_are_told_with_the_runs_that_follow_from_them(
     assert len(named) == 17
 
 
+def test_a_submitted_study_notices_changes_below_its_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def submitted(name: str, questions: int) -> StudyConfig:
+        monkeypatch.chdir(tmp_path)
+        config = study_config(tmp_path / name, "convergence")
+        write_squad(tmp_path / name / "train.json", questions=questions)
+        monkeypatch.chdir(tmp_path / name)
+        return replace(config, output=str(tmp_path / "studies"), tasks=["mrc"])
+
+    record(submitted("first", 4), lambda _: 0.5)
+    assert plan_study(submitted("again", 4)).missing == []
+    with pytest.raises(InputError, match=r"^train\.json: changed since"):
+        plan_study(submitted("changed", 5))
+
+
 def test_data_that_are_gone_are_not_missed_by_what_is_done(config: StudyConfig, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "prepared")
     (tmp_path / "train.json").unlink()
