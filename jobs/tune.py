@@ -33,7 +33,7 @@ from clism_core.training.config import data_set_configs
 from clism_core.tuning.config import TuneConfig, check_sweep
 from clism_core.tuning.delivery import Swept, deliver_sweep, reopen, swept_before
 from clism_core.tuning.space import Space
-from clism_core.tuning.sweep import check_same_sweep, run_sweep, trials_side_by_side
+from clism_core.tuning.sweep import check_same_sweep, identify_sweep, run_sweep, trials_side_by_side
 from clism_core.tuning.trial import Sweep
 from tune_spaces import load_space
 
@@ -89,10 +89,11 @@ def search(config: TuneJobConfig, space: Space) -> Swept | None:
     check_shared(output=config.output, inputs=inputs, tracking=tracking_uri(), wanted=wanted)
     side_by_side = trials_side_by_side(config, space)  # before anything is made or changed
     config = with_demo(config, space)
+    identity = identify_sweep(config, space)
     reopen(config.output)
     with tracked_run(job="tune", output=config.output, config=dataclasses.asdict(config)) as run:
         sweep = Sweep(space=space, bases=config.bases(space), output=config.output, parent=run)
-        finished, trials = run_sweep(config, sweep, side_by_side=side_by_side)
+        finished, trials = run_sweep(config, sweep, identity=identity, side_by_side=side_by_side)
         if not finished:
             run.finish("KILLED")
             return None

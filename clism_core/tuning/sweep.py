@@ -55,22 +55,35 @@ def check_same_sweep(config: TuneConfig, space: Space) -> None:
     check_same_run(config.output, {name: value for name, value in identity.items() if name.split(".")[-1] not in made})
 
 
-def run_sweep(config: TuneConfig, sweep: Sweep, *, side_by_side: int) -> tuple[bool, list[TrialResult]]:
+def identify_sweep(config: TuneConfig, space: Space) -> dict[str, Any]:
+    """Return what makes a settled sweep what it is, with the contents of its data.
+
+    Raises:
+        InputError: if its output holds another sweep.
+    """
+    bases = config.bases(space)
+    identity = sweep_identity(config, space, bases) | sweep_contents(bases)
+    check_same_run(config.output, identity)
+    return identity
+
+
+def run_sweep(
+    config: TuneConfig, sweep: Sweep, *, identity: dict[str, Any], side_by_side: int
+) -> tuple[bool, list[TrialResult]]:
     """Run the trials of a sweep that are not run yet.
 
     Args:
         config: the sweep, settled; `output` decides which one goes on.
         sweep: what its trials have in common.
+        identity: of `identify_sweep`.
         side_by_side: of `trials_side_by_side`.
 
     Returns:
         whether all of it is done (a SIGINT or SIGTERM stops it), and the trials, the best first.
 
     Raises:
-        InputError: if `output` holds another sweep, or Ray Tune knows no such searcher or scheduler.
+        InputError: if Ray Tune knows no such searcher or scheduler.
     """
-    identity = sweep_identity(config, sweep.space, sweep.bases) | sweep_contents(sweep.bases)
-    check_same_run(config.output, identity)
     logger.info("%d trials side by side", side_by_side)
     tuner = _tuner(config, _with_threads(sweep, side_by_side), side_by_side)
     keep_identity(config.output, identity)

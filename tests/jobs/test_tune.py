@@ -255,6 +255,15 @@ def test_failed_trials_are_tried_again_where_that_is_wanted(
     shutil.copytree(base.model, late)
     job.main(config)
     assert [trial["status"] for trial in trials_of(output)] == ["finished", "failed"]
+
+    noted, manifest = (output / "result.json").read_text(), Path(str(base.data), "manifest.json")
+    as_it_was = manifest.read_text()
+    manifest.write_text(json.dumps(json.loads(as_it_was) | {"content": "another"}))
+    with pytest.raises(ValueError, match=f"holds a run with another content of {base.data}"):
+        job.main(replace(config, retry_failed=True))
+    manifest.write_text(as_it_was)
+    assert (output / "result.json").read_text() == noted
+
     job.main(replace(config, retry_failed=True))
     assert [trial["status"] for trial in trials_of(output)] == ["finished", "finished"]
     assert {trial["model"] for trial in trials_of(output)} == {base.model, str(late)}
