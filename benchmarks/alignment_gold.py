@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from clism_core.data.alignment.pharaoh import parse_links
-from clism_core.data.cleaning import clean, text_reason
-from clism_core.data.entities.config import EntitiesConfig
-from clism_core.data.entities.finder import find_candidates
-from clism_core.data.entities.spacy_pipeline import load_pipeline
-from clism_core.data.entities.stop_words import stop_words
-from clism_core.data.spans import Candidate, Link, Span, project
-from clism_core.data.words import Word, segment, whitespace_tokens
-from clism_core.errors import InputError
+from clism_core.preparation.alignment.pharaoh import parse_links
+from clism_core.preparation.cleaning import clean, text_reason
+from clism_core.preparation.entities.config import EntitiesConfig
+from clism_core.preparation.entities.finder import find_candidates
+from clism_core.preparation.entities.spacy_pipeline import load_pipeline
+from clism_core.preparation.entities.stop_words import stop_words
+from clism_core.preparation.spans import Candidate, Link, Span, project
+from clism_core.utils.errors import InputError
+from clism_core.utils.words import Word, segment, whitespace_tokens
 
 _MOST_WORDS = 200
 

@@ -24,15 +24,15 @@ import jsonargparse
 from alignment_gold import GoldSentence, GoldSet, find_spans, projected, read_corpus, read_gold
 from alignment_scores import Counts, Estimate, as_error, count, difference, estimate
 
-from clism_core.console import quieten_libraries
-from clism_core.data.alignment.combination import combine
-from clism_core.data.alignment.config import AlignerConfig
-from clism_core.data.alignment.eflomal import both_directions, learn_priors
-from clism_core.data.alignment.embedding import EmbeddingAligner, Matrix, word_links
-from clism_core.data.alignment.symmetrize import symmetrize
-from clism_core.data.entities.config import EntitiesConfig
-from clism_core.data.spans import Link
-from clism_core.errors import InputError
+from clism_core.cluster.console import quieten_libraries
+from clism_core.preparation.alignment.combination import combine
+from clism_core.preparation.alignment.config import AlignerConfig
+from clism_core.preparation.alignment.eflomal import both_directions, learn_priors
+from clism_core.preparation.alignment.embedding import EmbeddingAligner, Matrix, word_links
+from clism_core.preparation.alignment.symmetrize import symmetrize
+from clism_core.preparation.entities.config import EntitiesConfig
+from clism_core.preparation.spans import Link
+from clism_core.utils.errors import InputError
 
 T = TypeVar("T")
 Directions = list[tuple[set[Link], set[Link]]]

@@ -16,11 +16,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from clism_core.model.names import resolve_model
-from clism_core.tasks.data.questions import read_questions
+from clism_core.model.resolve import resolve_model
 from clism_core.tasks.mrc.batches import InputFormat
 from clism_core.tasks.mrc.model import MrcModel
 from clism_core.tasks.mrc.predictor import MrcPredictor
+from clism_core.tasks.mrc.squad_format import read_questions
 
 Record = dict[str, str]
 SINGLE_QUESTIONS = 30

@@ -18,16 +18,16 @@ import pyarrow.parquet as pq
 import spacy
 import yaml
 
-from clism_core.cluster import connect
-from clism_core.data.alignment.eflomal import both_directions
-from clism_core.data.alignment.symmetrize import symmetrize
-from clism_core.data.config import PrepareConfig
-from clism_core.data.corpus import CappedRows, CorpusConfig
-from clism_core.data.entities import find_candidates, find_pipeline
-from clism_core.data.entities.stop_words import stop_words
-from clism_core.data.prepare import plan, prepare
-from clism_core.data.reading import make_row
-from clism_core.data.spans import project
+from clism_core.cluster.connect import connect
+from clism_core.preparation.alignment.eflomal import both_directions
+from clism_core.preparation.alignment.symmetrize import symmetrize
+from clism_core.preparation.cleaning_stage import make_row
+from clism_core.preparation.config import PrepareConfig
+from clism_core.preparation.corpus import CappedRows, CorpusConfig
+from clism_core.preparation.entities import find_candidates, find_pipeline
+from clism_core.preparation.entities.stop_words import stop_words
+from clism_core.preparation.prepare import plan, prepare
+from clism_core.preparation.spans import project
 
 
 def main() -> None:

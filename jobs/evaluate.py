@@ -12,14 +12,13 @@ The same command with the same --output predicts only what is not predicted yet.
 import dataclasses
 import sys
 
-from command_line import PYTHON, run_job
-
-from clism_core import storage
-from clism_core.cluster import connect
-from clism_core.home import tracking_uri
-from clism_core.tasks.evaluation.config import EvaluateConfig
-from clism_core.tasks.evaluation.evaluate import CHART, RESULTS, Evaluation, Plan, carry_out, check_cluster, plan
+from clism_core.cluster.connect import connect
+from clism_core.command_line import PYTHON, run_job
+from clism_core.evaluation.config import EvaluateConfig
+from clism_core.evaluation.evaluate import CHART, RESULTS, Evaluation, Plan, carry_out, check_cluster, plan
 from clism_core.tracking.run import page_command, tracked_run
+from clism_core.utils import storage
+from clism_core.utils.home import tracking_uri
 
 
 def main(config: EvaluateConfig) -> None:

@@ -15,21 +15,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from command_line import PYTHON, run_job, stopped_text
-
-from clism_core.cluster import check_shared, connect
+from clism_core.cluster.connect import check_shared, connect
+from clism_core.command_line import PYTHON, run_job, stopped_text
 from clism_core.demo.entities import write_entities
 from clism_core.demo.questions import DemoQuestionsConfig, write_questions
-from clism_core.errors import InputError
-from clism_core.home import default_output, tracking_uri
-from clism_core.model.names import absolute_if_folder, is_folder
-from clism_core.storage import absolute, is_local
+from clism_core.model.resolve import absolute_if_folder, is_folder
 from clism_core.tasks.finetuning.config import FinetuneConfig, check_config
 from clism_core.tasks.finetuning.data import absolute_source
-from clism_core.tasks.finetuning.delivery import deliver, delivered_before
+from clism_core.tasks.finetuning.export import deliver, delivered_before
 from clism_core.tasks.finetuning.finetune import finetune
 from clism_core.tracking.run import page_command
-from clism_core.training.delivered import Delivered, train_and_deliver
+from clism_core.training.export import Delivered, train_and_deliver
+from clism_core.utils.errors import InputError
+from clism_core.utils.home import default_output, tracking_uri
+from clism_core.utils.storage import absolute, is_local
 
 DEMO = "demo"
 

@@ -14,14 +14,13 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from command_line import run_job
-
-from clism_core.cluster import connect
-from clism_core.data.printable import listed, printable
-from clism_core.tasks.config import TaskName
-from clism_core.tasks.evaluation.models import check_nodes
-from clism_core.tasks.prediction.config import PredictConfig
-from clism_core.tasks.prediction.predict import Plan, Predicted, plan, predict
+from clism_core.cluster.connect import connect
+from clism_core.command_line import run_job
+from clism_core.inference.config import PredictConfig
+from clism_core.inference.models import check_nodes
+from clism_core.inference.predict_file import Plan, Predicted, plan, predict
+from clism_core.tasks.task import TaskName
+from clism_core.utils.text import listed, printable
 
 
 def main(config: PredictConfig) -> None:

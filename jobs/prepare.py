@@ -12,20 +12,19 @@ import sys
 import time
 from collections import Counter
 
-from command_line import PYTHON, Shortcut, run_job
-
-from clism_core import storage
-from clism_core.cluster import check_shared, connect
-from clism_core.data.config import PrepareConfig
-from clism_core.data.corpus import input_paths
-from clism_core.data.manifest import Manifest
-from clism_core.data.prepare import Preparation, model_folders, plan, prepare, prepared_before
-from clism_core.data.report.folder import manifest_with_statistics
-from clism_core.data.report.page import REPORT
-from clism_core.data.report.terminal import format_statistics
-from clism_core.home import tracking_uri
-from clism_core.tracking.prepared import log_prepared
+from clism_core.cluster.connect import check_shared, connect
+from clism_core.command_line import PYTHON, Shortcut, run_job
+from clism_core.preparation.config import PrepareConfig
+from clism_core.preparation.corpus import input_paths
+from clism_core.preparation.manifest import Manifest
+from clism_core.preparation.prepare import Preparation, model_folders, plan, prepare, prepared_before
+from clism_core.preparation.report.folder import manifest_with_statistics
+from clism_core.preparation.report.page import REPORT
+from clism_core.preparation.report.terminal import format_statistics
+from clism_core.preparation.tracking import log_prepared
 from clism_core.tracking.run import page_command, tracked_run
+from clism_core.utils import storage
+from clism_core.utils.home import tracking_uri
 
 
 def main(config: PrepareConfig) -> None:

@@ -12,19 +12,18 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from command_line import PYTHON, run_job, stopped_text
-
-from clism_core.cluster import check_shared, connect
+from clism_core.cluster.connect import check_shared, connect
+from clism_core.command_line import PYTHON, run_job, stopped_text
 from clism_core.demo.build import DemoConfig, build_demo
-from clism_core.errors import InputError
-from clism_core.home import default_output, tracking_uri
-from clism_core.model.names import absolute_if_folder, is_folder
-from clism_core.storage import absolute, is_local
+from clism_core.model.resolve import absolute_if_folder, is_folder
+from clism_core.pretraining.config import PretrainConfig, check_config, data_set_configs, with_data_paths
+from clism_core.pretraining.export import deliver, delivered_before
+from clism_core.pretraining.pretrain import pretrain
 from clism_core.tracking.run import page_command
-from clism_core.training.config import PretrainConfig, check_config, data_set_configs, with_data_paths
-from clism_core.training.delivered import Delivered, train_and_deliver
-from clism_core.training.delivery import deliver, delivered_before
-from clism_core.training.pretrain import pretrain
+from clism_core.training.export import Delivered, train_and_deliver
+from clism_core.utils.errors import InputError
+from clism_core.utils.home import default_output, tracking_uri
+from clism_core.utils.storage import absolute, is_local
 
 DEMO = "demo"
 

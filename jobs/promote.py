@@ -8,17 +8,14 @@
 import dataclasses
 import sys
 
-from command_line import run_job
 from mlflow import MlflowClient
 
-from clism_core.cluster import connect
-from clism_core.errors import InputError
-from clism_core.home import default_output, tracking_uri
-from clism_core.storage import absolute
-from clism_core.tasks.evaluation import evaluate
-from clism_core.tasks.evaluation.config import EvaluateConfig
-from clism_core.tasks.evaluation.predictions import Predictions, is_evaluation
-from clism_core.tasks.promotion import (
+from clism_core.cluster.connect import connect
+from clism_core.command_line import run_job
+from clism_core.evaluation import evaluate
+from clism_core.evaluation.config import EvaluateConfig
+from clism_core.evaluation.predictions import Predictions, is_evaluation
+from clism_core.evaluation.promotion import (
     PROMOTION_TAG,
     Decision,
     PromoteConfig,
@@ -30,6 +27,9 @@ from clism_core.tasks.promotion import (
     find_versions,
 )
 from clism_core.tracking.run import page_command, tracked_run
+from clism_core.utils.errors import InputError
+from clism_core.utils.home import default_output, tracking_uri
+from clism_core.utils.storage import absolute
 
 
 def main(config: PromoteConfig) -> None:

@@ -23,28 +23,29 @@ from typing import Any
 import finetune
 import pretrain
 import yaml
-from command_line import CONFIGS, PYTHON, run_job, stopped_text
 from filelock import FileLock, Timeout
 from finetune import FinetuneJobConfig
 from pretrain import DEMO, PretrainJobConfig
 
-from clism_core.cluster import check_shared, connect
+from clism_core.cluster.connect import check_shared, connect
+from clism_core.command_line import CONFIGS, PYTHON, run_job, stopped_text
 from clism_core.demo.build import build_demo, demo_folders
 from clism_core.demo.entities import entity_files, write_entities
 from clism_core.demo.questions import question_files, write_questions
-from clism_core.errors import InputError
-from clism_core.home import home, tracking_uri
-from clism_core.model.names import absolute_if_folder, is_folder, pin_version
-from clism_core.storage import absolute, is_local, join, write_bytes
-from clism_core.studies.config import TASKS, StudyConfig, check_study
-from clism_core.studies.execution import describe
-from clism_core.studies.plan import Planned, estimate_study, plan_study, runs_at_a_time
-from clism_core.studies.study import Studied, check_labelled_data, run_study
-from clism_core.tasks.evaluation.config import TestSetConfig, with_absolute_paths
+from clism_core.evaluation.config import with_absolute_paths
+from clism_core.experiments.studies.config import TASKS, StudyConfig, check_study
+from clism_core.experiments.studies.execution import describe
+from clism_core.experiments.studies.plan import Planned, estimate_study, plan_study, runs_at_a_time
+from clism_core.experiments.studies.study import Studied, check_labelled_data, run_study
+from clism_core.model.resolve import absolute_if_folder, is_folder, pin_version
+from clism_core.pretraining.config import PretrainConfig, data_set_configs
 from clism_core.tasks.finetuning.config import FinetuneConfig
+from clism_core.tasks.test_data import TestSetConfig
 from clism_core.tracking.run import page_command, tracked_run
-from clism_core.training.config import PretrainConfig, data_set_configs
-from clism_core.training.settings import CONFIG_FILE, dump_config, plain_config
+from clism_core.training.config import CONFIG_FILE, dump_config, plain_config
+from clism_core.utils.errors import InputError
+from clism_core.utils.home import home, tracking_uri
+from clism_core.utils.storage import absolute, is_local, join, write_bytes
 
 FAILED = 1
 

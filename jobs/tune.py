@@ -19,22 +19,22 @@ from pathlib import Path
 
 import finetune
 import pretrain
-from command_line import PYTHON, run_job, stopped_text
 from finetune import FinetuneJobConfig
 from pretrain import PretrainJobConfig
 
-from clism_core.cluster import check_shared, connect
-from clism_core.home import default_output, tracking_uri
-from clism_core.model.names import is_folder, pin_version
-from clism_core.storage import absolute, is_local
+from clism_core.cluster.connect import check_shared, connect
+from clism_core.command_line import PYTHON, run_job, stopped_text
+from clism_core.experiments.tuning.config import TuneConfig, check_sweep
+from clism_core.experiments.tuning.export import Swept, deliver_sweep, reopen, swept_before
+from clism_core.experiments.tuning.space import Space
+from clism_core.experiments.tuning.sweep import check_same_sweep, identify_sweep, run_sweep, trials_side_by_side
+from clism_core.experiments.tuning.trial import Sweep
+from clism_core.model.resolve import is_folder, pin_version
+from clism_core.pretraining.config import data_set_configs
 from clism_core.tasks.finetuning.data import source_files
 from clism_core.tracking.run import page_command, tracked_run
-from clism_core.training.config import data_set_configs
-from clism_core.tuning.config import TuneConfig, check_sweep
-from clism_core.tuning.delivery import Swept, deliver_sweep, reopen, swept_before
-from clism_core.tuning.space import Space
-from clism_core.tuning.sweep import check_same_sweep, identify_sweep, run_sweep, trials_side_by_side
-from clism_core.tuning.trial import Sweep
+from clism_core.utils.home import default_output, tracking_uri
+from clism_core.utils.storage import absolute, is_local
 from tune_spaces import load_space
 
 logger = logging.getLogger(__name__)

@@ -32,7 +32,7 @@ def ray_cluster(session_home: Path) -> Iterator[None]:
     """Run one local Ray cluster of four CPUs for all tests of the session that need one."""
     import ray
 
-    from clism_core.cluster import connect
+    from clism_core.cluster.connect import connect
 
     connect(num_cpus=4)
     yield

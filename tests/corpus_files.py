@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from clism_core.data.corpus import CorpusConfig
+from clism_core.preparation.corpus import CorpusConfig
 
 
 def corpus(path: Path | str, **fields: Any) -> CorpusConfig:

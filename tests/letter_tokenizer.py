@@ -3,7 +3,7 @@
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from clism_core.data.tokens import QUE
+from clism_core.model.tokenizer import QUE
 
 CLS, SEP, UNK, PAD, QUE_ID = 0, 1, 2, 3, 4 + 2 * 26
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"

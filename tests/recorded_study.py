@@ -7,22 +7,21 @@ from pathlib import Path
 
 from labelled import PLACES, write_conll, write_squad
 
-from clism_core.home import tracking_uri
-from clism_core.studies.catalogue import STUDIES
-from clism_core.studies.chains import Chain, all_stages, chain_stages
-from clism_core.studies.config import StudyConfig, StudyName
-from clism_core.studies.finished import NOTE, Finished, finished_before, stage_contents
-from clism_core.studies.measurements import Measurements
-from clism_core.tasks.evaluation.config import TestSetConfig
-from clism_core.tasks.evaluation.models import EvaluatedModel
-from clism_core.tasks.evaluation.predictions import Predictions
-from clism_core.tasks.evaluation.reading import read_test_sets
-from clism_core.tasks.evaluation.scoring import metrics_of
-from clism_core.tasks.evaluation.test_set import title
-from clism_core.tasks.evaluation.tracking import metrics_by_name
+from clism_core.evaluation.datasets import read_test_sets
+from clism_core.evaluation.predictions import Predictions
+from clism_core.evaluation.scoring import metrics_of
+from clism_core.evaluation.tracking import metrics_by_name
+from clism_core.experiments.studies.config import StudyConfig, StudyName
+from clism_core.experiments.studies.registry import STUDIES
+from clism_core.experiments.studies.results import Measurements
+from clism_core.experiments.studies.run_graph import Chain, all_stages, chain_stages
+from clism_core.experiments.studies.run_records import NOTE, Finished, finished_before, stage_contents
+from clism_core.inference.models import EvaluatedModel
+from clism_core.pretraining.config import PretrainConfig
 from clism_core.tasks.finetuning.config import FinetuneConfig
+from clism_core.tasks.test_data import TestSetConfig, title
 from clism_core.tracking.run import start_run
-from clism_core.training.config import PretrainConfig
+from clism_core.utils.home import tracking_uri
 
 Share = Callable[[Chain], float]
 """How many of ten examples a chain's model gets right."""

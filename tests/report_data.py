@@ -4,10 +4,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from clism_core.data.manifest import Manifest, pair_counts
-from clism_core.data.report.examples import Examples
-from clism_core.data.schema import REJECT_SCHEMA, SAMPLE_SCHEMA
-from clism_core.data.statistics import BlockStatistics, block_statistics
+from clism_core.preparation.manifest import Manifest, pair_counts
+from clism_core.preparation.report.examples import Examples
+from clism_core.preparation.schema import REJECT_SCHEMA, SAMPLE_SCHEMA
+from clism_core.preparation.statistics import BlockStatistics, block_statistics
 
 SCRIPT = "</script><script>document.title = 'harm'</script><img src=x onerror=\"document.title = 'harm'\">"
 OVERRIDE, LINE_SEPARATOR = "\u202e", "\u2028"

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from clism_core.errors import InputError
+from clism_core.experiments.tuning.config import TuneConfig, check_sweep
+from clism_core.pretraining.config import PretrainConfig
 from clism_core.tasks.finetuning.config import FinetuneConfig
-from clism_core.training.config import PretrainConfig
-from clism_core.tuning.config import TuneConfig, check_sweep
+from clism_core.utils.errors import InputError
 from tune_spaces import load_space, space_names
 
 OWN = """
 from ray import tune
-from clism_core.tuning.space import Space
+from clism_core.experiments.tuning.space import Space
 SPACE = Space(job="pretrain", parameters={"seed": tune.choice([0, 1])}, metrics=("*/span_exact_match",))
 """
 

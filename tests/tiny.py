@@ -19,9 +19,9 @@ from transformers import (
     set_seed,
 )
 
-from clism_core.data.encoding import EncodedSample, Span
-from clism_core.data.manifest import Manifest, finish_output
-from clism_core.data.schema import SAMPLE_SCHEMA
+from clism_core.preparation.manifest import Manifest, finish_output
+from clism_core.preparation.schema import SAMPLE_SCHEMA
+from clism_core.pretraining.encoding import EncodedSample, Span
 
 TEXTS = [
     "Mary Smith was born in Paris in 1984 and lives in Berlin.",

@@ -14,12 +14,12 @@ from ray import tune
 from ray.cluster_utils import Cluster
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from clism_core.cluster import connect
-from clism_core.errors import InputError
-from clism_core.nodes import live_nodes, own_resource, this_node_id
-from clism_core.training.settings import WorkersConfig
-from clism_core.training.side_by_side import runs_side_by_side
-from clism_core.tuning.sweep import TUNE_SETTINGS, own_process
+from clism_core.cluster.connect import connect
+from clism_core.cluster.nodes import live_nodes, own_resource, this_node_id
+from clism_core.experiments.concurrency import runs_side_by_side
+from clism_core.experiments.tuning.sweep import TUNE_SETTINGS, own_process
+from clism_core.training.config import WorkersConfig
+from clism_core.utils.errors import InputError
 
 GIB = 2**30
 

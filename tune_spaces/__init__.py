@@ -6,8 +6,8 @@ import pkgutil
 from pathlib import Path
 from types import ModuleType
 
-from clism_core.errors import InputError
-from clism_core.tuning.space import Space
+from clism_core.experiments.tuning.space import Space
+from clism_core.utils.errors import InputError
 
 
 def space_names() -> list[str]:
@@ -26,7 +26,7 @@ def load_space(name_or_file: str) -> Space:
     """
     space = getattr(_load_module(name_or_file), "SPACE", None)
     if not isinstance(space, Space):
-        raise InputError(f"--space {name_or_file}: defines no SPACE, a clism_core.tuning.space.Space")
+        raise InputError(f"--space {name_or_file}: defines no SPACE, a clism_core.experiments.tuning.space.Space")
     return space
 
 

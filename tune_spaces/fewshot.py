@@ -5,7 +5,7 @@ Scored by F1 on the English development data.
 
 from ray import tune
 
-from clism_core.tuning.space import Budget, Space
+from clism_core.experiments.tuning.space import Budget, Space
 
 SPACE = Space(
     job="finetune",

@@ -2,7 +2,7 @@
 
 from ray import tune
 
-from clism_core.tuning.space import Budget, Space
+from clism_core.experiments.tuning.space import Budget, Space
 
 SPACE = Space(
     job="finetune",

@@ -6,7 +6,7 @@ compared with it, so no trial is stopped before its fine-tuning.
 
 from ray import tune
 
-from clism_core.tuning.space import Budget, Space
+from clism_core.experiments.tuning.space import Budget, Space
 
 SPACE = Space(
     job="joint",

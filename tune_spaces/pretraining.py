@@ -5,7 +5,7 @@ Scored by the held-out spans that are found exactly, of all kinds. Where the dat
 
 from ray import tune
 
-from clism_core.tuning.space import Budget, Space
+from clism_core.experiments.tuning.space import Budget, Space
 
 SPACE = Space(
     job="pretrain",

@@ -5,7 +5,7 @@ Scored by what CACR is for: how many held-out sentences find their translation, 
 
 from ray import tune
 
-from clism_core.tuning.space import Budget, Space
+from clism_core.experiments.tuning.space import Budget, Space
 
 SPACE = Space(
     job="pretrain",

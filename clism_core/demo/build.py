@@ -4,15 +4,15 @@ import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clism_core.data.alignment.config import AlignerConfig
-from clism_core.data.alignment.eflomal import find_program
-from clism_core.data.config import PrepareConfig
-from clism_core.data.corpus import CorpusConfig
-from clism_core.data.prepare import plan, prepare
 from clism_core.demo.corpus import DemoCorpusConfig, write_corpus
 from clism_core.demo.encoder import DemoEncoderConfig, build_encoder
 from clism_core.demo.names import SOURCE_LANGUAGE
-from clism_core.errors import InputError
+from clism_core.preparation.alignment.config import AlignerConfig
+from clism_core.preparation.alignment.eflomal import find_program
+from clism_core.preparation.config import PrepareConfig
+from clism_core.preparation.corpus import CorpusConfig
+from clism_core.preparation.prepare import plan, prepare
+from clism_core.utils.errors import InputError
 
 logger = logging.getLogger(__name__)
 

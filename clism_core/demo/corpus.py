@@ -11,7 +11,7 @@ from clism_core.demo.names import LANGUAGES, SOURCE_LANGUAGE
 from clism_core.demo.questions import write_bare_questions
 from clism_core.demo.sentences import Sentence, build_worlds, write_sentences
 from clism_core.demo.world import World
-from clism_core.errors import InputError
+from clism_core.utils.errors import InputError
 
 TARGET_LANGUAGES = LANGUAGES[1:]
 

@@ -12,8 +12,8 @@ from clism_core.demo.names import LANGUAGES, SOURCE_LANGUAGE, Gazetteer
 from clism_core.demo.questions import DemoQuestionsConfig
 from clism_core.demo.sentences import Text, split_names, write_sentences
 from clism_core.demo.world import build_world
-from clism_core.errors import InputError
-from clism_core.tasks.data.conll import Sentence
+from clism_core.tasks.ner.conll_format import Sentence
+from clism_core.utils.errors import InputError
 
 TYPES = {"PERSON": "PER", "GPE": "LOC", "ORG": "ORG", "EVENT": "MISC", "LANGUAGE": "MISC"}
 """The types of CoNLL by those of the names; money, dates and numbers are no entities there."""

@@ -27,7 +27,7 @@ from clism_core.demo.sentences import (
     write_sentences,
 )
 from clism_core.demo.world import World, build_world
-from clism_core.errors import InputError
+from clism_core.utils.errors import InputError
 
 SENTENCES = 1500
 """Sentences about a world that its passages are put together from."""

@@ -1,1 +1,1 @@
-"""What a model knows, measured on samples it was not trained on."""
+"""Evaluation of models on test sets of many languages: predictions, scores, tables, comparison of two models."""

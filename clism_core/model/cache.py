@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from clism_core.home import home
+from clism_core.utils.home import home
 
 logger = logging.getLogger(__name__)
 

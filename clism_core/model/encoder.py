@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForMaskedLM, PreTrainedModel, PreTrainedTokenizerBase
 
-from clism_core.data.tokens import QUE, load_tokenizer
-from clism_core.errors import InputError
-from clism_core.model.names import resolve_model
 from clism_core.model.precision import at_least_fp32
+from clism_core.model.resolve import resolve_model
+from clism_core.model.tokenizer import QUE, load_tokenizer
+from clism_core.utils.errors import InputError
 
 
 @dataclass

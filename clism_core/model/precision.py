@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from clism_core.errors import InputError
+from clism_core.utils.errors import InputError
 
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
 SMALLEST_SCALE = 1e-4

@@ -7,6 +7,9 @@ from torch import Tensor, nn
 
 from clism_core.model.precision import at_least_fp32
 
+SPAN_HEAD_FILE = "span_head.safetensors"
+"""Where the weights of a span head lie beside an encoder."""
+
 
 class SpanLogits(NamedTuple):
     """Logits of the answer's first and last token, [B, K, L] in fp32; padding has -inf."""

@@ -14,7 +14,7 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import AnyType, Array, Object, Property
 
 import clism_core
-from clism_core.tasks.config import TaskName
+from clism_core.tasks.task import TaskName
 from clism_core.tracking.run import TrackedRun
 
 ENCODER, CANDIDATE, CHAMPION = "clism-encoder", "candidate", "champion"
@@ -26,9 +26,10 @@ ENCODER_PACKAGES = ("mlflow", "torch", "transformers", "tokenizers", "safetensor
 TASK_PACKAGES = (*ENCODER_PACKAGES, "babel", "filelock", "pandas", "pyarrow", "pydantic", "regex")
 """What a process has to have for a task model; this project's own code is stored with the model."""
 
+_PACKAGE = Path(clism_core.__file__).parent
 _CODE: Mapping[str, Path] = {
-    name: Path(__file__).with_name(f"{'encoder' if name == 'encoder' else 'task'}_model.py")
-    for name in ("encoder", *TASK_MODELS)
+    "encoder": _PACKAGE / "pretraining" / "served_model.py",
+    **dict.fromkeys(TASK_MODELS, _PACKAGE / "inference" / "served_model.py"),
 }
 _BATCH_SIZE = ParamSpec("batch_size", DataType.integer, 32)
 _ENTITY = {"label": "string", "text": "string", "start": "long", "end": "long", "score": "double"}
@@ -114,7 +115,7 @@ def register_task_model(
         packages=TASK_PACKAGES,
         step=step,
         metrics=metrics,
-        code_paths=[str(Path(clism_core.__file__).parent)],
+        code_paths=[str(_PACKAGE)],
         signature=_SIGNATURES[task],
         input_example=_EXAMPLES[task],
     )

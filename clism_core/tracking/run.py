@@ -23,8 +23,8 @@ from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH
 
-from clism_core.home import SQLITE, home, tracking_uri
 from clism_core.tracking.names import part_of_name
+from clism_core.utils.home import SQLITE, home, tracking_uri
 
 logger = logging.getLogger(__name__)
 

@@ -1,1 +1,1 @@
-"""The distributed training loop, its schedule, checkpoints and evaluation."""
+"""The training engine, whatever is trained: driver, workers, step, loop, checkpoints, data order."""

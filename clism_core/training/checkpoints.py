@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from clism_core.model.precision import Precision
-from clism_core.model.trained import TrainedModel
+from clism_core.model.trainable import TrainedModel
 
 MODEL_FOLDER, STATE_FILE = "model", "training_state.pt"
 

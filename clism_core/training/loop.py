@@ -11,11 +11,11 @@ import ray.train
 from ray.train import Checkpoint, CheckpointUploadMode
 from torch import nn
 
-from clism_core.data.inputs import ModelInputs
-from clism_core.distributed import rank
+from clism_core.cluster.collectives import rank
+from clism_core.model.inputs import ModelInputs
 from clism_core.tracking.run import TrackedRun
 from clism_core.training.checkpoints import TrainingState, save_checkpoint
-from clism_core.training.meter import Meter
+from clism_core.training.metrics import Meter
 from clism_core.training.step import GradientStep
 
 logger = logging.getLogger(__name__)

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
-from clism_core.data.index import Row
-from clism_core.data.inputs import ModelInputs
+from clism_core.model.inputs import ModelInputs
 from clism_core.model.precision import Precision
-from clism_core.model.trained import TrainedModel
+from clism_core.model.trainable import TrainedModel
+from clism_core.training.data.indexed_rows import Row
 
 ModelT = TypeVar("ModelT", bound=TrainedModel[Any])
 BatchBuilder = Callable[[Sequence[Sequence[Row]]], ModelInputs]

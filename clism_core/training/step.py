@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from clism_core.data.inputs import ModelInputs
-from clism_core.distributed import gather_rows, rank, sum_over_workers, world_size
+from clism_core.cluster.collectives import gather_rows, rank, sum_over_workers, world_size
+from clism_core.model.inputs import ModelInputs
+from clism_core.model.objective import Result
 from clism_core.model.precision import Precision
-from clism_core.model.trained import TrainedModel
-from clism_core.objectives.base import Result
+from clism_core.model.trainable import TrainedModel
 
 ResultsT = TypeVar("ResultsT")
 

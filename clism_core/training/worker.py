@@ -18,27 +18,27 @@ from ray.data import DataIterator
 from ray.train.collective import broadcast_from_rank_zero
 from ray.train.torch import get_device, prepare_model
 
-from clism_core.cluster import tracking_problems
-from clism_core.data.index import IndexedRows, Row
-from clism_core.data.ingest import ordered_dataset, read_steps, split_among_workers
-from clism_core.data.inputs import ModelInputs
-from clism_core.data.order import SampleOrder
-from clism_core.distributed import gather_objects, rank, world_size
-from clism_core.errors import InputError
+from clism_core.cluster.collectives import gather_objects, rank, world_size
+from clism_core.cluster.connect import tracking_problems
+from clism_core.cluster.graceful_stop import StopPoll
+from clism_core.cluster.nodes import this_node_id
+from clism_core.model.inputs import ModelInputs
 from clism_core.model.precision import Precision
-from clism_core.model.trained import TrainedModel, freeze_unused
-from clism_core.nodes import this_node_id
-from clism_core.quiet import quieten_transformers
-from clism_core.storage import exists, is_local, join
+from clism_core.model.trainable import TrainedModel, freeze_unused
 from clism_core.tracking.run import TrackedRun
 from clism_core.training.checkpoints import MODEL_FOLDER, TrainingState, load_training_state
-from clism_core.training.identity import RUN_FILE
+from clism_core.training.config import RunSettings, WorkersConfig
+from clism_core.training.data.indexed_rows import IndexedRows, Row
+from clism_core.training.data.loader import ordered_dataset, read_steps, split_among_workers
+from clism_core.training.data.sampler import SampleOrder
 from clism_core.training.loop import TrainingLoop
 from clism_core.training.optimizer import build_optimizer
 from clism_core.training.recipe import BatchBuilder, Recipe
-from clism_core.training.settings import RunSettings, WorkersConfig
+from clism_core.training.resume import RUN_FILE
 from clism_core.training.step import GradientStep
-from clism_core.training.stopping import StopPoll
+from clism_core.utils.errors import InputError
+from clism_core.utils.quiet import quieten_transformers
+from clism_core.utils.storage import exists, is_local, join
 
 logger = logging.getLogger(__name__)
 

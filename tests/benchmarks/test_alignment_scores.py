@@ -5,8 +5,8 @@ import pytest
 from alignment_gold import GoldSet, read_corpus, read_gold
 from alignment_scores import MEASURES, Estimate, as_error, count, difference, estimate
 
-from clism_core.data.spans import Link
-from clism_core.errors import InputError
+from clism_core.preparation.spans import Link
+from clism_core.utils.errors import InputError
 
 GOLD: list[set[Link]] = [{(0, 0), (1, 1)}, {(0, 0)}]
 FOUND: list[set[Link]] = [{(0, 0), (1, 0), (2, 2)}, {(0, 0)}]

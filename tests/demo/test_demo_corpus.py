@@ -5,7 +5,7 @@ import pytest
 from clism_core.demo.corpus import DemoCorpusConfig, generate_corpus, write_corpus
 from clism_core.demo.names import contains_phrase
 from clism_core.demo.sentences import split_names
-from clism_core.errors import InputError
+from clism_core.utils.errors import InputError
 
 SMALL = DemoCorpusConfig(pairs_per_language=300, questions_per_language=30, held_out_pairs_per_language=40)
 

@@ -9,8 +9,8 @@ from clism_core.demo.entities import DemoEntityFiles, tag_text, write_entities
 from clism_core.demo.names import LANGUAGES, Name
 from clism_core.demo.questions import DemoQuestionsConfig
 from clism_core.demo.sentences import Slot, Text
-from clism_core.errors import InputError
-from clism_core.tasks.data.conll import CONLL_TYPES, read_tagged
+from clism_core.tasks.ner.conll_format import CONLL_TYPES, read_tagged
+from clism_core.utils.errors import InputError
 
 SMALL = DemoQuestionsConfig(train=30, dev=10, test=12, known_names_test=8)
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
-from command_line import CONFIGS, EXIT_BAD_INPUT, EXIT_DONE, build_parser, run_job
 from ray.train import WorkerGroupError
 
-from clism_core.errors import InputError
+from clism_core.command_line import CONFIGS, EXIT_BAD_INPUT, EXIT_DONE, build_parser, run_job
+from clism_core.utils.errors import InputError
 
 OPTIONS = Path(__file__).parent / "options"
 CONFIG_CLASSES = {

@@ -9,12 +9,12 @@ import evaluate
 import finetune
 import predict
 import pytest
-from command_line import EXIT_DONE, run_job
 from tiny import write_encoder
 
+from clism_core.command_line import EXIT_DONE, run_job
 from clism_core.demo.questions import TEST_PAIRS
-from clism_core.tasks.evaluation.config import EvaluateConfig
-from clism_core.tasks.prediction.config import PredictConfig
+from clism_core.evaluation.config import EvaluateConfig
+from clism_core.inference.config import PredictConfig
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 ROOT = Path(__file__).resolve().parents[2]

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import evaluate as job
 import pytest
-from command_line import EXIT_BAD_INPUT, EXIT_DONE, run_job
 from labelled import write_conll, write_squad
 from tiny import write_encoder
 
-from clism_core.tasks.config import MrcConfig, NerConfig
-from clism_core.tasks.evaluation.config import EvaluateConfig
-from clism_core.tasks.metrics.conlleval import count_entities
+from clism_core.command_line import EXIT_BAD_INPUT, EXIT_DONE, run_job
+from clism_core.evaluation.config import EvaluateConfig
 from clism_core.tasks.mrc.model import MrcModel
+from clism_core.tasks.ner.conlleval import count_entities
 from clism_core.tasks.ner.model import NerModel
+from clism_core.tasks.task import MrcConfig, NerConfig
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

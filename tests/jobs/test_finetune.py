@@ -12,7 +12,6 @@ from pathlib import Path
 import finetune as job
 import pytest
 import yaml
-from command_line import EXIT_BAD_INPUT, EXIT_DONE, run_job
 from labelled import write_conll, write_squad
 from mlflow import MlflowClient
 from safetensors.torch import load_file
@@ -20,14 +19,15 @@ from tiny import write_encoder
 from transformers import AutoModel, AutoTokenizer
 from weights import assert_same_training
 
-from clism_core.home import tracking_uri
-from clism_core.model.names import resolve_model
-from clism_core.tasks.config import MrcConfig, NerConfig
+from clism_core.command_line import EXIT_BAD_INPUT, EXIT_DONE, run_job
+from clism_core.inference.predictor import load_predictor
+from clism_core.model.resolve import resolve_model
 from clism_core.tasks.finetuning.config import FinetuneConfig
-from clism_core.tasks.predictor import load_predictor
+from clism_core.tasks.task import MrcConfig, NerConfig
+from clism_core.training.config import WorkersConfig, dump_config
 from clism_core.training.loop import CadenceConfig
 from clism_core.training.optimizer import OptimizerConfig
-from clism_core.training.settings import WorkersConfig, dump_config
+from clism_core.utils.home import tracking_uri
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

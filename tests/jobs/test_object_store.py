@@ -11,7 +11,7 @@ import pytest
 import spacy
 from tiny import write_encoder
 
-from clism_core import storage
+from clism_core.utils import storage
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import EXIT_BAD_INPUT, EXIT_DONE, run_job
 from predict import main, shown, summary
 from tiny import TEXTS, write_encoder
 
-from clism_core.tasks.config import MrcConfig, TaskName
+from clism_core.command_line import EXIT_BAD_INPUT, EXIT_DONE, run_job
+from clism_core.inference.config import PredictConfig
+from clism_core.inference.predict_file import Predicted, plan
+from clism_core.inference.predictor import load_predictor
 from clism_core.tasks.mrc.model import MrcModel
-from clism_core.tasks.prediction.config import PredictConfig
-from clism_core.tasks.prediction.predict import Predicted, plan
-from clism_core.tasks.predictor import load_predictor
+from clism_core.tasks.task import MrcConfig, TaskName
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_nodes_need_to_see_input_and_model_only(model: Path, tmp_path: Path, mon
     (tmp_path / "x.csv").write_text("question,context\nq,c\n")
     asked: dict[str, Any] = {}
     monkeypatch.setattr("predict.connect", lambda: None)
-    monkeypatch.setattr("clism_core.tasks.evaluation.models.check_shared", lambda **given: asked.update(given))
+    monkeypatch.setattr("clism_core.inference.models.check_shared", lambda **given: asked.update(given))
     monkeypatch.setattr("predict.predict", lambda _: Predicted(1, {}, "", []))
     assert run(model, tmp_path / "x.csv", tmp_path / "y.csv") == EXIT_DONE
     assert asked == {"output": None, "inputs": [str(tmp_path / "x.csv"), str(model)], "tracking": None, "wanted": {}}

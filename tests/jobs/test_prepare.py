@@ -8,16 +8,16 @@ from typing import Any
 import pyarrow.dataset as pds
 import pytest
 import ray
-from command_line import CONFIGS, EXIT_BAD_INPUT, EXIT_DONE, build_parser, run_job
 from letter_encoder import write_letter_encoder
 from mlflow import MlflowClient
 from prepare import PRINT_STATS, main
 
-from clism_core.data.pipeline import learn
-from clism_core.data.prepare import PrepareConfig
-from clism_core.data.schema import REJECT_SCHEMA, SAMPLE_SCHEMA
-from clism_core.errors import InputError
-from clism_core.home import tracking_uri
+from clism_core.command_line import CONFIGS, EXIT_BAD_INPUT, EXIT_DONE, build_parser, run_job
+from clism_core.preparation.prepare import PrepareConfig
+from clism_core.preparation.schema import REJECT_SCHEMA, SAMPLE_SCHEMA
+from clism_core.preparation.stages import learn
+from clism_core.utils.errors import InputError
+from clism_core.utils.home import tracking_uri
 
 # line, English, German, alignment of words as white space cuts them
 GERMAN = [
@@ -215,13 +215,13 @@ def test_what_a_worker_lacks_is_an_input_error(
     stage: str,
 ) -> None:
     """As where a node has not all that the driver has, whose own look at it passes."""
-    monkeypatch.setattr("clism_core.data.prepare.check", lambda _: None)
+    monkeypatch.setattr("clism_core.preparation.prepare.check", lambda _: None)
     (tmp_path / "c.tsv").write_text("Anna lives in Rome .\tAnna wohnt in Rom .\n")
     languages = {"clean": ("en", "qq"), "make": ("en", "de")}[stage]
     corpora = [{"path": str(tmp_path / "c.tsv"), "source_lang": languages[0], "target_lang": languages[1]}]
     given = pipeline_folder
     if stage == "clean":
-        monkeypatch.setattr("clism_core.data.pipeline._clean_shards", _lack)
+        monkeypatch.setattr("clism_core.preparation.stages._clean_shards", _lack)
         ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     else:
         given = str(tmp_path / "copy")
@@ -231,7 +231,7 @@ def test_what_a_worker_lacks_is_an_input_error(
             learn(*arguments)
             shutil.rmtree(given)
 
-        monkeypatch.setattr("clism_core.data.prepare.learn", learn_and_remove)
+        monkeypatch.setattr("clism_core.preparation.prepare.learn", learn_and_remove)
     arguments = ["--entities.pipeline", given, "--aligner.seed", "null"]
     assert run(corpora, tmp_path / "out", *arguments) == EXIT_BAD_INPUT
     message = {"clean": "a segmenter is missing", "make": "is not installed"}[stage]

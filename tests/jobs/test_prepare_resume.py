@@ -12,13 +12,13 @@ from typing import Any
 
 import prepare
 import pytest
-from command_line import EXIT_DONE, run_job
 
-from clism_core.data.corpus import CorpusConfig
-from clism_core.data.manifest import open_output
-from clism_core.data.pipeline import clean_corpora
-from clism_core.data.prepare import PrepareConfig
-from clism_core.data.work import Work
+from clism_core.command_line import EXIT_DONE, run_job
+from clism_core.preparation.corpus import CorpusConfig
+from clism_core.preparation.manifest import open_output
+from clism_core.preparation.prepare import PrepareConfig
+from clism_core.preparation.stages import clean_corpora
+from clism_core.preparation.staging import Work
 
 PEOPLE = ["Anna", "Tom", "Eva", "Max", "Ruth", "Karl"]
 VERBS = {"sees": "sieht", "likes": "mag", "knows": "kennt", "finds": "findet"}

@@ -18,7 +18,6 @@ import pretrain as job
 import psutil
 import pytest
 import yaml
-from command_line import EXIT_BAD_INPUT, run_job
 from mlflow import MlflowClient
 from safetensors.torch import load_file
 from tiny import write_encoder, write_prepared
@@ -26,16 +25,17 @@ from torch import Tensor
 from transformers import AutoModel, AutoTokenizer
 from weights import assert_same_training
 
-from clism_core.data.batches import MaskingConfig
-from clism_core.data.samples import HeldOutConfig
-from clism_core.errors import InputError
-from clism_core.home import tracking_uri
-from clism_core.model.names import resolve_model
+from clism_core.command_line import EXIT_BAD_INPUT, run_job
+from clism_core.model.resolve import resolve_model
+from clism_core.pretraining.batches import MaskingConfig
+from clism_core.pretraining.dataset import HeldOutConfig
+from clism_core.pretraining.pretrain import Pretrained, pretrain
 from clism_core.tracking.run import tracked_run
+from clism_core.training.config import WorkersConfig, dump_config
 from clism_core.training.loop import LoopConfig
 from clism_core.training.optimizer import OptimizerConfig
-from clism_core.training.pretrain import Pretrained, pretrain
-from clism_core.training.settings import WorkersConfig, dump_config
+from clism_core.utils.errors import InputError
+from clism_core.utils.home import tracking_uri
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pretrain as job
 import pytest
-from command_line import CONFIGS, EXIT_DONE, run_job
 from transformers import AutoModel
 
-from clism_core.errors import InputError
-from clism_core.model.names import resolve_model
+from clism_core.command_line import CONFIGS, EXIT_DONE, run_job
+from clism_core.model.resolve import resolve_model
+from clism_core.utils.errors import InputError
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

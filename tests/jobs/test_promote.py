@@ -4,21 +4,21 @@ import json
 from pathlib import Path
 
 import pytest
-from command_line import EXIT_DONE, run_job
 from mlflow import MlflowClient
 from promote import check_champion, main
 from tiny import TEXTS, write_encoder
 
-from clism_core.errors import InputError
-from clism_core.home import tracking_uri
-from clism_core.tasks.config import MrcConfig
-from clism_core.tasks.evaluation import evaluate
-from clism_core.tasks.evaluation.config import EvaluateConfig
-from clism_core.tasks.evaluation.models import EvaluatedModel
+from clism_core.command_line import EXIT_DONE, run_job
+from clism_core.evaluation import evaluate
+from clism_core.evaluation.config import EvaluateConfig
+from clism_core.evaluation.promotion import PROMOTION_TAG, PromoteConfig, Versions
+from clism_core.inference.models import EvaluatedModel
 from clism_core.tasks.mrc.model import MrcModel
-from clism_core.tasks.promotion import PROMOTION_TAG, PromoteConfig, Versions
+from clism_core.tasks.task import MrcConfig
 from clism_core.tracking.registry import register_task_model, version_of
 from clism_core.tracking.run import start_run
+from clism_core.utils.errors import InputError
+from clism_core.utils.home import tracking_uri
 
 
 def write_questions(path: Path) -> None:

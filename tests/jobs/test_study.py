@@ -14,7 +14,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import study as job
-from command_line import EXIT_BAD_INPUT, EXIT_DONE, run_job
 from finetune import FinetuneJobConfig
 from labelled import write_conll, write_squad
 from mlflow import MlflowClient
@@ -22,15 +21,16 @@ from pretrain import PretrainJobConfig
 from study import StudyJobConfig, with_preset
 from tiny import write_encoder, write_prepared
 
-from clism_core.data.batches import MaskingConfig
-from clism_core.data.samples import HeldOutConfig
-from clism_core.home import tracking_uri
-from clism_core.studies.plan import plan_study
-from clism_core.tasks.config import MrcConfig, NerConfig
-from clism_core.tasks.evaluation.config import TestSetConfig
+from clism_core.command_line import EXIT_BAD_INPUT, EXIT_DONE, run_job
+from clism_core.experiments.studies.plan import plan_study
+from clism_core.pretraining.batches import MaskingConfig
+from clism_core.pretraining.dataset import HeldOutConfig
+from clism_core.tasks.task import MrcConfig, NerConfig
+from clism_core.tasks.test_data import TestSetConfig
+from clism_core.training.config import WorkersConfig, dump_config
 from clism_core.training.loop import CadenceConfig, LoopConfig
 from clism_core.training.optimizer import OptimizerConfig
-from clism_core.training.settings import WorkersConfig, dump_config
+from clism_core.utils.home import tracking_uri
 
 ROOT = Path(__file__).resolve().parents[2]
 OPTIMIZER = OptimizerConfig(learning_rate=1e-2, warmup_steps=0)

@@ -16,7 +16,6 @@ import pytest
 import ray
 import tune as job
 import yaml
-from command_line import EXIT_BAD_INPUT, build_parser, run_job
 from finetune import FinetuneJobConfig
 from labelled import write_squad
 from mlflow import MlflowClient
@@ -24,22 +23,23 @@ from mlflow.entities import Run
 from pretrain import PretrainJobConfig
 from tiny import write_encoder, write_prepared
 
-from clism_core.data.batches import MaskingConfig
-from clism_core.data.samples import HeldOutConfig
-from clism_core.home import tracking_uri
-from clism_core.tasks.config import MrcConfig
+from clism_core.command_line import EXIT_BAD_INPUT, build_parser, run_job
+from clism_core.experiments.tuning.export import Swept
+from clism_core.experiments.tuning.space import JobName
+from clism_core.pretraining.batches import MaskingConfig
+from clism_core.pretraining.dataset import HeldOutConfig
+from clism_core.tasks.task import MrcConfig
 from clism_core.tracking.run import unfinished_run
+from clism_core.training.config import WorkersConfig
 from clism_core.training.loop import CadenceConfig, LoopConfig
 from clism_core.training.optimizer import OptimizerConfig
-from clism_core.training.settings import WorkersConfig
-from clism_core.tuning.delivery import Swept
-from clism_core.tuning.space import JobName
+from clism_core.utils.home import tracking_uri
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 SPACE = """
 from ray import tune
-from clism_core.tuning.space import Budget, Space
+from clism_core.experiments.tuning.space import Budget, Space
 SPACE = Space(job={job!r}, parameters={parameters}, metrics={metrics!r}, searcher="grid", budget=Budget(grace=10.0))
 """
 ROOT = Path(__file__).resolve().parents[2]

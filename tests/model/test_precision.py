@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from clism_core.errors import InputError
 from clism_core.model.precision import SMALLEST_SCALE, Precision, at_least_fp32
+from clism_core.utils.errors import InputError
 
 CPU = torch.device("cpu")
 

@@ -15,7 +15,7 @@ from transformers import (
     XLMRobertaModel,
 )
 
-from clism_core.model.names import resolve_model
+from clism_core.model.resolve import resolve_model
 from clism_core.tracking.registry import register_encoder
 from clism_core.tracking.run import TrackedRun, start_run
 
@@ -116,5 +116,5 @@ def test_predict_gives_the_mean_of_the_sentences_own_tokens(run: TrackedRun, enc
 def test_no_pickle_is_stored(run: TrackedRun, encoder: Path, home_folder: Path) -> None:
     register_encoder(run, encoder, step=1)
     stored = {file.name for file in (home_folder / "artifacts").rglob("*") if file.is_file()}
-    assert "encoder_model.py" in stored
+    assert "served_model.py" in stored
     assert not [name for name in stored if name.endswith((".pkl", ".pickle", ".bin"))]

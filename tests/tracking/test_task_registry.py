@@ -21,11 +21,11 @@ import pytest
 import torch
 from tiny import TEXTS, write_encoder
 
-from clism_core.tasks.config import MrcConfig, NerConfig, TaskName
+from clism_core.inference import served_model as task_model
+from clism_core.inference.predictor import load_predictor
 from clism_core.tasks.mrc.model import MrcModel
 from clism_core.tasks.ner.model import NerModel
-from clism_core.tasks.predictor import load_predictor
-from clism_core.tracking import task_model
+from clism_core.tasks.task import MrcConfig, NerConfig, TaskName
 from clism_core.tracking.registry import TASK_PACKAGES, description_of, register_task_model, version_of
 from clism_core.tracking.run import TrackedRun, start_run
 
@@ -97,7 +97,7 @@ def test_no_such_model_has_no_version(registered: Path, monkeypatch: pytest.Monk
 
 def test_no_pickle_is_stored(registered: Path) -> None:
     stored = {file.name for file in (registered / "artifacts").rglob("*") if file.is_file()}
-    assert {"task_model.py", "model.safetensors", "task.json", "README.md", "predictor.py"} <= stored
+    assert {"served_model.py", "model.safetensors", "task.json", "README.md", "predictor.py"} <= stored
     assert not [name for name in stored if name.endswith((".pkl", ".pickle", ".bin", ".pt", ".pyc"))]
 
 
@@ -242,7 +242,7 @@ def record(name, names=None, *rest, **more):
         found.add(name.partition(".")[0])
     return real(name, names, *rest, **more)
 builtins.__import__ = record
-import clism_core.tasks.predictor
+import clism_core.inference.predictor
 print(" ".join(sorted(found - {"clism_core", ""} - sys.stdlib_module_names)))
 """
 
@@ -256,7 +256,7 @@ def test_all_that_the_predictors_import_is_required(registered: Path, tmp_path: 
 
 
 def test_predictors_do_not_import_ray(registered: Path, tmp_path: Path) -> None:
-    code = "import sys, clism_core.tasks.predictor; print([name for name in sys.modules if name.startswith('ray')])"
+    code = "import sys, clism_core.inference.predictor; print([name for name in sys.modules if name.startswith('ray')])"
     assert run_python(code, home=registered, folder=tmp_path) == "[]"
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from clism_core.data.inputs import ModelInputs
+from clism_core.model.inputs import ModelInputs
 from clism_core.model.precision import Precision
 from clism_core.training.checkpoints import TrainingState
 from clism_core.training.loop import CadenceConfig, LoopConfig, TrainingLoop

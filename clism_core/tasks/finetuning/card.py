@@ -3,12 +3,13 @@
 import json
 from collections.abc import Mapping
 
-from clism_core.markdown import markdown_table
-from clism_core.model.names import is_hub_id
+from clism_core.model.resolve import is_hub_id
 from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.tasks.finetuning.data import source_names
 from clism_core.tasks.finetuning.finetune import Finetuned
-from clism_core.tasks.metrics import conlleval, squad
+from clism_core.tasks.mrc import squad_scorer as squad
+from clism_core.tasks.ner import conlleval
+from clism_core.utils.markdown import markdown_table
 
 TITLES = {"mrc": "Cross-lingual question answering", "ner": "Cross-lingual named entity recognition"}
 PIPELINE_TAGS = {"mrc": "question-answering", "ner": "token-classification"}

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from clism_core.errors import InputError
 from clism_core.model.precision import PrecisionName
-from clism_core.tasks.config import MrcConfig, NerConfig, TaskConfig, TaskName
-from clism_core.tasks.data.hub import HubSplit
+from clism_core.tasks.hub import HubSplit
 from clism_core.tasks.mrc.windows import mrc_problems
 from clism_core.tasks.ner.windows import ner_problems
+from clism_core.tasks.task import MrcConfig, NerConfig, TaskConfig, TaskName
+from clism_core.training.config import WorkersConfig, run_problems
 from clism_core.training.loop import CadenceConfig
 from clism_core.training.optimizer import OptimizerConfig
-from clism_core.training.settings import WorkersConfig, run_problems
+from clism_core.utils.errors import InputError
 
 Source = str | list[str | HubSplit]
 """Labelled data: a file, a folder or a glob; or a list of these and of data sets of the hub."""

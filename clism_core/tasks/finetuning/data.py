@@ -10,14 +10,14 @@ import numpy as np
 import pyarrow as pa
 import ray
 
-from clism_core.data.index import IndexedRows, Row
-from clism_core.data.printable import printable
-from clism_core.errors import InputError
-from clism_core.storage import absolute, expand
-from clism_core.tasks.data.conll import Sentence, TaggedFile, read_tagged
-from clism_core.tasks.data.hub import HubSplit, read_hub_questions, read_hub_tagged
-from clism_core.tasks.data.questions import Question, find_misplaced, for_training, read_questions
 from clism_core.tasks.finetuning.config import FinetuneConfig, Source
+from clism_core.tasks.hub import HubSplit, read_hub_questions, read_hub_tagged
+from clism_core.tasks.mrc.squad_format import Question, find_misplaced, for_training, read_questions
+from clism_core.tasks.ner.conll_format import Sentence, TaggedFile, read_tagged
+from clism_core.training.data.indexed_rows import IndexedRows, Row
+from clism_core.utils.errors import InputError
+from clism_core.utils.storage import absolute, expand
+from clism_core.utils.text import printable
 
 logger = logging.getLogger(__name__)
 

@@ -8,12 +8,9 @@ from typing import Any
 import numpy as np
 import ray
 
-from clism_core.data.order import Integers, SampleOrder, make_stages
-from clism_core.data.tokens import load_tokenizer
-from clism_core.errors import InputError
 from clism_core.model.encoder import check_architecture
-from clism_core.model.names import model_digest, resolve_model
-from clism_core.storage import join, write_bytes
+from clism_core.model.resolve import model_digest, resolve_model
+from clism_core.model.tokenizer import load_tokenizer
 from clism_core.tasks.finetuning.config import FinetuneConfig, check_config
 from clism_core.tasks.finetuning.data import (
     EncodedExamples,
@@ -29,11 +26,14 @@ from clism_core.tasks.mrc.windows import QuestionEncoder
 from clism_core.tasks.ner.windows import TRAINING_SCHEMA as SENTENCE_SCHEMA
 from clism_core.tasks.ner.windows import SentenceEncoder
 from clism_core.tracking.run import LoggedDataSet, TrackedRun
-from clism_core.training.identity import check_same_run, keep_identity, unchangeable, vocabulary_digest
+from clism_core.training.config import CONFIG_FILE, RunSettings, dump_config, plain_config
+from clism_core.training.data.sampler import Integers, SampleOrder, make_stages
+from clism_core.training.driver import Hooks, Trained, choose_device, run_training
 from clism_core.training.loop import LoopConfig
 from clism_core.training.recipe import Recipe
-from clism_core.training.run import Hooks, Trained, choose_device, run_training
-from clism_core.training.settings import CONFIG_FILE, RunSettings, dump_config, plain_config
+from clism_core.training.resume import check_same_run, keep_identity, unchangeable, vocabulary_digest
+from clism_core.utils.errors import InputError
+from clism_core.utils.storage import join, write_bytes
 
 logger = logging.getLogger(__name__)
 

@@ -6,23 +6,23 @@ from dataclasses import dataclass
 
 import ray
 
-from clism_core.data.index import Row
-from clism_core.distributed import rank
+from clism_core.cluster.collectives import rank
 from clism_core.model.precision import Precision
-from clism_core.tasks.data.conll import Sentence
-from clism_core.tasks.data.questions import Question
 from clism_core.tasks.finetuning.config import FinetuneConfig
-from clism_core.tasks.finetuning.dev import evaluate_questions, evaluate_sentences
+from clism_core.tasks.finetuning.dev_evaluation import evaluate_questions, evaluate_sentences
 from clism_core.tasks.mrc.batches import InputFormat, QuestionBatch
 from clism_core.tasks.mrc.batches import collate as collate_questions
 from clism_core.tasks.mrc.model import MrcModel
 from clism_core.tasks.mrc.objective import SpanExtraction
 from clism_core.tasks.mrc.predictor import MrcPredictor
+from clism_core.tasks.mrc.squad_format import Question
 from clism_core.tasks.ner.batches import TagBatch
 from clism_core.tasks.ner.batches import collate as collate_sentences
+from clism_core.tasks.ner.conll_format import Sentence
 from clism_core.tasks.ner.model import NerModel
 from clism_core.tasks.ner.objective import Tagging
 from clism_core.tasks.ner.predictor import NerPredictor
+from clism_core.training.data.indexed_rows import Row
 from clism_core.training.recipe import BatchBuilder, Evaluation
 
 logger = logging.getLogger(__name__)

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from clism_core.data.index import Row
-from clism_core.data.inputs import ModelInputs
-from clism_core.data.tokens import find_template
+from clism_core.model.inputs import ModelInputs
+from clism_core.model.tokenizer import find_template
+from clism_core.training.data.indexed_rows import Row
 
 
 @dataclass(kw_only=True)

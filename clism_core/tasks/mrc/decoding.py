@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from clism_core.data.order import Integers
 from clism_core.model.span_head import SpanLogits
 from clism_core.tasks.mrc.windows import Window
+from clism_core.training.data.sampler import Integers
 
 N_CANDIDATES = 20
 """Answers of a question, the best ones of all its windows, that share out the probability among them."""

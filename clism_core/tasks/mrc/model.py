@@ -7,16 +7,15 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from clism_core.errors import InputError
 from clism_core.model.encoder import encode, load_encoder
 from clism_core.model.precision import at_least_fp32
-from clism_core.model.pretraining import SPAN_HEAD_FILE
-from clism_core.model.span_head import SpanHead, SpanLogits
-from clism_core.model.trained import TrainedModel, load_head, save_weights
-from clism_core.tasks.config import MrcConfig
+from clism_core.model.span_head import SPAN_HEAD_FILE, SpanHead, SpanLogits
+from clism_core.model.trainable import TrainedModel, load_head, save_weights
 from clism_core.tasks.mrc.batches import QuestionBatch
 from clism_core.tasks.mrc.objective import SpanExtraction, within_passage
-from clism_core.tasks.saved import read_task, write_task
+from clism_core.tasks.saved_task import read_task, write_task
+from clism_core.tasks.task import MrcConfig
+from clism_core.utils.errors import InputError
 
 LINEAR_SPAN_HEAD_FILE = "linear_span_head.safetensors"
 _INITIAL_STD = 0.02

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from clism_core.model.objective import Objective, Result, States
 from clism_core.model.span_head import SpanLogits, best_spans
-from clism_core.objectives.base import Objective, Result, States
 from clism_core.tasks.mrc.batches import QuestionBatch
 
 

@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 import torch
 
-from clism_core.data.printable import LONE_SURROGATE
-from clism_core.errors import InputError
 from clism_core.model.precision import Precision, best_device
 from clism_core.tasks.mrc.batches import InputFormat, collate
 from clism_core.tasks.mrc.decoding import N_CANDIDATES, AnswerSpan, Candidates, find_candidates, merge_candidates
 from clism_core.tasks.mrc.model import MrcModel
 from clism_core.tasks.mrc.windows import QuestionEncoder, Window
+from clism_core.utils.errors import InputError
+from clism_core.utils.text import LONE_SURROGATE
 
 logger = logging.getLogger(__name__)
 

@@ -11,11 +11,11 @@ import pyarrow as pa
 import regex
 from transformers import PreTrainedTokenizerBase
 
-from clism_core.data.index import Row
-from clism_core.data.tokens import QUE, TextTokenizer, TokenizedText, TokenSpan, find_template
-from clism_core.errors import InputError
-from clism_core.tasks.config import MrcConfig
-from clism_core.tasks.data.questions import Answer, Question, for_training
+from clism_core.model.tokenizer import QUE, TextTokenizer, TokenizedText, TokenSpan, find_template
+from clism_core.tasks.mrc.squad_format import Answer, Question, for_training
+from clism_core.tasks.task import MrcConfig
+from clism_core.training.data.indexed_rows import Row
+from clism_core.utils.errors import InputError
 
 TEMPLATE_TOKENS = 4
 """Template tokens of a pair in the longest format in use: `<s> question </s></s> passage </s>`."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from clism_core.data.index import Row
-from clism_core.data.inputs import ModelInputs
+from clism_core.model.inputs import ModelInputs
 from clism_core.tasks.ner.labels import IGNORED
+from clism_core.training.data.indexed_rows import Row
 
 
 @dataclass(kw_only=True)

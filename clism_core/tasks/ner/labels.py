@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from clism_core.data.printable import listed, printable
-from clism_core.errors import InputError
+from clism_core.utils.errors import InputError
+from clism_core.utils.text import listed, printable
 
 IGNORED = -100
 """The label of what is neither trained on nor predicted: template tokens, `[QUE]`, all but first sub-words, padding."""

@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from clism_core.errors import InputError
 from clism_core.model.encoder import LoadedEncoder, load_encoder
-from clism_core.model.trained import TrainedModel, load_head, save_weights
-from clism_core.tasks.config import NerConfig
+from clism_core.model.trainable import TrainedModel, load_head, save_weights
 from clism_core.tasks.ner.batches import TagBatch
 from clism_core.tasks.ner.labels import Labels
 from clism_core.tasks.ner.tagger import Tagger
-from clism_core.tasks.saved import read_task, task_of, write_task
+from clism_core.tasks.saved_task import read_task, task_of, write_task
+from clism_core.tasks.task import NerConfig
+from clism_core.utils.errors import InputError
 
 TAGGER_FILE = "tagger.safetensors"
 

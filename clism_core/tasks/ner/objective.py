@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional
 
-from clism_core.objectives.base import Objective, Result, States
+from clism_core.model.objective import Objective, Result, States
 from clism_core.tasks.ner.batches import TagBatch
 from clism_core.tasks.ner.labels import IGNORED
 from clism_core.tasks.ner.tagger import Tagger

@@ -7,15 +7,15 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from clism_core.errors import InputError
 from clism_core.model.precision import Precision
-from clism_core.tasks.metrics.conlleval import entities
 from clism_core.tasks.ner.batches import collate
+from clism_core.tasks.ner.conlleval import entities
 from clism_core.tasks.ner.decoding import BioDecoder, Floats, entity_score
 from clism_core.tasks.ner.labels import IGNORED
 from clism_core.tasks.ner.model import NerModel
 from clism_core.tasks.ner.records import Words, check_tokens, read_record
 from clism_core.tasks.ner.windows import SentenceEncoder, Window
+from clism_core.utils.errors import InputError
 
 
 class _Tagged(NamedTuple):

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import regex
 
-from clism_core.data.printable import LONE_SURROGATE
-from clism_core.data.words import Word, segment
-from clism_core.errors import InputError
+from clism_core.utils.errors import InputError
+from clism_core.utils.text import LONE_SURROGATE
+from clism_core.utils.words import Word, segment
 
 _SPACELESS = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}ー]"
 _LETTER = rf"[[\p{{L}}\p{{M}}]--{_SPACELESS}]"
@@ -59,7 +59,7 @@ def read_record(record: Mapping[str, Any], *, place: str) -> Words:
 def find_words(text: str) -> list[Word]:
     """Return the words of a text, in code points from left to right, much as those of CoNLL are cut.
 
-    They are those of `clism_core.data.words.segment`, where punctuation stands alone ("Berlin." is "Berlin" and "."),
+    They are those of `clism_core.utils.words.segment`, where punctuation stands alone ("Berlin." is "Berlin" and "."),
     "Italy's" is "Italy" and "'s", and scripts without spaces are cut into characters; except that what a hyphen, a dash
     or an ampersand joins without spaces is one word ("Bre-X", "2-0", "AT&T"), and so are initials ("U.S.", "W.").
     """

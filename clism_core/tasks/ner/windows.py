@@ -7,12 +7,12 @@ from itertools import accumulate
 import pyarrow as pa
 from transformers import PreTrainedTokenizerBase
 
-from clism_core.data.index import Row
-from clism_core.data.tokens import QUE, TextTokenizer, find_template
-from clism_core.errors import InputError
-from clism_core.tasks.config import NerConfig
-from clism_core.tasks.data.conll import Sentence
+from clism_core.model.tokenizer import QUE, TextTokenizer, find_template
+from clism_core.tasks.ner.conll_format import Sentence
 from clism_core.tasks.ner.labels import IGNORED, Labels
+from clism_core.tasks.task import NerConfig
+from clism_core.training.data.indexed_rows import Row
+from clism_core.utils.errors import InputError
 
 TRAINING_SCHEMA = pa.schema(
     [("input_ids", pa.list_(pa.int32())), ("labels", pa.list_(pa.int32())), ("length", pa.int32())]

@@ -6,13 +6,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from clism_core.errors import InputError
-from clism_core.tasks.config import MrcConfig, NerConfig
 from clism_core.tasks.finetuning.config import FinetuneConfig, check_config
 from clism_core.tasks.finetuning.finetune import build_order, count_steps, run_identity
+from clism_core.tasks.task import MrcConfig, NerConfig
+from clism_core.training.config import WorkersConfig
 from clism_core.training.loop import CadenceConfig
 from clism_core.training.optimizer import OptimizerConfig
-from clism_core.training.settings import WorkersConfig
+from clism_core.utils.errors import InputError
 
 CONFIG = FinetuneConfig(task="mrc", model="m", train="t.json", dev="d.json")
 NER = replace(CONFIG, task="ner")

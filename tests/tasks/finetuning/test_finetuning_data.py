@@ -5,12 +5,12 @@ from typing import Literal
 import pytest
 from labelled import write_conll, write_squad
 
-from clism_core.errors import InputError
-from clism_core.tasks.config import NerConfig
-from clism_core.tasks.data.hub import HubSplit
-from clism_core.tasks.data.questions import Question
 from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.tasks.finetuning.data import absolute_source, digest, draw, load_data
+from clism_core.tasks.hub import HubSplit
+from clism_core.tasks.mrc.squad_format import Question
+from clism_core.tasks.task import NerConfig
+from clism_core.utils.errors import InputError
 
 
 @pytest.fixture

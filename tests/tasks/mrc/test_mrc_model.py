@@ -7,19 +7,19 @@ from safetensors.torch import load_file, save_file
 from tiny import write_encoder
 from torch import Tensor
 
-from clism_core.errors import InputError
 from clism_core.model.encoder import load_encoder
-from clism_core.model.pretraining import PretrainingModel
-from clism_core.model.trained import freeze_unused
-from clism_core.objectives.base import Result
-from clism_core.tasks.config import MrcConfig, NerConfig
-from clism_core.tasks.data.questions import Answer, Question
+from clism_core.model.objective import Result
+from clism_core.model.trainable import freeze_unused
+from clism_core.pretraining.model import PretrainingModel
 from clism_core.tasks.mrc.batches import InputFormat, QuestionBatch, collate
 from clism_core.tasks.mrc.model import MrcModel
 from clism_core.tasks.mrc.predictor import MrcPredictor
+from clism_core.tasks.mrc.squad_format import Answer, Question
 from clism_core.tasks.mrc.windows import QuestionEncoder
-from clism_core.tasks.saved import write_task
+from clism_core.tasks.saved_task import write_task
+from clism_core.tasks.task import MrcConfig, NerConfig
 from clism_core.training.optimizer import OptimizerConfig, build_optimizer
+from clism_core.utils.errors import InputError
 
 KINDS = ["xlmr", "bert", "xlm"]
 PASSAGE = "Mary Smith was born in Paris in 1984 and lives in Berlin."

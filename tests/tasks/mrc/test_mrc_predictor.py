@@ -7,16 +7,16 @@ import pytest
 import torch
 from tiny import TEXTS, write_encoder
 
-from clism_core.data.tokens import TextTokenizer
-from clism_core.errors import InputError
+from clism_core.inference.predictor import load_predictor
 from clism_core.model.span_head import SpanLogits
-from clism_core.tasks.config import MrcConfig
+from clism_core.model.tokenizer import TextTokenizer
 from clism_core.tasks.mrc.batches import QuestionBatch
 from clism_core.tasks.mrc.decoding import Candidates
 from clism_core.tasks.mrc.model import MrcModel
 from clism_core.tasks.mrc.predictor import MrcPredictor, like_lengths
 from clism_core.tasks.mrc.windows import Window, covering_span
-from clism_core.tasks.predictor import load_predictor
+from clism_core.tasks.task import MrcConfig
+from clism_core.utils.errors import InputError
 
 KINDS = ["xlmr", "bert", "xlm"]
 SMALL = MrcConfig(max_length=60, stride=12, max_question_length=16, max_answer_length=10)

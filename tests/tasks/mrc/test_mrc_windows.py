@@ -10,10 +10,8 @@ from hypothesis import strategies as st
 from tiny import TEXTS, write_encoder
 from transformers import PreTrainedTokenizerBase
 
-from clism_core.data.tokens import QUE, TextTokenizer, load_tokenizer
-from clism_core.errors import InputError
-from clism_core.tasks.config import MrcConfig
-from clism_core.tasks.data.questions import Answer, Question
+from clism_core.model.tokenizer import QUE, TextTokenizer, load_tokenizer
+from clism_core.tasks.mrc.squad_format import Answer, Question
 from clism_core.tasks.mrc.windows import (
     TRAINING_SCHEMA,
     QuestionEncoder,
@@ -21,6 +19,8 @@ from clism_core.tasks.mrc.windows import (
     cut_passage,
     mrc_problems,
 )
+from clism_core.tasks.task import MrcConfig
+from clism_core.utils.errors import InputError
 
 KINDS = ["xlmr", "bert", "xlm"]
 SMALL = MrcConfig(max_length=60, stride=12, max_question_length=16)

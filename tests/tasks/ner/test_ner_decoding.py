@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from clism_core.errors import InputError
-from clism_core.tasks.data.schemes import invalid_transitions
 from clism_core.tasks.ner.decoding import BioDecoder, entity_score
 from clism_core.tasks.ner.labels import Labels
+from clism_core.tasks.ner.tagging_schemes import invalid_transitions
+from clism_core.utils.errors import InputError
 
 PER_LOC = Labels(["PER", "LOC"])
 

@@ -7,19 +7,19 @@ import torch
 from tiny import write_encoder
 from torch import Tensor
 
-from clism_core.errors import InputError
-from clism_core.model.trained import freeze_unused
-from clism_core.objectives.base import States
-from clism_core.tasks.config import MrcConfig, NerConfig
-from clism_core.tasks.data.conll import Sentence
-from clism_core.tasks.metrics.conlleval import EntityMetrics, count_entities
+from clism_core.model.objective import States
+from clism_core.model.trainable import freeze_unused
 from clism_core.tasks.ner.batches import TagBatch, collate
+from clism_core.tasks.ner.conll_format import Sentence
+from clism_core.tasks.ner.conlleval import EntityMetrics, count_entities
 from clism_core.tasks.ner.model import NerModel
 from clism_core.tasks.ner.objective import Tagging
 from clism_core.tasks.ner.predictor import NerPredictor
 from clism_core.tasks.ner.tagger import Tagger
 from clism_core.tasks.ner.windows import SentenceEncoder
-from clism_core.tasks.saved import read_task, write_task
+from clism_core.tasks.saved_task import read_task, write_task
+from clism_core.tasks.task import MrcConfig, NerConfig
+from clism_core.utils.errors import InputError
 
 KINDS = ["xlmr", "bert", "xlm"]
 SENTENCES = [

@@ -7,16 +7,16 @@ import torch
 from tiny import TEXTS, write_encoder
 from torch import Tensor
 
-from clism_core.errors import InputError
+from clism_core.inference.predictor import load_predictor
 from clism_core.model.precision import Precision, PrecisionName
-from clism_core.tasks.config import NerConfig
-from clism_core.tasks.data.schemes import invalid_transitions
 from clism_core.tasks.ner.batches import TagBatch
 from clism_core.tasks.ner.decoding import BioDecoder
 from clism_core.tasks.ner.model import NerModel
 from clism_core.tasks.ner.predictor import NerPredictor
+from clism_core.tasks.ner.tagging_schemes import invalid_transitions
 from clism_core.tasks.ner.windows import SentenceEncoder
-from clism_core.tasks.predictor import load_predictor
+from clism_core.tasks.task import NerConfig
+from clism_core.utils.errors import InputError
 
 
 @pytest.fixture(scope="module", params=["xlmr", "bert", "xlm"])

@@ -3,9 +3,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clism_core.data.words import segment
-from clism_core.errors import InputError
 from clism_core.tasks.ner.records import find_words, read_record
+from clism_core.utils.errors import InputError
+from clism_core.utils.words import segment
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ from tiny import write_encoder
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from clism_core.data.tokens import QUE, find_template, load_tokenizer
-from clism_core.errors import InputError
-from clism_core.tasks.config import NerConfig
-from clism_core.tasks.data.conll import Sentence
+from clism_core.model.tokenizer import QUE, find_template, load_tokenizer
+from clism_core.tasks.ner.conll_format import Sentence
 from clism_core.tasks.ner.windows import TRAINING_SCHEMA, SentenceEncoder, Window, ner_problems
+from clism_core.tasks.task import NerConfig
+from clism_core.utils.errors import InputError
 
 TOKENIZER = letter_tokenizer()
 VOCABULARY = {"<": 0, ">": 1, "?": 2, "a": 3, "b": 4, "Ġ": 5, "Ġa": 6, "ab": 7}

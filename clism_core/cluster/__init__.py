@@ -1,0 +1,1 @@
+"""The Ray cluster: connection, nodes, collectives between workers, graceful stop."""

@@ -1,1 +1,0 @@
-"""From parallel text to span-masked samples, and from samples to batches."""

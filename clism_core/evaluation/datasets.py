@@ -1,0 +1,129 @@
+"""All test sets of an evaluation, read and checked before anything is computed."""
+
+import posixpath
+import re
+from collections.abc import Iterator, Sequence
+
+from clism_core.evaluation.retrieval_data import read_pair_set
+from clism_core.tasks.hub import HubSplit
+from clism_core.tasks.mrc.squad_format import mlqa_languages
+from clism_core.tasks.mrc.test_data import read_question_set
+from clism_core.tasks.ner.test_data import read_tagged_set
+from clism_core.tasks.task import MrcConfig, NerConfig, TaskConfig
+from clism_core.tasks.test_data import TestSet, TestSetConfig, title
+from clism_core.utils.errors import InputError
+from clism_core.utils.storage import expand
+
+_LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]+)*")
+_IN_NAME = re.compile(r".*\.([a-z]{2}(?:-[a-z]{2})?)\.(?:json|tsv|txt|conll)(?:\.(?:gz|bz2|zst))?")
+
+
+def read_test_sets(tests: Sequence[TestSetConfig], task: TaskConfig | None) -> list[TestSet]:
+    """Return the test sets, in the order of `tests` and of the names of their files.
+
+    Args:
+        tests: what is to be read.
+        task: of the model; None for an encoder, which retrieves only.
+
+    Raises:
+        InputError: if a file cannot be read or is not as its kind wants it, the language of one is not known, a
+            language of a data set is there twice, or a data set has languages of more than one scorer.
+    """
+    sets: dict[str, tuple[TestSet, str]] = {}
+    for number, test in enumerate(tests):
+        for path in _paths(f"tests[{number}]", test):
+            place = path if isinstance(path, str) else path.title
+            found = _read(test, path, _language(f"tests[{number}]", test, path), task)
+            if title(found) in sets:
+                raise InputError(
+                    f"{title(found)} is both {sets[title(found)][1]} and {place}; give each language of a data set "
+                    "once, or another name to one of them"
+                )
+            sets[title(found)] = found, place
+    found_sets = [test_set for test_set, _ in sets.values()]
+    _check_scorers(found_sets)
+    return found_sets
+
+
+def _paths(place: str, test: TestSetConfig) -> list[str] | list[HubSplit]:
+    if isinstance(test.path, HubSplit):
+        return [test.path]
+    paths = expand(test.path)
+    if not paths:
+        raise InputError(f"{place}.path: {test.path} stands for no file; give files that are there")
+    if test.language is not None and len(paths) > 1:
+        raise InputError(
+            f"{place}.language is {test.language!r}, but {test.path} stands for {len(paths)} files; leave it out where "
+            "the names of the files say their languages, or give the files one by one"
+        )
+    return paths
+
+
+def _language(place: str, test: TestSetConfig, path: str | HubSplit) -> str:
+    """Return the language by which results name a test set: `ar`, or `ar-de` where there are two."""
+    language = test.language or (language_in_name(path) if isinstance(path, str) else None)
+    if language is None:
+        raise InputError(
+            f"{place}.language is missing, and {path if isinstance(path, str) else path.title} does not say it by its "
+            "name, as xquad.ar.json and MLQA's files do; give one such as language: ar"
+        )
+    if not _LANGUAGE.fullmatch(language):
+        raise InputError(f"{place}.language is {language!r}; give a code such as ar, or ar-de for two languages")
+    first, _, second = language.partition("-")
+    return first if first == second else language
+
+
+def language_in_name(path: str) -> str | None:
+    """Return the language that a file's name says; None where it says none.
+
+    `test-context-ar-question-de.json` says `ar-de`, `xquad.ar.json` says `ar`, `flores.en-ar.tsv` says `en-ar`.
+    """
+    if languages := mlqa_languages(path):
+        return "-".join(languages)
+    match = _IN_NAME.fullmatch(posixpath.basename(path))
+    return None if match is None else match[1]
+
+
+def _read(test: TestSetConfig, path: str | HubSplit, language: str, task: TaskConfig | None) -> TestSet:
+    if test.kind == "retrieval":
+        assert isinstance(path, str)  # check_config
+        return read_pair_set(test, path, language)
+    if isinstance(task, MrcConfig):
+        return read_question_set(test, path, language)
+    if isinstance(task, NerConfig):
+        return read_tagged_set(test, path, language, types=task.types)
+    raise InputError(
+        f"{test.dataset}/{language}: the model is an encoder without a task, which is tested by kind: retrieval only; "
+        "fine-tune it with jobs/finetune.py"
+    )
+
+
+def _check_scorers(test_sets: Sequence[TestSet]) -> None:
+    scorers: dict[str, TestSet] = {}
+    for test_set in test_sets:
+        other = scorers.setdefault(test_set.dataset, test_set)
+        if other.scorer != test_set.scorer:
+            raise InputError(
+                f"{title(other)} is scored by {other.scorer}, {title(test_set)} by {test_set.scorer}, and their "
+                "average would mean nothing; give one of them another name"
+            )
+
+
+def averaged(test_sets: Sequence[TestSet]) -> Iterator[tuple[str, str, list[TestSet]]]:
+    """Yield data set, name of the average, and what it is over.
+
+    `average` is over the languages whose questions and passages agree, where there are such, as in MLQA's cross-lingual
+    transfer; what remains then, its cross pairs, is the `cross_average`. Of retrieval it is over all pairs.
+    """
+    for dataset in dict.fromkeys(test_set.dataset for test_set in test_sets):
+        members = [test_set for test_set in test_sets if test_set.dataset == dataset]
+        cross = [each for each in members if each.kind == "mrc" and is_pair(each.language)]
+        same = [each for each in members if each not in cross]
+        yield dataset, "average", same or cross
+        if same and cross:
+            yield dataset, "cross_average", cross
+
+
+def is_pair(language: str) -> bool:
+    """Tell whether `ar-de` is meant, and not a script or a region as in `zh-Hant`."""
+    return re.fullmatch(r"[a-z]{2,3}-[a-z]{2,3}", language) is not None

@@ -1,0 +1,113 @@
+"""The predictions of a model in a folder, and which of them are finished."""
+
+import json
+import logging
+from typing import Any
+
+from clism_core.inference.models import EvaluatedModel
+from clism_core.model.resolve import is_tracked
+from clism_core.tasks.test_data import TestSet, digest, title
+from clism_core.utils import storage
+from clism_core.utils.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+NOTE = "evaluation.json"
+"""The file that says of which model the predictions are, and for which test sets."""
+
+
+class Predictions:
+    """The files `predictions/DATASET/LANGUAGE.json` (or `.conll`) of a folder, local or s3://."""
+
+    def __init__(self, folder: str, note: dict[str, Any]) -> None:
+        self.folder = folder
+        self._note = note
+
+    @classmethod
+    def of_model(cls, folder: str, model: EvaluatedModel) -> "Predictions":
+        """Take up the predictions of `model` in a folder; those of another model, or of an earlier state, go."""
+        new = {"model": model.name, "fingerprint": model.fingerprint, "test_sets": {}}
+        note = _read_note(folder) or new
+        if note["fingerprint"] != model.fingerprint:
+            logger.warning("%s holds predictions of another model, %s; they are replaced", folder, note["model"])
+            storage.delete(storage.join(folder, NOTE))
+            storage.delete(storage.join(folder, "predictions"))
+            note = new
+        return cls(folder, {**note, "model": model.name})
+
+    @classmethod
+    def of_evaluation(cls, folder: str, test_sets: list[TestSet]) -> "Predictions":
+        """Take the predictions of an earlier evaluation.
+
+        Raises:
+            InputError: if it is not finished, or was not of these very test sets.
+        """
+        predictions = cls(folder, _read_note(folder) or {"test_sets": {}})
+        missing = [title(each) for each in test_sets if not predictions.has(each)]
+        if missing:
+            raise InputError(
+                f"--compare {folder}: has no predictions for {', '.join(missing)} as --tests has it now; evaluate that "
+                "model on these files, or give its name in place of the folder"
+            )
+        return predictions
+
+    @property
+    def model(self) -> str:
+        """The name of the model."""
+        return str(self._note["model"])
+
+    def has(self, test_set: TestSet) -> bool:
+        """Tell whether the predictions for a test set, as it is now, are there."""
+        same = self._note["test_sets"].get(title(test_set)) == digest(test_set)
+        return same and storage.exists(self.path(test_set))
+
+    def read(self, test_set: TestSet) -> str:
+        """Return the text of a file of predictions.
+
+        Raises:
+            InputError: if another evaluation has replaced it meanwhile.
+        """
+        self._refresh()
+        if not self.has(test_set):
+            raise InputError(_shared(self.folder))
+        return storage.read_bytes(self.path(test_set)).decode()
+
+    def write(self, test_set: TestSet, text: str) -> None:
+        """Write a file of predictions, and note that it is finished.
+
+        Raises:
+            InputError: if another evaluation has begun to write predictions of another model.
+        """
+        self._refresh()
+        storage.write_bytes(self.path(test_set), text.encode())
+        self._note["test_sets"][title(test_set)] = digest(test_set)
+        storage.write_bytes(storage.join(self.folder, NOTE), json.dumps(self._note, indent=2).encode())
+
+    def _refresh(self) -> None:
+        """Take over what an evaluation of the same model, which runs at the same time, has noted in the folder."""
+        there = _read_note(self.folder)
+        if there is None and not self._note["test_sets"]:  # nobody has written anything yet
+            return
+        if there is None or there["fingerprint"] != self._note["fingerprint"]:
+            raise InputError(_shared(self.folder))
+        self._note["test_sets"] = there["test_sets"]
+
+    def path(self, test_set: TestSet) -> str:
+        """Return where the predictions for a test set are, or will be."""
+        name = f"{test_set.language}.{test_set.ending}"
+        return storage.join(self.folder, "predictions", test_set.dataset, name)
+
+
+def is_evaluation(name: str) -> bool:
+    """Tell whether `name` is the output folder of an evaluation, and not a model."""
+    return not is_tracked(name) and storage.exists(storage.join(name, NOTE))
+
+
+def _shared(folder: str) -> str:
+    return f"{folder}: another evaluation has replaced the predictions there; give each an --output of its own"
+
+
+def _read_note(folder: str) -> dict[str, Any] | None:
+    path = storage.join(folder, NOTE)
+    note: dict[str, Any] | None = json.loads(storage.read_bytes(path)) if storage.exists(path) else None
+    return note

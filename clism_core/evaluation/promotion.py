@@ -1,0 +1,199 @@
+"""Whether a challenger is to become champion: by a paired test on named test sets, and in words."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mlflow import MlflowClient
+
+from clism_core.evaluation.bootstrap import RESAMPLES, compare
+from clism_core.evaluation.scoring import p_text
+from clism_core.tasks.scored_examples import ScoredExamples
+from clism_core.tasks.test_data import Kind, TestSet, TestSetConfig, title
+from clism_core.tracking.registry import CANDIDATE, CHAMPION, version_of
+from clism_core.utils.errors import InputError
+from clism_core.utils.markdown import markdown_table
+
+PROMOTION_TAG = "clism.promotion"
+SCORES: Mapping[Kind, tuple[str, ...]] = {
+    "mrc": ("f1", "exact_match"),
+    "ner": ("f1",),
+    "retrieval": ("accuracy", "reverse_accuracy"),
+}
+"""What each kind of test set is scored by."""
+
+Examples = Mapping[str, Mapping[str, Mapping[str, ScoredExamples]]]
+"""By data set, language and score."""
+
+
+@dataclass
+class PromoteConfig:
+    """Promotion of a registered model, if it is better than the champion on the test sets."""
+
+    model: str
+    """Name in the registry: clism-mrc, clism-ner or clism-encoder."""
+    tests: list[TestSetConfig] = field(default_factory=list)
+    """What to test on, as jobs/evaluate.py takes it; needed unless there is no champion yet."""
+    challenger: str = CANDIDATE
+    """The version that may become champion: an alias or a number."""
+    champion: str = CHAMPION
+    """The alias that is moved; the version that it points to now is compared with."""
+    metric: str | None = None
+    """The score that decides, averaged over the test sets: f1 or exact_match; of retrieval accuracy or
+    reverse_accuracy. null: the first of these that the test sets have."""
+    champion_evaluation: str = ""
+    """OUTPUT of an evaluation of the champion on these tests, whose predictions are then used."""
+    output: str = ""
+    """Folder for scores and predictions; that of an evaluation of the challenger on these tests keeps its predictions.
+    s3:// works. Empty: a new folder below CLISM_HOME/outputs."""
+    dry_run: bool = False
+    """Test and explain, but change nothing in the registry."""
+    batch_size: int = 32
+    """Inputs of a forward pass."""
+    workers: int | None = None
+    """Copies of a model that predict side by side; null: one a GPU that is there now or, on CPUs, as many as these
+    and memory allow."""
+    use_gpu: bool | None = None
+    """Whether models predict on GPUs, one each; null: if the cluster has any now. Give true where GPU nodes come when
+    they are wanted."""
+    resamples: int = RESAMPLES
+    """How often examples are drawn anew for intervals and p values."""
+
+
+@dataclass(frozen=True)
+class Versions:
+    """The two versions of a model."""
+
+    name: str
+    challenger: int
+    champion: int | None
+    """None where there is none yet."""
+
+    @property
+    def uri(self) -> str:
+        """The challenger's name."""
+        return f"models:/{self.name}/{self.challenger}"
+
+    @property
+    def champion_uri(self) -> str:
+        """The champion's name."""
+        return f"models:/{self.name}/{self.champion}"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether the alias is to be moved."""
+
+    promote: bool
+    text: str
+    """Why, with the figures."""
+
+
+def find_versions(client: MlflowClient, config: PromoteConfig) -> Versions:
+    """Look up both versions in the registry.
+
+    Raises:
+        InputError: there is no such model, no challenger, or no alias to be moved but the usual one.
+    """
+    found = client.search_registered_models(f"name = '{config.model}'")
+    if not found:
+        names = ", ".join(sorted(each.name for each in client.search_registered_models())) or "none"
+        raise InputError(f"--model {config.model}: no such model in the registry, which has {names}")
+    if config.challenger.isdecimal():
+        numbers = sorted(int(each.version) for each in client.search_model_versions(f"name = '{config.model}'"))
+        challenger = int(config.challenger) if int(config.challenger) in numbers else None
+    else:
+        challenger = version_of(client, config.model, config.challenger)
+    if challenger is None:
+        raise InputError(f"--challenger {config.challenger}: {config.model} has no such version or alias")
+    champion = version_of(client, config.model, config.champion)
+    if champion is None and config.champion != CHAMPION:
+        aliases = ", ".join(sorted(found[0].aliases)) or "none"
+        raise InputError(
+            f"--champion {config.champion}: no such alias of {config.model}, which has {aliases}; only {CHAMPION} is "
+            "given to a first version by itself, another one must be there before"
+        )
+    return Versions(config.model, challenger, champion)
+
+
+def decide_untested(versions: Versions) -> Decision | None:
+    """Return the decision where there is nothing to test: no champion yet, or the challenger is champion."""
+    if versions.champion is None:
+        return Decision(
+            True, f"{versions.name}: version {versions.challenger} becomes champion by itself: there was none."
+        )
+    if versions.champion == versions.challenger:
+        return Decision(False, f"{versions.name}: version {versions.challenger} is champion already: nothing to do.")
+    return None
+
+
+def find_metric(wanted: str | None, test_sets: Sequence[TestSet]) -> str:
+    """Return the score that is to decide, which all test sets have; at least one is given.
+
+    Raises:
+        InputError: one of them has no such score.
+    """
+    metric = wanted or SCORES[test_sets[0].kind][0]
+    for test_set in test_sets:
+        if metric not in SCORES[test_set.kind]:
+            has = ", ".join(SCORES[test_set.kind])
+            raise InputError(
+                f"--metric {metric}: {title(test_set)} has the scores {has} only; promote by one kind of test"
+            )
+    return metric
+
+
+def decide(
+    versions: Versions, challenger: Examples, champion: Examples, *, metric: str, resamples: int = RESAMPLES
+) -> Decision:
+    """Decide by the score averaged over all test sets: promote if the 95 % interval of the difference is above 0.
+
+    Args:
+        versions: of what was tested.
+        challenger, champion: every example's score, of both on the same test sets.
+        metric: the score that counts, which all test sets have.
+        resamples: how often examples are drawn anew.
+
+    Raises:
+        InputError: the test sets cannot be compared.
+    """
+    names = [(dataset, language) for dataset, languages in challenger.items() for language in languages]
+    new, old = ([each[dataset][language][metric] for dataset, language in names] for each in (challenger, champion))
+    comparison = compare(new, old, resamples=resamples)
+    promote = comparison.interval.low > 0
+    means = [sum(each.value for each in scores) / len(scores) for scores in (new, old)]
+    sets = f"{len(names)} test sets" if len(names) > 1 else "1 test set"
+    figures = (
+        f"its {metric} over {sets} is {means[0]:.2f} on average, that of version {versions.champion} {means[1]:.2f}; "
+        f"the difference is {comparison.difference:+.2f} points, with a 95 % interval of "
+        f"{comparison.interval.low:+.2f} to {comparison.interval.high:+.2f} ({p_text(comparison.p_value)}), which "
+    )
+    verdict = (
+        f"version {versions.challenger} becomes champion in place of version {versions.champion}: {figures}lies above 0"
+        if promote
+        else f"version {versions.champion} stays champion. As for version {versions.challenger}, {figures}"
+        "does not lie above 0"
+    )
+    return Decision(promote, f"{versions.name}: {verdict}.\n\n{_table(names, new, old)}")
+
+
+def carry_out(client: MlflowClient, versions: Versions, decision: Decision, *, alias: str) -> None:
+    """Move the alias, if the decision says so, and keep the decision as tags of both versions.
+
+    Raises:
+        InputError: the alias was moved by somebody else since the versions were looked up.
+    """
+    now = version_of(client, versions.name, alias)
+    if now != versions.champion:
+        raise InputError(f"{versions.name}: {alias} was moved to version {now} meanwhile; start again")
+    if decision.promote:
+        client.set_registered_model_alias(versions.name, alias, str(versions.challenger))
+    for version in {versions.challenger, versions.champion} - {None}:
+        client.set_model_version_tag(versions.name, str(version), PROMOTION_TAG, decision.text)
+
+
+def _table(names: Sequence[tuple[str, str]], new: Sequence[ScoredExamples], old: Sequence[ScoredExamples]) -> str:
+    rows = [
+        [f"{dataset}/{language}", f"{one.value:.2f}", f"{other.value:.2f}", f"{one.value - other.value:+.2f}"]
+        for (dataset, language), one, other in zip(names, new, old, strict=True)
+    ]
+    return markdown_table(["test set", "challenger", "champion", "difference"], rows)

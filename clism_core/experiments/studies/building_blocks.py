@@ -1,0 +1,114 @@
+"""What studies compare, as chains of runs: encoders as they are, and those that are pre-trained further."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import pandas as pd
+
+from clism_core.experiments.studies.artefacts import MEASURED, PAPER
+from clism_core.experiments.studies.config import StudyConfig, StudyTask
+from clism_core.experiments.studies.paper_results import DATASETS, Score
+from clism_core.experiments.studies.results import AVERAGE, Labels, Measurements, summarise
+from clism_core.experiments.studies.run_graph import Chain, Label
+from clism_core.pretraining.config import PretrainConfig
+from clism_core.tasks.finetuning.config import FinetuneConfig
+
+SCORE_COLUMNS = ("dataset", "language", "score")
+PAPER_DATASETS = {dataset.lower(): dataset for dataset in DATASETS}
+"""The paper's data sets by the names that test sets have."""
+
+
+def methods(config: StudyConfig) -> list[str]:
+    """Return the names of all methods: the encoders as they are, then ours."""
+    return [*config.encoders, *config.ours]
+
+
+def first_ours(config: StudyConfig) -> str:
+    """Return the method that studies of one method take."""
+    return next(iter(config.ours))
+
+
+def pretraining_of(config: StudyConfig, ours: str) -> PretrainConfig:
+    """Return the pre-training that makes the encoder of one of ours."""
+    return replace(config.pretrain, model=config.encoders[config.ours[ours]])
+
+
+def encoder_of(config: StudyConfig, method: str) -> str | PretrainConfig:
+    """Return the encoder of a method: a model, or the pre-training that makes it."""
+    return config.encoders[method] if method in config.encoders else pretraining_of(config, method)
+
+
+def with_que(config: FinetuneConfig, use_que: bool) -> FinetuneConfig:
+    """Return a fine-tuning with [QUE] and, of question answering, the pre-trained span head, or without both."""
+    return replace(config, mrc=replace(config.mrc, use_que=use_que), ner=replace(config.ner, use_que=use_que))
+
+
+def full_chain(config: StudyConfig, method: str, task: StudyTask, seed: int) -> Chain:
+    """Return a fine-tuning on all English data, as the paper's: ours with [QUE], encoders as they are without."""
+    finetune = replace(with_que(config.finetuning(task), method in config.ours), seed=seed)
+    labels: dict[str, Label] = {"method": method, "task": task, "seed": seed}
+    return Chain(labels, encoder_of(config, method), finetune, config.evaluation(task))
+
+
+def few_shot_chain(
+    config: StudyConfig, encoder: str | PretrainConfig, *, examples: int, sample: int, use_que: bool, **labels: Label
+) -> Chain:
+    """Return a fine-tuning on a few English questions, drawn by `sample`, which is its seed, too."""
+    finetune = replace(
+        with_que(config.mrc, use_que), examples=examples, sample_seed=sample, seed=sample, steps=config.few_shot_steps
+    )
+    named: dict[str, Label] = {**labels, "task": "mrc", "examples": examples, "sample": sample}
+    return Chain(named, encoder, finetune, config.evaluation("mrc"))
+
+
+def full_chains(config: StudyConfig) -> Iterator[Chain]:
+    """Yield all methods fine-tuned on all English data for all tasks, with all seeds."""
+    for method in methods(config):
+        for task in config.tasks:
+            for seed in config.seeds:
+                yield full_chain(config, method, task, seed)
+
+
+def scores_with_tests(
+    measured: Measurements,
+    by: list[str],
+    pairs: Iterable[tuple[Labels, Labels]],
+    *,
+    resamples: int,
+    all_sets: bool = False,
+) -> pd.DataFrame:
+    """Return the test scores by `by`, data set, language and score, over repeats, with paired tests.
+
+    Args:
+        measured: the runs.
+        by: labels that tell the groups from each other.
+        pairs: challenger and champion of each test, as `Measurements.compare` takes them; the challenger's labels `by`
+            say which group it belongs to.
+        resamples: of examples.
+        all_sets: whether languages are tested, too, and returned; else there are averages only.
+    """
+    cells = summarise(measured.test_scores, [*by, *SCORE_COLUMNS]).assign(source=MEASURED)
+    found = [
+        measured.compare(new, old, resamples=resamples, all_sets=all_sets).assign(**{name: new[name] for name in by})
+        for new, old in pairs
+    ]
+    tests = [frame for frame in found if not frame.empty]
+    if tests:
+        cells = cells.merge(pd.concat(tests), how="left", on=[*by, *SCORE_COLUMNS])
+    else:
+        cells = cells.assign(difference=float("nan"), low=float("nan"), high=float("nan"), p_value=float("nan"))
+    return cells if all_sets else cells[cells["language"] == AVERAGE]
+
+
+def paper_cells(score: Score | None, *, dataset: str, **labels: Label) -> list[dict[str, Label | None]]:
+    """Return what the paper reports of a data set as cells of a table: F1 and, where there is one, exact match."""
+    if score is None:
+        return []
+    reported = {"f1": score.f1, "exact_match": score.exact_match}
+    place: dict[str, Label | None] = {"dataset": dataset, "language": AVERAGE, "source": PAPER, "runs": 0}
+    return [{**labels, **place, "score": name, "mean": value} for name, value in reported.items() if value is not None]
+
+
+def with_paper(cells: pd.DataFrame, reported: list[dict[str, Label | None]]) -> pd.DataFrame:
+    """Return `cells` with those that the paper reports."""
+    return pd.concat([cells, pd.DataFrame(reported)], ignore_index=True) if reported else cells

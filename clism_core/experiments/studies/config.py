@@ -1,0 +1,188 @@
+"""The configuration of the paper's studies, and what can be wrong with it."""
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from clism_core.evaluation import config as evaluation
+from clism_core.evaluation.bootstrap import RESAMPLES
+from clism_core.evaluation.config import EvaluateConfig
+from clism_core.experiments.studies.estimate import ClusterConfig, EstimateConfig
+from clism_core.pretraining import config as pretraining
+from clism_core.pretraining.config import PretrainConfig
+from clism_core.tasks.finetuning import config as finetuning
+from clism_core.tasks.finetuning.config import FinetuneConfig
+from clism_core.tasks.task import TaskName
+from clism_core.tasks.test_data import TestSetConfig
+from clism_core.utils.errors import InputError
+
+StudyName = Literal["main", "per-language", "fewshot", "ablation", "convergence", "data-scale", "temperature"]
+Scale = Literal["demo", "paper"]
+StudyTask = Literal["mrc", "ner", "wikiann"]
+"""What encoders are fine-tuned for, by the fields that say how. wikiann: named entities, too, of WikiAnn's English."""
+TASKS: Mapping[StudyTask, TaskName] = {"mrc": "mrc", "ner": "ner", "wikiann": "ner"}
+
+
+@dataclass
+class StudyConfig:
+    """A study: an experiment of the paper, as many runs of the jobs, with its table or figure."""
+
+    name: StudyName
+    """main: table 2. per-language: tables 5 to 8. fewshot: tables 3 and 9, figure 4(b). ablation: table 4. convergence:
+    figure 4(a). data-scale: figure 5. temperature: what the temperature of CACR does to its gradient, to retrieval and
+    to few-shot scores, which the paper does not say."""
+    scale: Scale = "demo"
+    """The preset that all other fields begin from, of jobs/configs/study-*.yaml: demo (minutes, generated data), or
+    paper."""
+    output: str = ""
+    """Folder for runs, tables and figures. Studies with the same folder share their runs, and runs that are finished
+    there are not repeated. s3:// works. Empty: CLISM_HOME/studies/SCALE."""
+    dry_run: bool = False
+    """Only list the runs that are missing, and estimate time and cost on `cluster`."""
+    encoders: dict[str, str] = field(default_factory=dict)
+    """The encoders that are compared, as they are: names as tables have them, with the models."""
+    ours: dict[str, str] = field(default_factory=dict)
+    """Those that are pre-trained further: names with those of the encoders that they begin from. Studies of one of them
+    take the first."""
+    tasks: list[StudyTask] = field(default_factory=lambda: ["mrc", "ner", "wikiann"])
+    """What encoders are fine-tuned for; fewshot and temperature take mrc, and convergence, too."""
+    seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
+    """Of repeated fine-tunings. Pre-training is done once, with the seed of `pretrain`."""
+    examples: list[int] = field(default_factory=lambda: [64, 128, 256, 512, 1024])
+    """Few-shot: numbers of English examples."""
+    samples: list[int] = field(default_factory=lambda: [0, 1, 2, 3, 4])
+    """Few-shot: seeds of the samples that are drawn for each number."""
+    few_shot_steps: int = 200
+    """Few-shot: steps of a fine-tuning."""
+    temperatures: list[float] = field(default_factory=lambda: [0.02, 0.05, 0.1, 0.5, 1.0, 5.0, 20.0])
+    """Of the temperature study."""
+    temperature_examples: int = 128
+    """English examples that show what a temperature is worth."""
+    pretraining_samples: list[int] = field(default_factory=list)
+    """Of the data-scale study: numbers of samples that are pre-trained on, besides none."""
+    curve_steps: list[int] = field(default_factory=lambda: [50, 100, 200, 400, 800, 1600, 3200])
+    """Of the convergence study: steps of fine-tuning whose development scores are drawn, besides the last."""
+    pretrain: PretrainConfig = field(default_factory=lambda: PretrainConfig(model="", data=""))
+    """What all pre-trainings have in common; the study gives the model, whatever stands there."""
+    mrc: FinetuneConfig = field(default_factory=lambda: FinetuneConfig(task="mrc", model="", train="", dev=""))
+    """What all fine-tunings for question answering have in common; the study gives the model."""
+    ner: FinetuneConfig = field(default_factory=lambda: FinetuneConfig(task="ner", model="", train="", dev=""))
+    """Likewise for named entities."""
+    wikiann: FinetuneConfig = field(default_factory=lambda: FinetuneConfig(task="ner", model="", train="", dev=""))
+    """Likewise for those of WikiAnn."""
+    mrc_tests: list[TestSetConfig] = field(default_factory=list)
+    """Test sets of question answering, as in jobs/evaluate.py."""
+    ner_tests: list[TestSetConfig] = field(default_factory=list)
+    """Test sets of named entities."""
+    wikiann_tests: list[TestSetConfig] = field(default_factory=list)
+    """Test sets of models that were fine-tuned on WikiAnn."""
+    max_concurrent: int | None = None
+    """Runs that stand side by side; null: as many as the cluster, as it is now, has room for. Give it where nodes come
+    when they are wanted."""
+    batch_size: int = 32
+    """Inputs of a forward pass of an evaluation."""
+    resamples: int = RESAMPLES
+    """How often test examples are drawn anew for intervals and p values."""
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
+    """What a dry run reckons with."""
+    estimate: EstimateConfig = field(default_factory=EstimateConfig)
+    """How fast it takes runs to be, until some of the kind are finished."""
+
+    def finetuning(self, task: StudyTask) -> FinetuneConfig:
+        """Return what fine-tunings of a task have in common."""
+        found: FinetuneConfig = getattr(self, task)
+        return found
+
+    def evaluation(self, task: StudyTask) -> EvaluateConfig:
+        """Return how models of a task are evaluated, each by one copy, for many runs stand side by side; on a GPU where
+        they were fine-tuned on GPUs."""
+        return EvaluateConfig(
+            model="",
+            tests=getattr(self, f"{task}_tests"),
+            batch_size=self.batch_size,
+            workers=1,
+            use_gpu=self.finetuning(task).workers.use_gpu,
+            resamples=self.resamples,
+            register_metrics=False,
+        )
+
+
+def check_study(config: StudyConfig) -> None:
+    """Find what can be found wrong without looking at data or models.
+
+    Raises:
+        InputError: with all problems, one a line.
+    """
+    found = [*_own_problems(config)]
+    some_model = "given by the study"
+    bases: Mapping[str, tuple[Any, Callable[[Any], None]]] = {
+        "pretrain": (config.pretrain, pretraining.check_config),
+        **{task: (config.finetuning(task), finetuning.check_config) for task in config.tasks},
+    }
+    for name, (base, check) in bases.items():
+        found += _problems(f"--{name}.", lambda: check(dataclasses.replace(base, model=some_model)))  # noqa: B023
+    for task in config.tasks:
+        if config.name != "convergence":
+            checked = dataclasses.replace(config.evaluation(task), model=some_model)
+            found += _problems(f"--{task}_", lambda: evaluation.check_config(checked))  # noqa: B023
+    if found:
+        found = [_COMMON.sub(r"--\1", line) for line in found]
+        raise InputError("\n".join(dict.fromkeys(found)))
+
+
+_COMMON = re.compile(r"--(?:mrc|ner|wikiann)_(resamples|batch_size)")
+"""What evaluations of all tasks have in common, by the names that their checks know it by."""
+
+
+def _problems(prefix: str, check: Callable[[], None]) -> list[str]:
+    """Return what a job's own check finds, with the names that its fields have here."""
+    try:
+        check()
+    except InputError as error:
+        lines = (line if line.startswith("--") else f"--{line}" for line in str(error).splitlines())
+        return [line.replace("--", prefix, 1) for line in lines]
+    return []
+
+
+def _own_problems(config: StudyConfig) -> Iterator[str]:
+    numbers = (*config.examples, config.temperature_examples, config.few_shot_steps, *config.pretraining_samples)
+    strangers = sorted(set(config.ours.values()) - config.encoders.keys())
+    problems = {
+        "--encoders: names no encoder": not config.encoders,
+        "--ours: names nothing that is pre-trained": not config.ours,
+        f"--ours: begins from {', '.join(strangers)}, which --encoders does not have": bool(strangers),
+        "--ours: has a name of --encoders": not config.ours.keys().isdisjoint(config.encoders),
+        "--tasks: name at least one, and each once": not config.tasks or len(set(config.tasks)) < len(config.tasks),
+        f"--tasks: {config.name} needs mrc": config.name in ("fewshot", "temperature", "convergence")
+        and "mrc" not in config.tasks,
+        "--examples, --temperature_examples, --few_shot_steps, --pretraining_samples: must be at least 1": min(numbers)
+        < 1,
+        "--temperatures: must be above 0": min(config.temperatures, default=1.0) <= 0,
+        "--curve_steps: are counted from 1": min(config.curve_steps, default=1) < 1,
+        "--max_concurrent: must be at least 1": config.max_concurrent is not None and config.max_concurrent < 1,
+    }
+    datasets = [{test.dataset for test in config.evaluation(task).tests} for task in config.tasks]
+    shared = sorted(name for name in set[str]().union(*datasets) if sum(name in names for names in datasets) > 1)
+    problems[f"--tasks: {', '.join(shared)} is a data set of several; give each its own name"] = bool(shared)
+    lists = ("seeds", "examples", "samples", "temperatures", "pretraining_samples", "curve_steps")
+    for name in lists:
+        values = getattr(config, name)
+        problems[f"--{name}: has a value twice"] = len(set(values)) < len(values)
+        problems[f"--{name}: is empty"] = not values and name in NEEDED.get(config.name, ("seeds",))
+    problems |= {
+        f"--{task}.task {config.finetuning(task).task}: must be {TASKS[task]}": config.finetuning(task).task
+        != TASKS[task]
+        for task in config.tasks
+    }
+    yield from (problem for problem, is_so in problems.items() if is_so)
+
+
+NEEDED: Mapping[str, tuple[str, ...]] = {
+    "fewshot": ("examples", "samples"),
+    "temperature": ("temperatures", "samples"),
+    "data-scale": ("seeds", "pretraining_samples"),
+    "convergence": ("seeds", "curve_steps"),
+}
+"""Lists that a study cannot do without; seeds where nothing is said."""

@@ -1,0 +1,110 @@
+"""What the temperature of CACR does to its gradient, to retrieval, and to what a few English examples then teach.
+
+The paper prints cos / 20, a nearly flat softmax; cos / 0.05 is common. This study is not in the paper.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pandas as pd
+
+from clism_core.experiments.studies.artefacts import LEVEL, MEASURED, Artefact, Panel, Picture, Table, line_figure
+from clism_core.experiments.studies.building_blocks import few_shot_chain, first_ours, pretraining_of, scores_with_tests
+from clism_core.experiments.studies.config import StudyConfig
+from clism_core.experiments.studies.results import Measurements, summarise
+from clism_core.experiments.studies.run_graph import Chain
+from clism_core.pretraining.config import PretrainConfig
+
+GRADIENT = "eval/gradient_norm/cacr"
+RETRIEVAL = ("retrieval_accuracy", "retrieval_accuracy_reverse")
+COLUMNS = {
+    "first_gradient": "gradient norm, step 0",
+    "last_gradient": "gradient norm, last step",
+    "retrieval": "retrieval, both ways",
+}
+WITHOUT, BASE = "no CACR", "not pre-trained"
+
+
+def chains(config: StudyConfig) -> list[Chain]:
+    """Return few-shot fine-tunings after pre-training at each temperature, without CACR, and without pre-training."""
+    return list(_chains(config))
+
+
+def _chains(config: StudyConfig) -> Iterator[Chain]:
+    ours = first_ours(config)
+    whole = pretraining_of(config, ours)
+    encoders: dict[str, str | PretrainConfig] = {
+        f"{value:g}": replace(whole, objectives=replace(whole.objectives, temperature=value))
+        for value in sorted(config.temperatures)
+    }
+    encoders[WITHOUT] = replace(whole, objectives=replace(whole.objectives, w_cacr=0.0))
+    encoders[BASE] = config.encoders[config.ours[ours]]
+    for name, encoder in encoders.items():
+        for sample in config.samples:
+            yield few_shot_chain(
+                config,
+                encoder,
+                examples=config.temperature_examples,
+                sample=sample,
+                use_que=name != BASE,
+                temperature=name,
+            )
+
+
+def artefacts(config: StudyConfig, measured: Measurements) -> list[Artefact]:
+    """Return all of it as a table, and as curves over the temperature, with what there is without CACR as levels."""
+    names = dict.fromkeys(str(chain.labels["temperature"]) for chain in measured.chains)
+    pairs = [({"temperature": name}, {"temperature": BASE}) for name in names if name != BASE]
+    tests = scores_with_tests(measured, ["temperature"], pairs, resamples=config.resamples)
+    scores = tests[tests["score"] == "f1"]
+    few_shot = scores.assign(column=[f"few-shot F1, {dataset}" for dataset in scores["dataset"]])
+    cells = pd.concat([_of_pretraining(measured), few_shot], ignore_index=True)
+    number = len(config.samples)
+    samples = f"{number} sample{'s' * (number > 1)} of {config.temperature_examples} English examples"
+    caption = (
+        "The temperature of CACR: the norm of its gradient on held-out pairs, how many of those find their "
+        f"translation (percent, mean of both ways and of all language pairs), and zero-shot F1 after {samples}, "
+        "compared with that of the encoder as it is."
+    )
+    table = Table("temperature", caption, cells, rows=["temperature"], columns=["column"])
+    return [table, Picture("temperature", line_figure(_panels(cells), xlabel="temperature", log_x=True))]
+
+
+def _of_pretraining(measured: Measurements) -> pd.DataFrame:
+    """Return what is known of the pre-trainings, each once: samples share them."""
+    gradients = measured.curves("pretrain", GRADIENT)
+    metrics = measured.last_metrics("pretrain")
+    parts = []
+    if not gradients.empty:
+        by_step = gradients.drop_duplicates(["temperature", "step"]).sort_values("step", kind="stable")
+        groups = by_step.groupby("temperature", sort=False)["value"]
+        parts += [
+            values.rename("value").reset_index().assign(column=COLUMNS[name])
+            for name, values in (("first_gradient", groups.first()), ("last_gradient", groups.last()))
+        ]
+    if not metrics.empty:
+        found = metrics[metrics["metric"].str.split("/").str[-1].isin(RETRIEVAL)]
+        means = 100 * found.groupby("temperature", sort=False)["value"].mean()
+        parts.append(means.rename("value").reset_index().assign(column=COLUMNS["retrieval"]))
+    values = pd.concat(parts) if parts else pd.DataFrame(columns=["temperature", "column", "value"])
+    return summarise(values, ["temperature", "column"]).assign(source=MEASURED)
+
+
+def _panels(cells: pd.DataFrame) -> list[Panel]:
+    """Return the gradient, the retrieval and the few-shot scores; what has no temperature is a level."""
+    values = [float(name) for name in dict.fromkeys(cells["temperature"]) if name not in (WITHOUT, BASE)]
+    rows = []
+    for cell in cells.to_dict("records"):
+        is_level = cell["temperature"] in (WITHOUT, BASE)
+        line = f"{cell['column']}, {cell['temperature']}" if is_level else cell["column"]
+        ends = [min(values), max(values)] if is_level else [float(cell["temperature"])]
+        source = LEVEL if is_level else MEASURED
+        rows += [{**cell, "line": line, "x": x, "source": source} for x in ends] if values else []
+    points = pd.DataFrame(rows, columns=[*cells.columns, "line", "x"]).sort_values("x", kind="stable")
+    gradients = [COLUMNS["first_gradient"], COLUMNS["last_gradient"]]
+    is_gradient, is_retrieval = points["column"].isin(gradients), points["column"] == COLUMNS["retrieval"]
+    return [
+        Panel("Gradient of CACR", points[is_gradient], "norm", log_y=True),
+        Panel("Held-out retrieval", points[is_retrieval], "percent"),
+        Panel("Few-shot, zero-shot transfer", points[~is_gradient & ~is_retrieval], "F1, average over languages"),
+    ]

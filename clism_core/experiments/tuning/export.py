@@ -1,0 +1,163 @@
+"""From the trials of a sweep to what others use: tables, plots, the best preset, the best model in the registry."""
+
+import dataclasses
+import json
+import posixpath
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clism_core.experiments.tuning.callbacks import describe
+from clism_core.experiments.tuning.config import TuneConfig, trial_configs
+from clism_core.experiments.tuning.plots import sweep_figures
+from clism_core.experiments.tuning.results import TrialResult, csv_text, markdown
+from clism_core.experiments.tuning.space import Space
+from clism_core.experiments.tuning.trial import OBJECTIVE, Sweep, with_reported_evaluations
+from clism_core.model.resolve import is_tracked
+from clism_core.tracking.plots import png
+from clism_core.tracking.registry import register_encoder, register_task_model
+from clism_core.tracking.run import TrackedRun
+from clism_core.training.config import dump_config
+from clism_core.training.export import RESULT_FILE, Delivered, read_delivered
+from clism_core.utils.errors import InputError
+from clism_core.utils.home import tracking_uri
+from clism_core.utils.storage import delete, download_folder, exists, join, read_bytes, write_bytes
+
+TABLE, CSV = "trials.md", "trials.csv"
+
+
+@dataclass(frozen=True)
+class Swept:
+    """A finished sweep."""
+
+    trials: int
+    failed: list[str]
+    """Why trials failed, one line each."""
+    best: str
+    """The best trial's searched fields."""
+    objective: float
+    presets: list[str]
+    """YAML files that the jobs take as they are."""
+    models: list[str]
+    """The best model, in the registry where it was registered, else its folder; of a joint trial the encoder, too."""
+    table: str
+    """All trials, as Markdown."""
+    tracking_uri: str
+    run_id: str
+
+
+def deliver_sweep(config: TuneConfig, sweep: Sweep, rows: Sequence[TrialResult]) -> Swept:
+    """Write and log tables and plots, register the best model and write its preset, and note that all is done.
+
+    Raises:
+        InputError: if no trial is finished.
+    """
+    run = sweep.parent
+    table = markdown(rows)
+    for name, text in {TABLE: table, CSV: csv_text(rows)}.items():
+        write_bytes(join(config.output, name), text.encode())
+        run.client.log_text(run.run_id, text, name)
+    failed = [f"{row.trial_id} ({describe(row.parameters)}): {row.error}" for row in rows if row.status == "failed"]
+    if not rows or rows[0].status != "finished":
+        reasons = "\n".join(failed)
+        raise InputError(f"no trial of the sweep in {config.output} is finished\n{reasons}".strip())
+    best = rows[0]
+    assert best.objective is not None
+    models = {
+        job: _model(folder, job, sweep.bases[job], register=config.register)
+        for job, folder in sweep.run_folders(best.trial_id).items()
+    }
+    swept = Swept(
+        trials=len(rows),
+        failed=failed,
+        best=describe(best.parameters),
+        objective=best.objective,
+        presets=_write_presets(config, sweep, best, models),
+        models=list(models.values()),
+        table=table,
+        tracking_uri=run.tracking_uri,
+        run_id=run.run_id,
+    )
+    for name, figure in sweep_figures(rows, sweep.space).items():
+        write_bytes(join(config.output, f"{name}.png"), png(figure))
+        run.log_figure(figure, f"plots/{name}.png")
+    run.log_metrics({OBJECTIVE: best.objective, "trials": len(rows), "failed_trials": len(failed)}, step=0)
+    run.set_tags({"clism.best_trial": best.trial_id, "clism.best_run": best.run_id})
+    return _noted(swept, config.output)
+
+
+def swept_before(config: TuneConfig, space: Space) -> Swept | None:
+    """Return what a finished sweep has noted in its folder, registered if that is wanted now; None without one, or
+    where failed trials are to be tried again."""
+    file = join(config.output, RESULT_FILE)
+    if not exists(file):
+        return None
+    swept = Swept(**json.loads(read_bytes(file)))
+    if config.retry_failed and swept.failed:
+        return None
+    if not config.register or all(map(is_tracked, swept.models)):
+        return swept
+    models = [
+        model if is_tracked(model) else _model(posixpath.dirname(model), job, base, register=True)
+        for model, (job, base) in zip(swept.models, config.bases(space).items(), strict=True)
+    ]
+    return _noted(dataclasses.replace(swept, models=models), config.output)
+
+
+def reopen(output: str) -> None:
+    """Forget that the sweep in this folder, if it holds one, is finished, and let it go on in its MLflow run."""
+    file = join(output, RESULT_FILE)
+    if exists(file):
+        swept = Swept(**json.loads(read_bytes(file)))
+        if swept.tracking_uri == tracking_uri():
+            TrackedRun(swept.tracking_uri, swept.run_id).reopen()
+        delete(file)
+
+
+def _noted(swept: Swept, output: str) -> Swept:
+    write_bytes(join(output, RESULT_FILE), json.dumps(dataclasses.asdict(swept), indent=2).encode())
+    return swept
+
+
+def _model(folder: str, job: str, base: Any, *, register: bool) -> str:
+    """Return the name of the model that a trial's run has made, in the registry if it is or is to be there."""
+    delivered = read_delivered(folder)
+    assert delivered is not None
+    if register and not delivered.registry_uri:
+        delivered = _register(job, delivered, task=getattr(base, "task", None))
+        delivered.write(folder)
+    return delivered.registry_uri or delivered.model
+
+
+def _register(job: str, delivered: Delivered, *, task: Any) -> Delivered:
+    run = TrackedRun(delivered.tracking_uri, delivered.run_id)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "model"
+        download_folder(delivered.model, folder)
+        if job == "pretrain":
+            version = register_encoder(run, folder, step=delivered.step, metrics=delivered.metrics)
+        else:
+            version = register_task_model(run, folder, task=task, step=delivered.step, metrics=delivered.metrics)
+    return dataclasses.replace(delivered, registry_uri=version.uri)
+
+
+def _write_presets(config: TuneConfig, sweep: Sweep, best: TrialResult, models: dict[str, str]) -> list[str]:
+    """Write `best-JOB.yaml` for each job of the best trial: its whole configuration, with a new output folder."""
+    files = []
+    for job, found in trial_configs(sweep.bases, sweep.space, best.parameters).items():
+        follows = sweep.space.job == "joint" and job == "finetune"
+        preset = dataclasses.replace(
+            with_reported_evaluations(found), output="", model=models["pretrain"] if follows else found.model
+        )
+        file = join(config.output, f"best-{job}.yaml")
+        heading = (
+            f"# The best of {config.space}'s trials ({best.trial_id}): {describe(best.parameters)}\n"
+            f"#   python jobs/{job}.py --config {file}\n"
+        )
+        text = heading + dump_config(preset)
+        write_bytes(file, text.encode())
+        sweep.parent.client.log_text(sweep.parent.run_id, text, f"best-{job}.yaml")
+        files.append(file)
+    return files

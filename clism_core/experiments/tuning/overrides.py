@@ -1,0 +1,58 @@
+"""Fields of nested configurations by their dotted names, as on the command line."""
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from typing import Any, TypeVar, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from clism_core.utils.errors import InputError
+
+ConfigT = TypeVar("ConfigT")
+
+
+def field_types(kind: type[Any], prefix: str = "") -> dict[str, Any]:
+    """Return the type of each field of a dataclass by its dotted name; those of nested dataclasses, not the groups."""
+    types: dict[str, Any] = {}
+    for name, hint in get_type_hints(kind).items():
+        nested = isinstance(hint, type) and dataclasses.is_dataclass(hint)
+        types |= field_types(hint, f"{prefix}{name}.") if nested else {f"{prefix}{name}": hint}
+    return types
+
+
+def with_fields(config: ConfigT, values: Mapping[str, Any]) -> ConfigT:
+    """Return a configuration with some of its fields changed.
+
+    Args:
+        config: a dataclass, of dataclasses; it is not changed.
+        values: by dotted name.
+
+    Raises:
+        InputError: with all fields that it does not have and all values of another type, one a line.
+    """
+    types = field_types(type(config))
+    problems = [unknown_field(name, types) for name in values if name not in types]
+    for name in values.keys() & types.keys():
+        try:
+            config = _replaced(config, name.split("."), TypeAdapter(types[name]).validate_python(values[name]))
+        except ValidationError as error:
+            reasons = "; ".join(problem["msg"] for problem in error.errors())
+            problems.append(f"{name} {values[name]!r}: {reasons}")
+    if problems:
+        raise InputError("\n".join(problems))
+    return config
+
+
+def unknown_field(name: str, known: Mapping[str, Any]) -> str:
+    """Return what to say of a field that is not among the `known` ones, with the one that may be meant."""
+    alike = difflib.get_close_matches(name, known, n=1)
+    ending = [other for other in known if other.endswith(f".{name}")]
+    meant = ending or alike
+    return f"no field is called {name}" + (f"; did you mean {meant[0]}?" if meant else "")
+
+
+def _replaced(config: Any, path: list[str], value: Any) -> Any:
+    name, *rest = path
+    inner = _replaced(getattr(config, name), rest, value) if rest else value
+    return dataclasses.replace(config, **{name: inner})

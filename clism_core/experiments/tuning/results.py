@@ -1,0 +1,92 @@
+"""The results of a sweep: one row a trial, tables, and the best one."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ray.tune import ResultGrid
+
+from clism_core.experiments.tuning.trial import OBJECTIVE, PROGRESS
+from clism_core.utils.errors import reason
+from clism_core.utils.markdown import markdown_table
+
+Status = Literal["finished", "stopped early", "failed"]
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """What a trial has come to."""
+
+    trial_id: str
+    status: Status
+    parameters: Mapping[str, Any]
+    objective: float | None
+    """The last one: of the delivered model where the trial is finished; None if nothing was evaluated."""
+    progress: float
+    """Percent of its steps that it was evaluated after."""
+    seconds: float
+    run_id: str
+    """Of MLflow; empty unless it is finished."""
+    error: str
+    """Why it failed; empty if it did not."""
+
+
+def read_results(results: ResultGrid, mode: Literal["max", "min"]) -> list[TrialResult]:
+    """Return the trials of a sweep, the best first: by objective the finished ones, then the others."""
+    rows = [_row(results[number]) for number in range(len(results))]
+    order: Sequence[Status] = ("finished", "stopped early", "failed")
+    sign = -1.0 if mode == "max" else 1.0
+    return sorted(rows, key=lambda row: (order.index(row.status), sign * (row.objective or 0.0), row.trial_id))
+
+
+def _row(result: Any) -> TrialResult:
+    metrics = result.metrics or {}
+    status: Status = "failed" if result.error else "finished" if metrics.get("finished") else "stopped early"
+    return TrialResult(
+        trial_id=str(metrics.get("trial_id", "")),
+        status=status,
+        parameters=dict(result.config or {}),
+        objective=metrics.get(OBJECTIVE),
+        progress=float(metrics.get(PROGRESS, 0.0)),
+        seconds=float(metrics.get("time_total_s", 0.0)),
+        run_id=str(metrics.get("run_id", "")),
+        error=reason(result.error) if result.error else "",
+    )
+
+
+def markdown(rows: Sequence[TrialResult]) -> str:
+    """Return the trials as a Markdown table."""
+    names = _names(rows)
+    lines = []
+    for row in rows:
+        values = [_text(row.parameters.get(name)) for name in names]
+        ended = f"failed: {row.error}" if row.error else row.status
+        lines.append(
+            [row.trial_id, *values, _text(row.objective), f"{row.progress:.0f} %", f"{row.seconds / 60:.1f}", ended]
+        )
+    return markdown_table(["trial", *names, "objective", "at", "minutes", ""], lines) + "\n"
+
+
+def csv_text(rows: Sequence[TrialResult]) -> str:
+    """Return the trials as CSV."""
+    names = _names(rows)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["trial", *names, "objective", "progress", "seconds", "status", "error", "run_id"])
+    for row in rows:
+        values = [row.parameters.get(name) for name in names]
+        found = [row.objective, row.progress, round(row.seconds, 1), row.status, row.error, row.run_id]
+        writer.writerow([row.trial_id, *values, *found])
+    return text.getvalue()
+
+
+def _names(rows: Sequence[TrialResult]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row.parameters))
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,1 @@
+"""Inference with task models: actors, files of inputs, the served model."""

@@ -1,0 +1,114 @@
+"""What a worker of an evaluation does: records in, what the model makes of them out."""
+
+import json
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from transformers import AutoModel
+
+from clism_core.inference.predictor import load_predictor
+from clism_core.model.precision import Precision, best_device
+from clism_core.model.resolve import resolve_model
+from clism_core.model.tokenizer import TextTokenizer, load_tokenizer
+from clism_core.pretraining.batches import MaskingConfig
+from clism_core.pretraining.evaluation.sentence_vectors import SentenceVectors
+from clism_core.tasks.mrc.predictor import MrcPredictor
+from clism_core.tasks.ner.predictor import NerPredictor
+from clism_core.utils.quiet import quiet_loading
+
+RECORDS_SCHEMA = pa.schema(
+    [
+        ("dataset", pa.string()),
+        ("language", pa.string()),
+        ("number", pa.int64()),
+        ("record", pa.string()),
+    ]
+)
+"""A record of a test set: its number, from 0, and itself as JSON."""
+
+OUTPUTS_SCHEMA = pa.schema(
+    [
+        *(RECORDS_SCHEMA.field(name) for name in ("dataset", "language", "number")),
+        ("output", pa.string()),
+        ("vector", pa.list_(pa.float32())),
+        ("cut", pa.bool_()),
+    ]
+)
+"""What the model makes of a record: `output`, an answer or tags as JSON, or the `vector` of a sentence. Whether a
+question or a sentence was `cut`, for it was longer than the model takes."""
+
+
+class Answerer:
+    """Loads a model once, on the GPU where there is one, and applies it to records: the state of an actor.
+
+    The model is loaded with the first records, for Ray does not hand on what a constructor raises.
+
+    Args:
+        model: a name that is resolved on every node.
+        batch_size: inputs of a forward pass at most.
+    """
+
+    def __init__(self, model: str, *, batch_size: int) -> None:
+        self._model = model
+        self._batch_size = batch_size
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        """Return rows of `OUTPUTS_SCHEMA` for rows of `RECORDS_SCHEMA`, which are all of one test set."""
+        records = [json.loads(record) for record in batch["record"].to_pylist()]
+        outputs: list[str | None] = [None] * len(records)
+        vectors: list[NDArray[np.float32] | None] = [None] * len(records)
+        cut = [False] * len(records)
+        if "text" in records[0]:
+            vectors[:], cut = self._embedder([record["text"] for record in records])
+        elif isinstance(self._predictor, MrcPredictor):
+            predictions, cut = self._predictor.answer(records)
+            outputs[:] = [json.dumps(prediction["answer"]) for prediction in predictions]
+        else:
+            outputs[:] = map(json.dumps, self._predictor.tags([record["tokens"] for record in records]))
+        columns = [batch["dataset"], batch["language"], batch["number"], pa.array(outputs, pa.string())]
+        columns += [pa.array(vectors, pa.list_(pa.float32())), pa.array(cut, pa.bool_())]
+        return pa.table(columns, schema=OUTPUTS_SCHEMA)
+
+    @property
+    def _folder(self) -> str:
+        return resolve_model(self._model)
+
+    @cached_property
+    def _predictor(self) -> MrcPredictor | NerPredictor:
+        return load_predictor(self._folder, batch_size=self._batch_size)
+
+    @cached_property
+    def _embedder(self) -> "Embedder":
+        return Embedder(self._folder, batch_size=self._batch_size)
+
+
+class Embedder:
+    """Embeds sentences by the encoder of a folder or hub id, as pre-training's CACR does the plain source."""
+
+    def __init__(self, folder: str, *, batch_size: int) -> None:
+        device = best_device()
+        with quiet_loading():
+            tokenizer = load_tokenizer(folder)
+            encoder = AutoModel.from_pretrained(folder, dtype=torch.float32).eval().to(device)
+        self._batch_size = batch_size
+        self._tokenizer = TextTokenizer(tokenizer)
+        self._vectors = SentenceVectors(
+            encoder, tokenizer, max_length=MaskingConfig().max_length, precision=Precision("auto", device)
+        )
+
+    @torch.inference_mode()
+    def __call__(self, sentences: Sequence[str]) -> tuple[list[NDArray[np.float32]], list[bool]]:
+        """Return a vector for each sentence, and whether its end was cut off; those of like length share a pass."""
+        tokens = [self._tokenizer(sentence).ids for sentence in sentences]
+        order = sorted(range(len(tokens)), key=lambda place: len(tokens[place]))
+        found: dict[int, NDArray[np.float32]] = {}
+        for first in range(0, len(order), self._batch_size):
+            places = order[first : first + self._batch_size]
+            vectors = self._vectors([tokens[place] for place in places]).float().cpu().numpy()
+            found.update(zip(places, vectors, strict=True))
+        cut = [len(ids) > self._vectors.side_length for ids in tokens]
+        return [found[place] for place in range(len(tokens))], cut

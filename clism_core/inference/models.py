@@ -1,0 +1,79 @@
+"""What an evaluation has to know of a model before it is loaded anywhere."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, AutoModel
+from transformers.utils import cached_file
+
+from clism_core.cluster.connect import check_shared
+from clism_core.model.resolve import MODEL_FILE, absolute_if_folder, is_folder, is_tracked, pin_version, resolve_model
+from clism_core.tasks.saved_task import TASK_FILE, read_task
+from clism_core.tasks.task import TaskConfig
+from clism_core.utils.home import tracking_uri
+
+
+@dataclass(frozen=True)
+class EvaluatedModel:
+    """A model that is there."""
+
+    name: str
+    """By which every node of the cluster finds this very version."""
+    task: TaskConfig | None
+    """None: an encoder without a task."""
+    fingerprint: str
+    """Of the content of its files."""
+    size: int
+    """Of its files or, where they are yet to be downloaded, of its weights in fp32; in bytes."""
+
+
+def find_model(name: str) -> EvaluatedModel:
+    """Find a model: download it to this machine where that is necessary, and look at its files.
+
+    Raises:
+        InputError: if there is no such model, or it is one of another version of this project.
+    """
+    name = pin_version(absolute_if_folder(name))
+    folder = resolve_model(name)
+    task = read_task(folder) if Path(folder, TASK_FILE).is_file() else None
+    if not Path(folder).is_dir():  # a hub id: the hub's cache has a folder for each commit
+        return EvaluatedModel(name, task, Path(str(cached_file(folder, MODEL_FILE))).parent.name, _weights_size(folder))
+    files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+    content = hashlib.blake2b(digest_size=16)
+    for file in files:
+        content.update(file.relative_to(folder).as_posix().encode() + b"\0")
+        with file.open("rb") as stream:
+            content.update(hashlib.file_digest(stream, "blake2b").digest())
+    return EvaluatedModel(name, task, content.hexdigest(), sum(file.stat().st_size for file in files))
+
+
+def check_nodes(
+    models: Iterable[str], *, inputs: Iterable[str] = (), workers: int | None, use_gpu: bool | None
+) -> None:
+    """Check that all nodes of the cluster find what they predict with; only this process writes what comes of it.
+
+    Args:
+        models: names of `EvaluatedModel`.
+        inputs: files that the nodes read.
+        workers, use_gpu: of the job's configuration.
+
+    Raises:
+        InputError: naming all that is missing.
+    """
+    names = list(models)
+    check_shared(
+        output=None,
+        inputs=[*inputs, *filter(is_folder, names)],
+        tracking=tracking_uri() if any(map(is_tracked, names)) else None,
+        wanted={"GPU": workers or 1} if use_gpu else {},
+    )
+
+
+def _weights_size(hub_id: str) -> int:
+    """Return the bytes of a model's weights in fp32, by its configuration alone."""
+    with torch.device("meta"):
+        model = AutoModel.from_config(AutoConfig.from_pretrained(hub_id))
+    return sum(4 * weight.numel() for weight in model.parameters())

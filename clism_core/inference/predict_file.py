@@ -1,0 +1,262 @@
+"""From a file of inputs to a file of predictions: what is checked before, and the way through Ray Data.
+
+One task reads the file in chunks; actors that hold the model predict them side by side; this process keeps what they
+make, in the order of the input, and puts it into one file in the end. No process holds more than some chunks.
+"""
+
+import dataclasses
+import json
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from typing import Any
+
+import pyarrow as pa
+import ray
+from ray.data import ActorPoolStrategy, Datasource, ReadTask
+from ray.data.block import BlockMetadata
+
+from clism_core.cluster.nodes import node_resources
+from clism_core.cluster.ray_data import map_with_retries
+from clism_core.inference.chunks import PREDICTED_SCHEMA, Layout, PredictedChunk, predict_chunk
+from clism_core.inference.config import PredictConfig
+from clism_core.inference.models import find_model
+from clism_core.inference.partial_results import FinishedChunks
+from clism_core.inference.pool import find_pool
+from clism_core.inference.predictor import Predictor, load_predictor
+from clism_core.inference.records import OUTPUT_COLUMNS, check_columns
+from clism_core.inference.row_readers import (
+    Chunk,
+    FileFormat,
+    columns_of,
+    file_format,
+    first_rows,
+    read_chunks,
+    rows_of,
+    schema_of,
+)
+from clism_core.inference.row_writers import OUTPUT_FIELDS, row_writer, table_schema, whole_file
+from clism_core.model.resolve import resolve_model
+from clism_core.tasks.saved_task import read_task, task_of
+from clism_core.tasks.task import TaskName
+from clism_core.utils import storage
+from clism_core.utils.errors import InputError, input_error_within
+from clism_core.utils.progress import Progress
+
+logger = logging.getLogger(__name__)
+
+SHOWN_ROWS = 3
+REJECTS_ENDING = ".rejects.jsonl"
+_CHUNK_SCHEMA = pa.schema([("first_row", pa.int64()), ("rows", pa.int64()), ("content", pa.large_binary())])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A prediction that can be carried out."""
+
+    config: PredictConfig
+    """With absolute paths, and a model that means the same on every node."""
+    layout: Layout
+    model_size: int
+    """In bytes."""
+    model_fingerprint: str
+    """Of its files."""
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What was made."""
+
+    predicted: int
+    """Rows with a prediction."""
+    rejected: Mapping[str, int]
+    """How many rows were rejected for what."""
+    rejects_path: str
+    first: Sequence[Mapping[str, Any]]
+    """The first rows of the output, to be shown."""
+
+
+def plan(config: PredictConfig) -> Plan:
+    """Check `config`, look at the model and at the first rows of the input; needs no cluster.
+
+    Raises:
+        InputError: they cannot be used, or there is an output already.
+    """
+    if config.batch_size < 1 or (config.workers is not None and config.workers < 1):
+        raise InputError(f"--batch_size {config.batch_size}, --workers {config.workers}: must be at least 1")
+    formats = file_format(config.input, option="input"), file_format(config.output, option="output")
+    config = dataclasses.replace(config, input=storage.absolute(config.input), output=storage.absolute(config.output))
+    _check_paths(config)
+    model = find_model(config.model)
+    task = model.task or read_task(resolve_model(model.name))  # which says what is missing
+    return Plan(
+        config=dataclasses.replace(config, model=model.name),
+        layout=_layout(config, task_of(task), *formats),
+        model_size=model.size,
+        model_fingerprint=model.fingerprint,
+    )
+
+
+def _check_paths(config: PredictConfig) -> None:
+    if config.input in (config.output, rejects_path(config)):
+        raise InputError(f"--output {config.output} is the input, or its rejects would be; give another name")
+    if not storage.exists(config.input):
+        raise InputError(f"--input {config.input}: no such file")
+    there = [path for path in (config.output, rejects_path(config)) if storage.exists(path)]
+    if there and not config.overwrite:
+        raise InputError(f"--output: {there[0]} is there already; give another name, or --overwrite true")
+
+
+def _layout(config: PredictConfig, task: TaskName, input_format: FileFormat, output_format: FileFormat) -> Layout:
+    first = next(read_chunks(config.input), None)
+    if first is None:
+        raise InputError(f"--input {config.input} has no rows")
+    rows = rows_of(first, input_format)
+    columns = columns_of(rows)
+    check_columns(columns, task=task, config=config)
+    schema = None
+    if output_format == "parquet":
+        of_input = schema_of(first) if input_format == "parquet" else table_schema([row.values or {} for row in rows])
+        schema = pa.schema([*of_input, *OUTPUT_FIELDS[task]], metadata=of_input.metadata)
+    return Layout(
+        task=task,
+        input_format=input_format,
+        output_format=output_format,
+        columns=[*columns, *OUTPUT_COLUMNS[task]],
+        schema=schema,
+    )
+
+
+def rejects_path(config: PredictConfig) -> str:
+    """Return where the rejected rows are listed."""
+    return config.output + REJECTS_ENDING
+
+
+def predict(plan: Plan) -> Predicted:
+    """Predict all rows of the input on the Ray cluster that is connected, and write the output.
+
+    What an earlier run has predicted of the same input by the same model, before it was stopped, is not predicted anew.
+
+    Raises:
+        InputError: the input turns out to be one that cannot be used; there is no output then.
+    """
+    try:
+        return finish(plan, lambda done: _predicted_chunks(plan, skip=done))
+    except Exception as error:
+        cause = input_error_within(error)
+        if cause is None:
+            raise
+        raise cause from None
+
+
+def finish(plan: Plan, predicted_chunks: Callable[[int], Iterable[PredictedChunk]]) -> Predicted:
+    """Keep chunks as they come, and write the output when all are there.
+
+    Args:
+        plan: whose output it is.
+        predicted_chunks: gives the chunks in the order of the input, without so many that are predicted already.
+    """
+    finished = FinishedChunks(plan.config, fingerprint=plan.model_fingerprint)
+    progress = Progress("predicting")
+    try:
+        for chunk in predicted_chunks(finished.count):
+            finished.add(chunk)
+            progress.add(chunk.rows)
+    finally:
+        finished.flush()
+    predicted = write_output(finished, config=plan.config, layout=plan.layout)
+    finished.delete()
+    return predicted
+
+
+def write_output(chunks: Iterable[PredictedChunk], *, config: PredictConfig, layout: Layout) -> Predicted:
+    """Write what comes of the chunks, which are in the order of the input, as one file and a list of rejects."""
+    predicted, cut, rejected = 0, 0, Counter[str]()
+    path = rejects_path(config)
+    with (
+        whole_file(config.output) as output,
+        whole_file(path) as rejects,
+        row_writer(output, kind=layout.output_format, columns=layout.columns, schema=layout.schema) as write,
+    ):
+        for chunk in chunks:
+            write(chunk.content)
+            rejects.write(chunk.rejects)
+            predicted += chunk.predicted
+            cut += chunk.cut
+            rejected.update(json.loads(chunk.reasons))
+    if not rejected:
+        storage.delete(path)
+    if cut:
+        logger.warning(
+            "%d of %d questions are longer than the model's max_question_length and lost their end", cut, predicted
+        )
+    first = first_rows(config.output, count=SHOWN_ROWS)
+    return Predicted(predicted=predicted, rejected=dict(rejected), rejects_path=path, first=first)
+
+
+class _ChunkSource(Datasource):
+    """The chunks of one file, without the first ones. A row is a chunk, so that Ray never cuts one."""
+
+    def __init__(self, path: str, *, skip: int) -> None:
+        self._path = path
+        self._skip = skip
+
+    def estimate_inmemory_data_size(self) -> int | None:
+        """Say that the size is not known: it takes reading to know."""
+        return None
+
+    def get_read_tasks(self, *_: Any, **__: Any) -> list[ReadTask]:
+        """Return one task: compressed files cannot be entered in the middle."""
+        metadata = BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None)
+        return [ReadTask(_reader(self._path, self._skip), metadata, _CHUNK_SCHEMA)]
+
+
+def _reader(path: str, skip: int) -> Callable[[], Iterator[pa.Table]]:
+    def read() -> Iterator[pa.Table]:
+        for chunk in islice(read_chunks(path), skip, None):
+            yield pa.Table.from_pylist([chunk._asdict()], schema=_CHUNK_SCHEMA)
+
+    return read
+
+
+class _ChunkPredictor:
+    """An actor with the model, which is loaded with the first chunk: Ray does not hand on what a constructor raises."""
+
+    def __init__(self, config: PredictConfig, layout: Layout) -> None:
+        self._config = config
+        self._layout = layout
+
+    @cached_property
+    def _predictor(self) -> Predictor:
+        return load_predictor(resolve_model(self._config.model), batch_size=self._config.batch_size)
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        made = [
+            predict_chunk(Chunk(**chunk), predictor=self._predictor, layout=self._layout, config=self._config)
+            for chunk in batch.to_pylist()
+        ]
+        return pa.Table.from_pylist([chunk._asdict() for chunk in made], schema=PREDICTED_SCHEMA)
+
+
+def _predicted_chunks(plan: Plan, *, skip: int) -> Iterator[PredictedChunk]:
+    config = plan.config
+    pool = find_pool(node_resources(), model_size=plan.model_size, wanted=config.workers, use_gpu=config.use_gpu)
+    # The reader wants no CPU of its own, or it would wait for ever where the models take them all.
+    chunks = ray.data.read_datasource(_ChunkSource(config.input, skip=skip), override_num_blocks=1, num_cpus=0)
+    predicted = map_with_retries(
+        chunks,
+        _ChunkPredictor,
+        fn_constructor_args=(config, plan.layout),
+        batch_size=1,
+        compute=ActorPoolStrategy(min_size=1, max_size=pool.workers),
+        num_cpus=1,
+        num_gpus=pool.gpus,
+    )
+    context = predicted.context
+    context.target_max_block_size = 1  # bytes: every chunk is a block, to be predicted beside the others
+    context.execution_options.preserve_order = True
+    for chunk in predicted.iter_rows():
+        yield PredictedChunk(**chunk)

@@ -1,0 +1,197 @@
+"""Files of inputs, cut into chunks of rows: one task reads and cuts the file, the chunks are taken apart side by side.
+
+A row of JSONL is a line, counted from 1, and lines without anything are passed over. A row of CSV is a record below the
+header; all its values are text. Rows of Parquet keep their types.
+"""
+
+import csv
+import io
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from clism_core.utils import storage
+from clism_core.utils.errors import InputError
+
+FileFormat: TypeAlias = Literal["jsonl", "csv", "parquet"]
+
+ENDINGS: Mapping[str, FileFormat] = {
+    ".jsonl": "jsonl",
+    ".jsonl.gz": "jsonl",
+    ".csv": "csv",
+    ".csv.gz": "csv",
+    ".parquet": "parquet",
+}
+ROWS_PER_CHUNK = 256
+_NO_UTF8 = re.compile("[\udc80-\udcff]")
+"""What `surrogateescape` makes of bytes that are not UTF-8."""
+_BUFFER = 1 << 20  # bytes of a Parquet column held at once, where pyarrow would take the whole of its row group
+
+
+class Chunk(NamedTuple):
+    """Rows that follow each other, as they stand in the file."""
+
+    first_row: int
+    """The number of the first one, from 1."""
+    rows: int
+    content: bytes
+    """Lines; or a JSON list of the header and the records; or a table in Arrow's stream format."""
+
+
+class Row(NamedTuple):
+    """A row of the file."""
+
+    number: int
+    """From 1."""
+    values: dict[str, Any] | None
+    """By column; None where the row cannot be read."""
+
+
+def file_format(path: str, *, option: str) -> FileFormat:
+    """Return the format that the end of a file's name says.
+
+    Raises:
+        InputError: it says none, naming `option`.
+    """
+    found = next((kind for ending, kind in ENDINGS.items() if path.endswith(ending)), None)
+    if found is None:
+        raise InputError(f"--{option} {path}: its format is not known; give a file that ends in {', '.join(ENDINGS)}")
+    return found
+
+
+def read_chunks(path: str, *, rows_per_chunk: int = ROWS_PER_CHUNK) -> Iterator[Chunk]:
+    """Yield the rows of a file, some of them held at once.
+
+    Raises:
+        InputError: the file cannot be read to its end.
+    """
+    reader = {"jsonl": _jsonl_chunks, "csv": _csv_chunks, "parquet": _parquet_chunks}[file_format(path, option="input")]
+    try:
+        yield from reader(path, rows_per_chunk)
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"--input {path} cannot be read: {error}") from error
+    except UnicodeDecodeError as error:
+        line = _line_without_utf8(path)
+        raise InputError(f"--input {path}, line {line}: not UTF-8 text ({error.reason}); convert it first") from error
+
+
+def rows_of(chunk: Chunk, kind: FileFormat) -> list[Row]:
+    """Return the rows of a chunk of a file of format `kind`."""
+    parse: Callable[[Chunk], list[Row]] = {"jsonl": _jsonl_rows, "csv": _csv_rows, "parquet": _parquet_rows}[kind]
+    return parse(chunk)
+
+
+def first_rows(path: str, *, count: int) -> list[dict[str, Any]]:
+    """Return the first `count` rows of a file by column, without those that cannot be read."""
+    chunk = next(read_chunks(path, rows_per_chunk=count), None)
+    rows = rows_of(chunk, file_format(path, option="input")) if chunk else []
+    return [row.values for row in rows if row.values is not None]
+
+
+def schema_of(chunk: Chunk) -> pa.Schema:
+    """Return the schema of a chunk of a Parquet file."""
+    return pa.ipc.open_stream(chunk.content).schema
+
+
+def columns_of(rows: Sequence[Row]) -> list[str]:
+    """Return the columns that any of the rows has, in the order in which they come."""
+    return list(dict.fromkeys(column for row in rows for column in row.values or ()))
+
+
+@contextmanager
+def _open_text(path: str, *, newline: str, errors: str = "strict") -> Iterator[io.TextIOWrapper]:
+    store, inner = storage.filesystem(path)
+    with (
+        store.open_input_stream(inner, compression="gzip" if path.endswith(".gz") else None) as stream,
+        io.TextIOWrapper(stream, encoding="utf-8-sig", errors=errors, newline=newline) as text,
+    ):
+        yield text
+
+
+def _line_without_utf8(path: str) -> int:
+    """Return the number of the first line of a text that cannot be decoded, for which it is read once more."""
+    with _open_text(path, newline="\n", errors="surrogateescape") as text:
+        return next(number for number, line in enumerate(text, 1) if _NO_UTF8.search(line))
+
+
+def _jsonl_chunks(path: str, size: int) -> Iterator[Chunk]:
+    first = 1
+    with _open_text(path, newline="\n") as text:
+        while lines := list(islice(text, size)):
+            yield Chunk(first, len(lines), "".join(lines).encode())
+            first += len(lines)
+
+
+def _jsonl_rows(chunk: Chunk) -> list[Row]:
+    lines = chunk.content.decode().removesuffix("\n").split("\n")
+    return [Row(number, _json_object(line)) for number, line in enumerate(lines, chunk.first_row) if line.strip()]
+
+
+def _json_object(line: str) -> dict[str, Any] | None:
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return values if isinstance(values, dict) else None
+
+
+def _csv_chunks(path: str, size: int) -> Iterator[Chunk]:
+    csv.field_size_limit(sys.maxsize)  # passages may be longer than the 128 KB that are Python's limit
+    first = 1
+    with _open_text(path, newline="") as text:
+        records = csv.reader(text, strict=True)
+        try:
+            header = next(records, [])
+            _check_columns(header, path)
+            while some := list(islice(records, size)):
+                yield Chunk(first, len(some), json.dumps([header, *some]).encode())
+                first += len(some)
+        except csv.Error as error:
+            raise InputError(
+                f"--input {path}, line {records.line_num}: {error}; quotes within a field in quotes are to be doubled"
+            ) from error
+
+
+def _csv_rows(chunk: Chunk) -> list[Row]:
+    header, *records = json.loads(chunk.content)
+    return [
+        Row(number, dict(zip(header, record, strict=True)) if len(record) == len(header) else None)
+        for number, record in enumerate(records, chunk.first_row)
+    ]
+
+
+def _parquet_chunks(path: str, size: int) -> Iterator[Chunk]:
+    store, inner = storage.filesystem(path)
+    first = 1
+    with store.open_input_file(inner) as content:
+        file = pq.ParquetFile(content, buffer_size=_BUFFER, pre_buffer=False)
+        _check_columns(file.schema_arrow.names, path)
+        for batch in file.iter_batches(batch_size=size):
+            yield Chunk(first, batch.num_rows, table_bytes(pa.Table.from_batches([batch])))
+            first += batch.num_rows
+
+
+def _parquet_rows(chunk: Chunk) -> list[Row]:
+    table = pa.ipc.open_stream(chunk.content).read_all()
+    return [Row(number, values) for number, values in enumerate(table.to_pylist(), chunk.first_row)]
+
+
+def table_bytes(table: pa.Table) -> bytes:
+    """Return a table in Arrow's stream format."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def _check_columns(names: Sequence[str], path: str) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"--input {path}: more than one column is called {', '.join(twice)}; rename them")

@@ -1,0 +1,229 @@
+"""Rows with their predictions to a file, which appears as a whole or not at all."""
+
+import csv
+import gzip
+import io
+import json
+import os
+import tempfile
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Any, Protocol, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from clism_core.inference.records import Reject
+from clism_core.inference.row_readers import FileFormat, table_bytes
+from clism_core.tasks.task import TaskName
+from clism_core.utils import storage
+from clism_core.utils.errors import InputError
+
+_ENTITY = pa.struct(
+    [
+        ("label", pa.string()),
+        ("text", pa.string()),
+        ("start", pa.int64()),
+        ("end", pa.int64()),
+        ("score", pa.float64()),
+    ]
+)
+OUTPUT_FIELDS: Mapping[TaskName, tuple[pa.Field, ...]] = {
+    "mrc": (
+        pa.field("answer", pa.string()),
+        pa.field("score", pa.float64()),
+        pa.field("start", pa.int64()),
+        pa.field("end", pa.int64()),
+    ),
+    "ner": (pa.field("entities", pa.list_(_ENTITY)),),
+}
+"""The added columns, as Parquet has them."""
+
+
+_NOT_ARROW = (pa.ArrowException, OverflowError, UnicodeEncodeError)
+"""What Arrow raises of values that a type does not hold."""
+
+
+class UnfitError(InputError):
+    """A row that does not fit into the output's columns."""
+
+    def __init__(self, column: str) -> None:
+        super().__init__(f"{column} does not fit into the columns of the first rows")
+        self.column = column
+        """The cause, or what is wrong with it; empty where it is not known."""
+
+
+class RowWriter(Protocol):
+    """Writes what `encode_rows` has made of rows."""
+
+    def __call__(self, encoded: bytes) -> object:
+        """Append some rows."""
+
+
+def encode_rows(
+    rows: Sequence[tuple[int, Mapping[str, Any]]], *, kind: FileFormat, columns: Sequence[str], schema: pa.Schema | None
+) -> bytes:
+    """Return rows as a piece of a file.
+
+    Args:
+        rows: their numbers and their values, predictions included.
+        kind: the format of the file.
+        columns: those of a CSV file.
+        schema: that of a Parquet file.
+
+    Raises:
+        UnfitError: a row does not fit into the columns or their types.
+        InputError: the format does not hold what a column has.
+    """
+    if kind == "jsonl":
+        return _json_lines(values for _, values in rows)
+    if kind == "csv":
+        return _csv_bytes(rows, columns)
+    return _parquet_bytes(rows, schema)
+
+
+def encode_rejects(rejects: Sequence[Reject]) -> bytes:
+    """Return rejected rows as JSON lines with `row`, `reason` and, where one is the cause, `column`."""
+    return _json_lines({name: value for name, value in reject._asdict().items() if value != ""} for reject in rejects)
+
+
+def table_schema(rows: Sequence[Mapping[str, Any]]) -> pa.Schema:
+    """Return the types that values of rows have as a Parquet file; a column without any value is text.
+
+    Raises:
+        InputError: values of one column have types that do not go together.
+    """
+    columns = dict.fromkeys(column for row in rows for column in row)
+    fields = []
+    for column in columns:
+        try:
+            kind = pa.array([row.get(column) for row in rows]).type
+            field = pa.field(column, pa.string() if pa.types.is_null(kind) else kind)
+            pq.ParquetWriter(io.BytesIO(), pa.schema([field])).close()  # which has no structs without fields
+        except _NOT_ARROW as error:
+            raise InputError(f"column {column} cannot be written as Parquet: {error}; give a .jsonl output") from error
+        fields.append(field)
+    return pa.schema(fields)
+
+
+@contextmanager
+def whole_file(path: str) -> Iterator[IO[bytes]]:
+    """Give a file to write to, gzip-compressed if `path` ends in .gz; it is put at `path` where the block succeeds."""
+    with ExitStack() as stack:
+        if storage.is_local(path):
+            target = Path(storage.absolute(path))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+        else:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            unfinished = Path(folder) / "output"
+        stack.callback(unfinished.unlink, missing_ok=True)
+        with unfinished.open("wb") as file:
+            if path.endswith(".gz"):
+                with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as compressed:
+                    yield cast("IO[bytes]", compressed)
+            else:
+                yield file
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut may leave the name without the content
+        _put(unfinished, path)
+
+
+def _put(file: Path, path: str) -> None:
+    store, inner = storage.filesystem(path)
+    if storage.is_local(path):
+        file.replace(inner)
+        return
+    # An object store shows an object when it is complete; a stream that an exception closes here would complete half of
+    # it, but Ctrl-C comes only after this call.
+    fs.copy_files(str(file), inner, source_filesystem=fs.LocalFileSystem(), destination_filesystem=store)
+
+
+@contextmanager
+def row_writer(
+    file: IO[bytes], *, kind: FileFormat, columns: Sequence[str], schema: pa.Schema | None
+) -> Iterator[RowWriter]:
+    """Give what appends encoded rows to `file`, and complete the file at the end of the block."""
+    if kind == "parquet":
+        with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+            yield lambda encoded: writer.write_table(pa.ipc.open_stream(encoded).read_all())
+        return
+    if kind == "csv":
+        file.write(_csv_bytes([(0, dict(zip(columns, columns, strict=True)))], columns))
+    yield lambda encoded: file.write(encoded)  # noqa: PLW0108 (of several signatures, this one)
+
+
+def _csv_bytes(rows: Sequence[tuple[int, Mapping[str, Any]]], columns: Sequence[str]) -> bytes:
+    pieces = []
+    for _, values in rows:
+        unknown = sorted(set(values) - set(columns))
+        if unknown:
+            raise UnfitError(unknown[0])
+        line = io.StringIO(newline="")
+        # A "\r" is put between quotes only where it is a part of what ends lines.
+        csv.writer(line, lineterminator="\r\n").writerow([_csv_text(values.get(column)) for column in columns])
+        pieces.append(line.getvalue().removesuffix("\r\n") + "\n")
+    return "".join(pieces).encode("utf-8", "backslashreplace")
+
+
+def _csv_text(value: Any) -> str:
+    if value is None:
+        return ""
+    return _json(value) if isinstance(value, bool | list | dict) else _json_text(value)
+
+
+def _json_lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
+    """Return rows as JSON lines; half a surrogate pair, which UTF-8 cannot hold, is escaped as JSON escapes it."""
+    return "".join(_json(row) + "\n" for row in rows).encode("utf-8", "backslashreplace")
+
+
+def _json(value: Any) -> str:
+    """Return a value as JSON, which has no NaN and no infinities: they are null."""
+    text = json.dumps(value, ensure_ascii=False, default=_json_text)
+    if "NaN" in text or "Infinity" in text:  # as numbers, or within a text, which stays as it is
+        text = json.dumps(json.loads(text, parse_constant=lambda _: None), ensure_ascii=False)
+    return text
+
+
+def _json_text(value: Any) -> str:
+    """Return what stands for a value that JSON has no type for, such as a date."""
+    if isinstance(value, bytes):
+        raise InputError("a column holds bytes, which are no text; give a .parquet output")
+    return str(value)
+
+
+def _parquet_bytes(rows: Sequence[tuple[int, Mapping[str, Any]]], schema: pa.Schema | None) -> bytes:
+    assert schema is not None
+    try:
+        table = pa.Table.from_pylist([dict(values) for _, values in rows], schema=schema)
+    except _NOT_ARROW as error:
+        raise UnfitError(_not_arrow(rows, schema)) from error
+    for (_, values), written in zip(rows, table.to_pylist(), strict=True):
+        unfit = next(
+            (name for name, value in values.items() if name not in written or _is_cut(value, written[name])), None
+        )
+        if unfit is not None:
+            raise UnfitError(unfit)
+    return table_bytes(table)
+
+
+def _not_arrow(rows: Sequence[tuple[int, Mapping[str, Any]]], schema: pa.Schema) -> str:
+    """Return the first column whose type does not hold what the rows have."""
+    for field in schema:
+        try:
+            pa.array([values.get(field.name) for _, values in rows], type=field.type)
+        except _NOT_ARROW:
+            return str(field.name)
+    return ""
+
+
+def _is_cut(value: Any, written: Any) -> bool:
+    """Whether Arrow has left out a part of a value without a word: unknown fields, the fractions of numbers."""
+    if isinstance(value, Mapping) and isinstance(written, Mapping):
+        return any(name not in written or _is_cut(each, written[name]) for name, each in value.items())
+    if isinstance(value, list) and isinstance(written, list):
+        return any(_is_cut(each, other) for each, other in zip(value, written, strict=True))
+    return isinstance(value, float) and not isinstance(written, float) and value != written

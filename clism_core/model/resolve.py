@@ -1,0 +1,135 @@
+"""What a job may be given as its model: a hub id, a folder, `s3://...`, or a model or run of the MLflow registry."""
+
+import hashlib
+from pathlib import Path
+
+from clism_core.model.cache import cached
+from clism_core.utils import storage
+from clism_core.utils.errors import InputError
+from clism_core.utils.home import tracking_uri
+
+MODEL_FILE = "config.json"
+WEIGHTS = (".safetensors", ".bin")
+
+
+def resolve_model(name: str) -> str:
+    """Return what `from_pretrained` takes for the model called `name`.
+
+    A hub id comes back unchanged. Anything else becomes the absolute path of a local folder that holds `config.json`:
+    `models:/NAME@ALIAS`, `models:/NAME/3`, `models:/NAME/latest`, `runs:/ID/PATH` and `s3://...` are downloaded,
+    to this machine only: call it on every node that loads the model. What was downloaded lately is kept in
+    the home folder, below `models`. Raises `InputError` where there is no model.
+    """
+    if is_tracked(name):
+        name = pin_version(name)
+        return _model_folder(cached(_registry_state(name), lambda to: _download_from_registry(name, to)), name)
+    if not storage.is_local(name):
+        try:
+            state = storage.fingerprint(name)
+            return _model_folder(cached(f"{name} {state}", lambda to: storage.download_folder(name, to)), name)
+        except OSError as error:
+            raise InputError(f"model {name}: cannot be downloaded: {error}") from error
+    if is_folder(name):
+        return _model_folder(Path(storage.absolute(name)), name)
+    _check_hub_id(name)
+    return name
+
+
+def pin_version(name: str) -> str:
+    """Return `models:/NAME/VERSION` for `models:/NAME@ALIAS` and `models:/NAME/latest`, which mean another version
+    tomorrow; other names as they are."""
+    model, at, alias = name.removeprefix("models:/").partition("@")
+    if not name.startswith("models:/") or not (at or model.endswith("/latest")):
+        return name
+    import mlflow
+
+    client = mlflow.MlflowClient(tracking_uri())
+    try:
+        if at:
+            return f"models:/{model}/{client.get_model_version_by_alias(model, alias).version}"
+        model = model.removesuffix("/latest")
+        client.get_registered_model(model)  # raises where there is none
+        versions = client.search_model_versions(f"name = '{model}'", max_results=1, order_by=["version_number DESC"])
+        return f"models:/{model}/{versions[0].version}"
+    except (mlflow.MlflowException, IndexError) as error:
+        raise _not_found(name, error) from error
+
+
+def is_tracked(name: str) -> bool:
+    """Tell whether `name` is a model of MLflow: of its registry, or of a run."""
+    return name.startswith(("models:/", "runs:/"))
+
+
+def is_folder(name: str) -> bool:
+    """Tell whether `name` is a folder of this machine."""
+    return name != "" and storage.is_local(name) and not is_tracked(name) and Path(storage.absolute(name)).is_dir()
+
+
+def absolute_if_folder(name: str) -> str:
+    """Return the absolute path of a folder, for Ray's workers stand in another one; any other name as it is."""
+    return storage.absolute(name) if is_folder(name) else name
+
+
+def model_digest(folder: str) -> str:
+    """Return a hash of the weights in a folder that `resolve_model` has returned; of a hub id, the id itself."""
+    if not is_folder(folder):
+        return folder
+    digest = hashlib.blake2b(digest_size=16)
+    for file in sorted(Path(folder).iterdir()):
+        if file.suffix in WEIGHTS:
+            with file.open("rb") as stream:
+                content = hashlib.file_digest(stream, hashlib.blake2b).hexdigest()
+            digest.update(f"{file.name} {content}\n".encode())
+    return digest.hexdigest()
+
+
+def is_hub_id(name: str) -> bool:
+    """Tell whether `name` is neither a place nor a name of the MLflow registry."""
+    return ":/" not in name and not is_folder(name)
+
+
+def _registry_state(name: str) -> str:
+    """Return what is another string when `name` means another model: versions are counted anew in a new registry."""
+    import mlflow
+
+    client = mlflow.MlflowClient(tracking_uri())
+    kind, _, rest = name.partition(":/")
+    try:
+        if kind == "models":
+            version = client.get_model_version(*rest.split("/")[:2])
+            return f"{tracking_uri()} {name} {version.creation_timestamp} {version.source}"
+        info = client.get_run(rest.strip("/").split("/")[0]).info
+        return f"{tracking_uri()} {name} {info.start_time} {info.end_time}"
+    except (mlflow.MlflowException, TypeError) as error:
+        raise _not_found(name, error) from error
+
+
+def _download_from_registry(name: str, folder: Path) -> None:
+    import mlflow  # takes seconds, and hub ids and folders need none of it
+
+    mlflow.set_tracking_uri(tracking_uri())  # `models:/` is looked up in the global one
+    try:
+        mlflow.artifacts.download_artifacts(name, dst_path=str(folder))
+    except (mlflow.MlflowException, OSError) as error:
+        raise _not_found(name, error) from error
+
+
+def _not_found(name: str, error: Exception) -> InputError:
+    return InputError(f"model {name}: not found in the registry at {tracking_uri()}: {error}")
+
+
+def _model_folder(folder: Path, name: str) -> str:
+    """Return the folder nearest to the top of `folder` that holds a model: MLflow puts ours below `artifacts/`."""
+    found = sorted(folder.rglob(MODEL_FILE), key=lambda file: (len(file.parts), file))
+    if not found:
+        raise InputError(f"model {name}: no {MODEL_FILE} in it; give a folder that save_pretrained has written")
+    return str(found[0].parent)
+
+
+def _check_hub_id(name: str) -> None:
+    from transformers.utils.hub import cached_file
+
+    try:
+        cached_file(name, MODEL_FILE)
+    except OSError as error:
+        raise InputError(f"model {name}: no such folder, and not found on the Hugging Face hub: {error}") from error

@@ -1,0 +1,169 @@
+"""Texts and character spans to token ids and token spans, for any Hugging Face tokenizer.
+
+`[QUE]` and the template tokens are inserted by id when batches are made; here text stays text, even where it
+contains `[QUE]`, `<mask>` or `</s>` literally.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from clism_core.utils.errors import InputError
+
+QUE = "[QUE]"
+
+
+def load_tokenizer(folder_or_id: str) -> PreTrainedTokenizerBase:
+    """Load a tokenizer and make `[QUE]` one of its special tokens, unless it is already.
+
+    Raises:
+        InputError: if there is none.
+    """
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder_or_id)
+    except ImportError as error:
+        raise InputError(
+            f"{folder_or_id}: its tokenizer needs a package; pip install -e '.[xlm]' for XLM: {error}"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder_or_id}: no tokenizer can be loaded from there: {error}") from error
+    tokenizer.add_special_tokens({"extra_special_tokens": [QUE]}, replace_extra_special_tokens=False)
+    return tokenizer
+
+
+class TokenizedText(NamedTuple):
+    """Token ids of a text and, for each, its characters `[start, end)` with white space trimmed away."""
+
+    ids: list[int]
+    offsets: list[tuple[int, int]]
+
+
+class TokenSpan(NamedTuple):
+    """Tokens `[start, end)`."""
+
+    start: int
+    end: int
+
+
+class TextTokenizer:
+    """Tokenizes plain text with exact character offsets.
+
+    Literal special tokens stay text: a Unigram vocabulary holds `</s>` and `<mask>` as ordinary pieces, so that
+    `split_special_tokens` alone does not keep them apart; such a literal is cut after its first character and
+    its two parts are tokenized by themselves. Tokenizers without offsets (XLM's) take the text word by word, cut
+    at the given character positions too, so that offsets are exact at words and at spans.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase):
+        self.tokenizer = tokenizer
+        self._special_ids = frozenset(tokenizer.all_special_ids)
+        literals = sorted({str(token) for token in tokenizer.all_special_tokens}, key=len, reverse=True)
+        self._literal = re.compile("|".join(map(re.escape, literals)))
+
+    def __call__(self, text: str, *, cuts: Sequence[int] = ()) -> TokenizedText:
+        """Tokenize `text`; `cuts` are the character positions at which spans begin or end."""
+        at_literals = [match.start() + 1 for match in self._literal.finditer(text)]
+        if not self.tokenizer.is_fast:
+            return self._by_pieces(text, _word_pieces(text, {*cuts, *at_literals}))
+        if at_literals:
+            edges = [0, *at_literals, len(text)]
+            return self._by_pieces(text, list(pairwise(edges)))
+        return self._with_offsets(text)
+
+    def _with_offsets(self, text: str) -> TokenizedText:
+        encoding = self.tokenizer(
+            text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True, verbose=False
+        )
+        offsets = [_trim(text, start, end) for start, end in encoding["offset_mapping"]]
+        return TokenizedText(list(encoding["input_ids"]), offsets)
+
+    def _by_pieces(self, text: str, pieces: list[tuple[int, int]]) -> TokenizedText:
+        ids: list[int] = []
+        offsets: list[tuple[int, int]] = []
+        for start, end in pieces:
+            piece = text[start:end]
+            if self.tokenizer.is_fast:
+                tokenized = self._with_offsets(piece)
+            else:
+                piece_ids = list(self.tokenizer(piece, add_special_tokens=False, verbose=False)["input_ids"])
+                tokenized = TokenizedText(piece_ids, [(0, len(piece))] * len(piece_ids))
+            ids += tokenized.ids
+            offsets += [(start + left, start + right) for left, right in tokenized.offsets]
+        return TokenizedText(ids, offsets)
+
+
+def token_span(offsets: Sequence[tuple[int, int]], start: int, end: int) -> TokenSpan | None:
+    """Return the tokens that cover exactly the characters `[start, end)`, or None if there are none.
+
+    None also where a token reaches over an edge of the span, as a sub-word of a script without spaces may.
+    Tokens without characters of their own (a lone "▁") neither begin nor end a span.
+    """
+    inside = [number for number, (left, right) in enumerate(offsets) if left < right and left < end and right > start]
+    if not inside:
+        return None
+    if min(offsets[number][0] for number in inside) != start or max(offsets[number][1] for number in inside) != end:
+        return None
+    return TokenSpan(inside[0], inside[-1] + 1)
+
+
+def _trim(text: str, start: int, end: int) -> tuple[int, int]:
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return start, end
+
+
+def _word_pieces(text: str, cuts: set[int]) -> list[tuple[int, int]]:
+    """Return the white-space separated words of `text` as character ranges, cut further at `cuts`."""
+    pieces = []
+    for match in re.finditer(r"\S+", text):
+        edges = [match.start(), *sorted(cut for cut in cuts if match.start() < cut < match.end()), match.end()]
+        pieces += list(pairwise(edges))
+    return pieces
+
+
+@dataclass(frozen=True)
+class Template:
+    """A tokenizer's own format of a sentence or a sentence pair, as ids around the texts.
+
+    `[CLS] s [SEP]` has the parts `([CLS],)`, `([SEP],)`; `<s> s </s></s> t </s>` has `(<s>,)`, `(</s>, </s>)`,
+    `(</s>,)`. `type_ids` are the token type ids of the sequences; a template token takes those of the text
+    before it, the first of the text after it, as BERT does.
+    """
+
+    parts: tuple[tuple[int, ...], ...]
+    type_ids: tuple[int, ...] | None
+
+    @property
+    def size(self) -> int:
+        """Number of template tokens."""
+        return sum(map(len, self.parts))
+
+
+def find_template(tokenizer: PreTrainedTokenizerBase, *, pair: bool) -> Template:
+    """Read the template of single sentences or of pairs off `tokenizer`.
+
+    Raises:
+        ValueError: if the tokenizer does not put one text after the other.
+    """
+    text = "a"
+    ids = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+    arguments = (text, text) if pair else (text,)
+    encoding = tokenizer(*arguments, return_token_type_ids=True, verbose=False)
+    whole, types = list(encoding["input_ids"]), list(encoding["token_type_ids"])
+    parts, sequence_types, at = [], [], 0
+    for _ in arguments:
+        found = next((i for i in range(at, len(whole)) if whole[i : i + len(ids)] == ids), None)
+        if found is None:
+            raise ValueError(f"{type(tokenizer).__name__} builds no pair format that can be read: {whole}")
+        parts.append(tuple(whole[at:found]))
+        sequence_types.append(types[found])
+        at = found + len(ids)
+    parts.append(tuple(whole[at:]))
+    uses_types = "token_type_ids" in tokenizer.model_input_names and len(set(types)) > 1
+    return Template(tuple(parts), tuple(sequence_types) if uses_types else None)

@@ -1,0 +1,189 @@
+"""Word alignment by the states of a multilingual encoder, without training: no program, no corpus is needed.
+
+Masoud Jalili Sabet, Philipp Dufter, François Yvon, Hinrich Schütze: SimAlign: High quality word alignments without
+parallel training data using static and contextualized embeddings (Findings of EMNLP 2020).
+
+Letters in names of arrays: S and T words of the source and of the target, D the width of a state, N sub-words.
+"""
+
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+from clism_core.model.precision import best_device
+from clism_core.model.resolve import resolve_model
+from clism_core.preparation.alignment.config import AlignerConfig, EmbeddingMethod
+from clism_core.preparation.alignment.symmetrize import grow
+from clism_core.preparation.spans import Link
+from clism_core.utils.errors import InputError
+from clism_core.utils.quiet import quiet_loading
+
+_ITERMAX_ROUNDS = 2
+_ITERMAX_DISCOUNT = 0.9
+_MAX_TOKENS = 512
+
+Matrix = npt.NDArray[np.floating[Any]]
+Mask = npt.NDArray[np.bool_]
+
+
+class EmbeddingAligner:
+    """Aligns sentence pairs: loads the encoder once, to the GPU where there is one."""
+
+    def __init__(self, config: AlignerConfig) -> None:
+        self._config = config
+        self._device = best_device()
+        model = resolve_model(config.model)
+        self._tokenizer = AutoTokenizer.from_pretrained(model, use_fast=True)
+        self._max_tokens = min(_MAX_TOKENS, self._tokenizer.model_max_length)
+        with quiet_loading():
+            # The layers above the one that is looked at are left out: their time would be for nothing.
+            self._encoder = AutoModel.from_pretrained(
+                model, dtype=torch.float32, num_hidden_layers=_layers_below(config)
+            )
+        self._encoder.to(self._device).eval()
+
+    def align(self, sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str]]) -> list[set[Link]]:
+        """Return the links of each sentence pair, given as words."""
+        found: list[set[Link]] = [set() for _ in sources]
+        for number, similarity in self.similarities(sources, targets):
+            found[number] = word_links(similarity, method=self._config.method)
+        return found
+
+    def similarities(
+        self, sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str]]
+    ) -> Iterator[tuple[int, Matrix]]:
+        """Yield the number of each sentence pair and the similarity of its words, shortest pairs first.
+
+        Pairs without a word on one side are passed over. A similarity is a matrix (S, T) of cosines, NaN where the
+        encoder's tokenizer sees nothing of a word.
+        """
+        # Pairs of a length together: less padding.
+        order = sorted(
+            (k for k, (source, target) in enumerate(zip(sources, targets, strict=True)) if source and target),
+            key=lambda k: (len(sources[k]) + len(targets[k]), k),
+        )
+        for start in range(0, len(order), self._config.batch_size):
+            batch = order[start : start + self._config.batch_size]
+            source_states = self.embed([sources[k] for k in batch])
+            target_states = self.embed([targets[k] for k in batch])
+            for k, source_SD, target_TD in zip(batch, source_states, target_states, strict=True):
+                yield k, source_SD @ target_TD.T
+
+    @torch.inference_mode()
+    def embed(self, sentences: Sequence[Sequence[str]]) -> list[Matrix]:
+        """Return the states (words, D) of each sentence, of length 1, NaN where the tokenizer sees nothing of a word.
+
+        The state of a word is the mean over its sub-words. A sentence that is longer than the encoder takes is read in
+        windows that overlap by half, and a word that is in two of them has the mean of both.
+        """
+        encoded = self._tokenizer(
+            [list(words) for words in sentences],
+            is_split_into_words=True,
+            truncation=True,
+            max_length=self._max_tokens,
+            stride=self._max_tokens // 2,
+            return_overflowing_tokens=True,
+            padding=True,
+            return_tensors="pt",
+        )
+        sentence_of = encoded.pop("overflow_to_sample_mapping").tolist()
+        first_word = np.cumsum([0, *map(len, sentences)])
+        places, words = [], []
+        for window, sentence in enumerate(sentence_of):
+            for place, word in enumerate(encoded.word_ids(window)):
+                if word is not None:
+                    places.append(window * encoded["input_ids"].shape[1] + place)
+                    words.append(first_word[sentence] + word)
+        hidden = self._encoder(**encoded.to(self._device)).last_hidden_state.flatten(0, 1)
+        word_of_N = torch.tensor(words, dtype=torch.long, device=self._device)
+        sums_WD = hidden.new_zeros(int(first_word[-1]), hidden.shape[1])
+        sums_WD.index_add_(0, word_of_N, hidden[torch.tensor(places, dtype=torch.long, device=self._device)])
+        # Of a length of 1, sum and mean are the same; nothing over nothing is NaN, as it shall be.
+        states_WD = (sums_WD / sums_WD.norm(dim=1, keepdim=True)).cpu().numpy()
+        return np.split(states_WD, first_word[1:-1])
+
+
+def check_encoder(config: AlignerConfig) -> None:
+    """Raise `InputError` where there is no such encoder, or it has no such layer."""
+    layers = AutoConfig.from_pretrained(resolve_model(config.model)).num_hidden_layers
+    if not -layers - 1 <= config.layer <= layers:
+        raise InputError(f"aligner.layer is {config.layer}, but {config.model} has layers 0 to {layers}")
+
+
+def _layers_below(config: AlignerConfig) -> int:
+    if config.layer >= 0:
+        return config.layer
+    layers: int = AutoConfig.from_pretrained(resolve_model(config.model)).num_hidden_layers
+    return layers + 1 + config.layer
+
+
+def word_links(similarity: Matrix, *, method: EmbeddingMethod) -> set[Link]:
+    """Return the links that `similarity` (S, T) gives, none of words whose similarity is NaN.
+
+    `argmax` and `itermax` are SimAlign's; `grow` begins with the links of `argmax` and adds those of `itermax` that are
+    beside one and whose source word or target word is not aligned yet.
+    """
+    if not similarity.size or np.isnan(similarity).all():
+        return set()
+    known_ST, unit_ST = ~np.isnan(similarity), unit_scale(similarity)
+    if method == "argmax":
+        return links_of(mutual_argmax(unit_ST) & known_ST)
+    added = links_of(itermax(unit_ST) & known_ST)
+    if method == "itermax":
+        return added
+    return grow(links_of(mutual_argmax(unit_ST) & known_ST), by_score(added, unit_ST))
+
+
+def unit_scale(similarity: Matrix) -> Matrix:
+    """Return cosines on a scale from 0 to 1, NaN as 0."""
+    return np.nan_to_num((similarity + 1) / 2, nan=0.0)
+
+
+def links_of(linked_ST: Mask) -> set[Link]:
+    """Return the links where `linked_ST` is true."""
+    return {(int(i), int(j)) for i, j in np.argwhere(linked_ST)}
+
+
+def mask_of(links: AbstractSet[Link], shape: tuple[int, ...]) -> Mask:
+    """Return the array of `shape` (S, T) that is true at `links`."""
+    linked_ST = np.zeros(shape, dtype=np.bool_)
+    for link in links:
+        linked_ST[link] = True
+    return linked_ST
+
+
+def by_score(links: set[Link], score: Matrix) -> list[Link]:
+    """Return `links` with the one of the highest `score` (S, T) first, ties in the order of the words."""
+    return sorted(links, key=lambda link: (-score[link], link))
+
+
+def mutual_argmax(similarity: Matrix) -> Mask:
+    """Return where a word of the source and one of the target are each other's most similar (SimAlign's Argmax).
+
+    `similarity` is (S, T), and so is the result.
+    """
+    best_target_S, best_source_T = similarity.argmax(axis=1), similarity.argmax(axis=0)
+    linked_ST = np.zeros(similarity.shape, dtype=np.bool_)
+    sources = np.arange(len(best_target_S))
+    linked_ST[sources, best_target_S] = best_source_T[best_target_S] == sources
+    return linked_ST
+
+
+def itermax(similarity: Matrix) -> Mask:
+    """Return the mutual best ones, then those of what is left (SimAlign's Itermax).
+
+    In a further round, pairs of which one is linked already count less, and pairs of which both are count nothing.
+    `similarity` is (S, T), from 0 to 1, and so is the shape of the result.
+    """
+    linked_ST = mutual_argmax(similarity)
+    for _ in range(_ITERMAX_ROUNDS - 1):
+        source_done_S1, target_done_1T = linked_ST.any(axis=1, keepdims=True), linked_ST.any(axis=0, keepdims=True)
+        either_ST, both_ST = source_done_S1 | target_done_1T, source_done_S1 & target_done_1T
+        weight_ST = np.where(both_ST, 0.0, np.where(either_ST, _ITERMAX_DISCOUNT, 1.0)).astype(similarity.dtype)
+        linked_ST |= mutual_argmax(similarity * weight_ST) & ~both_ST
+    return linked_ST

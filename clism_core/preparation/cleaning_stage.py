@@ -1,0 +1,195 @@
+"""The first stage: the corpora become shards of cleaned rows with words, or with a reason to reject them.
+
+A corpus is read by one task, for compressed files cannot be entered in the middle; it cuts the rows into shards and
+does no more, so that it is fast. The shards are cleaned side by side.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+from ray.data import Datasource, ReadTask
+from ray.data.block import BlockMetadata
+
+from clism_core.preparation.alignment.pharaoh import format_links, parse_links
+from clism_core.preparation.cleaning import CleaningConfig, clean, is_too_long, text_reason
+from clism_core.preparation.corpus import CappedRows, CorpusConfig, RawRow
+from clism_core.preparation.language import is_wrong_language
+from clism_core.preparation.schema import ROW_SCHEMA, Reason, sample_id, words_array
+from clism_core.utils.errors import InputError
+from clism_core.utils.words import segment, whitespace_tokens
+
+RAW_SHARD_SCHEMA = pa.schema(
+    [
+        *((name, pa.int64()) for name in ("corpus", "first_row", "rows", "beyond_cap")),
+        ("raw", pa.large_binary()),
+    ]
+)
+"""A shard on its way from the reader: `raw` is its table, as Arrow's stream format, null where it is cleaned already.
+
+A corpus ends with a row whose `first_row` is null: `rows` are all of it up to its cap, `beyond_cap` the others.
+"""
+
+_MOST_CHARACTERS = 64_000_000
+"""A shard ends after so many characters, however few rows they are."""
+_MOST_ROWS = 999_999_999
+"""Rows of a corpus that its ids have room for."""
+
+_RAW_COLUMNS = RawRow._fields
+_RAW_SCHEMA = pa.schema([(name, pa.int64() if name == "line" else pa.string()) for name in _RAW_COLUMNS])
+
+
+class RawShards(Datasource):
+    """The shards of the corpora, undecided, one read task a corpus. A row is a shard, so that Ray never cuts one."""
+
+    def __init__(self, corpora: dict[int, CorpusConfig], *, rows_per_shard: int, cleaned: set[str]) -> None:
+        self._corpora = corpora
+        self._rows_per_shard = rows_per_shard
+        self._cleaned = cleaned
+
+    def estimate_inmemory_data_size(self) -> int | None:
+        """Say that the size is not known: it takes reading to know."""
+        return None
+
+    def get_read_tasks(self, *_: Any, **__: Any) -> list[ReadTask]:
+        """Return one task a corpus."""
+        metadata = BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None)
+        return [
+            ReadTask(self._reader(number, corpus), metadata, RAW_SHARD_SCHEMA)
+            for number, corpus in self._corpora.items()
+        ]
+
+    def _reader(self, number: int, corpus: CorpusConfig) -> Callable[[], Iterator[pa.Table]]:
+        # Bound to locals: a read task that holds `self` would carry all corpora.
+        begins = shard_name(corpus, number=number, first_row=0)[: -len("000000000")]
+        cleaned = {name for name in self._cleaned if name.startswith(begins)}
+        rows_per_shard = self._rows_per_shard
+
+        def read() -> Iterator[pa.Table]:
+            return read_shards(corpus, number=number, rows_per_shard=rows_per_shard, cleaned=cleaned)
+
+        return read
+
+
+def shard_name(corpus: CorpusConfig, *, number: int, first_row: int) -> str:
+    """Return the name of a shard, which is also that of its files: the id of its first row."""
+    return sample_id(pair=corpus.pair, corpus=number, row=first_row).replace("/", "-")
+
+
+def read_shards(corpus: CorpusConfig, *, number: int, rows_per_shard: int, cleaned: set[str]) -> Iterator[pa.Table]:
+    """Yield each shard as a table of one row of `RAW_SHARD_SCHEMA`, those named in `cleaned` without their rows."""
+    capped = CappedRows(corpus)
+    rows = iter(capped)
+    first_row = 1
+    while shard := _take(rows, rows_per_shard):
+        done = shard_name(corpus, number=number, first_row=first_row) in cleaned
+        yield _raw_shard(number, first_row, len(shard), None if done else _pack(shard))
+        first_row += len(shard)
+        if first_row > _MOST_ROWS:
+            raise InputError(f"corpora: {corpus.path} has more than {_MOST_ROWS:,} rows; give it as several corpora")
+    assert capped.beyond_cap is not None
+    yield _raw_shard(number, None, first_row - 1, None, beyond_cap=capped.beyond_cap)
+
+
+def _take(rows: Iterator[RawRow], most: int) -> list[RawRow]:
+    shard: list[RawRow] = []
+    characters = 0
+    for row in rows:
+        shard.append(row)
+        characters += len(row.source or "") + len(row.target or "")
+        if len(shard) == most or characters >= _MOST_CHARACTERS:
+            break
+    return shard
+
+
+def clean_shard(
+    raw: bytes, *, first_row: int, corpus: CorpusConfig, number: int, cleaning: CleaningConfig, given_alignment: bool
+) -> pa.Table:
+    """Return the rows of a shard as a table of `ROW_SCHEMA`."""
+    columns = pa.ipc.open_stream(raw).read_all().to_pydict()
+    rows = [
+        make_row(RawRow(*values), corpus=corpus, cleaning=cleaning, given_alignment=given_alignment)
+        for values in zip(*columns.values(), strict=True)
+    ]
+    same = {"source_lang": corpus.source_lang, "target_lang": corpus.target_lang}
+    ids = [sample_id(pair=corpus.pair, corpus=number, row=row) for row in range(first_row, first_row + len(rows))]
+    arrays = []
+    for name, kind in zip(ROW_SCHEMA.names, ROW_SCHEMA.types, strict=True):
+        if name == "sample_id":
+            arrays.append(pa.array(ids))
+        elif name in same:
+            arrays.append(pa.repeat(same[name], len(rows)))
+        elif name in ("source_words", "target_words"):
+            arrays.append(words_array([row.get(name) for row in rows]))
+        else:
+            arrays.append(pa.array([row.get(name) for row in rows], type=kind))
+    return pa.table(arrays, schema=ROW_SCHEMA)
+
+
+def make_row(raw: RawRow, *, corpus: CorpusConfig, cleaning: CleaningConfig, given_alignment: bool) -> dict[str, Any]:
+    """Return the columns of `ROW_SCHEMA` that a row fills: cleaned and cut into words, or with a reason."""
+    row: dict[str, Any] = {"input": raw.path, "line": raw.line, "reason": raw.reason}
+    row["origin"] = None if raw.origin is None else clean(raw.origin)
+    if raw.reason is not None:
+        row["source"], row["target"] = raw.source, raw.target
+        return row
+    assert raw.source is not None
+    assert raw.target is not None
+    row["source"], row["target"] = clean(raw.source), clean(raw.target)
+    row["reason"] = text_reason(raw.source, raw.target, cleaned_source=row["source"], cleaned_target=row["target"])
+    if row["reason"] is not None:
+        return row
+    if max(len(row["source"]), len(row["target"])) > cleaning.max_characters:
+        row["reason"] = Reason.TOO_LONG
+        return row
+    for side, language in (("source", corpus.source_lang), ("target", corpus.target_lang)):
+        row[f"{side}_words"] = whitespace_tokens(row[side]) if given_alignment else segment(row[side], language)
+    if any(is_too_long(row[side], row[f"{side}_words"], cleaning) for side in ("source", "target")):
+        row["reason"] = Reason.TOO_LONG
+    elif cleaning.wrong_language and (
+        is_wrong_language(row["source"], row["source_words"], language=corpus.source_lang)
+        or is_wrong_language(row["target"], row["target_words"], language=corpus.target_lang)
+    ):
+        row["reason"] = Reason.WRONG_LANGUAGE
+    elif given_alignment:
+        row["alignment"] = _checked_alignment(raw, row)
+        if row["alignment"] is None:
+            row["reason"] = Reason.INVALID_ALIGNMENT
+    if row["reason"] is None:
+        # A tab cannot be in cleaned text.
+        text = f"{row['source']}\t{row['target']}"
+        row["digest"] = hashlib.blake2b(text.encode(), digest_size=16).digest()
+    return row
+
+
+def _checked_alignment(raw: RawRow, row: dict[str, Any]) -> str | None:
+    """Return the given alignment, None where it does not fit the words of the line, or cleaning has removed one."""
+    assert raw.source is not None
+    assert raw.target is not None
+    assert raw.alignment is not None
+    counts = len(raw.source.split()), len(raw.target.split())
+    links = parse_links(raw.alignment)
+    if links is None or (len(row["source_words"]), len(row["target_words"])) != counts:
+        return None
+    if any(i >= counts[0] or j >= counts[1] for i, j in links):
+        return None
+    return format_links(links)
+
+
+def _pack(rows: Sequence[RawRow]) -> bytes:
+    arrays = [
+        pa.array(values, type=kind) for values, kind in zip(zip(*rows, strict=True), _RAW_SCHEMA.types, strict=True)
+    ]
+    table = pa.table(arrays, schema=_RAW_SCHEMA)
+    content = pa.BufferOutputStream()
+    with pa.ipc.new_stream(content, _RAW_SCHEMA) as writer:
+        writer.write_table(table)
+    return bytes(content.getvalue().to_pybytes())
+
+
+def _raw_shard(
+    corpus: int, first_row: int | None, rows: int, raw: bytes | None, *, beyond_cap: int | None = None
+) -> pa.Table:
+    values = (corpus, first_row, rows, beyond_cap, raw)
+    return pa.table([[value] for value in values], schema=RAW_SHARD_SCHEMA)

@@ -1,0 +1,102 @@
+"""Rows from Arrow tables: what Parquet files and data sets of the hub have in common."""
+
+from collections.abc import Iterable, Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from clism_core.preparation.corpus.config import CorpusConfig, RawRow
+from clism_core.preparation.corpus.lines import MAX_TEXT
+from clism_core.preparation.schema import Reason
+from clism_core.utils.errors import InputError
+from clism_core.utils.text import listed
+
+ROWS_PER_BATCH = 1000
+
+
+def wanted_columns(config: CorpusConfig) -> list[str]:
+    """Return the dotted paths of the columns that `config` names: source, target, and origin where there is one."""
+    columns = (config.source_column, config.target_column, config.origin_column)
+    return [str(column) for column in columns if column is not None]
+
+
+def check_schema(schema: pa.Schema, config: CorpusConfig, *, path: str) -> None:
+    """Raise `InputError` where `schema` lacks a column that `config` names, or it holds no text.
+
+    The origin may be of the type null, as which a column is written that holds nothing else.
+    """
+    columns = _columns(schema)
+    for column in wanted_columns(config):
+        if column not in columns:
+            texts = listed(name for name, (_, kind) in columns.items() if _is_text(kind))
+            raise InputError(f"corpora: {path} has no column {column!r}; its columns of text are {texts}")
+        _, kind = columns[column]
+        if not (_is_text(kind) or (column == config.origin_column and pa.types.is_null(kind))):
+            raise InputError(f"corpora: {path}: the column {column!r} is {kind}, not text")
+
+
+def read_batches(batches: Iterable[pa.RecordBatch | pa.Table], config: CorpusConfig, *, path: str) -> Iterator[RawRow]:
+    """Yield the rows of `batches`, numbered from 1. A null is an empty text, a null origin is none."""
+    number = 0
+    for batch in batches:
+        columns = [_texts(batch, column) for column in wanted_columns(config)]
+        if config.origin_column is None:
+            columns.append([b""] * batch.num_rows)
+        for source, target, origin in zip(*columns, strict=True):
+            number += 1
+            if source is None or target is None:
+                yield RawRow(path, number, reason=Reason.TOO_LONG)
+            else:
+                yield RawRow(path, number, _decode(source), _decode(target), _decode(origin or b"") or None)
+
+
+def _texts(batch: pa.RecordBatch | pa.Table, column: str) -> list[bytes | None]:
+    """Return the cells of a column, null ones as empty, and None for those of more than `MAX_TEXT` bytes."""
+    (first, *fields), _ = _columns(batch.schema)[column]
+    values = batch.column(first)
+    if fields:
+        values = pc.struct_field(values, fields)
+    # As bytes: Arrow does not check that a string is UTF-8, and Python would fail on one that is not.
+    filled = pc.fill_null(pc.cast(values, pa.large_binary()), b"")
+    is_short = pc.less_equal(pc.binary_length(filled), MAX_TEXT)
+    cells: list[bytes | None] = pc.if_else(is_short, filled, None).to_pylist()
+    return cells
+
+
+def _columns(schema: pa.Schema) -> dict[str, tuple[list[str], pa.DataType]]:
+    """Return the names to follow to each column, and its type, by its dotted path.
+
+    A name may hold dots itself: a column that is called `translation.en` goes before the field `en` of `translation`.
+    """
+    leaves: dict[str, tuple[list[str], pa.DataType]] = {}
+    for names, kind in _leaves(schema):
+        path = ".".join(names)
+        if path not in leaves or len(names) < len(leaves[path][0]):
+            leaves[path] = names, kind
+    return leaves
+
+
+def _leaves(fields: Iterable[pa.Field]) -> Iterator[tuple[list[str], pa.DataType]]:
+    for field in fields:
+        if pa.types.is_struct(field.type):
+            yield from (([field.name, *names], kind) for names, kind in _leaves(field.type))
+        else:
+            yield [field.name], field.type
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _is_text(kind.value_type)
+    return any(
+        check(kind)
+        for check in (
+            pa.types.is_string,
+            pa.types.is_large_string,
+            pa.types.is_string_view,
+            pa.types.is_binary,  # what writers of long ago make of strings
+        )
+    )
+
+
+def _decode(text: bytes) -> str:
+    return text.decode("utf-8", "replace")

@@ -1,0 +1,144 @@
+"""Streams of bytes and lines, plain or compressed, whose memory does not grow with the file or with a line."""
+
+import itertools
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import Generic, TypeVar
+
+import pyarrow as pa
+
+from clism_core.utils import storage
+from clism_core.utils.errors import InputError
+
+MAX_TEXT = 1 << 20
+"""Longest line in bytes, and longest text of a unit or cell; what is longer is a row without texts, `too_long`. It is
+also the size of the blocks in which files are read, so that a line within one block is never too long."""
+
+_COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+_REMOTE_BUFFER = 8 << 20  # bytes of one request to an object store
+_T = TypeVar("_T")
+_A = TypeVar("_A")
+_B = TypeVar("_B")
+
+
+class _Gap:
+    """Stands where one of two sequences has ended."""
+
+
+_GAP = _Gap()
+
+
+class Counted(Generic[_T]):
+    """The items of a generator that returns how many there are in all, which may be more than it yields.
+
+    `total` is that number once the items have been read to the end, None before.
+    """
+
+    def __init__(self, items: Generator[_T, None, int]) -> None:
+        self._items = items
+        self.total: int | None = None
+
+    def __iter__(self) -> Iterator[_T]:
+        self.total = yield from self._items
+
+
+def room(limit: int | None, taken: int) -> int | None:
+    """Return how many more items may be taken, None for any number."""
+    return None if limit is None else max(0, limit - taken)
+
+
+@contextmanager
+def open_stream(path: str, *, decompress: bool = True) -> Iterator[pa.NativeFile]:
+    """Give the bytes of a file, decompressed as its name's end says.
+
+    Raises `InputError` where it cannot be opened, or later, read to its end.
+    """
+    compression = next((kind for end, kind in _COMPRESSIONS.items() if path.endswith(end)), None)
+    try:
+        store, inner = storage.filesystem(path)
+        stream = store.open_input_stream(
+            inner,
+            compression=compression if decompress else None,
+            buffer_size=None if storage.is_local(path) or not decompress else _REMOTE_BUFFER,
+        )
+        with stream:
+            yield stream
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"corpora: {path} cannot be read: {error}") from error
+
+
+def line_blocks(path: str) -> Iterator[list[str | None]]:
+    """Yield the lines of a file by the block, without their "\\n" and without a byte order mark.
+
+    Lines end at "\\n" only. A line of more than `MAX_TEXT` bytes is None. Raises `InputError` as `open_stream` does.
+    """
+    start = True
+    for block in _blocks(path):
+        if start and block[0] is not None:
+            block[0] = block[0].removeprefix("\ufeff")
+        start = False
+        yield block
+
+
+def _blocks(path: str) -> Iterator[list[str | None]]:
+    rest = b""  # of the line that the last block has begun
+    overlong = False  # whether that line is too long, and its beginning has been let go
+    with open_stream(path) as stream:
+        while chunk := stream.read(MAX_TEXT):
+            body, newline, tail = chunk.rpartition(b"\n")
+            if not newline:
+                overlong = overlong or len(rest) + len(chunk) > MAX_TEXT
+                rest = b"" if overlong else rest + chunk
+                continue
+            end = body.find(b"\n") if b"\n" in body else len(body)
+            if overlong or len(rest) + end > MAX_TEXT:
+                yield [None, *(_decode(body[end + 1 :]).split("\n") if end < len(body) else ())]
+            else:
+                lines: list[str | None] = [*_decode(rest + body).split("\n")]
+                yield lines
+            rest, overlong = tail, False
+    if overlong:
+        yield [None]
+    elif rest:
+        yield [_decode(rest)]
+
+
+def lines(path: str, limit: int | None = None) -> Generator[str | None, None, int]:
+    """Yield the first `limit` lines of a file, as `line_blocks` gives them; return how many it has."""
+    total = 0
+    for block in line_blocks(path):
+        yield from block[: room(limit, total)]
+        total += len(block)
+    return total
+
+
+def side_by_side(
+    one: Counted[_A], other: Counted[_B], *, path: str, other_path: str
+) -> Generator[tuple[_A, _B], None, int]:
+    """Yield the items of both in pairs; return how many pairs there are in all.
+
+    Raises `InputError` where one has fewer than the other.
+    """
+    for left, right in itertools.zip_longest(one, other, fillvalue=_GAP):
+        if isinstance(left, _Gap) or isinstance(right, _Gap):
+            raise _unequal(one.total, other.total, path, other_path)
+        yield left, right
+    if one.total != other.total:
+        raise _unequal(one.total, other.total, path, other_path)
+    assert one.total is not None
+    return one.total
+
+
+def _unequal(total: int | None, other_total: int | None, path: str, other_path: str) -> InputError:
+    # The longer one may not have been read to its end, and has no total then.
+    is_shorter = other_total is None or (total is not None and total < other_total)
+    shorter, count, longer = (path, total, other_path) if is_shorter else (other_path, other_total, path)
+    return InputError(
+        f"corpora: {shorter} has {count} sentences, {longer} more; line i of one belongs to line i of the other, so "
+        "give files of equal length"
+    )
+
+
+def _decode(text: bytes) -> str:
+    # U+FFFD takes the place of invalid bytes only: a "\n" or "\t" after a broken sequence stays.
+    return text.decode("utf-8", "replace")

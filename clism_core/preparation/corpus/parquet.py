@@ -1,0 +1,31 @@
+"""Parquet files: a pair a row, read in small batches whatever the size of the row groups."""
+
+import itertools
+from collections.abc import Generator
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from clism_core.preparation.corpus.columns import ROWS_PER_BATCH, check_schema, read_batches, wanted_columns
+from clism_core.preparation.corpus.config import CorpusConfig, RawRow
+from clism_core.utils import storage
+from clism_core.utils.errors import InputError
+
+_BUFFER = 1 << 20  # bytes of a column held at once, where pyarrow would take the whole of its row group
+
+
+def read(path: str, config: CorpusConfig, limit: int | None) -> Generator[RawRow, None, int]:
+    """Yield the first `limit` rows of a file; return how many it has.
+
+    Raises `InputError` where the file cannot be read to its end, or lacks a column of text that `config` names.
+    """
+    try:
+        store, inner = storage.filesystem(path)
+        with store.open_input_file(inner) as content:
+            file = pq.ParquetFile(content, buffer_size=_BUFFER, pre_buffer=False)
+            check_schema(file.schema_arrow, config, path=path)
+            batches = file.iter_batches(batch_size=ROWS_PER_BATCH, columns=wanted_columns(config))
+            yield from itertools.islice(read_batches(batches, config, path=path), limit)
+            return int(file.metadata.num_rows)
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"corpora: {path} cannot be read: {error}") from error

@@ -1,0 +1,127 @@
+"""Informative spans of the source: entities, noun chunks, n-grams (DESIGN 1.1)."""
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from threadpoolctl import threadpool_limits
+
+from clism_core.preparation.entities.config import EntitiesConfig, SpanKind
+from clism_core.preparation.entities.ngrams import NgramVocabulary
+from clism_core.preparation.entities.spacy_pipeline import find_pipeline, load_pipeline, supports_language
+from clism_core.preparation.entities.stop_words import is_informative, stop_words, warn_without_stop_words
+from clism_core.preparation.schema import Reason, replace_column, words_of
+from clism_core.preparation.spans import NGRAM, NOUN_CHUNK, Candidate
+from clism_core.utils.errors import InputError
+from clism_core.utils.words import Word
+
+if TYPE_CHECKING:
+    from spacy.tokens import Doc
+
+_MOST_NEW_STRINGS = 500_000
+"""Words that a pipeline may learn, about 65 MB, before it is loaded anew: it never forgets one."""
+
+
+def check_entities(config: EntitiesConfig, *, languages: Collection[str]) -> None:
+    """Check `config` for sources in `languages`; log a warning of those that have no stop words.
+
+    Raises `InputError` where a number cannot be, the pipeline is not there or lacks what `span_kind` needs, or is for
+    another language.
+    """
+    config.check()
+    pipeline = find_pipeline(config)
+    for language in sorted(set(languages)):
+        if pipeline is not None and not supports_language(pipeline, language):
+            raise InputError(
+                f"entities.pipeline: {pipeline['name']} is for {pipeline['lang']}, but a source_lang of corpora is "
+                f"{language}; give a pipeline for it, a multilingual one (xx), or entities.span_kind ngrams"
+            )
+    warn_without_stop_words(languages)
+
+
+class EntityFinder:
+    """Fills in `candidates`: the state of an actor, which loads the pipeline or the n-grams once.
+
+    The same sentence has the same candidates in every block of the same rows. They hardly depend on the other rows:
+    with the pipelines for CPUs that spaCy publishes, its numbers differ in the sixth decimal place; with a transformer,
+    which pads sentences to one length, somewhat more.
+    """
+
+    def __init__(self, config: EntitiesConfig, *, ngrams: dict[str, str] | None = None) -> None:
+        """Load what `span_kind` needs; `ngrams` maps source languages to the paths of their `NgramVocabulary`."""
+        # Actors run side by side, one on each CPU.
+        threadpool_limits(limits=1, user_api="blas")
+        is_by_ngrams = config.span_kind == "ngrams"
+        self._find = _NgramSearch(config, paths=ngrams or {}) if is_by_ngrams else _PipelineSearch(config)
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        """Look for candidates where a row has no reason yet; where there are none, `no_span` is the reason.
+
+        The rows of `table` are of one language pair.
+        """
+        reasons = table["reason"].to_pylist()
+        candidates: list[object] = [None] * table.num_rows
+        live = [place for place, reason in enumerate(reasons) if reason is None]
+        if live:
+            found = self._find(table.take(pa.array(live, pa.int64())))
+            for place, spans in zip(live, found, strict=True):
+                candidates[place] = [span._asdict() for span in spans]
+                if not spans:
+                    reasons[place] = Reason.NO_SPAN
+        return replace_column(replace_column(table, "candidates", candidates), "reason", reasons)
+
+
+class _PipelineSearch:
+    def __init__(self, config: EntitiesConfig) -> None:
+        self._config = config
+        self._load()
+
+    def __call__(self, rows: pa.Table) -> list[list[Candidate]]:
+        if len(self._nlp.vocab.strings) > self._most_strings:
+            self._load()
+        config, stops = self._config, stop_words(rows["source_lang"][0].as_py())
+        texts = rows["source"].to_pylist()
+        # Shorter ones first: batches of like length. Equal sentences are analysed once.
+        unique = sorted(set(texts), key=lambda text: (len(text), text))
+        docs = self._nlp.pipe(unique, batch_size=config.batch_size)
+        found = {
+            text: find_candidates(doc, span_kind=config.span_kind, max_tokens=config.max_tokens, stops=stops)
+            for text, doc in zip(unique, docs, strict=True)
+        }
+        return [found[text] for text in texts]
+
+    def _load(self) -> None:
+        self._nlp = load_pipeline(self._config)
+        self._most_strings = len(self._nlp.vocab.strings) + _MOST_NEW_STRINGS
+
+
+class _NgramSearch:
+    def __init__(self, config: EntitiesConfig, *, paths: dict[str, str]) -> None:
+        self._most = config.ngram_max_per_sentence
+        self._vocabularies = {language: NgramVocabulary.load(path) for language, path in paths.items()}
+
+    def __call__(self, rows: pa.Table) -> list[list[Candidate]]:
+        vocabulary = self._vocabularies[rows["source_lang"][0].as_py()]
+        columns = zip(rows["source"].to_pylist(), words_of(rows["source_words"]), strict=True)
+        return [find_ngrams(text, words, vocabulary=vocabulary, most=self._most) for text, words in columns]
+
+
+def find_candidates(doc: "Doc", *, span_kind: SpanKind, max_tokens: int, stops: Collection[str]) -> list[Candidate]:
+    """Return the informative spans of an analysed sentence; noun chunks that overlap an entity are left out."""
+    found = [] if span_kind == "noun_chunks" else [(entity, entity.label_) for entity in doc.ents]
+    if span_kind != "entities":
+        in_entity = {token.i for entity, _ in found for token in entity}
+        found += [
+            (chunk, NOUN_CHUNK) for chunk in doc.noun_chunks if in_entity.isdisjoint(range(chunk.start, chunk.end))
+        ]
+    return [
+        Candidate(span.start_char, span.end_char, label)
+        for span, label in found
+        if len(span) <= max_tokens and any(is_informative(token.text, stops=stops) for token in span)
+    ]
+
+
+def find_ngrams(text: str, words: Sequence[Word], *, vocabulary: NgramVocabulary, most: int) -> list[Candidate]:
+    """Return the informative n-grams of a sentence, at most `most`, none overlapping."""
+    ngrams = vocabulary.find([text[start:end] for start, end in words], most=most)
+    return [Candidate(words[ngram.start][0], words[ngram.stop - 1][1], NGRAM) for ngram in ngrams]

@@ -1,0 +1,255 @@
+"""From parallel corpora to span-masked samples: what is checked before, the stages, and the manifest at the end."""
+
+import dataclasses
+import hashlib
+import json
+import logging
+import platform
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from clism_core.model.resolve import is_folder, pin_version
+from clism_core.preparation.alignment.aligner import learns, uses_encoder
+from clism_core.preparation.alignment.eflomal import find_compiler, find_program
+from clism_core.preparation.config import PrepareConfig
+from clism_core.preparation.corpus import check_corpus, input_paths, source_identity
+from clism_core.preparation.corpus import with_absolute_paths as corpus_with_absolute_paths
+from clism_core.preparation.entities import check_entities, find_pipeline
+from clism_core.preparation.manifest import (
+    MANIFEST,
+    Manifest,
+    fingerprint,
+    finish_output,
+    folder_digest,
+    open_output,
+    package_versions,
+    pair_counts,
+)
+from clism_core.preparation.preflight import check_texts
+from clism_core.preparation.report.page import write_report
+from clism_core.preparation.sample_stage import MADE, Made
+from clism_core.preparation.stages import clean_corpora, learn, make_samples, shards_of
+from clism_core.preparation.staging import Work
+from clism_core.preparation.statistics import BlockStatistics, merge_statistics
+from clism_core.utils import storage
+from clism_core.utils.errors import InputError, input_error_within
+from clism_core.utils.words import SEGMENTED_LANGUAGES, base_language, check_segmenter
+
+__all__ = ["Preparation", "PrepareConfig", "model_folders", "plan", "prepare", "prepared_before"]
+
+logger = logging.getLogger(__name__)
+
+_MOST_CORPORA = 100  # ids of samples have room for
+_PATHS = ("path", "target_path", "alignment_path")
+"""The fields of a corpus that are paths."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is to be prepared, checked, and what the result depends on."""
+
+    config: PrepareConfig
+    """With absolute paths."""
+    versions: dict[str, str]
+    fingerprint: str
+
+
+def plan(config: PrepareConfig) -> Preparation:
+    """Check `config` and look at its inputs; needs no cluster. Raises `InputError` where they cannot be used."""
+    config = with_absolute_paths(config)
+    check(config)
+    config = with_revisions(config)
+    versions = _versions(config)
+    return Preparation(config, versions, _fingerprint(config, versions))
+
+
+def prepared_before(preparation: Preparation) -> Manifest | None:
+    """Return the manifest where `output` holds what would be made; None where it holds no prepared data.
+
+    Raises `InputError` where `output` holds other prepared data.
+    """
+    output = preparation.config.output
+    if not storage.exists(storage.join(output, MANIFEST)):
+        return None
+    return open_output(output, fingerprint=preparation.fingerprint)
+
+
+def prepare(preparation: Preparation) -> Manifest:
+    """Prepare the data on the Ray cluster that is connected, and return the manifest.
+
+    Raises `InputError` where a corpus turns out to be one that cannot be used.
+    """
+    config = preparation.config
+    finished = open_output(config.output, fingerprint=preparation.fingerprint)
+    if finished is not None:
+        logger.info("%s is already prepared", config.output)
+        return finished
+    work = Work(config.output, fingerprint=preparation.fingerprint)
+    with _quiet_console():
+        try:
+            manifest = _run(preparation, work)
+        except Exception as error:
+            cause = input_error_within(error)
+            if cause is None:
+                raise
+            raise cause from None
+    finish_output(config.output, manifest)
+    return manifest
+
+
+def _run(preparation: Preparation, work: Work) -> Manifest:
+    config = preparation.config
+    read = clean_corpora(config, work)
+    shards = shards_of(config, read)
+    learn(config, work, shards)
+    make_samples(config, work, shards)
+    beyond_cap = Counter[str]()
+    for corpus, part in zip(config.corpora, read, strict=True):
+        beyond_cap[corpus.pair] += part["beyond_cap"]
+    digests: list[str | None] = []
+    blocks: dict[str, BlockStatistics] = {}
+    for pair in beyond_cap:
+        made = work.read_all_json(MADE, [shard.name for shard in shards if shard.pair == pair])
+        blocks[pair] = merge_statistics(_statistics(made, digests))
+    samples = sum(block["samples"] for block in blocks.values())
+    manifest = Manifest(
+        samples=samples,
+        rejects=sum(block["rows"] for block in blocks.values()) - samples,
+        pairs={pair: pair_counts(block, beyond_cap=beyond_cap[pair]) for pair, block in blocks.items()},
+        config=dataclasses.asdict(config),
+        versions=preparation.versions,
+        fingerprint=preparation.fingerprint,
+        content=hashlib.sha256(json.dumps(digests).encode()).hexdigest(),
+    )
+    write_report(manifest, examples={pair: block["examples"] for pair, block in blocks.items()}, folder=config.output)
+    return manifest
+
+
+def _statistics(made: Iterable[Made], digests: list[str | None]) -> Iterator[BlockStatistics]:
+    """Yield the statistics of each shard, and append its digest."""
+    for shard in made:
+        digests.append(shard["digest"])
+        yield shard["statistics"]
+
+
+def check(config: PrepareConfig) -> None:
+    """Raise `InputError` where `config` names what is not there, as far as that is known without reading it all."""
+    config.cleaning.check()
+    limits = {
+        "max_answer_words": config.max_answer_words,
+        "rows_per_file": config.rows_per_file,
+        "aligner.batch_size": config.aligner.batch_size,
+        "aligner.train_pairs": config.aligner.train_pairs,
+        "aligner.iterations": config.aligner.iterations,
+    }
+    for name, value in limits.items():
+        if value < 1:
+            raise InputError(f"{name} is {value}; give 1 or more")
+    if not 1 <= len(config.corpora) <= _MOST_CORPORA:
+        raise InputError(
+            f"corpora has {len(config.corpora)} entries; give 1 to {_MOST_CORPORA}, each of any number of files"
+        )
+    for corpus in config.corpora:
+        beginning = check_corpus(corpus)
+        given_alignment = config.aligner.kind == "pharaoh"
+        if (corpus.alignment_path is None) == given_alignment:
+            raise InputError(
+                f"corpora: {corpus.path}: alignment_path belongs to aligner.kind pharaoh, and aligner.kind is "
+                f"{config.aligner.kind}; give both or neither"
+            )
+        if not given_alignment:  # whose words are cut already
+            check_segmenter(corpus.source_lang)
+            check_segmenter(corpus.target_lang)
+        check_texts(beginning, corpus=corpus, cleaning=config.cleaning, given_alignment=given_alignment)
+    check_entities(config.entities, languages={corpus.source_lang for corpus in config.corpora})
+    if learns(config.aligner):
+        find_program()
+        if config.aligner.seed is not None:
+            find_compiler()
+    if uses_encoder(config.aligner):
+        from clism_core.preparation.alignment.embedding import check_encoder
+
+        check_encoder(config.aligner)
+
+
+def with_absolute_paths(config: PrepareConfig) -> PrepareConfig:
+    """Return `config` as Ray's workers can use it, whose working folder is another one."""
+    corpora = [corpus_with_absolute_paths(corpus) for corpus in config.corpora]
+    config = dataclasses.replace(config, output=storage.absolute(config.output), corpora=corpora)
+    for part, name in model_folders(config):
+        settings = getattr(config, part)
+        settings = dataclasses.replace(settings, **{name: storage.absolute(getattr(settings, name))})
+        config = dataclasses.replace(config, **{part: settings})
+    return config
+
+
+def with_revisions(config: PrepareConfig) -> PrepareConfig:
+    """Return `config` with what its data sets of the hub and its encoder mean now: all workers take the same."""
+    corpora = [
+        dataclasses.replace(corpus, revision=source_identity(corpus).get("revision", corpus.revision))
+        for corpus in config.corpora
+    ]
+    aligner = config.aligner
+    if uses_encoder(aligner):
+        aligner = dataclasses.replace(aligner, model=pin_version(aligner.model))
+    return dataclasses.replace(config, corpora=corpora, aligner=aligner)
+
+
+def model_folders(config: PrepareConfig) -> dict[tuple[str, str], str]:
+    """Return the models that are used and given as folders, by the names of their part and their field in `config`."""
+    used = {}
+    if uses_encoder(config.aligner):
+        used["aligner", "model"] = config.aligner.model
+    if config.entities.pipeline is not None and config.entities.span_kind != "ngrams":
+        used["entities", "pipeline"] = config.entities.pipeline
+    return {place: path for place, path in used.items() if is_folder(path)}
+
+
+def _versions(config: PrepareConfig) -> dict[str, str]:
+    """Return the versions of all that decides what the samples are."""
+    aligner = ["eflomal"] if learns(config.aligner) else []
+    if uses_encoder(config.aligner):
+        aligner += ["numpy", "tokenizers", "torch", "transformers"]
+    versions = {"python": platform.python_version()} | package_versions(
+        "clism", "spacy", "regex", "babel", "pycld2", "pyarrow", *aligner
+    )
+    if any(
+        base_language(language) in SEGMENTED_LANGUAGES
+        for corpus in config.corpora
+        for language in (corpus.source_lang, corpus.target_lang)
+    ):
+        versions |= package_versions("icu4py")
+    pipeline = find_pipeline(config.entities)
+    return versions if pipeline is None else versions | {pipeline["name"]: pipeline["version"]}
+
+
+def _fingerprint(config: PrepareConfig, versions: dict[str, str]) -> str:
+    settings = dataclasses.asdict(config)
+    del settings["output"]
+    for corpus in settings["corpora"]:
+        for name in _PATHS:
+            if corpus["format"] != "hub":  # whose path is a name; the contents of files count, not their places
+                del corpus[name]
+    for (part, name), folder in model_folders(config).items():
+        settings[part][name] = folder_digest(folder)
+    model = config.aligner.model
+    if uses_encoder(config.aligner) and model.startswith("s3://"):
+        settings["aligner"]["model"] = [model, storage.fingerprint(model)]
+    inputs = [input_paths(corpus) for corpus in config.corpora]
+    return fingerprint(inputs=inputs, config=settings, versions=versions)
+
+
+@contextmanager
+def _quiet_console() -> Iterator[None]:
+    """Leave Ray Data's messages to its log file: it prints a traceback three times over, and then raises it."""
+    consoles = [handler for handler in logging.getLogger("ray.data").handlers if handler.name == "console"]
+    levels = [handler.level for handler in consoles]
+    for handler in consoles:
+        handler.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for handler, level in zip(consoles, levels, strict=True):
+            handler.setLevel(level)

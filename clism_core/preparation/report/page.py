@@ -1,0 +1,191 @@
+"""`report.html`: one file with charts and examples of a prepared data set, which needs no network.
+
+The texts of a corpus are not to be trusted: they reach the page as escaped text or as JSON, never as HTML, and the
+page's content security policy runs no script but its own.
+"""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any, NamedTuple
+
+import jinja2
+import yaml
+from babel import Locale, localedata
+from markupsafe import Markup
+
+from clism_core.preparation.manifest import Manifest, PairCounts
+from clism_core.preparation.report.charts import histogram_svg
+from clism_core.preparation.report.examples import MAX_SAMPLES, Examples
+from clism_core.preparation.report.summary import Origin, coverage, origins, outcome, percent, ranked, spread
+from clism_core.preparation.statistics import MAX_ORIGINS, Histogram, Statistics
+from clism_core.utils import storage
+from clism_core.utils.words import base_language, script_subtag
+
+REPORT = "report.html"
+MAX_EXAMPLES = 4000
+"""Samples on the page, of all language pairs together."""
+SHOWN_LABELS, SHOWN_ORIGINS = 16, 12
+_RIGHT_TO_LEFT = frozenset({"Adlm", "Arab", "Aran", "Hebr", "Mand", "Nkoo", "Rohg", "Samr", "Syrc", "Thaa", "Yezi"})
+"""Scripts. Babel knows the direction of languages only: of Uzbek, and not of Uzbek in Arabic letters."""
+
+_CHARTS = [
+    ("Spans per sample", "spans", "samples", {"spans": "spans_per_sample"}),
+    ("Length of spans", "words", "spans", {"span": "span_words", "answer": "answer_words"}),
+    ("Length of sentences", "words", "samples", {"source": "source_words", "target": "target_words"}),
+    (
+        "Words with a link",
+        "% of a sentence's words",
+        "samples",
+        {"source": "source_coverage", "target": "target_coverage"},
+    ),
+]
+"""Title, what a value is, what the shares are of, and the statistics that are drawn, by the names that they get."""
+
+
+class Chart(NamedTuple):
+    """A drawing and the names of its series, each with its values in words."""
+
+    title: str
+    svg: Markup
+    series: list[tuple[str, str]]
+
+
+def write_report(manifest: Manifest, *, examples: Mapping[str, Examples], folder: str) -> str:
+    """Write `report.html` into the prepared data at `folder`; return its path.
+
+    Args:
+        manifest: With the statistics of all language pairs.
+        examples: By language pair; pairs without any are allowed.
+        folder: Local or s3://.
+    """
+    path = storage.join(folder, REPORT)
+    storage.write_bytes(path, render_report(manifest, examples=examples).encode())
+    return path
+
+
+def render_report(manifest: Manifest, *, examples: Mapping[str, Examples]) -> str:
+    """Return the page; the arguments are those of `write_report`."""
+    style, script = (_asset(name) for name in ("page.css", "page.js"))
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader(__package__, "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
+    environment.filters["percent"] = percent
+    environment.filters["number"] = "{:,}".format
+    return environment.get_template("page.html").render(
+        style=style,
+        script=script,
+        policy=_policy(style=style, script=script),
+        manifest=manifest,
+        totals=_totals(manifest),
+        pairs=[_pair(name, counts) for name, counts in manifest["pairs"].items()],
+        config=yaml.safe_dump(manifest["config"], sort_keys=False, allow_unicode=True),
+        data=embedded_data(manifest, examples),
+    )
+
+
+def embedded_data(manifest: Manifest, examples: Mapping[str, Examples]) -> list[dict[str, Any]]:
+    """Return what the page's script browses: the language pairs with their samples and rejects."""
+    shown = min(MAX_SAMPLES, MAX_EXAMPLES // max(len(examples), 1))
+    data = []
+    for pair, counts in manifest["pairs"].items():
+        source, _, target = pair.partition("-")
+        chosen = examples.get(pair, Examples(samples=[], rejects={}))
+        if chosen["samples"]:  # for a language may have a hyphen of its own: zh-Hans
+            source, target = (chosen["samples"][0][f"{side}_lang"] for side in ("source", "target"))
+        data.append(
+            {
+                "pair": pair,
+                "source": {"lang": source, "dir": direction(source)},
+                "target": {"lang": target, "dir": direction(target)},
+                "samples": [_compact(sample) for sample in chosen["samples"][:shown]],
+                "rejects": chosen["rejects"],
+                "sample_count": counts["samples"],
+                "reject_counts": counts["rejects"],
+            }
+        )
+    return data
+
+
+def direction(language: str) -> str:
+    """Return `ltr` or `rtl`, as the script that a tag names or else the language is written.
+
+    For a language that is not known it is `auto`, which goes by the text's first letter.
+    """
+    if script := script_subtag(language):
+        return "rtl" if script in _RIGHT_TO_LEFT else "ltr"
+    language = base_language(language)
+    return Locale.parse(language).text_direction if localedata.exists(language) else "auto"
+
+
+def _compact(sample: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a sample with its spans and words as lists of numbers, which are a third as long in JSON."""
+    words = {
+        side: [[word["start"], word["end"]] for word in sample[side] or ()] for side in ("source_words", "target_words")
+    }
+    spans = [
+        [span[name] for name in ("source_start", "source_end", "target_start", "target_end", "label")]
+        for span in sample["spans"]
+    ]
+    kept = {name: sample[name] for name in ("sample_id", "source", "target", "origin", "alignment")}
+    return kept | words | {"spans": spans}
+
+
+def _asset(name: str) -> Markup:
+    return Markup((resources.files(__package__) / name).read_text("utf-8"))
+
+
+def _policy(*, style: str, script: str) -> str:
+    """Return a content security policy that lets the page use its own script and style, and load nothing."""
+    style_hash, script_hash = (
+        base64.b64encode(hashlib.sha256(part.encode()).digest()).decode() for part in (style, script)
+    )
+    return (
+        f"default-src 'none'; style-src 'sha256-{style_hash}'; script-src 'sha256-{script_hash}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _totals(manifest: Manifest) -> dict[str, int]:
+    pairs = manifest["pairs"].values()
+    return {
+        "rows": sum(counts["rows"] for counts in pairs),
+        "samples": sum(counts["samples"] for counts in pairs),
+        "spans": sum(counts["spans"] for counts in pairs),
+        "rejects": sum(sum(counts["rejects"].values()) for counts in pairs),
+    }
+
+
+def _pair(name: str, counts: PairCounts) -> dict[str, Any]:
+    statistics = counts["statistics"]
+    named: list[Origin] = origins(statistics)
+    # Those that were counted together are the last; more than that many are counted so.
+    others = [named.pop()] if len(named) > MAX_ORIGINS else []
+    return {
+        "name": name,
+        "counts": counts,
+        "coverage": coverage(statistics),
+        "outcome": outcome(counts),
+        "labels": ranked(statistics["labels"], shown=SHOWN_LABELS),
+        "origins": named[:SHOWN_ORIGINS] + others,
+        "more_origins": len(named) - SHOWN_ORIGINS,
+        "counted_origins": MAX_ORIGINS if others else 0,
+        "charts": _charts(statistics) if counts["samples"] else [],
+    }
+
+
+def _charts(statistics: Statistics) -> list[Chart]:
+    charts = []
+    for title, x_label, y_label, names in _CHARTS:
+        histograms: dict[str, Histogram] = {series: statistics[name] for series, name in names.items()}  # type: ignore[literal-required]
+        series = [(name, spread(histogram)) for name, histogram in histograms.items()]
+        description = f"{title}: " + "; ".join(f"{name}: {values}" for name, values in series)
+        svg = histogram_svg(histograms, x_label=x_label, y_label=y_label, description=description)
+        charts.append(Chart(title, svg, series))
+    return charts

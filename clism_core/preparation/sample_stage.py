@@ -1,0 +1,149 @@
+"""The last stage: a shard of cleaned rows becomes a file of samples and a file of rejects."""
+
+import hashlib
+from functools import cached_property
+from typing import TypedDict
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from clism_core.preparation.alignment.aligner import Aligner, learns, load_aligner
+from clism_core.preparation.alignment.pharaoh import format_links, parse_links
+from clism_core.preparation.config import PrepareConfig
+from clism_core.preparation.entities import EntityFinder
+from clism_core.preparation.manifest import REJECTS, SAMPLES
+from clism_core.preparation.report.examples import drop_examples
+from clism_core.preparation.schema import REJECT_SCHEMA, SAMPLE_SCHEMA, Reason, replace_column, words_as_text, words_of
+from clism_core.preparation.spans import Candidate, project
+from clism_core.preparation.staging import Shard, Work, parquet_bytes
+from clism_core.preparation.statistics import BlockStatistics, block_statistics
+from clism_core.utils import storage
+
+MADE = "made"
+"""The part of the work that says of each shard what it has become."""
+
+
+class SampleMaker:
+    """Finds spans and their answers: the state of an actor, which loads the spaCy pipeline and the aligner once."""
+
+    def __init__(self, config: PrepareConfig, work: Work, *, pair_rows: dict[str, int]) -> None:
+        self._config = config
+        self._work = work
+        self._pair_rows = pair_rows
+        self._aligners: dict[str, Aligner] = {}  # of the last language pair
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        """Make the samples of the shards in `batch`, whose columns are the fields of `Shard`; return their rows."""
+        for shard in batch.to_pylist():
+            self.make(Shard(**shard))
+        return batch.select(["rows"])
+
+    @cached_property
+    def _entities(self) -> EntityFinder:
+        # Loaded at the first shard: Ray does not hand on what a constructor raises.
+        languages = {corpus.source_lang for corpus in self._config.corpora}
+        ngrams = {language: self._work.ngrams_path(language) for language in languages}
+        return EntityFinder(self._config.entities, ngrams=ngrams)
+
+    def make(self, shard: Shard) -> None:
+        """Write the samples and rejects of a shard, and then what is in them, which says that it is made."""
+        self._work.check_ours()
+        rows = mark_duplicates(self._work.read_rows(shard.name), self._work.duplicates_path(shard.pair))
+        rows = self._entities(rows)
+        if self._config.aligner.kind != "pharaoh":
+            rows = self._align(rows, shard.pair)
+        rows = add_spans(rows, max_answer_words=self._config.max_answer_words)
+        made = write_shard(rows, shard.name, self._config.output)
+        statistics = made["statistics"]
+        drop_examples(
+            statistics["examples"],
+            rows=self._pair_rows[shard.pair],
+            part_rows=statistics["rows"],
+            part_samples=statistics["samples"],
+            part_rejects=statistics["rejects"],
+        )
+        self._work.write_json(made, MADE, f"{shard.name}.json")
+
+    def _align(self, rows: pa.Table, pair: str) -> pa.Table:
+        """Fill in `alignment` where a row has no reason yet."""
+        places = pc.indices_nonzero(pc.is_null(rows["reason"]))
+        live = rows.take(places)
+        links = self._aligner(pair).align(words_as_text(live, "source"), words_as_text(live, "target"))
+        alignment: list[object] = [None] * rows.num_rows
+        for place, row_links in zip(places.to_pylist(), links, strict=True):
+            alignment[place] = format_links(row_links)
+        return replace_column(rows, "alignment", alignment)
+
+    def _aligner(self, pair: str) -> Aligner:
+        if pair not in self._aligners:
+            aligner = self._config.aligner
+            priors = storage.read_bytes(self._work.priors_path(pair)) if learns(aligner) else None
+            self._aligners = {pair: load_aligner(aligner, priors=priors)}
+        return self._aligners[pair]
+
+
+def mark_duplicates(rows: pa.Table, path: str) -> pa.Table:
+    """Give the rows whose ids are in the sorted Parquet file `path` the reason `duplicate`."""
+    store, inner = storage.filesystem(path)
+    first, last = rows["sample_id"][0].as_py(), rows["sample_id"][-1].as_py()
+    within = (pc.field("sample_id") >= first) & (pc.field("sample_id") <= last)
+    ids = pq.read_table(inner, filesystem=store, filters=within)["sample_id"]
+    is_duplicate = pc.is_in(rows["sample_id"], value_set=ids.combine_chunks())
+    reasons = pc.if_else(is_duplicate, pa.scalar(str(Reason.DUPLICATE)), rows["reason"])
+    return rows.set_column(rows.schema.get_field_index("reason"), rows.schema.field("reason"), reasons)
+
+
+def add_spans(table: pa.Table, *, max_answer_words: int) -> pa.Table:
+    """Fill in `spans` where a row has no reason yet; where no candidate has an answer, `no_answer` is the reason."""
+    reasons = table["reason"].to_pylist()
+    spans: list[object] = [None] * table.num_rows
+    columns = zip(
+        table["target"].to_pylist(),
+        words_of(table["source_words"]),
+        words_of(table["target_words"]),
+        table["alignment"].to_pylist(),
+        table["candidates"].to_pylist(),
+        strict=True,
+    )
+    for place, (target, source_words, target_words, alignment, candidates) in enumerate(columns):
+        if reasons[place] is not None:
+            continue
+        found = project(
+            [Candidate(**candidate) for candidate in candidates],
+            source_words=source_words,
+            target_words=target_words,
+            target=target,
+            links=parse_links(alignment) or (),
+            max_answer_words=max_answer_words,
+        )
+        spans[place] = [span._asdict() for span in found]
+        if not found:
+            reasons[place] = Reason.NO_ANSWER
+    return replace_column(replace_column(table, "spans", spans), "reason", reasons)
+
+
+class Made(TypedDict):
+    """What a shard has become."""
+
+    statistics: BlockStatistics
+    digest: str | None
+    """SHA-256, in hex, of the file of samples; None where there is none."""
+
+
+def write_shard(rows: pa.Table, name: str, output: str) -> Made:
+    """Write the samples and the rejects among `rows` to files of this name, where there are any."""
+    is_sample = pc.is_null(rows["reason"])
+    samples = rows.filter(is_sample).select(SAMPLE_SCHEMA.names).cast(SAMPLE_SCHEMA)
+    rejects = rows.filter(pc.invert(is_sample)).select(REJECT_SCHEMA.names).cast(REJECT_SCHEMA)
+    digest = None
+    for part, table in ((SAMPLES, samples), (REJECTS, rejects)):
+        path = storage.join(output, part, f"{name}.parquet")
+        if not table.num_rows:
+            storage.delete(path)  # an earlier attempt may have had some, where nothing seeds the aligner
+            continue
+        content = parquet_bytes(table)
+        storage.write_bytes(path, content)
+        if part == SAMPLES:
+            digest = hashlib.sha256(content).hexdigest()
+    return Made(statistics=block_statistics(samples, rejects), digest=digest)

@@ -1,0 +1,151 @@
+"""The columns of prepared data, and of the rows on their way through the pipeline.
+
+All offsets are Unicode code points into the cleaned text, end exclusive.
+"""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from clism_core.utils.words import Word
+
+
+class Reason(StrEnum):
+    """Why a row of the input is no sample: a closed list."""
+
+    INVALID_UTF8 = "invalid_utf8"
+    """The line is not UTF-8, or holds U+FFFD, which an earlier failed conversion has left."""
+    WRONG_COLUMN_COUNT = "wrong_column_count"
+    """The line has another number of columns than the first line of its file."""
+    INVALID_RECORD = "invalid_record"
+    """The record lacks a field, a field is no text, or the line is no JSON object."""
+    EMPTY_SOURCE = "empty_source"
+    EMPTY_TARGET = "empty_target"
+    CONTROL_CHARACTERS = "control_characters"
+    """A control character other than white space."""
+    TOO_LONG = "too_long"
+    """More characters or words than `cleaning` allows, on either side."""
+    UNTRANSLATED = "untranslated"
+    """Source and target are the same but for case."""
+    WRONG_LANGUAGE = "wrong_language"
+    """The source or the target is surely not in the language, or not in the script, that it is said to be in."""
+    DUPLICATE = "duplicate"
+    """An earlier row of this language pair has the same cleaned source and target."""
+    INVALID_ALIGNMENT = "invalid_alignment"
+    """The given alignment is no list of `i-j`, or names a word that the row does not have."""
+    NO_SPAN = "no_span"
+    """The source holds no informative span."""
+    NO_ANSWER = "no_answer"
+    """There are spans, but the translation of none is one run of words."""
+
+
+_ROWS_AT_ONCE = 10_000
+
+_INT = pa.int32()
+WORDS = pa.list_(pa.struct([("start", _INT), ("end", _INT)]))
+CANDIDATES = pa.list_(pa.struct([("start", _INT), ("end", _INT), ("label", pa.string())]))
+SPANS = pa.list_(
+    pa.struct(
+        [
+            ("source_start", _INT),
+            ("source_end", _INT),
+            ("target_start", _INT),
+            ("target_end", _INT),
+            ("label", pa.string()),
+        ]
+    )
+)
+
+SAMPLE_SCHEMA = pa.schema(
+    [
+        ("sample_id", pa.string()),
+        ("source_lang", pa.string()),
+        ("target_lang", pa.string()),
+        ("source", pa.string()),
+        ("target", pa.string()),
+        ("spans", SPANS),
+        ("origin", pa.string()),
+        ("source_words", WORDS),
+        ("target_words", WORDS),
+        ("alignment", pa.string()),
+    ]
+)
+"""`samples/*.parquet`. `source_words` and `target_words` are what was aligned; `alignment` numbers them (`0-0 1-2`)."""
+
+REJECT_SCHEMA = pa.schema(
+    [
+        ("input", pa.string()),
+        ("line", pa.int64()),
+        ("source_lang", pa.string()),
+        ("target_lang", pa.string()),
+        ("origin", pa.string()),
+        ("source", pa.string()),
+        ("target", pa.string()),
+        ("reason", pa.string()),
+    ]
+)
+"""`rejects/*.parquet`. `line` is 1-based; `source` and `target` are null where the line could not be cut in columns."""
+
+ROW_SCHEMA = pa.schema(
+    [
+        *SAMPLE_SCHEMA,
+        ("input", pa.string()),
+        ("line", pa.int64()),
+        ("digest", pa.binary(16)),
+        ("candidates", CANDIDATES),
+        ("reason", pa.string()),
+    ]
+)
+"""A row in the pipeline: each stage fills in its columns, and passes on untouched what already has a `reason`.
+
+`digest` is a hash of the cleaned source and target, null where there is a reason: rows that have the same are
+duplicates.
+"""
+
+
+def sample_id(*, pair: str, corpus: int, row: int) -> str:
+    """Return the id of a row: unique, and in the order of the `corpora` and of their rows, which count from 1."""
+    return f"{pair}/{corpus:02d}/{row:09d}"
+
+
+def words_array(words: Sequence[Sequence[Word] | None]) -> pa.Array:
+    """Return a column of the type `WORDS`."""
+    ends = np.cumsum([0, *(len(row or ()) for row in words)], dtype=np.int32)
+    places = np.array([place for row in words for word in row or () for place in word], dtype=np.int32).reshape(-1, 2)
+    structs = pa.StructArray.from_arrays([pa.array(places[:, 0]), pa.array(places[:, 1])], fields=[*WORDS.value_type])
+    is_null = pa.array([row is None for row in words])
+    return pa.ListArray.from_arrays(pa.array(ends), structs, mask=is_null).cast(WORDS)
+
+
+def words_of(column: pa.ChunkedArray) -> list[list[Word]]:
+    """Return the words of each row of a column of the type `WORDS`; none where it is null."""
+    rows: list[list[Word]] = []
+    for chunk in column.chunks:
+        words = chunk.flatten()
+        pairs = list(zip(words.field("start").to_pylist(), words.field("end").to_pylist(), strict=True))
+        counts = pc.fill_null(pc.list_value_length(chunk), 0).to_pylist()
+        ends = np.cumsum([0, *counts]).tolist()
+        rows += [pairs[first:end] for first, end in itertools.pairwise(ends)]
+    return rows
+
+
+def each_words_as_text(table: pa.Table, side: str) -> Iterator[list[str]]:
+    """Yield what `words_as_text` returns, making a few thousand rows of it at once."""
+    for batch in table.to_batches(max_chunksize=_ROWS_AT_ONCE):
+        yield from words_as_text(pa.Table.from_batches([batch]), side)
+
+
+def words_as_text(table: pa.Table, side: str) -> list[list[str]]:
+    """Return the words of each row of `table` as strings; `side` is `source` or `target`."""
+    rows = zip(table[side].to_pylist(), words_of(table[f"{side}_words"]), strict=True)
+    return [[text[start:end] for start, end in words] for text, words in rows]
+
+
+def replace_column(table: pa.Table, name: str, values: list[object]) -> pa.Table:
+    """Return `table` with the column `name` made of `values`, of the type that the schema gives it."""
+    field = ROW_SCHEMA.field(name)
+    return table.set_column(table.schema.get_field_index(name), field, pa.array(values, type=field.type))

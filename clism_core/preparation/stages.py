@@ -1,0 +1,186 @@
+"""The stages of `prepare`, by Ray Data: read and clean the corpora, learn from the whole, make samples.
+
+Each stage writes shards, and passes over those that are there already: a run that was broken off goes on.
+"""
+
+import logging
+import math
+from collections import Counter, defaultdict
+from functools import partial
+from typing import TypedDict
+
+import pyarrow as pa
+import ray
+from ray.data import ActorPoolStrategy
+
+from clism_core.cluster.nodes import node_resources
+from clism_core.cluster.ray_data import map_with_retries
+from clism_core.preparation.alignment.aligner import learns, uses_encoder
+from clism_core.preparation.alignment.eflomal import learn_priors
+from clism_core.preparation.cleaning_stage import RawShards, clean_shard, shard_name
+from clism_core.preparation.config import PrepareConfig
+from clism_core.preparation.corpus import CorpusConfig
+from clism_core.preparation.deduplication import draw_sample, find_duplicates
+from clism_core.preparation.entities import learn_ngrams
+from clism_core.preparation.sample_stage import MADE, SampleMaker
+from clism_core.preparation.schema import each_words_as_text
+from clism_core.preparation.staging import CLEANED, LEARNT, NGRAMS, Shard, Work
+from clism_core.utils import storage
+from clism_core.utils.progress import Progress
+
+logger = logging.getLogger(__name__)
+
+_READER_CPUS = 0.01  # readers always find a place beside the cleaning, or each would wait for the other for ever
+_CLEANER_CPUS = 0.5
+_LEARNER_CPUS = 2  # eflomal's two directions
+_MOST_BLOCKS = 10_000  # all of them are known to Ray from the start
+_NGRAM_SAMPLE = 200_000  # sentence pairs that the n-grams of a language are counted in
+
+
+class CorpusRows(TypedDict):
+    """What was read of a corpus: its shards as (first row, rows), and the rows beyond its cap."""
+
+    shards: list[tuple[int, int]]
+    beyond_cap: int
+
+
+def clean_corpora(config: PrepareConfig, work: Work) -> list[CorpusRows]:
+    """Read the corpora and write their rows, cleaned and cut into words; return what was read of each."""
+    known: dict[int, CorpusRows | None] = {
+        number: work.read_json("corpora", f"{number}.json") for number in range(len(config.corpora))
+    }
+    unread = {number: config.corpora[number] for number, read in known.items() if read is None}
+    if unread:
+        known |= _clean_unread(config, work, unread)
+    return [read for read in known.values() if read is not None]
+
+
+def _clean_unread(config: PrepareConfig, work: Work, unread: dict[int, CorpusConfig]) -> dict[int, CorpusRows]:
+    raw = RawShards(unread, rows_per_shard=config.rows_per_file, cleaned=work.names(CLEANED))
+    readers = min(len(unread), 2 * _cpus())
+    rows = ray.data.read_datasource(raw, override_num_blocks=len(unread), num_cpus=_READER_CPUS, concurrency=readers)
+    clean = partial(_clean_shards, config=config, work=work)
+    shards = map_with_retries(rows, clean, batch_size=1, num_cpus=_CLEANER_CPUS)
+    shards.context.target_max_block_size = 1  # bytes: every shard is a block, to be cleaned beside the others
+    progress = Progress("reading")
+    found = {number: CorpusRows(shards=[], beyond_cap=0) for number in unread}
+    totals: dict[int, int] = {}
+    cleaned = Counter[int]()
+    for shard in shards.iter_rows():  # as they are ready: the end of a corpus may come before its last shards
+        number = shard["corpus"]
+        if shard["first_row"] is None:
+            totals[number] = shard["rows"]
+            found[number]["beyond_cap"] = shard["beyond_cap"]
+        else:
+            found[number]["shards"].append((shard["first_row"], shard["rows"]))
+            cleaned[number] += shard["rows"]
+            progress.add(shard["rows"])
+        if totals.get(number) == cleaned[number]:
+            found[number]["shards"].sort()
+            work.write_json(found[number], "corpora", f"{number}.json")
+    return found
+
+
+def _clean_shards(batch: pa.Table, *, config: PrepareConfig, work: Work) -> pa.Table:
+    for shard in batch.to_pylist():
+        if shard["raw"] is not None:
+            corpus = config.corpora[shard["corpus"]]
+            rows = clean_shard(
+                shard["raw"],
+                first_row=shard["first_row"],
+                corpus=corpus,
+                number=shard["corpus"],
+                cleaning=config.cleaning,
+                given_alignment=config.aligner.kind == "pharaoh",
+            )
+            work.check_ours()
+            work.write_rows(shard_name(corpus, number=shard["corpus"], first_row=shard["first_row"]), rows)
+    return batch.drop_columns(["raw"])
+
+
+def shards_of(config: PrepareConfig, read: list[CorpusRows]) -> list[Shard]:
+    """Return all shards, in the order of the corpora and of their rows."""
+    return [
+        Shard(shard_name(corpus, number=number, first_row=first_row), number, corpus.pair, rows)
+        for number, (corpus, part) in enumerate(zip(config.corpora, read, strict=True))
+        for first_row, rows in part["shards"]
+    ]
+
+
+def learn(config: PrepareConfig, work: Work, shards: list[Shard]) -> None:
+    """Find the duplicates of each language pair, and learn of the whole what its shards cannot tell: side by side."""
+    cpus = min(_LEARNER_CPUS, max(1, *(node.get("CPU", 0) for node in node_resources())))
+    learn_pair = ray.remote(_learn_pair).options(num_cpus=cpus, scheduling_strategy="SPREAD")
+    learn_language = ray.remote(_learn_language).options(num_cpus=1, scheduling_strategy="SPREAD")
+    by_pair, by_language = defaultdict(list), defaultdict(list)
+    for shard in shards:
+        by_pair[shard.pair].append(shard)
+        by_language[config.corpora[shard.corpus].source_lang].append(shard)
+    known = work.names(LEARNT)
+    tasks = [learn_pair.remote(config, work, pair, part) for pair, part in by_pair.items() if pair not in known]
+    if config.entities.span_kind == "ngrams":
+        known = work.names(NGRAMS)
+        tasks += [
+            learn_language.remote(config, work, name, part) for name, part in by_language.items() if name not in known
+        ]
+    if tasks:
+        logger.info("learning from the whole of %s: duplicates, and what aligns its words", ", ".join(by_pair))
+    ray.get(tasks)
+
+
+def _learn_pair(config: PrepareConfig, work: Work, pair: str, shards: list[Shard]) -> None:
+    rows = work.rows_of(shards)
+    storage.write_bytes(work.duplicates_path(pair), find_duplicates(rows))
+    if learns(config.aligner):
+        sample = draw_sample(rows, config.aligner.train_pairs)
+        sides = (each_words_as_text(sample, side) for side in ("source", "target"))
+        storage.write_bytes(work.priors_path(pair), learn_priors(*sides, seed=config.aligner.seed))
+    work.write_json({}, LEARNT, f"{pair}.json")
+
+
+def _learn_language(config: PrepareConfig, work: Work, language: str, shards: list[Shard]) -> None:
+    sample = draw_sample(work.rows_of(shards), _NGRAM_SAMPLE)
+    # A sentence may have several translations, and a corpus the same sentence several times.
+    sentences = dict(zip(sample["source"].to_pylist(), each_words_as_text(sample, "source"), strict=True))
+    learn_ngrams(sentences.values(), config=config.entities, language=language).save(work.ngrams_path(language))
+
+
+def make_samples(config: PrepareConfig, work: Work, shards: list[Shard]) -> None:
+    """Make the samples of all shards that are not made yet."""
+    made = work.names(MADE)
+    left = [shard for shard in shards if shard.name not in made]
+    if not left:
+        return
+    pair_rows = Counter[str]()
+    for shard in shards:
+        pair_rows[shard.pair] += shard.rows
+    gpus = int(ray.cluster_resources().get("GPU", 0)) if uses_encoder(config.aligner) else 0
+    per_block = math.ceil(len(left) / _MOST_BLOCKS)
+    blocks = [_shard_table(left[first : first + per_block]) for first in range(0, len(left), per_block)]
+    actors = min(len(blocks), _cpus(with_gpus=gpus > 0))
+    made_shards = map_with_retries(
+        ray.data.from_arrow(blocks),
+        SampleMaker,
+        batch_size=1,
+        num_cpus=1,
+        fn_constructor_args=(config, work),
+        fn_constructor_kwargs={"pair_rows": pair_rows},
+        num_gpus=1 / math.ceil(actors / gpus) if gpus else 0,  # spaCy keeps an actor busy for most of the time
+        # More of them where nodes join.
+        compute=ActorPoolStrategy(
+            min_size=1, initial_size=actors, max_size=len(blocks), max_tasks_in_flight_per_actor=1
+        ),
+    )
+    progress = Progress("making samples", total=sum(shard.rows for shard in left))
+    for row in made_shards.iter_rows():
+        progress.add(row["rows"])
+
+
+def _shard_table(shards: list[Shard]) -> pa.Table:
+    return pa.Table.from_pylist([shard._asdict() for shard in shards])
+
+
+def _cpus(*, with_gpus: bool = False) -> int:
+    """Return the CPUs of the cluster, or of its nodes with GPUs; 1 where they are yet to come."""
+    nodes = node_resources()
+    return max(1, int(sum(node.get("CPU", 0) for node in nodes if node.get("GPU", 0) or not with_gpus)))

@@ -1,0 +1,261 @@
+"""Encoded samples to the tensors of a micro-batch: `[QUE]` in, answers located, tokens masked for MLM.
+
+Shapes: B inputs, L tokens of X, S tokens of the plain source, K questions of an input at most, M masked tokens.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from clism_core.model.inputs import ModelInputs
+from clism_core.model.tokenizer import QUE, find_template
+from clism_core.pretraining.encoding import EncodedSample, Span
+
+
+@dataclass
+class MaskingConfig:
+    """How a sentence pair becomes a training input."""
+
+    max_length: int = 256
+    """Tokens of an input X at most, template tokens included; each side gets half of what they leave."""
+    max_spans: int = 2
+    """Spans of a sentence pair that are drawn and masked with [QUE]; the data may hold more. The more are masked, the
+    less is left to tell them apart by."""
+    mlm_probability: float = 0.15
+    """Share of X's tokens that MLM predicts; of these 80 % become <mask>, 10 % a random token, 10 % stay. Special
+    tokens are neither predicted nor drawn, <unk> among them: it may stand for anything."""
+    mask_answers: bool = False
+    """Whether MLM may mask tokens of answers, too."""
+
+
+@dataclass(kw_only=True)
+class Batch(ModelInputs):
+    """A micro-batch of pre-training: X has `[QUE]` and MLM masks."""
+
+    source_mask: Tensor  # [B, L] the tokens of the masked source
+    target_mask: Tensor  # [B, L] the tokens of the translation
+    question_position: Tensor  # [B, K] where the [QUE]s stand, 0 where there is none
+    question_mask: Tensor  # [B, K]
+    answer_start: Tensor  # [B, K] first token of the answer
+    answer_end: Tensor  # [B, K] last token of the answer
+    mlm_row: Tensor  # [M]
+    mlm_position: Tensor  # [M]
+    mlm_label: Tensor  # [M] the tokens that were masked
+    plain_ids: Tensor  # [B, S] the unmasked source by itself
+    plain_attention_mask: Tensor  # [B, S]
+    plain_token_type_ids: Tensor | None  # [B, S]
+    plain_mask: Tensor  # [B, S] its tokens without the template
+    keys: Tensor  # [B, 2] hashes of source and target text
+
+
+@dataclass
+class _Input:
+    """One input X while it is being made."""
+
+    ids: list[int]
+    types: list[int]
+    source: slice
+    target: slice
+    questions: list[tuple[int, int, int]]  # position of [QUE], first and last token of its answer
+    truncated: int
+    masked: list[int]
+    labels: list[int]
+    plain: list[int]
+
+
+class BatchBuilder:
+    """Makes micro-batches from encoded samples, the same ones for the same seed, sample and visit."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, config: MaskingConfig, *, seed: int):
+        self.config = config
+        self.seed = seed
+        self.que_id: int = tokenizer.get_vocab()[QUE]
+        self.mask_id = int(tokenizer.mask_token_id)
+        self.pad_id = int(tokenizer.pad_token_id)
+        self.special_ids = find_special_ids(tokenizer)
+        self.ordinary_ids = np.array([i for i in range(len(tokenizer)) if i not in self.special_ids], dtype=np.int64)
+        self.pair_template = find_template(tokenizer, pair=True)
+        self.single_template = find_template(tokenizer, pair=False)
+        self.side_length = (config.max_length - self.pair_template.size) // 2
+
+    def __call__(self, groups: Sequence[Sequence[EncodedSample]]) -> Batch:
+        """Make a batch with one input for each group of samples; a group's sources and targets are joined."""
+        return self._collate([self._input(group) for group in groups], groups)
+
+    def _input(self, group: Sequence[EncodedSample]) -> _Input:
+        generator = np.random.default_rng([self.seed, *(n for sample in group for n in (sample.ordinal, sample.visit))])
+        source: list[int] = []
+        target: list[int] = []
+        marks: list[tuple[int, int, int]] = []
+        for sample in group:
+            spans = draw_spans(sample.spans, self.config.max_spans, generator)
+            masked, positions = mask_spans(sample.source_ids, spans, self.que_id)
+            for span, position in zip(spans, positions, strict=True):
+                answer = (len(target) + span.target_start, len(target) + span.target_end - 1)
+                marks.append((len(source) + position, *answer))
+            source += masked
+            target += sample.target_ids
+        kept = [mark for mark in marks if mark[0] < self.side_length and mark[2] < self.side_length]
+        source, target = source[: self.side_length], target[: self.side_length]
+
+        first, middle, last = self.pair_template.parts
+        at_source = len(first)
+        at_target = at_source + len(source) + len(middle)
+        ids = [*first, *source, *middle, *target, *last]
+        questions = [(at_source + que, at_target + start, at_target + end) for que, start, end in kept]
+        source_slice = slice(at_source, at_source + len(source))
+        target_slice = slice(at_target, at_target + len(target))
+        masked_at, labels = self._mask_tokens(ids, (source_slice, target_slice), questions, generator)
+        return _Input(
+            ids=ids,
+            types=self._types(len(first) + len(source) + len(middle), len(target) + len(last)),
+            source=source_slice,
+            target=target_slice,
+            questions=questions,
+            truncated=len(marks) - len(kept),
+            masked=masked_at,
+            labels=labels,
+            plain=[token for sample in group for token in sample.source_ids][: self.side_length],
+        )
+
+    def _types(self, left: int, right: int) -> list[int]:
+        source_type, target_type = self.pair_template.type_ids or (0, 0)
+        return [source_type] * left + [target_type] * right
+
+    def _mask_tokens(
+        self,
+        ids: list[int],
+        texts: tuple[slice, slice],
+        questions: Sequence[tuple[int, int, int]],
+        generator: np.random.Generator,
+    ) -> tuple[list[int], list[int]]:
+        """Mask `ids` in place for MLM; return the masked positions and the tokens that stood there."""
+        answers = () if self.config.mask_answers else questions
+        answered = {position for _, start, end in answers for position in range(start, end + 1)}
+        eligible = np.array(
+            [
+                position
+                for text in texts
+                for position in range(text.start, text.stop)
+                if ids[position] not in self.special_ids and position not in answered
+            ],
+            dtype=np.int64,
+        )
+        chosen = eligible[generator.random(len(eligible)) < self.config.mlm_probability]
+        labels = [ids[i] for i in chosen]
+        fates = generator.random(len(chosen))
+        random_ids = self.ordinary_ids[generator.integers(len(self.ordinary_ids), size=len(chosen))]
+        for position, fate, random_id in zip(chosen, fates, random_ids, strict=True):
+            if fate < 0.8:
+                ids[position] = self.mask_id
+            elif fate < 0.9:
+                ids[position] = int(random_id)
+        return chosen.tolist(), labels
+
+    def _collate(self, inputs: list[_Input], groups: Sequence[Sequence[EncodedSample]]) -> Batch:
+        size, length = len(inputs), max(len(entry.ids) for entry in inputs)
+        n_questions = max([1, *(len(entry.questions) for entry in inputs)])
+        input_ids = torch.full((size, length), self.pad_id)
+        types = torch.zeros((size, length), dtype=torch.long)
+        masks = torch.zeros((3, size, length), dtype=torch.bool)
+        questions = torch.zeros((3, size, n_questions), dtype=torch.long)
+        question_mask = torch.zeros((size, n_questions), dtype=torch.bool)
+        for row, entry in enumerate(inputs):
+            input_ids[row, : len(entry.ids)] = torch.tensor(entry.ids)
+            types[row, : len(entry.types)] = torch.tensor(entry.types)
+            masks[0, row, : len(entry.ids)] = True
+            masks[1, row, entry.source] = True
+            masks[2, row, entry.target] = True
+            if entry.questions:
+                questions[:, row, : len(entry.questions)] = torch.tensor(entry.questions).T
+                question_mask[row, : len(entry.questions)] = True
+        plain_ids, plain_attention_mask, plain_mask = self._plain([entry.plain for entry in inputs])
+        uses_types = self.pair_template.type_ids is not None
+        return Batch(
+            input_ids=input_ids,
+            attention_mask=masks[0].long(),
+            token_type_ids=types if uses_types else None,
+            source_mask=masks[1],
+            target_mask=masks[2],
+            question_position=questions[0],
+            question_mask=question_mask,
+            answer_start=questions[1],
+            answer_end=questions[2],
+            mlm_row=torch.tensor([row for row, entry in enumerate(inputs) for _ in entry.masked], dtype=torch.long),
+            mlm_position=torch.tensor([i for entry in inputs for i in entry.masked], dtype=torch.long),
+            mlm_label=torch.tensor([i for entry in inputs for i in entry.labels], dtype=torch.long),
+            plain_ids=plain_ids,
+            plain_attention_mask=plain_attention_mask,
+            plain_token_type_ids=torch.zeros_like(plain_ids) if uses_types else None,
+            plain_mask=plain_mask,
+            keys=torch.tensor([_group_keys(group) for group in groups]),
+            n_tokens=int(masks[0].sum()),
+            truncated_questions=sum(entry.truncated for entry in inputs),
+        )
+
+    def _plain(self, texts: list[list[int]]) -> tuple[Tensor, Tensor, Tensor]:
+        first, last = self.single_template.parts
+        return pad_sentences(texts, first=first, last=last, pad_id=self.pad_id)
+
+
+def find_special_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """Return the ids of all special tokens: those with a role (`<unk>` and `[QUE]` among them), and added ones."""
+    added = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
+    return frozenset(added | set(tokenizer.all_special_ids))
+
+
+def pad_sentences(
+    texts: Sequence[Sequence[int]], *, first: Sequence[int], last: Sequence[int], pad_id: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Put single sentences into their template and pad them.
+
+    Returns:
+        ids [B, S], attention mask [B, S] (long) and the mask of the sentences' own tokens [B, S] (bool).
+    """
+    length = max(len(text) for text in texts) + len(first) + len(last)
+    ids = torch.full((len(texts), length), pad_id)
+    attention_mask = torch.zeros((len(texts), length), dtype=torch.long)
+    text_mask = torch.zeros((len(texts), length), dtype=torch.bool)
+    for row, text in enumerate(texts):
+        whole = [*first, *text, *last]
+        ids[row, : len(whole)] = torch.tensor(whole)
+        attention_mask[row, : len(whole)] = 1
+        text_mask[row, len(first) : len(first) + len(text)] = True
+    return ids, attention_mask, text_mask
+
+
+def draw_spans(spans: Sequence[Span], limit: int, generator: np.random.Generator) -> list[Span]:
+    """Draw at most `limit` of a sample's spans and return them from left to right in the source."""
+    drawn = generator.permutation(len(spans))[:limit]
+    return sorted((spans[i] for i in drawn), key=lambda span: span.source_start)
+
+
+def mask_spans(source_ids: Sequence[int], spans: Sequence[Span], que_id: int) -> tuple[list[int], list[int]]:
+    """Replace each span (sorted, without overlaps) by one `[QUE]`; return the ids and where the `[QUE]`s stand."""
+    masked: list[int] = []
+    positions: list[int] = []
+    at = 0
+    for span in spans:
+        masked += source_ids[at : span.source_start]
+        positions.append(len(masked))
+        masked.append(que_id)
+        at = span.source_end
+    return [*masked, *source_ids[at:]], positions
+
+
+def _group_keys(group: Sequence[EncodedSample]) -> tuple[int, int]:
+    """Return one source and one target key for samples that were joined (their own, where it is one sample)."""
+    source, target = 0, 0
+    for sample in group:
+        source = source * 31 + sample.source_key
+        target = target * 31 + sample.target_key
+    return _wrap(source), _wrap(target)
+
+
+def _wrap(value: int) -> int:
+    """Fold any integer into 64 signed bits."""
+    return (value + 2**63) % 2**64 - 2**63

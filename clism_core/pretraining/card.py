@@ -1,0 +1,94 @@
+"""The model card of a pre-trained encoder."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from clism_core.model.resolve import is_hub_id
+from clism_core.pretraining.config import PretrainConfig, data_set_configs
+from clism_core.utils.markdown import markdown_table
+
+COLUMNS = {
+    "span_exact_match": "span exact match",
+    "longest_unaligned_run_exact_match": "longest unaligned run (baseline)",
+    "random_run_exact_match": "random run (baseline)",
+    "retrieval_accuracy": "retrieval",
+    "retrieval_accuracy_reverse": "retrieval, reverse",
+}
+
+# Languages are written in lower case, as `zh`, scripts and regions otherwise, as `Hant` and `TW`.
+_TARGET = re.compile(r"-(?=[a-z]{2,3}(?![^-_]))|-(?!.*-[a-z]{2,3}(?![^-_]))")
+
+TEMPLATE = """---
+{base_model}language: {languages}
+library_name: transformers
+tags: [cross-lingual, feature-extraction]
+---
+# Encoder with [QUE], pre-trained with {objectives}
+
+Started from `{model}` and pre-trained for {steps} steps of {global_batch_size} inputs on {samples:,} sentence pairs
+({pairs}), after "Bridging the Gap between Language Models and Cross-Lingual Sequence Labeling" (NAACL 2022).
+{mixture}
+```python
+from transformers import AutoModel, AutoTokenizer
+
+encoder = AutoModel.from_pretrained(FOLDER)
+tokenizer = AutoTokenizer.from_pretrained(FOLDER)  # knows [QUE]
+```
+
+Beside the encoder lie the span head (`span_head.safetensors`: `start.weight`, `end.weight`; the logit of token k for
+the `[QUE]` at q is `h_k . (W h_q)`), the MLM head without the tied embeddings (`mlm_head.safetensors`), and the
+configuration of the run (`config.yaml`).
+
+## Held-out samples
+
+{table}
+
+Span exact match is the share of masked spans whose translation is found to the token.
+"""
+
+
+def model_card(
+    config: PretrainConfig, *, step: int, metrics: Mapping[str, float], samples: int, language_pairs: Sequence[str]
+) -> str:
+    """Return the card as Markdown with the front matter that the Hugging Face hub reads."""
+    return TEMPLATE.format(
+        model=config.model,
+        base_model=f"base_model: {config.model}\n" if is_hub_id(config.model) else "",
+        languages=json.dumps(languages_of(language_pairs)),  # quoted: `no` is false to YAML
+        objectives=", ".join(name.upper() for name in config.objectives.weights()),
+        steps=step,
+        global_batch_size=config.global_batch_size,
+        samples=samples,
+        pairs=", ".join(language_pairs),
+        mixture=mixture_text(config),
+        table=metrics_table(metrics),
+    )
+
+
+def languages_of(language_pairs: Iterable[str]) -> list[str]:
+    """Return the languages of pairs, which may have hyphens of their own: `en` and `zh-TW` of `en-zh-TW`."""
+    return sorted({language for pair in language_pairs for language in _TARGET.split(pair, maxsplit=1)})
+
+
+def mixture_text(config: PretrainConfig) -> str:
+    """Return the shares of several data sets, one a line, after an empty line; nothing for one data set."""
+    entries = data_set_configs(config)
+    if len(entries) == 1:
+        return ""
+    total = sum(entry.weight for entry in entries)
+    lines = [
+        f"- {100 * entry.weight / total:.1f} % from `{entry.path}` (weight {entry.weight:g})\n" for entry in entries
+    ]
+    return "\nThe inputs were drawn from several prepared data sets:\n\n" + "".join(lines)
+
+
+def metrics_table(metrics: Mapping[str, float]) -> str:
+    """Return the evaluation as a Markdown table, one row a language pair, in percent."""
+    pairs = sorted({name.split("/")[0] for name in metrics if name.endswith("/retrieval_accuracy")})
+    columns = [name for name in COLUMNS if any(f"{pair}/{name}" in metrics for pair in pairs)]
+    rows = []
+    for pair in pairs:
+        found = (metrics.get(f"{pair}/{name}") for name in columns)
+        rows.append([pair, *("-" if value is None else f"{100 * value:.1f}" for value in found)])
+    return markdown_table(["", *(COLUMNS[name] for name in columns)], rows)

@@ -1,0 +1,316 @@
+"""Prepared data for training: the held-out part taken off, everything else tokenized once into Ray's object store."""
+
+import hashlib
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import ray
+from transformers import PreTrainedTokenizerBase
+
+from clism_core.cluster.ray_data import settled
+from clism_core.model.tokenizer import TextTokenizer
+from clism_core.preparation.manifest import SAMPLES
+from clism_core.preparation.spans import NGRAM, NOUN_CHUNK
+from clism_core.pretraining.encoding import SAMPLE_COLUMNS, encode_table
+from clism_core.pretraining.mixture import FIELD, DataSet
+from clism_core.training.data.indexed_rows import IndexedRows
+from clism_core.training.data.sampler import Integers
+from clism_core.utils.errors import InputError
+from clism_core.utils.storage import filesystem, join, list_files
+
+HELD_OUT_COLUMNS = [*SAMPLE_COLUMNS, "source_words", "target_words", "alignment", "origin"]
+Hashes = npt.NDArray[np.uint64]
+TrainedSpans = Literal["all", "entities", "noun_chunks"]
+"""Which of the spans of prepared data are trained on."""
+
+_HASH_RANGE = 2**64
+TASK_CPUS = 0.5
+"""CPUs of a task: as a fraction, so that reading and tokenizing both find a place on a machine of one core."""
+ROWS_AT_ONCE = 1024
+"""Samples that are tokenized together."""
+BLOCK_BYTES = 4 * 2**20
+"""Samples that a task tokenizes, about 10,000. Ray's own 128 MiB would be one task of a data set of common size."""
+
+
+@dataclass
+class HeldOutConfig:
+    """Which samples are evaluated on the way instead of trained on."""
+
+    fraction: float = 0.01
+    """Share of the source sentences that is held out, by a hash of the normalised sentence: all translations of a
+    sentence are on the same side."""
+    origins: list[str] = field(default_factory=list)
+    """Origins that are held out as a whole, besides; and with them their source sentences wherever else they stand."""
+    max_samples: int = 300
+    """Held-out samples of a language pair that an evaluation uses, drawn by a hash of their ids; from all data sets
+    alike, whatever their weights."""
+
+
+@dataclass(frozen=True)
+class EncodedData(IndexedRows):
+    """Training samples in the object store: tables of `ENCODED_SCHEMA`, lengths of source and target together.
+
+    An ordinal is a place in the order of data sets and, in each, of ids.
+    """
+
+    pair_codes: Integers  # [N] places in language_pairs
+    set_numbers: Integers  # [N] data sets
+    language_pairs: list[str]
+    spans: int
+    unencodable_spans: int
+
+
+def normalise_source(text: str) -> str:
+    """Return a form of a sentence that is equal for copies that differ in case, width or white space."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def source_hash(text: str) -> int:
+    """Return an unsigned 64-bit hash of a normalised source sentence."""
+    return _digest(normalise_source(text))
+
+
+def _digest(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+@dataclass(frozen=True)
+class HeldOutSentences:
+    """Tells which source sentences are held out; `of_origins` are the hashes of those of whole origins."""
+
+    config: HeldOutConfig
+    of_origins: Hashes
+
+    def mask(self, sources: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+        """Say of each sentence whether it is held out."""
+        hashes = _source_hashes(sources)
+        mask: npt.NDArray[np.bool_] = (hashes < np.uint64(self.config.fraction * _HASH_RANGE)) | np.isin(
+            hashes, self.of_origins
+        )
+        return mask
+
+
+def find_held_out(data_sets: Sequence[DataSet], config: HeldOutConfig) -> HeldOutSentences:
+    """Look up, on the cluster, which source sentences are held out: the same ones in all data sets.
+
+    Raises:
+        InputError: where no data set has a sample of one of the origins.
+    """
+    if not config.origins:
+        return HeldOutSentences(config, np.empty(0, dtype=np.uint64))
+
+    def hash_origins(table: pa.Table) -> pa.Table:
+        kept = table.filter(pc.is_in(table["origin"], value_set=pa.array(config.origins, pa.string())))
+        return pa.table({"hash": _source_hashes(kept["source"]), "origin": kept["origin"]})
+
+    hashes, found = [np.empty(0, dtype=np.uint64)], set[str]()
+    for data_set in data_sets:
+        rows = read_samples(data_set, ["source", "origin"])
+        hashed = rows.map_batches(hash_origins, batch_format="pyarrow", batch_size=None, num_cpus=TASK_CPUS)
+        tables = [table for table in ray.get(hashed.to_arrow_refs()) if table.num_rows]
+        hashes += [table["hash"].to_numpy() for table in tables]
+        found |= {origin for table in tables for origin in pc.unique(table["origin"]).to_pylist()}
+    if missing := [origin for origin in config.origins if origin not in found]:
+        raise InputError(
+            f"--held_out.origins {missing}: no sample of {_folders(data_sets)} is of such an origin; the report of the "
+            "prepared data lists those that there are"
+        )
+    return HeldOutSentences(config, np.unique(np.concatenate(hashes)))
+
+
+def _source_hashes(sources: pa.ChunkedArray) -> Hashes:
+    return np.array([source_hash(source) for source in sources.to_pylist()], dtype=np.uint64)
+
+
+def read_samples(data_set: DataSet, columns: list[str]) -> "ray.data.Dataset":
+    """Return the samples of a prepared data set, with their ids as they stand there.
+
+    Read by tasks alone: what a lost node held can be read again, where `ray.data.read_parquet` looks at the files by
+    actors that are lost with it.
+    """
+    files = [file for file in list_files(join(data_set.folder, SAMPLES)) if file.endswith(".parquet")]
+    blocks = [pa.table({"file": [file]}) for file in files]
+    samples = settled(
+        ray.data.from_blocks(blocks).map_batches(
+            _read_file, fn_args=(columns,), batch_format="pyarrow", batch_size=1, num_cpus=TASK_CPUS
+        )
+    )
+    samples.context.target_max_block_size = BLOCK_BYTES
+    return samples
+
+
+def _read_file(batch: pa.Table, columns: list[str]) -> Iterator[pa.Table]:
+    (file,) = batch["file"].to_pylist()
+    store, path = filesystem(file)
+    with store.open_input_file(path) as stream:
+        parquet = pq.ParquetFile(stream)
+        yield parquet.schema_arrow.empty_table().select(columns)  # there may be nothing more
+        for rows in parquet.iter_batches(batch_size=ROWS_AT_ONCE, columns=columns):
+            yield pa.Table.from_batches([rows]).select(columns)
+
+
+def _tell_apart(table: pa.Table, id_prefix: str) -> pa.Table:
+    """Return `table` with ids that no other data set of the run has."""
+    ids = pc.binary_join_element_wise(id_prefix, table["sample_id"], "")
+    return table.set_column(table.schema.get_field_index("sample_id"), "sample_id", ids)
+
+
+def load_held_out(data_sets: Sequence[DataSet], sentences: HeldOutSentences) -> list[dict[str, Any]]:
+    """Return the held-out samples of all language pairs, at most `max_samples` of each, in the order of their ids.
+
+    Raises:
+        InputError: if nothing is held out.
+    """
+
+    def held_out_of(data_set: DataSet) -> list[dict[str, Any]]:
+        id_prefix = data_set.id_prefix
+
+        def keep(table: pa.Table) -> pa.Table:
+            return _tell_apart(table.filter(pa.array(sentences.mask(table["source"]))), id_prefix)
+
+        samples = read_samples(data_set, HELD_OUT_COLUMNS)
+        return list(samples.map_batches(keep, batch_format="pyarrow", batch_size=None, num_cpus=TASK_CPUS).take_all())
+
+    config, by_pair = sentences.config, dict[tuple[str, str], list[dict[str, Any]]]()
+    for row in (row for data_set in data_sets for row in held_out_of(data_set)):
+        by_pair.setdefault((row["source_lang"], row["target_lang"]), []).append(row)
+    if not by_pair:
+        raise InputError(
+            f"--held_out: no sample of {_folders(data_sets)} is held out with fraction {config.fraction} and origins "
+            f"{config.origins}; raise the fraction or name origins that the data has"
+        )
+    chosen = [
+        row
+        for group in by_pair.values()
+        for row in sorted(group, key=lambda row: _digest(row["sample_id"]))[: config.max_samples]
+    ]
+    return sorted(chosen, key=lambda row: str(row["sample_id"]))
+
+
+def encode_training_data(
+    data_sets: Sequence[DataSet],
+    held_out: HeldOutSentences,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    min_samples: int,
+    max_samples: int | None = None,
+    span_kind: TrainedSpans = "all",
+) -> EncodedData:
+    """Tokenize all samples that are not held out, on the cluster, and index them, or so many of them; with their spans
+    of one kind or all.
+
+    Raises:
+        InputError: if fewer than `min_samples` or `max_samples` are left, of one of several data sets none, or no span
+            of the kind.
+    """
+    text_tokenizer = ray.put(TextTokenizer(tokenizer))
+
+    def blocks_of(data_set: DataSet) -> "list[ray.ObjectRef[pa.Table]]":
+        id_prefix = data_set.id_prefix
+
+        def encode(table: pa.Table) -> pa.Table:
+            kept = table.filter(pa.array(~held_out.mask(table["source"])))
+            return encode_table(_get(text_tokenizer), _tell_apart(spans_of_kind(kept, span_kind), id_prefix))
+
+        # Tasks and no actors: what a lost node held can then be made again.
+        samples = read_samples(data_set, SAMPLE_COLUMNS)
+        # With a size of batches, Ray would give one task the files of so many blocks.
+        encoded = samples.map_batches(encode, batch_format="pyarrow", batch_size=None, num_cpus=TASK_CPUS)
+        return list(encoded.materialize().to_arrow_refs())
+
+    data = _index([blocks_of(data_set) for data_set in data_sets], max_samples)
+    if max_samples is not None and len(data) < max_samples:
+        raise InputError(
+            f"--max_samples {max_samples}: {_folders(data_sets)} has {len(data)} samples to train on; lower it, or "
+            "give null for all"
+        )
+    if len(data) < min_samples:
+        raise InputError(
+            f"{FIELD} {_folders(data_sets)}: {len(data)} samples to train on, fewer than a global batch of "
+            f"{min_samples}; prepare more data or lower --global_batch_size"
+        )
+    if empty := [data_set for number, data_set in enumerate(data_sets) if number not in data.set_numbers]:
+        raise InputError(
+            f"{FIELD} {_folders(empty)}: no sample to train on, for all are held out or, with --max_samples, none is "
+            "drawn; leave the data out"
+        )
+    if span_kind != "all" and not data.spans:
+        raise InputError(
+            f"--span_kind {span_kind}: {_folders(data_sets)} has no spans of this kind; prepare it with them"
+        )
+    return data
+
+
+def spans_of_kind(table: pa.Table, kind: TrainedSpans) -> pa.Table:
+    """Return prepared samples with their spans of one kind: noun chunks and n-grams are told by their labels, and all
+    others are entities."""
+    if kind == "all":
+        return table
+    labels = {NOUN_CHUNK} if kind == "noun_chunks" else {NOUN_CHUNK, NGRAM}
+    wanted = [
+        [span for span in spans if (span["label"] in labels) == (kind == "noun_chunks")]
+        for spans in table["spans"].to_pylist()
+    ]
+    place = table.schema.get_field_index("spans")
+    return table.set_column(place, "spans", pa.array(wanted, table.schema.field(place).type))
+
+
+def _folders(data_sets: Sequence[DataSet]) -> str:
+    return ", ".join(data_set.folder for data_set in data_sets)
+
+
+@lru_cache(maxsize=1)
+def _get(text_tokenizer: "ray.ObjectRef[TextTokenizer]") -> TextTokenizer:
+    """Fetch the tokenizer once for all tasks of a process."""
+    return ray.get(text_tokenizer)
+
+
+def _index(blocks_by_set: "Sequence[Sequence[ray.ObjectRef[pa.Table]]]", max_samples: int | None) -> EncodedData:
+    """Number the samples in the order of data sets and, in each, of ids, whatever the blocks they lie in.
+
+    Of more than `max_samples` some are drawn, the same ones always, and what is drawn for a number is for a larger one.
+    """
+    numbered = [(number, block) for number, blocks in enumerate(blocks_by_set) for block in blocks]
+    columns = ray.get([_index_columns.remote(block, number) for number, block in numbered])
+    filled = [(block, part) for (_, block), part in zip(numbered, columns, strict=True) if part.num_rows]
+    if not filled:
+        empty = np.empty(0, dtype=np.int64)
+        return EncodedData([], empty, empty, empty, empty, empty, [], 0, 0)
+    parts = [part for _, part in filled]
+    table = pa.concat_tables(parts)
+    order = pc.sort_indices(table, [("set_number", "ascending"), ("sample_id", "ascending")]).to_numpy()
+    if max_samples is not None:
+        order = order[np.sort(np.random.default_rng(0).permutation(len(order))[:max_samples])]
+    sizes = [part.num_rows for part in parts]
+    pairs = table["language_pair"].unique().sort()
+    codes = pc.index_in(table["language_pair"], value_set=pairs).to_numpy()
+    return EncodedData(
+        blocks=[block for block, _ in filled],
+        block_numbers=np.repeat(np.arange(len(sizes)), sizes)[order],
+        row_numbers=np.concatenate([np.arange(size) for size in sizes])[order],
+        lengths=table["length"].to_numpy().astype(np.int64)[order],
+        pair_codes=codes.astype(np.int64)[order],
+        set_numbers=table["set_number"].to_numpy()[order],
+        language_pairs=pairs.to_pylist(),
+        spans=int(table["spans"].to_numpy()[order].sum()),
+        unencodable_spans=int(table["unencodable_spans"].to_numpy()[order].sum()),
+    )
+
+
+# As little of a CPU as the others, and not within the reservation of a trial of Ray Tune, which has none.
+@ray.remote(num_cpus=TASK_CPUS, scheduling_strategy="DEFAULT")
+def _index_columns(block: pa.Table, set_number: int) -> pa.Table:
+    """Return the columns of a block that the index is made of."""
+    lengths = pc.add(pc.list_value_length(block["source_ids"]), pc.list_value_length(block["target_ids"]))
+    numbers = pa.array(np.full(block.num_rows, set_number, dtype=np.int64))
+    columns = block.select(["sample_id", "language_pair", "unencodable_spans"])
+    columns = columns.append_column("spans", pc.list_value_length(block["spans"]))
+    return columns.append_column("length", lengths).append_column("set_number", numbers)

@@ -1,0 +1,100 @@
+"""Prepared samples to token ids and token spans, once for a whole training run.
+
+Masking is left to `batches`: the ids here are those of the plain sentences.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from clism_core.model.tokenizer import TextTokenizer, token_span
+
+ENCODED_SPAN = pa.struct([(name, pa.int32()) for name in ("source_start", "source_end", "target_start", "target_end")])
+ENCODED_SCHEMA = pa.schema(
+    [
+        ("sample_id", pa.string()),
+        ("language_pair", pa.string()),
+        ("source_ids", pa.list_(pa.int32())),
+        ("target_ids", pa.list_(pa.int32())),
+        ("spans", pa.list_(ENCODED_SPAN)),
+        ("source_key", pa.int64()),
+        ("target_key", pa.int64()),
+        ("unencodable_spans", pa.int32()),
+    ]
+)
+SAMPLE_COLUMNS = ["sample_id", "source_lang", "target_lang", "source", "target", "spans"]
+
+
+@dataclass(frozen=True)
+class Span:
+    """A question and its answer in tokens of the plain sentences, ends exclusive."""
+
+    source_start: int
+    source_end: int
+    target_start: int
+    target_end: int
+
+
+@dataclass(frozen=True)
+class EncodedSample:
+    """A sentence pair in token ids, without template tokens.
+
+    `source_key` and `target_key` are equal for equal texts; `ordinal` is the sample's place when all samples of
+    the run are sorted by id, and `visit` says how often it has been drawn before: together they seed its masking.
+    """
+
+    source_ids: list[int]
+    target_ids: list[int]
+    spans: list[Span]
+    source_key: int
+    target_key: int
+    ordinal: int = 0
+    visit: int = 0
+
+    @classmethod
+    def from_row(cls, row: dict[str, Any]) -> "EncodedSample":
+        """Build a sample from a row of `ENCODED_SCHEMA`, with its `ordinal` and `visit` where it has them."""
+        fields = {name: row[name] for name in ("source_ids", "target_ids", "source_key", "target_key")}
+        spans = [Span(**span) for span in row["spans"]]
+        return cls(**fields, spans=spans, ordinal=row.get("ordinal", 0), visit=row.get("visit", 0))
+
+
+def encode_row(text_tokenizer: TextTokenizer, row: dict[str, Any]) -> dict[str, Any]:
+    """Tokenize one prepared sample; spans whose edges lie inside a token are left out and counted."""
+    spans = row["spans"]
+    source = text_tokenizer(
+        row["source"], cuts=[span[edge] for span in spans for edge in ("source_start", "source_end")]
+    )
+    target = text_tokenizer(
+        row["target"], cuts=[span[edge] for span in spans for edge in ("target_start", "target_end")]
+    )
+    encoded = []
+    for span in spans:
+        question = token_span(source.offsets, span["source_start"], span["source_end"])
+        answer = token_span(target.offsets, span["target_start"], span["target_end"])
+        if question is not None and answer is not None:
+            encoded.append(
+                dict(zip(ENCODED_SPAN.names, (question.start, question.end, answer.start, answer.end), strict=True))
+            )
+    return {
+        "sample_id": row["sample_id"],
+        "language_pair": f"{row['source_lang']}-{row['target_lang']}",
+        "source_ids": source.ids,
+        "target_ids": target.ids,
+        "spans": encoded,
+        "source_key": text_key(row["source"]),
+        "target_key": text_key(row["target"]),
+        "unencodable_spans": len(spans) - len(encoded),
+    }
+
+
+def text_key(text: str) -> int:
+    """Return a signed 64-bit hash that is equal for equal texts, on every machine."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
+
+
+def encode_table(text_tokenizer: TextTokenizer, table: pa.Table) -> pa.Table:
+    """Turn a table with the columns `SAMPLE_COLUMNS` into one of `ENCODED_SCHEMA`."""
+    return pa.Table.from_pylist([encode_row(text_tokenizer, row) for row in table.to_pylist()], schema=ENCODED_SCHEMA)

@@ -1,0 +1,186 @@
+"""The held-out samples, evaluated on all workers, per language pair."""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from clism_core.cluster.collectives import gather_rows, rank, sum_over_workers, world_size
+from clism_core.model.objective import Objective, Result
+from clism_core.model.precision import Precision
+from clism_core.model.tokenizer import TextTokenizer
+from clism_core.pretraining.batches import Batch, BatchBuilder
+from clism_core.pretraining.encoding import EncodedSample, encode_row
+from clism_core.pretraining.evaluation.baselines import longest_unaligned_run_exact_match, random_run_exact_match
+from clism_core.pretraining.evaluation.retrieval import retrieval
+from clism_core.pretraining.evaluation.sentence_vectors import SentenceVectors
+from clism_core.pretraining.model import PretrainingModel
+
+
+class HeldOutEvaluation:
+    """Evaluates a model on held-out samples; every sample is masked in the same way each time.
+
+    Args:
+        rows: prepared samples of all language pairs, the same on all workers.
+        model: the model, not its DDP wrapper.
+        builder: makes the inputs, as in training.
+        batch_size: inputs of a forward pass.
+        precision: of forward passes.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[dict[str, Any]],
+        *,
+        model: PretrainingModel,
+        builder: BatchBuilder,
+        batch_size: int,
+        precision: Precision,
+    ):
+        self.model = model
+        self.builder = builder
+        self.batch_size = batch_size
+        self.precision = precision
+        self._text_tokenizer = TextTokenizer(model.tokenizer)
+        self.samples: dict[str, list[EncodedSample]] = {}
+        self.baselines: dict[str, dict[str, float]] = {}
+        for pair, asked in self._ask(rows).items():
+            self.samples[pair] = [replace(self._encode(row), ordinal=place) for place, row in enumerate(asked)]
+            n_spans = max(1, sum(len(row["spans"]) for row in asked))
+            self.baselines[pair] = {
+                "random_run_exact_match": sum(map(random_run_exact_match, asked)) / n_spans,
+                "longest_unaligned_run_exact_match": sum(map(longest_unaligned_run_exact_match, asked)) / n_spans,
+            }
+
+    def _ask(self, rows: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+        """Return the samples by language pair, each with the spans to ask for, the same ones always.
+
+        A span that the model cannot be asked for, because tokens cannot express it or it lies behind the longest
+        input, is left out; the baselines are then not asked for it, either.
+        """
+        groups: dict[str, list[dict[str, Any]]] = {}
+        for row in rows:
+            single = [(span, self.builder([[self._encode({**row, "spans": [span]})]])) for span in row["spans"]]
+            spans = [span for span, batch in single if batch.question_mask.any()]
+            drawn = random.Random(row["sample_id"]).sample(spans, min(self.builder.config.max_spans, len(spans)))
+            groups.setdefault(f"{row['source_lang']}-{row['target_lang']}", []).append({**row, "spans": drawn})
+        return groups
+
+    def _encode(self, row: dict[str, Any]) -> EncodedSample:
+        return EncodedSample.from_row(encode_row(self._text_tokenizer, row))
+
+    def __call__(self) -> dict[str, float]:
+        """Return `PAIR/metric` for every language pair, and `gradient_norm/OBJECTIVE` (a collective)."""
+        was_training = self.model.training
+        self.model.eval()
+        metrics: dict[str, float] = {}
+        for pair, samples in self.samples.items():
+            values = {**self.baselines[pair], **self._objectives(samples), **self._retrieval(samples)}
+            metrics |= {f"{pair}/{name}": value for name, value in values.items()}
+        metrics |= self._gradient_norms()
+        self.model.train(was_training)
+        return metrics
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.model.parameters()).device
+
+    def _batches(self, samples: Sequence[EncodedSample]) -> Iterator[list[EncodedSample]]:
+        """Yield this worker's samples, those of like length together."""
+        own = sorted(samples[rank() :: world_size()], key=lambda s: len(s.source_ids) + len(s.target_ids))
+        for first in range(0, len(own), self.batch_size):
+            yield own[first : first + self.batch_size]
+
+    def _build(self, samples: Sequence[EncodedSample]) -> Batch:
+        return self.builder([[sample] for sample in samples]).to(self.device)
+
+    @torch.no_grad()
+    def _objectives(self, samples: Sequence[EncodedSample]) -> dict[str, float]:
+        """Return loss and metrics of every objective that is no contrastive one."""
+        objectives = {n: module for n, module in self.model.objectives.items() if isinstance(module, Objective)}
+        totals: dict[str, dict[str, Tensor]] = {name: {} for name in objectives}
+        for chosen in self._batches(samples):
+            batch = self._build(chosen)
+            with self.precision.autocast():
+                results = self.model.results(batch)
+            for name, objective in objectives.items():
+                _add(totals[name], results[name], objective.count(batch))
+        metrics: dict[str, float] = {}
+        for name in objectives:
+            keys = ["count", "loss", *objectives[name].metrics]
+            local = torch.stack([totals[name].get(key, torch.zeros(())).double().to(self.device) for key in keys])
+            count, *sums = sum_over_workers(local)
+            if count:
+                metrics |= {f"{name}_{key}": total / count for key, total in zip(keys[1:], sums, strict=True)}
+        return {METRIC_NAMES.get(name, name): value for name, value in metrics.items()}
+
+    @torch.no_grad()
+    def _retrieval(self, samples: Sequence[EncodedSample]) -> dict[str, float]:
+        """Encode both sides by themselves and look for the translations."""
+        vectors = SentenceVectors(
+            self.model.encoder,
+            self.model.tokenizer,
+            max_length=self.builder.config.max_length,
+            precision=self.precision,
+        )
+        sources, targets, keys = [], [], []
+        for chosen in self._batches(samples):
+            sources.append(vectors([sample.source_ids for sample in chosen]))
+            targets.append(vectors([sample.target_ids for sample in chosen]))
+            keys.append(torch.tensor([[s.source_key, s.target_key] for s in chosen], device=self.device))
+        width = self.model.hidden_size
+        source = gather_rows(torch.cat([torch.empty(0, width, device=self.device), *sources]))
+        target = gather_rows(torch.cat([torch.empty(0, width, device=self.device), *targets]))
+        key = gather_rows(torch.cat([torch.empty(0, 2, dtype=torch.long, device=self.device), *keys]))
+        found = retrieval(source, target, key[:, 0], key[:, 1])
+        return {
+            "retrieval_accuracy": found.accuracy,
+            "retrieval_accuracy_reverse": found.reverse_accuracy,
+            "random_cosine": found.random_cosine,
+        }
+
+    def _gradient_norms(self) -> dict[str, float]:
+        """Return the norm of each objective's gradient on one mixed batch of this worker, as a mean over workers.
+
+        An objective whose norm goes to 0 has stopped to teach; one that dwarfs the others drowns them.
+        """
+        mixed = [sample for samples in zip(*self.samples.values(), strict=False) for sample in samples]
+        batch = self._build((mixed[rank() :: world_size()] or mixed)[: self.batch_size])
+        parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        norms = []
+        for name in self.model.objectives:
+            with torch.enable_grad(), self.precision.autocast():
+                result = self.model(batch)[name]
+            if not isinstance(result, Result):
+                result = self.model.contrastive()[name].loss(result, batch.keys)
+            mean = result.loss_sum / max(1, self.model.count(name, batch))
+            gradients = torch.autograd.grad(mean * FP16_SCALE, parameters, allow_unused=True)
+            norm = torch.stack([gradient.float().norm() for gradient in gradients if gradient is not None]).norm()
+            norms.append(norm.double() / FP16_SCALE)
+        means = sum_over_workers(torch.stack(norms) / world_size())
+        return {f"gradient_norm/{name}": mean for name, mean in zip(self.model.objectives, means, strict=True)}
+
+
+FP16_SCALE = 1024.0
+"""Factor of a mean loss whose gradients are looked at: in fp16, small ones vanish without it; large ones still fit."""
+METRIC_NAMES = {"clism_span_exact_match": "span_exact_match"}
+"""Metrics that are known by a shorter name than OBJECTIVE_METRIC."""
+
+
+def score(metrics: dict[str, float], language_pairs: Sequence[str]) -> float:
+    """Return the one number by which checkpoints are compared, higher is better.
+
+    The mean over the language pairs with questions of the span exact match; of the retrieval accuracy without CLISM.
+    """
+    matches = [metrics[name] for name in (f"{pair}/span_exact_match" for pair in language_pairs) if name in metrics]
+    values = matches or [metrics[f"{pair}/retrieval_accuracy"] for pair in language_pairs]
+    return sum(values) / len(values)
+
+
+def _add(totals: dict[str, Tensor], result: Result, count: int) -> None:
+    for key, value in {"count": torch.tensor(count), "loss": result.loss_sum, **result.metric_sums}.items():
+        totals[key] = totals.get(key, torch.zeros((), device=value.device)) + value.detach()

@@ -1,0 +1,29 @@
+"""What makes a pre-training run what it is, as `run.json` keeps it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from clism_core.pretraining.config import PretrainConfig, data_set_configs
+from clism_core.pretraining.mixture import DataSet
+from clism_core.training.resume import CHANGEABLE, unchangeable, vocabulary_digest
+
+
+def config_identity(config: PretrainConfig) -> dict[str, Any]:
+    """Return the fields that make a run what it is, with dotted names; of several data sets the weights, sorted."""
+    identity = unchangeable(config, CHANGEABLE)
+    if len(weights := [entry.weight for entry in data_set_configs(config)]) > 1:
+        identity["data.weight"] = sorted(weights)
+    return identity
+
+
+def identity(
+    config: PretrainConfig, *, data: Sequence[DataSet], tokenizer: PreTrainedTokenizerBase, model: str
+) -> dict[str, Any]:
+    """Return what makes a run: its configuration, the contents of its data sets with their weights, and the vocabulary
+    and the digest (`model_digest`) of the model that it starts from: XLM-R and InfoXLM have one vocabulary."""
+    contents: Any = data[0].manifest["content"]
+    if len(data) > 1:
+        contents = {data_set.manifest["content"]: data_set.weight for data_set in data}
+    return config_identity(config) | {"data": contents, "vocabulary": vocabulary_digest(tokenizer), "model": model}

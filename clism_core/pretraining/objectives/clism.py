@@ -1,0 +1,38 @@
+"""CLISM: point at the translation of a masked span (Eq. 1-4)."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from clism_core.model.objective import Objective, Result, States
+from clism_core.model.span_head import SpanHead, best_spans
+from clism_core.pretraining.batches import Batch
+
+
+class CLISM(Objective[Batch]):
+    """Cross-lingual informative span masking; its items are the questions."""
+
+    name = "clism"
+    metrics = ("span_exact_match",)
+
+    def __init__(self, span_head: SpanHead):
+        super().__init__()
+        self.span_head = span_head
+
+    def count(self, batch: Batch) -> int:
+        """Return the number of questions."""
+        return int(batch.question_mask.sum())
+
+    def forward(self, states: States, batch: Batch) -> Result:
+        """Return the summed cross-entropies of first and last token, and how many spans were found exactly."""
+        logits = self.span_head(states.h_BLD, batch.question_position, batch.attention_mask)
+        asked = batch.question_mask
+        loss_sum = sum(
+            functional.cross_entropy(scores[asked], gold[asked], reduction="sum")
+            for scores, gold in ((logits.start_BKL, batch.answer_start), (logits.end_BKL, batch.answer_end))
+        )
+        assert isinstance(loss_sum, Tensor)
+        with torch.no_grad():
+            start, end = best_spans(logits)
+            exact = (start == batch.answer_start) & (end == batch.answer_end) & asked
+        return Result(loss_sum, {"span_exact_match": exact.sum()})

@@ -1,0 +1,32 @@
+"""MLM: predict the tokens that were masked in X."""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from clism_core.model.objective import Objective, Result, States
+from clism_core.model.precision import at_least_fp32
+from clism_core.pretraining.batches import Batch
+
+
+class MLM(Objective[Batch]):
+    """Masked language modelling; its items are the masked tokens, and only these get vocabulary logits."""
+
+    name = "mlm"
+    metrics = ("accuracy",)
+
+    def __init__(self, head: nn.Module):
+        super().__init__()
+        self.head = head
+
+    def count(self, batch: Batch) -> int:
+        """Return the number of masked tokens."""
+        return len(batch.mlm_label)
+
+    def forward(self, states: States, batch: Batch) -> Result:
+        """Return the summed cross-entropy and how many tokens were predicted right."""
+        logits_MV = at_least_fp32(self.head(states.h_BLD[batch.mlm_row, batch.mlm_position]))
+        loss_sum = functional.cross_entropy(logits_MV, batch.mlm_label, reduction="sum")
+        with torch.no_grad():
+            right = (logits_MV.argmax(dim=-1) == batch.mlm_label).sum()
+        return Result(loss_sum, {"accuracy": right})

@@ -1,0 +1,119 @@
+"""Pre-training from prepared data to a trained checkpoint: what the driver does."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ray
+
+from clism_core.model.encoder import check_architecture
+from clism_core.model.resolve import model_digest, resolve_model
+from clism_core.model.tokenizer import load_tokenizer
+from clism_core.pretraining.config import PretrainConfig, check_config, data_set_configs
+from clism_core.pretraining.dataset import EncodedData, encode_training_data, find_held_out, load_held_out
+from clism_core.pretraining.identity import identity
+from clism_core.pretraining.mixture import DataSet, open_data_sets
+from clism_core.pretraining.recipe import PretrainingRecipe
+from clism_core.tracking.run import LoggedDataSet, TrackedRun
+from clism_core.training.config import CONFIG_FILE, RunSettings, dump_config, plain_config
+from clism_core.training.data.sampler import SampleOrder, make_stages
+from clism_core.training.driver import Hooks, Trained, choose_device, run_training
+from clism_core.training.resume import check_same_run, keep_identity
+from clism_core.utils.storage import join, write_bytes
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Pretrained(Trained):
+    """What a run has come to, and what it was trained on."""
+
+    samples: int
+    language_pairs: list[str]
+
+
+def pretrain(config: PretrainConfig, run: TrackedRun, *, hooks: Hooks | None = None) -> Pretrained:
+    """Train on the cluster that Ray is connected to, until the last step or a stop request.
+
+    Args:
+        config: what to train; `output` decides which run is resumed.
+        run: where metrics go.
+        hooks: of whatever the run is a part of.
+
+    Raises:
+        InputError: for a configuration or data that cannot be used, before anything is started.
+        FloatingPointError: if training has diverged.
+    """
+    check_config(config)
+    use_gpu = choose_device(config.workers, config.precision)
+    data_sets = open_data_sets(data_set_configs(config))
+    model_folder = resolve_model(config.model)
+    check_architecture(model_folder, max_length=config.masking.max_length)
+    tokenizer = load_tokenizer(model_folder)
+    this_run = identity(config, data=data_sets, tokenizer=tokenizer, model=model_digest(model_folder))
+    check_same_run(config.output, this_run)
+    _log_data_sets(run, data_sets)
+    sentences = find_held_out(data_sets, config.held_out)
+    held_out = load_held_out(data_sets, sentences)
+    data = encode_training_data(
+        data_sets,
+        sentences,
+        tokenizer,
+        min_samples=config.global_batch_size,
+        max_samples=config.max_samples,
+        span_kind=config.span_kind,
+    )
+    order = build_order(config, data, data_sets)
+    logger.info(
+        "%d samples to train on, %d held out; %d spans do not begin and end with tokens and are left out",
+        *(len(data), len(held_out), data.unencodable_spans),
+    )
+    if len(data_sets) > 1:
+        _tell_shares(data_sets, data, order)
+    run.log_metrics({"data/samples": len(data), "data/unencodable_spans": data.unencodable_spans}, step=0)
+    keep_identity(config.output, this_run)
+    write_bytes(join(config.output, CONFIG_FILE), dump_config(config).encode())
+    recipe = PretrainingRecipe(plain_config(config, PretrainConfig), ray.put(held_out))
+    trained = run_training(
+        RunSettings.of(config), recipe, data=data, order=order, run=run, use_gpu=use_gpu, hooks=hooks
+    )
+    return Pretrained(**vars(trained), samples=len(data), language_pairs=data.language_pairs)
+
+
+def build_order(config: PretrainConfig, data: EncodedData, data_sets: Sequence[DataSet]) -> SampleOrder:
+    """Return the order of the run's samples; raises `InputError` where a data set would never be drawn."""
+    return SampleOrder(
+        lengths=data.lengths,
+        pair_codes=data.pair_codes,
+        set_numbers=data.set_numbers,
+        set_weights=[data_set.weight for data_set in data_sets],
+        stages=make_stages(config.pairs_per_sample, config.loop.steps),
+        global_batch_size=config.global_batch_size,
+        window=config.length_window,
+        sampling_alpha=config.sampling_alpha,
+        seed=config.seed,
+    )
+
+
+def _log_data_sets(run: TrackedRun, data_sets: Sequence[DataSet]) -> None:
+    run.log_datasets(
+        [
+            LoggedDataSet(
+                folder=data_set.folder,
+                fingerprint=data_set.manifest["fingerprint"],
+                profile=data_set.manifest["pairs"],
+                weight=data_set.weight if len(data_sets) > 1 else None,
+            )
+            for data_set in data_sets
+        ]
+    )
+
+
+def _tell_shares(data_sets: Sequence[DataSet], data: EncodedData, order: SampleOrder) -> None:
+    """Say how often each data set is gone through: a small one of a great weight is soon learnt by heart."""
+    total = sum(data_set.weight for data_set in data_sets)
+    for number, (data_set, passes) in enumerate(zip(data_sets, order.passes(), strict=True)):
+        logger.info(
+            "%s: %d samples make %.1f %% of the inputs; the run goes through them %.3g times",
+            *(data_set.folder, (data.set_numbers == number).sum(), 100 * data_set.weight / total, passes),
+        )

@@ -1,0 +1,74 @@
+"""What pre-training has of its own: its model with three objectives, masked sentence pairs, the held-out samples."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import ray
+
+from clism_core.model.encoder import load_encoder
+from clism_core.model.precision import Precision
+from clism_core.model.tokenizer import TextTokenizer
+from clism_core.pretraining.batches import Batch, BatchBuilder
+from clism_core.pretraining.config import PretrainConfig
+from clism_core.pretraining.encoding import EncodedSample, encode_row
+from clism_core.pretraining.evaluation.held_out import HeldOutEvaluation, score
+from clism_core.pretraining.model import PretrainingModel
+from clism_core.pretraining.objectives.build import build_objectives
+from clism_core.training import recipe
+from clism_core.training.data.indexed_rows import Row
+
+
+@dataclass(frozen=True)
+class PretrainingRecipe:
+    """Pre-trains as `config` says; `held_out` are the prepared samples that are evaluated."""
+
+    config: PretrainConfig
+    held_out: "ray.ObjectRef[list[dict[str, Any]]]"
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The weights of the objectives that are on."""
+        return self.config.objectives.weights()
+
+    def load_model(self, name: str) -> PretrainingModel:
+        """Return the encoder with its heads and the objectives."""
+        model = PretrainingModel(load_encoder(name, seed=self.config.seed), seed=self.config.seed)
+        model.use(build_objectives(model, self.config.objectives))
+        return model
+
+    def probe(self, model: PretrainingModel) -> Batch:
+        """Return a batch of the first two held-out samples."""
+        text_tokenizer = TextTokenizer(model.tokenizer)
+        held_out = ray.get(self.held_out)
+        samples = [EncodedSample.from_row(encode_row(text_tokenizer, row)) for row in held_out[:2]]
+        return self._builder(model)([[sample] for sample in samples])
+
+    def batch_builder(self, model: PretrainingModel) -> recipe.BatchBuilder:
+        """Return what masks and joins encoded samples."""
+        builder = self._builder(model)
+
+        def build(groups: Sequence[Sequence[Row]]) -> Batch:
+            return builder([[EncodedSample.from_row(row) for row in group] for group in groups])
+
+        return build
+
+    def evaluation(self, model: PretrainingModel, *, batch_size: int, precision: Precision) -> recipe.Evaluation:
+        """Return the evaluation of the held-out samples."""
+        builder = self._builder(model)
+        held_out = ray.get(self.held_out)
+        evaluation = HeldOutEvaluation(
+            held_out, model=model, builder=builder, batch_size=batch_size, precision=precision
+        )
+
+        def evaluate() -> tuple[dict[str, float], float]:
+            metrics = evaluation()
+            return metrics, score(metrics, list(evaluation.samples))
+
+        return evaluate
+
+    def _builder(self, model: PretrainingModel) -> BatchBuilder:
+        """Return what makes inputs; without MLM nothing is masked for it."""
+        config = self.config
+        masking = config.masking if config.objectives.w_mlm > 0 else replace(config.masking, mlm_probability=0.0)
+        return BatchBuilder(model.tokenizer, masking, seed=config.seed)

@@ -1,1 +1,0 @@
-"""Labelled data of the tasks: questions in SQuAD format, and sentences with entity tags in CoNLL's."""

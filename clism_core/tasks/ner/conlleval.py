@@ -1,0 +1,187 @@
+"""Precision, recall and F1 of entities as conlleval counts them (the scorer of the CoNLL shared tasks).
+
+An entity is right where its type and both of its ends are. Tags are read leniently, so that IOB1 and IOB2 mean the same
+entities and no sequence of tags is invalid: an entity of type X begins at B-X, and at I-X where the tag before it is O,
+is of another type, or where there is none; it goes on through I-X.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypedDict
+
+import numpy as np
+
+from clism_core.tasks.scored_examples import ScoredExamples
+from clism_core.utils.errors import InputError
+
+SCORER = "conlleval"
+"""The name of this scorer in results."""
+
+
+class Entity(NamedTuple):
+    """An entity of a sentence."""
+
+    label: str
+    start: int
+    """Its first token."""
+    end: int
+    """The token after its last one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntityCounts:
+    """Numbers of entities; `+` adds them up."""
+
+    gold: int = 0
+    predicted: int = 0
+    correct: int = 0
+
+    def __add__(self, other: "EntityCounts") -> "EntityCounts":
+        """Return the counts of both together."""
+        return EntityCounts(
+            gold=self.gold + other.gold,
+            predicted=self.predicted + other.predicted,
+            correct=self.correct + other.correct,
+        )
+
+    @property
+    def precision(self) -> float:
+        """Return the percentage of the predicted entities that is correct; 0 where none is predicted."""
+        return 100.0 * self.correct / self.predicted if self.predicted else 0.0
+
+    @property
+    def recall(self) -> float:
+        """Return the percentage of the gold entities that was found; 0 where there is none."""
+        return 100.0 * self.correct / self.gold if self.gold else 0.0
+
+    @property
+    def f1(self) -> float:
+        """Return the harmonic mean of precision and recall, 0 to 100; 0 where both are."""
+        return 200.0 * self.correct / (self.gold + self.predicted) if self.correct else 0.0
+
+
+class EntityFigures(TypedDict):
+    """The figures of entities of one type, or of all."""
+
+    precision: float
+    recall: float
+    f1: float
+    gold: int
+    predicted: int
+    correct: int
+
+
+class EntitySummary(EntityFigures):
+    """The figures of one test set."""
+
+    n: int
+    """The number of sentences."""
+    scorer: str
+    by_label: dict[str, EntityFigures]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntityMetrics:
+    """The counts of a test set."""
+
+    sentences: Mapping[str, Mapping[str, EntityCounts]]
+    """By the sentence's id, what `count_entities` returns."""
+    scorer: str = SCORER
+
+    def overall(self) -> EntityCounts:
+        """Return the counts of all types together."""
+        return _total(counts for sentence in self.sentences.values() for counts in sentence.values())
+
+    def by_label(self) -> dict[str, EntityCounts]:
+        """Return the counts of each type that stands in gold or predicted tags, in alphabetical order."""
+        labels = {label for sentence in self.sentences.values() for label in sentence}
+        return {
+            label: _total(sentence[label] for sentence in self.sentences.values() if label in sentence)
+            for label in sorted(labels)
+        }
+
+    def summary(self) -> EntitySummary:
+        """Return the figures over all types and of each one; raises `InputError` where there are no sentences."""
+        if not self.sentences:
+            raise InputError("a test set without sentences has no score: name a file that has some")
+        return {
+            **_figures(self.overall()),
+            "n": len(self.sentences),
+            "scorer": self.scorer,
+            "by_label": {label: _figures(counts) for label, counts in self.by_label().items()},
+        }
+
+    def examples(self, label: str | None = None) -> ScoredExamples:
+        """Return every sentence's part of the micro F1, of all types or of `label`, for intervals and tests."""
+        ids = tuple(sorted(self.sentences))
+        counts = [
+            _total(each for name, each in self.sentences[sentence].items() if label in (None, name)) for sentence in ids
+        ]
+        return ScoredExamples(
+            scorer=self.scorer,
+            score="f1" if label is None else f"f1 of {label}",
+            ids=ids,
+            numerators=np.array([200.0 * each.correct for each in counts], dtype=np.float64),
+            denominators=np.array([each.gold + each.predicted for each in counts], dtype=np.float64),
+        )
+
+
+def count_entities(*, gold: Sequence[str], predicted: Sequence[str]) -> dict[str, EntityCounts]:
+    """Return the counts of one sentence by type, of the types that it has in `gold` or `predicted` tags.
+
+    Raises:
+        InputError: there are more tags of one than of the other, or a tag is none of O, B-X and I-X.
+    """
+    if len(gold) != len(predicted):
+        raise InputError(
+            f"a sentence has {len(gold)} gold tags and {len(predicted)} predicted ones: predict one for every token"
+        )
+    gold_entities, predicted_entities = set(entities(gold)), set(entities(predicted))
+    counts = {
+        "gold": Counter(entity.label for entity in gold_entities),
+        "predicted": Counter(entity.label for entity in predicted_entities),
+        "correct": Counter(entity.label for entity in gold_entities & predicted_entities),
+    }
+    labels = sorted(counts["gold"].keys() | counts["predicted"].keys())
+    return {label: EntityCounts(**{kind: of[label] for kind, of in counts.items()}) for label in labels}
+
+
+def entities(tags: Sequence[str]) -> list[Entity]:
+    """Return the entities that the tags of one sentence mean, from left to right.
+
+    Raises `InputError` where a tag is none of O, B-X and I-X: conlleval would count S- and E- tags of BIOES wrongly.
+    """
+    found: list[Entity] = []
+    label, start = "", 0
+    for position, tag in enumerate([*tags, "O"]):
+        prefix, next_label = _parts(tag)
+        if label and (prefix != "I" or next_label != label):
+            found.append(Entity(label, start, position))
+            label = ""
+        if next_label and not label:
+            label, start = next_label, position
+    return found
+
+
+def _parts(tag: str) -> tuple[str, str]:
+    """Return the prefix and the type of a tag; no type for O. A type may hold hyphens."""
+    prefix, _, label = tag.partition("-")
+    if tag != "O" and (prefix not in ("B", "I") or not label):
+        raise InputError(f"tag {tag!r} cannot be scored: tags are O, B-TYPE and I-TYPE; convert other schemes first")
+    return prefix, label
+
+
+def _total(counts: Iterable[EntityCounts]) -> EntityCounts:
+    return sum(counts, EntityCounts())
+
+
+def _figures(counts: EntityCounts) -> EntityFigures:
+    return {
+        "precision": counts.precision,
+        "recall": counts.recall,
+        "f1": counts.f1,
+        "gold": counts.gold,
+        "predicted": counts.predicted,
+        "correct": counts.correct,
+    }

@@ -1,1 +1,0 @@
-"""Predictions of a task model for a file of inputs, by Ray Data."""

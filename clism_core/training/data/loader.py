@@ -1,0 +1,127 @@
+"""Ray Data hands each worker its part of every global batch, in the order that `SampleOrder` has decided.
+
+A row of the data set is one worker's part of one step. A block holds the same number of steps for one worker, and
+the blocks of a run of steps stand in order of rank: with order preserved, an equal split then deals them out in turn.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import ray
+from ray.data import DataIterator, Dataset
+
+from clism_core.cluster.ray_data import settled
+from clism_core.training.data.indexed_rows import IndexedRows, Row
+from clism_core.training.data.sampler import Integers, SampleOrder
+
+INPUTS_PER_BLOCK = 256  # about this many make a block: large enough for Ray, small enough to start soon;
+MAX_BLOCKS = 10_000  # larger ones in long runs, for a run's blocks are all known to Ray from the start
+INGEST_CPUS = 0.25
+"""CPUs of an actor that puts workers' parts together."""
+
+
+def ordered_dataset(
+    data: "ray.ObjectRef[IndexedRows]", order: "ray.ObjectRef[SampleOrder]", *, steps: range, workers: int, share: int
+) -> Dataset:
+    """Return the data set of `steps` for `workers` workers that get `share` inputs a step each.
+
+    Its rows have the columns `step`, `rank`, `group_size` and `samples`, a list of the indexed rows, of which
+    `group_size` at a time make an input; each has its `ordinal` and its `visit` besides.
+    """
+    inputs_per_block = max(INPUTS_PER_BLOCK, len(steps) * share * workers // MAX_BLOCKS)
+    run_length = max(1, inputs_per_block // share)
+    runs = [steps[first : first + run_length] for first in range(0, len(steps), run_length)]
+    # Given as blocks: tasks that read, or look at tables, want a whole CPU, which there may not be beside the workers.
+    parts = [pa.table({"part": [part]}) for part in range(len(runs) * workers)]
+    dataset = settled(
+        ray.data.from_blocks(parts).map_batches(
+            _PartMaker,
+            fn_constructor_args=(data, order, runs),
+            fn_constructor_kwargs={"workers": workers},
+            batch_size=1,
+            num_cpus=INGEST_CPUS,
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=4),
+        )
+    )
+    dataset.context.execution_options.preserve_order = True
+    return dataset
+
+
+class _PartMaker:
+    """An actor that looks samples up and puts them together; it keeps the index and the epochs it is in."""
+
+    def __init__(
+        self,
+        data: "ray.ObjectRef[IndexedRows]",
+        order: "ray.ObjectRef[SampleOrder]",
+        runs: Sequence[range],
+        *,
+        workers: int,
+    ):
+        self.data: IndexedRows = ray.get(data)
+        self.order: SampleOrder = ray.get(order)
+        self.runs = runs
+        self.workers = workers
+
+    def __call__(self, batch: dict[str, Any]) -> pa.Table:
+        """Return the block of one worker and one run of steps."""
+        (part,) = batch["part"].tolist()
+        run, rank = divmod(part, self.workers)
+        return _make_part(self.data, self.order, self.runs[run], rank, self.workers)
+
+
+def _make_part(data: IndexedRows, order: SampleOrder, steps: range, rank: int, workers: int) -> pa.Table:
+    batches = [order.batch(step) for step in steps]
+    shares = [(batch.ordinals_GK[rank::workers], batch.visits_GK[rank::workers]) for batch in batches]
+    ordinals = np.concatenate([ordinals.ravel() for ordinals, _ in shares])
+    visits = np.concatenate([visits.ravel() for _, visits in shares])
+    table = _take(data, ordinals).append_column("ordinal", pa.array(ordinals)).append_column("visit", pa.array(visits))
+    ends = np.cumsum([0, *(share.size for share, _ in shares)]).astype(np.int32)
+    samples = pa.ListArray.from_arrays(ends, table.to_struct_array().combine_chunks())
+    columns = {
+        "step": pa.array(list(steps), pa.int64()),
+        "rank": pa.array([rank] * len(steps), pa.int64()),
+        "group_size": pa.array([share.shape[1] for share, _ in shares], pa.int64()),
+        "samples": samples,
+    }
+    return pa.table(columns)
+
+
+def _take(data: IndexedRows, ordinals: Integers) -> pa.Table:
+    """Return the rows of these ordinals, in this order, from whichever blocks they lie in."""
+    block_numbers, row_numbers = data.block_numbers[ordinals], data.row_numbers[ordinals]
+    needed = np.unique(block_numbers)
+    blocks = ray.get([data.blocks[number] for number in needed])
+    order = np.argsort(block_numbers, kind="stable")
+    parts = [
+        block.take(pa.array(row_numbers[order][block_numbers[order] == number]))
+        for number, block in zip(needed, blocks, strict=True)
+    ]
+    back = np.empty_like(order)
+    back[order] = np.arange(len(order))
+    return pa.concat_tables(parts).take(pa.array(back))
+
+
+def split_among_workers(dataset: Dataset, workers: int) -> list[DataIterator]:
+    """Return one iterator a worker, by rank."""
+    return dataset.streaming_split(workers, equal=True)
+
+
+def read_steps(shard: DataIterator, steps: range, rank: int) -> Iterator[list[list[Row]]]:
+    """Yield this worker's inputs of each step: groups of rows, with `ordinal` and `visit`.
+
+    Raises:
+        RuntimeError: if a part is not the one that the order puts here; training on it would be wrong.
+    """
+    rows = shard.iter_batches(batch_size=1, batch_format="pyarrow", prefetch_batches=2)
+    for step, table in zip(steps, rows, strict=True):
+        assert isinstance(table, pa.Table)
+        row = table.to_pylist()[0]
+        if (row["step"], row["rank"]) != (step, rank):
+            raise RuntimeError(
+                f"worker {rank} waits for step {step}, but was given step {row['step']} of worker {row['rank']}"
+            )
+        samples, size = row["samples"], row["group_size"]
+        yield [samples[first : first + size] for first in range(0, len(samples), size)]

@@ -1,0 +1,111 @@
+"""What a training loop reports every few steps: metrics for MLflow, and a line for the person who follows it."""
+
+import logging
+import math
+import resource
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+
+import torch
+
+from clism_core.cluster.collectives import rank, sum_over_workers
+from clism_core.model.inputs import ModelInputs
+from clism_core.training.step import StepSums
+
+logger = logging.getLogger(__name__)
+
+SECONDS_BETWEEN_LINES = 5.0
+
+
+class Meter:
+    """Adds up losses, padding, gradient norms and time between two readings.
+
+    Args:
+        total_steps: of the run.
+        first_step: where this process begins.
+        device: of the model.
+    """
+
+    def __init__(self, *, total_steps: int, first_step: int, device: torch.device):
+        self._device = device
+        self.total_steps = total_steps
+        self.step = first_step
+        self._first_step = first_step
+        self._seconds = 0.0  # spent in steps since the beginning
+        self._line_at = -math.inf
+        self._resumed_at = time.monotonic()
+        self._reset()
+
+    def _reset(self) -> None:
+        self.sums = StepSums()
+        self._norms: list[float] = []
+        self._steps = self._tokens = self._cells = self._truncated = self._skipped = 0
+        self._seconds_at_reset = self._seconds
+
+    def add(self, micro_batches: Sequence[ModelInputs], *, gradient_norm: float | None, learning_rate: float) -> None:
+        """Add a step; a gradient norm of None is one that fp16 skipped."""
+        self.step += 1
+        self._steps += 1
+        self._learning_rate = learning_rate
+        self._tokens += sum(batch.n_tokens for batch in micro_batches)
+        self._cells += sum(batch.input_ids.numel() for batch in micro_batches)
+        self._truncated += sum(batch.truncated_questions for batch in micro_batches)
+        if gradient_norm is None:
+            self._skipped += 1
+        else:
+            self._norms.append(gradient_norm)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave the time spent in the block out of the time a step takes."""
+        self._stop_clock()
+        yield
+        self._resumed_at = time.monotonic()
+
+    def _stop_clock(self) -> None:
+        now = time.monotonic()
+        self._seconds, self._resumed_at = self._seconds + now - self._resumed_at, now
+
+    def read(self, weights: Mapping[str, float]) -> dict[str, float]:
+        """Return the metrics since the last reading (a collective) and begin anew.
+
+        Losses, metrics, padding and truncation are those of the global batches; memory is this worker's.
+        """
+        metrics = self.sums.means()
+        self._stop_clock()
+        local = torch.tensor([self._tokens, self._cells, self._truncated], dtype=torch.float64, device=self._device)
+        tokens, cells, truncated = sum_over_workers(local)
+        metrics["loss"] = sum(weight * metrics.get(f"{name}_loss", 0.0) for name, weight in weights.items())
+        metrics["learning_rate"] = self._learning_rate
+        metrics["seconds_per_step"] = (self._seconds - self._seconds_at_reset) / self._steps
+        metrics["padding_share"] = 1 - tokens / cells
+        metrics["truncated_questions"] = truncated
+        metrics["skipped_steps"] = self._skipped
+        metrics["peak_memory_gb"] = _peak_memory_gb(self._device)
+        if self._norms:
+            metrics["gradient_norm"] = sum(self._norms) / len(self._norms)
+        self._reset()
+        self._log_line(metrics, weights)
+        return metrics
+
+    def _log_line(self, metrics: Mapping[str, float], weights: Mapping[str, float]) -> None:
+        now = time.monotonic()
+        if rank() != 0 or (now - self._line_at < SECONDS_BETWEEN_LINES and self.step < self.total_steps):
+            return
+        self._line_at = now
+        left = self._seconds / (self.step - self._first_step) * (self.total_steps - self.step)
+        losses = ", ".join(f"{name} {metrics[f'{name}_loss']:.2f}" for name in weights if f"{name}_loss" in metrics)
+        logger.info(
+            "step %d/%d  loss %.2f (%s)  %.2f s a step  %s left",
+            *(self.step, self.total_steps, metrics["loss"], losses, metrics["seconds_per_step"]),
+            timedelta(seconds=round(left)),
+        )
+
+
+def _peak_memory_gb(device: torch.device) -> float:
+    """Return the most memory this process has held: of the GPU where there is one, else of the machine."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # Linux counts in KB

@@ -1,0 +1,63 @@
+"""What a run is: kept in its output folder, and compared when the same folder is given again."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from clism_core.tracking.run import flatten
+from clism_core.utils.errors import InputError
+from clism_core.utils.storage import exists, join, read_bytes, write_bytes
+
+RUN_FILE = "run.json"
+CHANGEABLE = ("output", "micro_batch_size", "export", "register", "workers", "precision", "data", "model", "demo")
+"""Fields that may change when a run is resumed; data and model may have moved, but not changed, nor the weights."""
+CHANGEABLE_IN_LOOP = ("evaluate_every", "evaluate_at", "checkpoint_every", "log_every")
+
+
+def unchangeable(config: Any, changeable: Collection[str]) -> dict[str, Any]:
+    """Return the fields of a job's configuration but those named, and those of its loop that may change, as JSON has
+    them."""
+    fields = {name: value for name, value in dataclasses.asdict(config).items() if name not in changeable}
+    fields["loop"] = {name: value for name, value in fields["loop"].items() if name not in CHANGEABLE_IN_LOOP}
+    identity: dict[str, Any] = json.loads(json.dumps(flatten(fields)))
+    return identity
+
+
+def vocabulary_digest(tokenizer: PreTrainedTokenizerBase) -> str:
+    """Return what is equal for tokenizers with the same tokens and ids."""
+    vocabulary = json.dumps(sorted(tokenizer.get_vocab().items())).encode()
+    return hashlib.sha256(vocabulary).hexdigest()
+
+
+def wherever_it_stands(fields: Any) -> Any:
+    """Return fields as JSON has them, with the paths below the current folder made relative: a submitted job stands in
+    another folder each time."""
+    return json.loads(json.dumps(fields).replace(json.dumps(f"{Path.cwd()}/")[:-1], '"'))
+
+
+def check_same_run(output: str, given: dict[str, Any]) -> None:
+    """Compare with the run that `output` holds, if it holds one, in the fields that are given.
+
+    Raises:
+        InputError: naming the fields that differ.
+    """
+    file = join(output, RUN_FILE)
+    if not exists(file):
+        return
+    before = json.loads(read_bytes(file))
+    changed = sorted(name for name, value in given.items() if before.get(name) != value)
+    if changed:
+        raise InputError(
+            f"--output {output}: holds a run with another {', '.join(changed)}; "
+            "give what it had to go on (see config.yaml there), or choose another folder"
+        )
+
+
+def keep_identity(output: str, identity: dict[str, Any]) -> None:
+    """Write the identity of a run that is about to start."""
+    write_bytes(join(output, RUN_FILE), json.dumps(identity, indent=2).encode())

@@ -1,0 +1,1 @@
+"""Errors, storage, text and other helpers that know nothing of the project."""

@@ -1,0 +1,99 @@
+import socket
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+import ray
+
+from clism_core.cluster.connect import check_shared, connect, storage_problems, tracking_problems
+from clism_core.utils.errors import InputError
+
+SERVER, BUCKET = "http://mlflow:5000", "s3://bucket/output"
+
+
+@pytest.mark.parametrize(
+    ("tracking", "fits"),
+    [
+        pytest.param(SERVER, True, id="server"),
+        pytest.param("postgresql://db/x", True, id="database"),
+        pytest.param("sqlite:////x.db", False, id="file-of-a-database"),
+        pytest.param("/runs", False, id="folder"),
+    ],
+)
+def test_tracking_problems(tracking: str, fits: bool) -> None:
+    problems = tracking_problems(tracking)
+    assert fits == (not problems)
+    assert all(tracking in problem and "MLFLOW_TRACKING_URI" in problem for problem in problems)
+
+
+@pytest.mark.parametrize("output_is_local", [True, False])
+@pytest.mark.parametrize("blind", [0, 2])
+def test_storage_problems(tmp_path: Path, output_is_local: bool, blind: int) -> None:
+    asked: list[str] = []
+
+    def count(path: str) -> int:
+        assert Path(path).exists()
+        asked.append(path)
+        return blind
+
+    (tmp_path / "corpus.tsv").touch()
+    inputs = ["s3://bucket/corpus.tsv", str(tmp_path / "corpus.tsv")]
+    output = str(tmp_path / "output") if output_is_local else BUCKET
+    problems = storage_problems(output, inputs, count)
+    expected = [inputs[1], *([output] if output_is_local else [])]
+    assert len(asked) == len(expected)
+    assert [problem.split(";")[0] for problem in problems] == (
+        [f"2 of them do not see {path}" for path in expected] if blind else []
+    )
+    assert not list(tmp_path.rglob(".seen-*"))
+
+
+def test_what_only_this_process_uses_need_not_be_shared() -> None:
+    assert storage_problems(None, [], lambda _: 1) == []
+    assert tracking_problems(None) == []
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        pytest.param("http://127.0.0.1:8265", "no address of a Ray cluster", id="http"),
+        pytest.param("nonsense", "no address of a Ray cluster", id="no-port"),
+        pytest.param("127.0.0.1:{port}", "no Ray cluster at 127.0.0.1", id="nobody-listens"),
+        pytest.param("ray://127.0.0.1:{port}", "no Ray cluster at ray://127.0.0.1", id="no-client-server"),
+    ],
+)
+def test_unreachable_cluster_is_an_input_error(monkeypatch: pytest.MonkeyPatch, address: str, message: str) -> None:
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # bound but not listening: nobody else can take it meanwhile
+        monkeypatch.setenv("RAY_ADDRESS", address.format(port=unused.getsockname()[1]))
+        with pytest.raises(InputError, match=message):
+            connect()
+
+
+@pytest.mark.ray
+def test_local_cluster_listens_on_this_machine_only(ray_cluster: None) -> None:
+    listening = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # a worker that has ended since
+            connections = process.net_connections(kind="tcp")
+            listening += [entry.laddr.ip for entry in connections if entry.status == psutil.CONN_LISTEN]
+    assert len(listening) >= 3  # GCS, raylet, agents
+    assert set(listening) <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+
+
+@pytest.mark.ray
+def test_one_node_shares_everything_with_itself(ray_cluster: None, tmp_path: Path) -> None:
+    check_shared(output=str(tmp_path), inputs=[str(tmp_path)], tracking=f"sqlite:///{tmp_path}/mlflow.db")
+
+
+@pytest.mark.ray
+def test_workers_on_nodes_that_have_yet_to_join(
+    ray_cluster: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    wanted = {"CPU": 2.0, "GPU": 8.0}
+    with pytest.raises(InputError, match=r"want 8 GPUs, more than the cluster has.*MLFLOW_TRACKING_URI.*want less"):
+        check_shared(output=BUCKET, inputs=[], tracking=f"sqlite:///{tmp_path}/mlflow.db", wanted=wanted)
+    check_shared(output=str(tmp_path), inputs=[BUCKET], tracking=SERVER, wanted=wanted)
+    assert f"waits for nodes with 8 GPUs to join; they must see {tmp_path}" in caplog.text

@@ -1,0 +1,141 @@
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import MagicMock
+
+import pytest
+from labelled import write_squad
+from ray import tune
+
+from clism_core.experiments.concurrency import concurrent_runs, with_own_threads
+from clism_core.experiments.tuning.config import TuneConfig
+from clism_core.experiments.tuning.space import Budget, SchedulerName, Space, describe_domain
+from clism_core.experiments.tuning.sweep import SCHEDULERS, sweep_contents, sweep_identity, trial_count
+from clism_core.experiments.tuning.trial import OBJECTIVE, PROGRESS
+from clism_core.pretraining.config import PretrainConfig
+from clism_core.tasks.finetuning.config import FinetuneConfig
+from clism_core.training.config import WorkersConfig
+
+SPACE = Space(
+    job="pretrain",
+    parameters={"seed": tune.choice([0, 1, 2]), "masking.max_spans": tune.choice([1, 2])},
+    metrics=("score",),
+)
+CONFIG = TuneConfig(space="mine", pretrain=PretrainConfig(model="m", data="d")).settled(SPACE)
+
+
+@pytest.mark.parametrize(
+    ("workers", "resources", "expected"),
+    [
+        pytest.param([WorkersConfig(number=1, cpus=0.5)], {"CPU": 2.0}, 2, id="half a CPU and what hands it data"),
+        pytest.param([WorkersConfig(number=2, cpus=1.0)], {"CPU": 8.0}, 3, id="two workers"),
+        pytest.param([WorkersConfig(number=8, cpus=1.0)], {"CPU": 2.0}, 1, id="no room, yet nodes may join"),
+        pytest.param([WorkersConfig(number=1)], {"CPU": 96.0, "GPU": 8.0}, 8, id="one GPU each"),
+        pytest.param([WorkersConfig(number=1, gpus=0.25)], {"CPU": 96.0, "GPU": 8.0}, 32, id="four share a GPU"),
+        pytest.param([WorkersConfig(use_gpu=False)], {"CPU": 3.0, "GPU": 1.0}, 4, id="CPUs though there are GPUs"),
+        pytest.param(
+            [WorkersConfig(number=4), WorkersConfig(number=1)],
+            {"CPU": 96.0, "GPU": 8.0},
+            2,
+            id="the larger of two runs",
+        ),
+    ],
+)
+def test_as_many_trials_side_by_side_as_there_is_room_for(
+    workers: list[WorkersConfig], resources: dict[str, float], expected: int
+) -> None:
+    assert concurrent_runs(workers, resources) == expected
+
+
+@pytest.mark.parametrize(
+    ("workers", "runs", "cpus", "threads"),
+    [
+        pytest.param(WorkersConfig(), 1, [8], 8, id="all of a machine"),
+        pytest.param(WorkersConfig(number=2), 2, [8], 2, id="shared"),
+        pytest.param(WorkersConfig(), 1, [8, 64], 8, id="it may be on the smaller node"),
+        pytest.param(WorkersConfig(), 4, [0, 2], 1, id="one at least"),
+        pytest.param(WorkersConfig(threads=3), 1, [8], 3, id="as the user says"),
+    ],
+)
+def test_cores_are_shared_among_the_runs(workers: WorkersConfig, runs: int, cpus: list[float], threads: int) -> None:
+    nodes = [{"CPU": each} if each else {} for each in cpus]
+    assert with_own_threads(workers, runs=runs, nodes=nodes).threads == threads
+
+
+def test_a_grid_is_tried_in_whole() -> None:
+    assert trial_count(replace(CONFIG, searcher="grid", trials=1), SPACE) == 6
+    assert trial_count(replace(CONFIG, trials=5), SPACE) == 5
+
+
+def test_domains_that_differ_are_told_apart() -> None:
+    domains = [
+        tune.uniform(0.1, 1.0),
+        tune.loguniform(0.1, 1.0),
+        tune.quniform(0.1, 1.0, 0.1),
+        tune.randn(0.0, 1.0),
+        tune.randn(0.0, 2.0),
+        tune.choice([0.1, 1.0]),
+        tune.uniform(0.1, 2.0),
+    ]
+    assert len({describe_domain(domain) for domain in domains}) == len(domains)
+
+
+def test_identity_changes_with_what_a_trial_is_and_not_with_where_it_runs() -> None:
+    bases = CONFIG.bases(SPACE)
+    base = bases["pretrain"]
+    identity = sweep_identity(CONFIG, SPACE, bases)
+    elsewhere = {"pretrain": replace(base, workers=WorkersConfig(number=4))}
+    assert sweep_identity(replace(CONFIG, max_concurrent=3, output="p"), SPACE, elsewhere) == identity
+    longer = {"pretrain": replace(base, loop=replace(base.loop, steps=1))}
+    assert sweep_identity(CONFIG, SPACE, longer) != identity
+    assert sweep_identity(replace(CONFIG, seed=1), SPACE, bases) != identity
+    assert sweep_identity(CONFIG, replace(SPACE, mode="min"), bases) != identity
+    fewer = sweep_identity(CONFIG, replace(SPACE, parameters={}), bases)
+    assert any(value != identity.get(name) for name, value in fewer.items())  # which is what is compared
+    assert sweep_identity(CONFIG, replace(SPACE, parameters={"seed": tune.choice([0, 1])}), bases) != identity
+
+
+def test_a_submitted_sweep_stands_in_another_folder_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    identities = []
+    for name in ("first größe", 'second "one"'):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        bases = {"pretrain": PretrainConfig(model=str(tmp_path / name / "encoder"), data=str(tmp_path / "prepared"))}
+        identities.append(sweep_identity(CONFIG, SPACE, bases))
+    assert identities[0] == identities[1]
+    assert (identities[0]["pretrain.model"], identities[0]["pretrain.data"]) == ("encoder", str(tmp_path / "prepared"))
+
+
+def test_data_that_have_changed_make_another_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digests = []
+    for folder, questions in (("first", 4), ("again", 4), ("changed", 5)):
+        (tmp_path / folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
+        train = write_squad(tmp_path / folder / "train.json", questions=questions)
+        base = FinetuneConfig(task="mrc", model="xlm-roberta-base", train=str(train), dev="")
+        digests.append(sweep_contents({"finetune": base}))
+    assert digests[0].keys() == {"content of train.json"}
+    assert digests[0] == digests[1] != digests[2]
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_no_scheduler_pauses_a_trial(name: SchedulerName) -> None:
+    scheduler = SCHEDULERS[name](Budget())
+    scheduler.set_search_properties(OBJECTIVE, "max")
+    controller, waiting = MagicMock(), MagicMock(status="PENDING")
+    controller.get_live_trials.return_value = controller.get_trials.return_value = [waiting]
+    for number in range(5):
+        trial = MagicMock(trial_id=str(number), status="RUNNING")
+        scheduler.on_trial_add(controller, trial)
+        result = {OBJECTIVE: float(number), PROGRESS: 30.0, "time_total_s": 100.0}
+        assert scheduler.on_trial_result(controller, trial, result) in ("CONTINUE", "STOP")
+
+
+def test_asha_stops_the_worse_of_two_at_the_first_halt() -> None:
+    scheduler = SCHEDULERS["asha"](Budget(grace=20.0))
+    scheduler.set_search_properties(OBJECTIVE, "max")
+    decisions = []
+    for number, found in enumerate((0.5, 0.4)):
+        trial = MagicMock(trial_id=str(number))
+        scheduler.on_trial_add(MagicMock(), trial)
+        decisions.append(scheduler.on_trial_result(MagicMock(), trial, {OBJECTIVE: found, PROGRESS: 25.0}))
+    assert decisions == ["CONTINUE", "STOP"]

@@ -1,0 +1,109 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ray import tune
+
+from clism_core.experiments.tuning.config import TuneConfig, check_sweep, trial_configs
+from clism_core.experiments.tuning.space import Budget, Space
+from clism_core.pretraining.config import PretrainConfig
+from clism_core.tasks.finetuning.config import FinetuneConfig
+from clism_core.utils.errors import InputError
+
+PRETRAIN = PretrainConfig(model="m", data="d")
+FINETUNE = FinetuneConfig(task="mrc", model="m", train="t", dev="d")
+CONFIG = TuneConfig(space="mine", pretrain=PRETRAIN, finetune=FINETUNE)
+SPACE = Space(job="pretrain", parameters={"objectives.w_cacr": tune.uniform(0.1, 1.0)}, metrics=("score",))
+
+
+def joint(**parameters: Any) -> Space:
+    return Space(
+        job="joint",
+        parameters={name.replace("__", "."): value for name, value in parameters.items()},
+        metrics=("*/f1",),
+    )
+
+
+def test_a_sound_sweep_has_no_problems() -> None:
+    check_sweep(CONFIG, SPACE)
+    check_sweep(CONFIG, Space(job="finetune", parameters={"steps": tune.choice([5, 10])}, metrics=("*/f1",)))
+    both = joint(pretrain__seed=tune.choice([0, 1]), finetune__seed=tune.choice([0, 1]))
+    check_sweep(replace(CONFIG, finetune=replace(FINETUNE, model="")), both)
+
+
+@pytest.mark.parametrize(
+    ("config", "space", "message"),
+    [
+        pytest.param(CONFIG, replace(SPACE, parameters={}), "has no parameters", id="no parameters"),
+        pytest.param(CONFIG, replace(SPACE, metrics=()), "has no metrics", id="no metrics"),
+        pytest.param(replace(CONFIG, trials=0), SPACE, "--trials 0", id="trials"),
+        pytest.param(replace(CONFIG, searcher="oracle"), SPACE, "--searcher oracle: is none of grid", id="searcher"),
+        pytest.param(
+            CONFIG,
+            replace(SPACE, parameters={"seed": tune.sample_from(lambda _: 0)}),
+            "a function (tune.sample_from)",
+            id="function",
+        ),
+        pytest.param(
+            CONFIG,
+            Space(job="finetune", task="ner", parameters={"seed": tune.choice([0])}, metrics=("*/f1",)),
+            "--finetune.task mrc: the space is one of ner",
+            id="another task",
+        ),
+        pytest.param(
+            replace(CONFIG, finetune=replace(FINETUNE, steps=5)),
+            Space(job="finetune", parameters={"epochs": tune.choice([1.0])}, metrics=("*/f1",)),
+            "overrides the epochs",
+            id="steps instead of epochs",
+        ),
+        pytest.param(CONFIG, replace(SPACE, budget=Budget(grace=0.0)), "grace must be above 0", id="grace"),
+        pytest.param(replace(CONFIG, searcher="grid"), SPACE, "needs tune.choice", id="grid of a range"),
+        pytest.param(
+            CONFIG,
+            replace(SPACE, parameters={"objectives.w_cac": tune.uniform(0.1, 1.0)}),
+            "did you mean objectives.w_cacr",
+            id="unknown field",
+        ),
+        pytest.param(
+            CONFIG,
+            replace(SPACE, parameters={"objectives.temperature": tune.choice([0.1, -0.1])}),
+            "--space mine: --objectives.temperature: must be above 0",
+            id="value that the job refuses",
+        ),
+        pytest.param(
+            CONFIG, replace(SPACE, parameters={"output": tune.choice(["a"])}), "which a sweep does", id="swept field"
+        ),
+        pytest.param(TuneConfig(space="mine"), SPACE, "--pretrain.model: names no model", id="no base"),
+        pytest.param(
+            replace(CONFIG, pretrain=replace(PRETRAIN, global_batch_size=0)),
+            SPACE,
+            "--pretrain.global_batch_size 0",
+            id="base that the job refuses",
+        ),
+        pytest.param(
+            CONFIG, joint(pretrain__seed=tune.choice([0])), "fine-tunes the model it has pre-trained", id="joint model"
+        ),
+        pytest.param(
+            replace(CONFIG, finetune=replace(FINETUNE, model="")),
+            joint(seed=tune.choice([0])),
+            "begin with pretrain. or finetune.",
+            id="joint field without a job",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_starts(config: TuneConfig, space: Space, message: str) -> None:
+    with pytest.raises(InputError) as raised:
+        check_sweep(config, space)
+    assert message in str(raised.value)
+
+
+def test_a_joint_trial_changes_each_job_by_its_own_fields() -> None:
+    space = joint(pretrain__seed=tune.choice([1]), finetune__seed=tune.choice([2]))
+    configs = trial_configs(CONFIG.bases(space), space, {"pretrain.seed": 1, "finetune.seed": 2})
+    assert (configs["pretrain"].seed, configs["finetune"].seed) == (1, 2)
+
+
+def test_what_is_not_given_is_what_the_space_says() -> None:
+    settled = CONFIG.settled(replace(SPACE, searcher="random", budget=Budget(trials=5)))
+    assert (settled.trials, settled.searcher, settled.scheduler) == (5, "random", "asha")
+    assert replace(CONFIG, trials=7).settled(SPACE).trials == 7

@@ -1,0 +1,58 @@
+import csv
+import io
+from dataclasses import replace
+
+from ray import tune
+from table_cells import table_cells
+
+from clism_core.experiments.tuning.plots import sweep_figures
+from clism_core.experiments.tuning.results import TrialResult, csv_text, markdown
+from clism_core.experiments.tuning.space import Space
+
+ROW = TrialResult(
+    trial_id="a1",
+    status="finished",
+    parameters={"objectives.w_cacr": 0.123456, "masking.max_spans": 2},
+    objective=0.4321,
+    progress=100.0,
+    seconds=90.0,
+    run_id="r",
+    error="",
+)
+FAILED = replace(ROW, trial_id="b2", status="failed", objective=None, progress=0.0, run_id="", error="no | room")
+SPACE = Space(
+    job="pretrain",
+    parameters={"objectives.w_cacr": tune.loguniform(0.1, 1.0), "masking.max_spans": tune.randint(1, 5)},
+    metrics=("score",),
+)
+
+
+def test_markdown_has_a_line_for_each_trial() -> None:
+    header, _, first, second = table_cells(markdown([ROW, FAILED]))
+    assert header == ["trial", "objectives.w_cacr", "masking.max_spans", "objective", "at", "minutes", ""]
+    assert first == ["a1", "0.1235", "2", "0.4321", "100 %", "1.5", "finished"]
+    assert second == ["b2", "0.1235", "2", "", "0 %", "1.5", r"failed: no \| room"]
+
+
+def test_csv_keeps_all_digits() -> None:
+    rows = list(csv.DictReader(io.StringIO(csv_text([ROW, FAILED]))))
+    assert rows[0]["objectives.w_cacr"] == "0.123456"
+    assert rows[1]["error"] == "no | room"
+    assert rows[1]["objective"] == ""
+
+
+def test_plots_show_all_evaluated_trials() -> None:
+    rows = [
+        replace(ROW, objective=0.1 * n, parameters={"objectives.w_cacr": 0.1 + 0.1 * n, "masking.max_spans": 1 + n % 3})
+        for n in range(6)
+    ]
+    rows[5] = replace(rows[5], status="stopped early")
+    figures = sweep_figures([*rows, FAILED], SPACE)
+    assert sorted(figures) == ["importance", "parallel_coordinates"]
+    title = figures["parallel_coordinates"].axes[0].get_title()
+    assert "6 trials, 1 of them stopped early" in title
+
+
+def test_importance_needs_trials_that_differ() -> None:
+    assert sorted(sweep_figures([ROW] * 5, SPACE)) == ["parallel_coordinates"]
+    assert sweep_figures([FAILED], SPACE) == {}

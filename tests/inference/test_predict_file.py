@@ -1,0 +1,473 @@
+"""Prediction over files without Ray and without a model: an invented predictor answers with the first word."""
+
+import csv
+import dataclasses
+import gzip
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tiny import write_encoder
+
+from clism_core.inference.chunks import Layout, PredictedChunk, predict_chunk
+from clism_core.inference.config import PredictConfig
+from clism_core.inference.predict_file import Plan, _check_paths, _layout, finish, rejects_path, write_output
+from clism_core.inference.row_readers import file_format, read_chunks, rows_of
+from clism_core.tasks.mrc.model import MrcModel
+from clism_core.tasks.mrc.predictor import MrcPredictor
+from clism_core.tasks.task import MrcConfig, TaskName
+from clism_core.utils import storage
+from clism_core.utils.errors import InputError
+
+
+def first_words(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Answer each question with the first word of its passage; the first token of a sentence is a place."""
+    predictions: list[dict[str, Any]] = []
+    for record in records:
+        if "context" in record:
+            word = record["context"].split()[0]
+            predictions.append({"answer": word, "score": 0.5, "start": 0, "end": len(word)})
+        else:
+            word = record["tokens"][0] if "tokens" in record else record["text"].split()[0]
+            entity = {"label": "LOC", "text": word, "start": 0, "end": 1, "score": 0.25}
+            predictions.append({"entities": [entity]})
+    return predictions
+
+
+def predict(
+    source: Path, target: Path, *, task: TaskName = "mrc", rows_per_chunk: int = 2, **options: Any
+) -> tuple[dict[str, int], PredictConfig]:
+    """Predict a file chunk by chunk; return the counts of rejected rows."""
+    config = PredictConfig(model="m", input=str(source), output=str(target), **options)
+    formats = file_format(config.input, option="input"), file_format(config.output, option="output")
+    layout = _layout(config, task, *formats)
+    done = write_output(chunks(config, layout, rows_per_chunk), config=config, layout=layout)
+    return dict(done.rejected), config
+
+
+def chunks(config: PredictConfig, layout: Layout, rows_per_chunk: int) -> Iterator[PredictedChunk]:
+    for chunk in read_chunks(config.input, rows_per_chunk=rows_per_chunk):
+        yield predict_chunk(chunk, predictor=first_words, layout=layout, config=config)
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    """Read a file of any of the formats by other means than the job's."""
+    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    if ".jsonl" in path.name:
+        return [json.loads(line) for line in content.decode().splitlines()]
+    if ".csv" in path.name:
+        return list(csv.DictReader(content.decode().splitlines(keepends=True)))
+    table: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+    return table
+
+
+QUESTIONS: list[dict[str, Any]] = [
+    {"id": "007", "question": "Wo?", "context": 'Rom, sagte\n"sie".'},
+    {"id": "null", "question": "كم؟", "context": "三 days"},
+    {"id": "", "question": "¿Qué?", "context": "Ábc , d"},
+]
+ANSWERS = [("Rom,", 4), ("三", 1), ("Ábc", 3)]
+
+
+def write_questions(path: Path) -> None:
+    if ".jsonl" in path.name:
+        text = "".join(json.dumps(row) + "\n" for row in QUESTIONS)
+        path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    elif ".csv" in path.name:
+        with gzip.open(path, "wt", newline="") if path.suffix == ".gz" else path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, ["id", "question", "context"])
+            writer.writeheader()
+            writer.writerows(QUESTIONS)
+    else:
+        pq.write_table(pa.Table.from_pylist(QUESTIONS), path)
+
+
+def test_questions_that_are_cut_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    encoder = write_encoder("xlmr", tmp_path / "encoder")
+    small = MrcConfig(max_length=64, stride=8, max_question_length=16)
+    predictor = MrcPredictor(MrcModel.begin(str(encoder), small, seed=0))
+    questions = ["Wo?", "Where was she born " * 20, "Who is it " * 20]
+    text = "".join(json.dumps({"question": question, "context": "In Rom."}) + "\n" for question in questions)
+    (tmp_path / "x.jsonl").write_text(text)
+    config = PredictConfig(model="m", input=str(tmp_path / "x.jsonl"), output=str(tmp_path / "y.jsonl"))
+    layout = _layout(config, "mrc", "jsonl", "jsonl")
+    caplog.clear()
+    made = [
+        predict_chunk(chunk, predictor=predictor, layout=layout, config=config)
+        for chunk in read_chunks(config.input, rows_per_chunk=2)
+    ]
+    assert [chunk.cut for chunk in made] == [1, 1]
+    assert caplog.messages == []
+    assert write_output(made, config=config, layout=layout).predicted == 3
+    assert caplog.messages == ["2 of 3 questions are longer than the model's max_question_length and lost their end"]
+
+
+@pytest.mark.parametrize("source", ["x.jsonl", "x.jsonl.gz", "x.csv", "x.csv.gz", "x.parquet"])
+@pytest.mark.parametrize("target", ["y.jsonl", "y.csv.gz", "y.parquet"])
+def test_rows_keep_order_and_columns_and_get_answers(tmp_path: Path, source: str, target: str) -> None:
+    write_questions(tmp_path / source)
+    assert predict(tmp_path / source, tmp_path / target)[0] == {}
+    number: Any = str if ".csv" in target else lambda value: value
+    assert rows(tmp_path / target) == [
+        {**row, "answer": answer, "score": number(0.5), "start": number(0), "end": number(end)}
+        for row, (answer, end) in zip(QUESTIONS, ANSWERS, strict=True)
+    ]
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted([source, target])
+
+
+def test_jsonl_keeps_values_as_they_are(tmp_path: Path) -> None:
+    lines = [
+        '{"question": "q", "context": "c", "n": 1.0, "big": 12345678901234567890, "t": "2020-01-01", "a": [null]}',
+        '{"context": "c", "question": "q", "other": "half \\ud800", "n": "text"}',
+    ]
+    (tmp_path / "x.jsonl").write_text("\n".join(lines))
+    predict(tmp_path / "x.jsonl", tmp_path / "y.jsonl")
+    written = (tmp_path / "y.jsonl").read_text().splitlines()
+    added = ', "answer": "c", "score": 0.5, "start": 0, "end": 1}'
+    assert written == [line.removesuffix("}") + added for line in lines]
+
+
+def test_parquet_keeps_types(tmp_path: Path) -> None:
+    schema = pa.schema(
+        [
+            pa.field("question", pa.large_string()),
+            pa.field("context", pa.string(), metadata={"why": "kept"}),
+            pa.field("price", pa.decimal128(5, 2)),
+            pa.field("at", pa.timestamp("us", tz="UTC")),
+            pa.field("tags", pa.list_(pa.int8())),
+        ]
+    )
+    row = {"question": "q", "context": "c d", "price": Decimal("1.50"), "at": 1_000_000, "tags": [1, None]}
+    pq.write_table(pa.Table.from_pylist([row] * 3, schema=schema), tmp_path / "x.parquet")
+    predict(tmp_path / "x.parquet", tmp_path / "y.parquet")
+    written = pq.read_table(tmp_path / "y.parquet")
+    assert written.select(schema.names).equals(pq.read_table(tmp_path / "x.parquet"), check_metadata=True)
+    assert written.column_names[len(schema) :] == ["answer", "score", "start", "end"]
+
+
+def test_entities_of_texts_and_tokens(tmp_path: Path) -> None:
+    records = [{"text": "Rom ruft"}, {"text": None, "tokens": ["Bonn", "ruft"]}, {"text": "Ulm", "tokens": ["Bonn"]}]
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    predict(tmp_path / "x.jsonl", tmp_path / "y.jsonl", task="ner")
+    assert [row["entities"][0]["text"] for row in rows(tmp_path / "y.jsonl")] == ["Rom", "Bonn", "Ulm"]
+    predict(tmp_path / "x.jsonl", tmp_path / "y.parquet", task="ner")
+    entity = {"label": "LOC", "text": "Bonn", "start": 0, "end": 1, "score": 0.25}
+    assert rows(tmp_path / "y.parquet")[1]["entities"] == [entity]
+
+
+def test_csv_holds_tokens_and_entities_as_json(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text('words\n"[""Bonn"", ""ruft""]"\nBonn ruft\n"[1]"\n"[]"\n')
+    rejected, config = predict(tmp_path / "x.csv", tmp_path / "y.csv", task="ner", tokens_column="words")
+    (row,) = rows(tmp_path / "y.csv")
+    assert row["words"] == '["Bonn", "ruft"]'
+    assert [entity["text"] for entity in json.loads(row["entities"])] == ["Bonn"]
+    assert rejected == {"not_text (words)": 2, "missing (words)": 1}
+    assert [reject["row"] for reject in rows(Path(rejects_path(config)))] == [2, 3, 4]
+
+
+def test_bad_rows_are_listed_with_number_and_reason(tmp_path: Path) -> None:
+    good = {"question": "q", "context": "c"}
+    lines = [
+        json.dumps(good | {"n": 1}),
+        "{not json",
+        "[1]",
+        json.dumps({"question": "q"}),
+        "",
+        json.dumps(good | {"question": None}),
+        json.dumps(good | {"context": "  "}),
+        json.dumps(good | {"question": 3}),
+        json.dumps(good | {"question": "\ud800"}),
+        json.dumps(good | {"n": 10}),
+    ]
+    (tmp_path / "x.jsonl").write_text("\n".join(lines) + "\n")
+    rejected, config = predict(tmp_path / "x.jsonl", tmp_path / "y.jsonl", rows_per_chunk=3)
+    assert [row["n"] for row in rows(tmp_path / "y.jsonl")] == [1, 10]
+    assert rows(Path(rejects_path(config))) == [
+        {"row": 2, "reason": "unreadable"},
+        {"row": 3, "reason": "unreadable"},
+        {"row": 4, "reason": "missing", "column": "context"},
+        {"row": 6, "reason": "missing", "column": "question"},
+        {"row": 7, "reason": "missing", "column": "context"},
+        {"row": 8, "reason": "not_text", "column": "question"},
+        {"row": 9, "reason": "invalid_characters", "column": "question"},
+    ]
+    assert rejected == {
+        "unreadable": 2,
+        "missing (context)": 2,
+        "missing (question)": 1,
+        "not_text (question)": 1,
+        "invalid_characters (question)": 1,
+    }
+
+
+def test_csv_records_of_another_length_are_rejected(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("question,context\nq,c\nq\nq,c,d\n\nq,c e\n")
+    rejected, config = predict(tmp_path / "x.csv", tmp_path / "y.csv")
+    assert rejected == {"unreadable": 3}
+    assert [row["row"] for row in rows(Path(rejects_path(config)))] == [2, 3, 4]
+    assert len(rows(tmp_path / "y.csv")) == 2
+
+
+def test_long_passages_are_read_from_csv(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text(f"question,context\nq,{'word ' * 100_000}\n")
+    predict(tmp_path / "x.csv", tmp_path / "y.csv")
+    csv.field_size_limit(10_000_000)
+    assert rows(tmp_path / "y.csv")[0]["answer"] == "word"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "message"),
+    [
+        pytest.param(
+            "x.csv",
+            b"id,passage\n1,c\n",
+            {},
+            "columns id, passage, but the model wants question and context",
+            id="columns",
+        ),
+        pytest.param(
+            "x.jsonl",
+            b'{"question": "q"}\n',
+            {},
+            "columns question, but the model wants question and context",
+            id="one-of-two",
+        ),
+        pytest.param("x.jsonl", b"nothing\n", {}, "columns none", id="no-columns"),
+        pytest.param("x.csv", b"question,context,score\nq,c,1\n", {}, "has a column score", id="clash"),
+        pytest.param("x.csv", b"question,context,context\nq,c,d\n", {}, "called context", id="twice"),
+        pytest.param("x.csv", b"question,context\n", {}, "has no rows", id="no-rows"),
+        pytest.param("x.csv", b"question,context\nq,\xff\n", {}, "x.csv, line 2: not UTF-8", id="not-utf-8"),
+        pytest.param(
+            "x.jsonl",
+            b'{"question": "q", "context": "c"}\n' * 9000 + b"\xff\n{}\n",
+            {},
+            "line 9001: not UTF-8",
+            id="late-not-utf-8",
+        ),
+        pytest.param("x.csv", b"question,context\nq,\xc3", {}, "line 2: not UTF-8", id="half-a-sequence"),
+        pytest.param("x.csv", b'question,context\nq,"c\n', {}, "line 2: unexpected end", id="open-quote"),
+        pytest.param("x.csv", b'question,context\nq,c\nq,"a "b" c"\n', {}, "line 3: .* are to be doubled", id="quotes"),
+        pytest.param("x.csv", b'"a "b" c",context\n', {}, "line 1: .* are to be doubled", id="quotes-of-the-header"),
+        pytest.param("x.parquet", b"PAR1 not", {}, "cannot be read", id="no-parquet"),
+        pytest.param("x.jsonl.gz", b"{}\n", {}, "cannot be read", id="no-gzip"),
+        pytest.param("x.txt", b"q\n", {}, "format is not known", id="ending"),
+        pytest.param(
+            "x.csv", b"question,context\nq,c\n", {"question_column": "frage"}, "wants frage and context", id="mapped"
+        ),
+    ],
+)
+def test_unusable_files_are_input_errors(
+    tmp_path: Path, name: str, content: bytes, options: dict[str, Any], message: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        predict(tmp_path / name, tmp_path / "y.jsonl", **options)
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    ("target", "second", "column"),
+    [
+        pytest.param("y.jsonl", {"score": 1}, "score", id="clash"),
+        pytest.param("y.csv", {"new": 1}, "new", id="new-column"),
+        pytest.param("y.csv", {"\ud800": 1}, "\ud800", id="new-column-of-half-a-character"),
+        pytest.param("y.parquet", {"new": 1}, "new", id="new-column-of-parquet"),
+        pytest.param("y.parquet", {"n": "text"}, "n", id="other-type"),
+        pytest.param("y.parquet", {"n": 2.5}, "n", id="fraction"),
+        pytest.param("y.parquet", {"o": {"a": 1, "b": 2}}, "o", id="field"),
+        pytest.param("y.parquet", {"l": [{"a": 1}, {"b": 2}]}, "l", id="field-in-a-list"),
+        pytest.param("y.parquet", {"n": 2**70}, "n", id="large-number"),
+        pytest.param("y.parquet", {"t": "\ud800"}, "t", id="half-a-character"),
+        pytest.param("y.parquet", {"z": 1}, "z", id="null-until-then"),
+    ],
+)
+def test_a_row_that_does_not_fit_is_rejected_and_the_others_go_on(
+    tmp_path: Path, target: str, second: dict[str, Any], column: str
+) -> None:
+    good = {"question": "q", "context": "c", "n": 1, "o": {"a": 1}, "l": [{"a": 1}], "t": "a", "z": None}
+    lines = [good] * 257 + [good | second, good, {"question": "q"}]
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in lines))
+    rejected, config = predict(tmp_path / "x.jsonl", tmp_path / target, rows_per_chunk=256)
+    assert rejected == {f"unfit ({column})": 1, "missing (context)": 1}
+    assert len(rows(tmp_path / target)) == 258
+    assert rows(Path(rejects_path(config))) == [
+        {"row": 258, "reason": "unfit", "column": column},
+        {"row": 260, "reason": "missing", "column": "context"},
+    ]
+
+
+def test_csv_has_dates_and_decimals_as_they_are_written(tmp_path: Path) -> None:
+    columns = {"d": [date(2024, 1, 31)], "x": [Decimal("1.50")], "b": [True], "f": [0.5], "l": [["a", 'b"']]}
+    pq.write_table(pa.table({"question": ["q"], "context": ["c"], **columns}), tmp_path / "x.parquet")
+    predict(tmp_path / "x.parquet", tmp_path / "y.csv")
+    (row,) = rows(tmp_path / "y.csv")
+    assert {name: row[name] for name in columns} == {
+        "d": "2024-01-31",
+        "x": "1.50",
+        "b": "true",
+        "f": "0.5",
+        "l": '["a", "b\\""]',
+    }
+
+
+def test_numbers_that_json_does_not_have_are_null(tmp_path: Path) -> None:
+    columns = {"x": [float("nan")], "l": [[float("-inf"), 0.1]], "t": ["NaN, Infinity"], "d": [date(2024, 1, 31)]}
+    pq.write_table(pa.table({"question": ["q"], "context": ["c"], **columns}), tmp_path / "x.parquet")
+    predict(tmp_path / "x.parquet", tmp_path / "y.jsonl")
+    (row,) = rows(tmp_path / "y.jsonl")
+    assert {name: row[name] for name in columns} == {
+        "x": None,
+        "l": [None, 0.1],
+        "t": "NaN, Infinity",
+        "d": "2024-01-31",
+    }
+    predict(tmp_path / "x.parquet", tmp_path / "y.csv")
+    (row,) = rows(tmp_path / "y.csv")
+    assert (row["x"], row["l"], row["t"]) == ("nan", "[null, 0.1]", "NaN, Infinity")
+
+
+def test_parquet_takes_whole_numbers_and_missing_fields(tmp_path: Path) -> None:
+    values: list[dict[str, Any]] = [
+        {"n": 1.5, "o": {"a": [1], "b": "x"}},
+        {"n": 2, "o": {"a": None}},
+        {"n": None, "o": None},
+    ]
+    lines = [{"question": "q", "context": "c", **value} for value in values]
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    predict(tmp_path / "x.jsonl", tmp_path / "y.parquet")
+    assert [(row["n"], row["o"]) for row in rows(tmp_path / "y.parquet")] == [
+        (1.5, {"a": [1], "b": "x"}),
+        (2.0, {"a": None, "b": None}),
+        (None, None),
+    ]
+
+
+@pytest.mark.parametrize("value", [2**70, "\ud800", {}], ids=["large-number", "half-a-character", "no-fields"])
+def test_what_parquet_does_not_hold_is_found_at_the_start(tmp_path: Path, value: object) -> None:
+    (tmp_path / "x.jsonl").write_text(json.dumps({"question": "q", "context": "c", "x": value}) + "\n")
+    config = PredictConfig(model="m", input=str(tmp_path / "x.jsonl"), output=str(tmp_path / "y.parquet"))
+    with pytest.raises(InputError, match=r"column x cannot be written as Parquet: .*; give a \.jsonl output"):
+        _layout(config, "mrc", "jsonl", "parquet")
+
+
+def test_bytes_are_not_written_as_text(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"question": ["q"], "context": ["c"], "x": [b"\xff"]}), tmp_path / "x.parquet")
+    with pytest.raises(InputError, match=r"bytes.* give a \.parquet output"):
+        predict(tmp_path / "x.parquet", tmp_path / "y.jsonl")
+
+
+def test_every_kind_of_line_end_stays_within_its_field_of_csv(tmp_path: Path) -> None:
+    values = ["a\rb", "a\nb", "a\r\nb", "\r", "a\u2028b\x85c\x0bd"]
+    lines = [{"question": "q", "context": "c", "x": value} for value in values]
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    predict(tmp_path / "x.jsonl", tmp_path / "y.csv")
+    with (tmp_path / "y.csv").open(newline="") as file:
+        assert [(row["x"], row["end"]) for row in csv.DictReader(file)] == [(value, "1") for value in values]
+
+
+def plan_of(source: Path, target: str, fingerprint: str = "model") -> Plan:
+    config = PredictConfig(model="m", input=str(source), output=target)
+    layout = _layout(config, "mrc", file_format(str(source), option="input"), file_format(target, option="output"))
+    return Plan(config=config, layout=layout, model_size=1, model_fingerprint=fingerprint)
+
+
+def stop_after(plan: Plan, stop: int | None) -> list[int]:
+    """Predict with one row a chunk, until an error after `stop` chunks; return the rows that were predicted."""
+    predicted: list[int] = []
+
+    def predicted_chunks(done: int) -> Iterator[PredictedChunk]:
+        for number, chunk in enumerate(chunks(plan.config, plan.layout, 1)):
+            if number == stop:
+                raise OSError("no space left on device")
+            if number >= done:
+                predicted.append(chunk.first_row)
+                yield chunk
+
+    finish(plan, predicted_chunks)
+    return predicted
+
+
+@pytest.mark.parametrize("place", ["local", "s3"])
+@pytest.mark.parametrize("name", ["y.jsonl.gz", "y.csv", "y.parquet"])
+def test_a_prediction_that_was_stopped_goes_on(
+    tmp_path: Path, request: pytest.FixtureRequest, place: str, name: str
+) -> None:
+    folder = str(tmp_path / "out") if place == "local" else f"{request.getfixturevalue('bucket')}/{name} out"
+    write_questions(tmp_path / "x.jsonl")
+    with (tmp_path / "x.jsonl").open("a") as file:
+        file.write("{}\n")
+    plan = plan_of(tmp_path / "x.jsonl", f"{folder}/{name}")
+    for stop in (1, 2):
+        with pytest.raises(OSError, match="no space"):
+            stop_after(plan, stop)
+        assert not storage.exists(plan.config.output)
+    assert stop_after(plan, None) == [3, 4], "what was predicted is predicted anew"
+    assert [storage.read_bytes(file) != b"" for file in storage.list_files(folder)] == [True, True]
+    (tmp_path / name).write_bytes(storage.read_bytes(plan.config.output))
+    assert [row["answer"] for row in rows(tmp_path / name)] == [answer for answer, _ in ANSWERS]
+    assert json.loads(storage.read_bytes(rejects_path(plan.config))) == {
+        "row": 4,
+        "reason": "missing",
+        "column": "question",
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        pytest.param("model", "the model", id="model"),
+        pytest.param("input", "the input", id="input"),
+        pytest.param("column", "the names of the columns", id="column"),
+        pytest.param("model input", "the model and the input", id="two"),
+        pytest.param("version", "the format of unfinished work", id="version"),
+    ],
+)
+def test_of_other_questions_or_another_model_nothing_is_kept(
+    tmp_path: Path, change: str, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_questions(tmp_path / "x.jsonl")
+    plan = plan_of(tmp_path / "x.jsonl", str(tmp_path / "y.jsonl"))
+    with pytest.raises(OSError, match="no space"):
+        stop_after(plan, 2)
+    if "model" in change:
+        plan = dataclasses.replace(plan, model_fingerprint="another")
+    if "input" in change:
+        os.utime(tmp_path / "x.jsonl", (1, 1))
+    if change == "column":
+        plan = dataclasses.replace(plan, config=dataclasses.replace(plan.config, context_column="question"))
+    if change == "version":
+        (folder,) = (tmp_path / "y.jsonl.unfinished").iterdir()
+        folder.rename(folder.with_name("0123456789abcdef"))  # as it was called once: one hash of all
+    assert "y.jsonl.unfinished goes" not in caplog.text
+    assert stop_after(plan, None) == [1, 2, 3]
+    assert f"y.jsonl.unfinished goes, and prediction begins at row 1: {told} changed since" in caplog.text
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["x.jsonl", "y.jsonl"]
+
+
+def test_an_input_is_not_replaced_by_the_rejects(tmp_path: Path) -> None:
+    (tmp_path / "y.jsonl.rejects.jsonl").touch()
+    source, target = str(tmp_path / "y.jsonl.rejects.jsonl"), str(tmp_path / "y.jsonl")
+    with pytest.raises(InputError, match="its rejects would be"):
+        _check_paths(PredictConfig(model="m", input=source, output=target, overwrite=True))
+
+
+def test_rejects_of_an_earlier_run_go(tmp_path: Path) -> None:
+    write_questions(tmp_path / "x.jsonl")
+    (tmp_path / "y.jsonl.rejects.jsonl").write_text('{"row": 1}\n')
+    predict(tmp_path / "x.jsonl", tmp_path / "y.jsonl", overwrite=True)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["x.jsonl", "y.jsonl"]
+
+
+def test_rows_are_numbered_through_all_chunks(tmp_path: Path) -> None:
+    write_questions(tmp_path / "x.csv")
+    numbers = [
+        row.number for chunk in read_chunks(str(tmp_path / "x.csv"), rows_per_chunk=2) for row in rows_of(chunk, "csv")
+    ]
+    assert numbers == [1, 2, 3]

@@ -1,0 +1,97 @@
+from pathlib import Path
+
+import pytest
+
+from clism_core.model.resolve import absolute_if_folder, model_digest, resolve_model
+from clism_core.utils import storage
+from clism_core.utils.errors import InputError
+
+
+def test_folder_becomes_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "encoder").mkdir()
+    (tmp_path / "encoder" / "config.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    assert resolve_model("encoder") == str(tmp_path / "encoder")
+
+
+def test_hub_id_is_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cached = tmp_path / "models--org--tiny"
+    (cached / "refs").mkdir(parents=True)
+    (cached / "refs" / "main").write_text("0" * 40)
+    (cached / "snapshots" / ("0" * 40)).mkdir(parents=True)
+    (cached / "snapshots" / ("0" * 40) / "config.json").write_text("{}")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    assert resolve_model("org/tiny") == "org/tiny"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        pytest.param("./no/such/folder", "no such folder", id="folder"),
+        pytest.param("no-such-org/no-such-model", "no such folder", id="hub"),
+        pytest.param("models:/clism-none@candidate", "registry", id="registered-model"),
+        pytest.param("models:/clism-none/latest", "registry", id="registered-latest"),
+        pytest.param("runs:/0123456789abcdef/model", "registry", id="run"),
+    ],
+)
+def test_missing_model_is_named(home_folder: Path, name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        resolve_model(name)
+    assert name in str(caught.value)
+
+
+def test_a_model_is_known_by_its_weights_wherever_it_lies(tmp_path: Path) -> None:
+    def write(name: str, **files: bytes) -> str:
+        (tmp_path / name).mkdir()
+        for stem, content in files.items():
+            (tmp_path / name / f"{stem}.safetensors").write_bytes(content)
+        return str(tmp_path / name)
+
+    digest = model_digest(write("a", model=b"1", span_head=b"2"))
+    assert model_digest(write("b", model=b"1", span_head=b"2")) == digest
+    others = [write("c", model=b"2", span_head=b"1"), write("d", model=b"1"), write("e", model=b"12", span_head=b"")]
+    assert len({digest, *map(model_digest, others)}) == 4
+    (tmp_path / "a" / "README.md").write_text("no weights")
+    assert model_digest(str(tmp_path / "a")) == digest
+    assert model_digest("xlm-roberta-base") == "xlm-roberta-base"
+
+
+def test_folder_without_a_model(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no config\.json"):
+        resolve_model(str(tmp_path))
+
+
+def test_model_in_a_bucket_is_downloaded_once_and_anew_when_it_changes(
+    bucket: str, home_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.write_bytes(f"{bucket}/encoder/config.json", b"{}")
+    first = resolve_model(f"{bucket}/encoder")
+    assert Path(first, "config.json").read_bytes() == b"{}"
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "download_folder", lambda *_: pytest.fail("downloaded again"))
+        assert resolve_model(f"{bucket}/encoder") == first
+    storage.write_bytes(f"{bucket}/encoder/config.json", b'{"a": 1}')
+    assert Path(resolve_model(f"{bucket}/encoder"), "config.json").read_bytes() == b'{"a": 1}'
+    assert not list((home_folder / "models").glob("*.partial"))
+
+
+def test_interrupted_download_is_begun_again(bucket: str, home_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage.write_bytes(f"{bucket}/other/config.json", b"{}")
+
+    def half(_path: str, folder: Path) -> None:
+        (folder / "part").write_text("x")
+        raise OSError("connection lost")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "download_folder", half)
+        with pytest.raises(InputError, match="cannot be downloaded: connection lost"):
+            resolve_model(f"{bucket}/other")
+    folder = Path(resolve_model(f"{bucket}/other"))
+    assert [file.name for file in folder.iterdir()] == ["config.json"]
+
+
+def test_only_folders_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "encoder").mkdir()
+    names = ["encoder", "xlm-roberta-base", "models:/clism-encoder@candidate", "s3://bucket/encoder"]
+    assert [absolute_if_folder(name) for name in names] == [str(tmp_path / "encoder"), *names[1:]]

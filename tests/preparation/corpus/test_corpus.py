@@ -1,0 +1,218 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from corpus_files import compress, corpus, write
+
+from clism_core.preparation.corpus import (
+    CappedRows,
+    CorpusConfig,
+    check_corpus,
+    input_paths,
+    read_rows,
+    source_identity,
+)
+from clism_core.utils import storage
+from clism_core.utils.errors import InputError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with two files of a corpus, which have a header each."""
+    write(tmp_path / "set" / "b.tsv", b"de\ten\nzwei\ttwo\ndrei\tthree\n")
+    write(tmp_path / "set" / "a.tsv.gz", b"en\tde\none\teins\n")
+    write(tmp_path / "set" / "_SUCCESS", b"")
+    return tmp_path / "set"
+
+
+@pytest.mark.parametrize("pattern", ["", "*.tsv*", "[ab].*"])
+def test_files_of_a_folder_or_glob_are_one_corpus(folder: Path, pattern: str) -> None:
+    config = corpus(folder / pattern, header=True, source_column="en", target_column="de")
+    check_corpus(config)
+    first, second = str(folder / "a.tsv.gz"), str(folder / "b.tsv")
+    assert input_paths(config) == [first, second]
+    assert [row[:4] for row in read_rows(config)] == [
+        (first, 2, "one", "eins"),
+        (second, 2, "two", "zwei"),
+        (second, 3, "three", "drei"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cap", "sources", "beyond"),
+    [
+        pytest.param(None, ["one", "two", "three"], 0, id="none"),
+        pytest.param(1, ["one"], 2, id="in-the-first-file"),
+        pytest.param(2, ["one", "two"], 1, id="in-the-second-file"),
+        pytest.param(9, ["one", "two", "three"], 0, id="beyond-all"),
+    ],
+)
+def test_cap_counts_over_all_files(folder: Path, cap: int | None, sources: list[str], beyond: int) -> None:
+    rows = CappedRows(corpus(folder, header=True, source_column="en", target_column="de", max_pairs=cap))
+    assert rows.beyond_cap is None
+    assert [row.source for row in rows] == sources
+    assert rows.beyond_cap == beyond
+
+
+def test_cap_within_the_first_of_several_files(tmp_path: Path) -> None:
+    for name in "abc":
+        write(tmp_path / f"{name}.tsv", b"one\teins\n" * 4)
+    rows = CappedRows(corpus(tmp_path, max_pairs=1))
+    assert [row.path for row in rows] == [str(tmp_path / "a.tsv")]
+    assert rows.beyond_cap == 11
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
+def test_corpus_in_a_bucket(bucket: str, suffix: str) -> None:
+    root = f"{bucket}/corpora{suffix}"
+    for name, line in (("2", b"b\ty\n"), ("1", b"a\tx\n")):
+        storage.write_bytes(f"{root}/de/{name}.tsv{suffix}", compress(line, suffix))
+    config = corpus(f"{root}/d?/*.tsv{suffix}")
+    check_corpus(config)
+    assert [(row.path, row.source) for row in read_rows(config)] == [
+        (f"{root}/de/1.tsv{suffix}", "a"),
+        (f"{root}/de/2.tsv{suffix}", "b"),
+    ]
+
+
+def test_alignment_counts_beyond_the_cap_too(tmp_path: Path) -> None:
+    path = write(tmp_path / "c.tsv", b"a\tx\n" * 5)
+    rows = CappedRows(corpus(path, max_pairs=2, alignment_path=str(write(tmp_path / "links", b"0-0\n" * 5))))
+    assert [row.alignment for row in rows] == ["0-0", "0-0"]
+    assert rows.beyond_cap == 3
+    rows = CappedRows(corpus(path, max_pairs=2, alignment_path=str(write(tmp_path / "fewer", b"0-0\n" * 4))))
+    with pytest.raises(InputError, match="fewer has 4 sentences"):
+        list(rows)
+
+
+def test_corpus_of_files_has_no_identity_but_theirs(tmp_path: Path) -> None:
+    assert source_identity(corpus(tmp_path / "c.tsv")) == {}
+
+
+def test_rejects_that_are_fewer_than_nine_in_ten_are_no_error(tmp_path: Path) -> None:
+    check_corpus(corpus(write(tmp_path / "c.tsv", b"a\tb\n" * 101 + b"c\n" * 899 + b"c\n" * 1000)))
+
+
+@pytest.mark.parametrize(
+    ("content", "fields", "message"),
+    [
+        pytest.param(None, {}, "cannot be read", id="missing"),
+        pytest.param(b"", {}, "is empty", id="empty"),
+        pytest.param(b"en\tde\n", {"header": True}, "is empty: no pair", id="nothing-but-a-header"),
+        pytest.param(b"a\tb\n", {"target_column": 3}, "target_column is 3, but the first line has 2", id="too-few"),
+        pytest.param(b"a\tb\n", {"source_column": 0}, "source_column is 0", id="columns-count-from-1"),
+        pytest.param(b"en\tde\n", {"source_column": "en"}, "header is false", id="name-without-header"),
+        pytest.param(
+            b"en\tde\n",
+            {"header": True, "origin_column": "from"},
+            "'from', but the header has en, de",
+            id="unknown-name",
+        ),
+        pytest.param(
+            b"\x1b]0;x\x07\t" + b"y" * 81 + b"\tz" * 30 + b"\n",
+            {"header": True, "source_column": "en"},
+            r"the header has \\x1b\]0;x\\x07, y{80}\.\.\.(, z){18}, \.\.\.$",
+            id="header-that-is-none",
+        ),
+        pytest.param(
+            b"en\tde\n" + b"1\tone\teins\n" * 20,
+            {"header": True},
+            "20 of the first 20 rows have another number of columns than the first line, which has 2, and most have 3",
+            id="header-of-another-file",
+        ),
+        pytest.param(
+            b"my\tcorpus\n" + b"one\teins\n" * 99 + b"a\tb\tc\n" * 900,
+            {},
+            "900 of the first 1,000 rows have another number",
+            id="nine-in-ten-are-rejects",
+        ),
+        pytest.param(b"a\tb\n", {"target_path": "x"}, "did you mean moses", id="target-path-of-a-tsv"),
+        pytest.param(b"a\n", {"format": "moses"}, "wants target_path", id="moses-without-target"),
+        pytest.param(
+            b"a\n", {"format": "moses", "target_path": "x", "header": True}, "header is given", id="moses-with-header"
+        ),
+        pytest.param(b"a\tb\n", {"split": "test"}, "split is given, but format is tsv", id="split-of-a-file"),
+        pytest.param(b"a\tb\n", {"max_pairs": 0}, "max_pairs is 0", id="cap"),
+        pytest.param(b"a\tb\n", {"alignment_path": "/nowhere/links"}, "/nowhere/links cannot be read", id="no-links"),
+        pytest.param(b"x" * (1 << 21), {}, "the first line has more than 1,048,576 bytes", id="no-lines"),
+    ],
+)
+def test_what_the_beginning_tells(tmp_path: Path, content: bytes | None, fields: dict[str, Any], message: str) -> None:
+    path = tmp_path / "c.tsv"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        check_corpus(corpus(path, **fields))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        pytest.param("c.tsv", compress(b"a\tb\n", ".gz"), r"is gzip, which its name must say by .* \.gz", id="gzip"),
+        pytest.param("c.tsv", compress(b"a\tb\n", ".zst"), r"is zstd, which .* in \.zst", id="zstd"),
+        pytest.param("c.tsv.gz", b"a\tb\n", r"is not gzip, as its name says; rename it without \.gz", id="not-gzip"),
+        pytest.param("c.tsv.gz", compress(b"a\tb\n", ".zst"), r"is zstd, which", id="zstd-called-gzip"),
+        pytest.param("c.tsv", b"PK\x03\x04\x14\x00", "is zip, which is not read; unpack it", id="zip"),
+        pytest.param("c.tsv", b"PAR1\x15\x04", "is a Parquet file; give format: parquet", id="parquet"),
+        pytest.param("c.tsv", "a\tb\n".encode("utf-16"), "is in UTF-16; convert it", id="utf-16"),
+    ],
+)
+def test_files_that_are_not_what_they_say(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=rf"{name} {message}"):
+        check_corpus(corpus(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fields", "message"),
+    [
+        pytest.param("*.csv", {}, r"\*\.csv has no files", id="nothing-matches"),
+        pytest.param("**/a.tsv", {}, "is not understood", id="two-stars"),
+        pytest.param("", {"format": "moses", "target_path": "x"}, "one entry of corpora for each pair", id="moses"),
+        pytest.param("", {"alignment_path": "x"}, "has 2 files, but one file of alignments", id="alignment"),
+        pytest.param("", {}, r"b\.tsv has 3 columns, but .*a\.tsv of the same corpus 2", id="unlike-columns"),
+    ],
+)
+def test_folders_and_globs_that_cannot_be_used(
+    tmp_path: Path, pattern: str, fields: dict[str, Any], message: str
+) -> None:
+    write(tmp_path / "a.tsv", b"one\teins\n")
+    write(tmp_path / "b.tsv", b"two\tzwei\tx\n")
+    with pytest.raises(InputError, match=message):
+        check_corpus(corpus(tmp_path / pattern, **fields))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        pytest.param({}, r"b\.tsv: source_column is 1, which is de by .*, but en by that of .*a\.tsv.gz", id="two"),
+        pytest.param(
+            {"source_column": "en", "target_column": 2},
+            r"target_column is 2, which is en .* but de by",
+            id="one",
+        ),
+    ],
+)
+def test_headers_that_differ_in_numbered_columns(folder: Path, fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        check_corpus(corpus(folder, header=True, **fields))
+
+
+def test_headers_may_differ_in_columns_that_are_not_read(tmp_path: Path) -> None:
+    write(tmp_path / "a.tsv", b"en\tde\tweb\none\teins\tx\n")
+    write(tmp_path / "b.tsv", b"en\tde \tscore\r\ntwo\tzwei\t1\n")
+    check_corpus(corpus(tmp_path, header=True))
+
+
+def test_empty_file_among_others_is_no_error(tmp_path: Path) -> None:
+    write(tmp_path / "a.tsv", b"")
+    write(tmp_path / "b.tsv", b"two\tzwei\n")
+    check_corpus(corpus(tmp_path))
+    assert [row.source for row in read_rows(corpus(tmp_path))] == ["two"]
+
+
+@pytest.mark.parametrize("language", ["", "../x", "en"])
+def test_language_codes(tmp_path: Path, language: str) -> None:
+    path = write(tmp_path / "c.tsv", b"a\tb\n")
+    with pytest.raises(InputError, match="target_lang"):
+        check_corpus(CorpusConfig(path=str(path), source_lang="en", target_lang=language))

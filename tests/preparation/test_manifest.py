@@ -1,0 +1,92 @@
+from pathlib import Path
+
+import pytest
+
+from clism_core.preparation.manifest import Manifest, fingerprint, finish_output, open_output, read_manifest
+from clism_core.utils.errors import InputError
+
+
+def manifest(identity: str) -> Manifest:
+    return Manifest(samples=0, rejects=0, pairs={}, config={}, versions={}, fingerprint=identity, content="")
+
+
+def test_finished_data_is_found_again(tmp_path: Path) -> None:
+    folder = str(tmp_path / "new" / "data")
+    assert open_output(folder, fingerprint="a") is None
+    for left in ("unfinished/rows/x.parquet", "samples/.x.parquet.0", "samples/x.parquet"):
+        Path(folder, left).parent.mkdir(parents=True, exist_ok=True)
+        Path(folder, left).touch()
+    finish_output(folder, manifest("a"))
+    assert sorted(path.name for path in Path(folder).rglob("*")) == ["manifest.json", "samples", "x.parquet"]
+    Path(folder, "unfinished.json").touch()  # as if it had been killed here
+    assert open_output(folder, fingerprint="a") == read_manifest(folder) == manifest("a")
+    assert not Path(folder, "unfinished.json").exists()
+
+
+def test_other_data_is_not_overwritten(tmp_path: Path) -> None:
+    open_output(str(tmp_path), fingerprint="a")
+    finish_output(str(tmp_path), manifest("a"))
+    with pytest.raises(InputError, match="choose another folder"):
+        open_output(str(tmp_path), fingerprint="b")
+
+
+def test_other_files_are_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "samples").mkdir()
+    (tmp_path / "samples" / "mine.txt").touch()
+    with pytest.raises(InputError, match="is not empty"):
+        open_output(str(tmp_path), fingerprint="a")
+    assert (tmp_path / "samples" / "mine.txt").exists()
+
+
+def test_a_beginning_without_samples_gives_way_to_another_run(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    open_output(str(folder), fingerprint="a")
+    assert open_output(str(folder), fingerprint="b") is None
+    assert '"b"' in (folder / "unfinished.json").read_text()
+
+
+@pytest.mark.parametrize("part", ["samples", "rejects"])
+def test_what_a_broken_off_run_has_left_stays_for_the_same_run_only(tmp_path: Path, part: str) -> None:
+    open_output(str(tmp_path), fingerprint="a")
+    (tmp_path / part).mkdir()
+    (tmp_path / part / "x.parquet").touch()
+    with pytest.raises(InputError, match="unfinished preparation of other inputs"):
+        open_output(str(tmp_path), fingerprint="b")
+    assert open_output(str(tmp_path), fingerprint="a") is None
+    assert sorted(path.name for path in tmp_path.rglob("*.*")) == ["unfinished.json", "x.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        pytest.param(None, "no such folder", id="missing"),
+        pytest.param([], "no prepared data", id="empty"),
+        pytest.param(["unfinished.json"], "was broken off", id="unfinished"),
+    ],
+)
+def test_no_prepared_data(tmp_path: Path, files: list[str] | None, message: str) -> None:
+    folder = tmp_path / "data"
+    if files is not None:
+        folder.mkdir()
+        for name in files:
+            (folder / name).touch()
+    with pytest.raises(InputError, match=message):
+        read_manifest(str(folder))
+
+
+def test_fingerprint_is_of_contents_config_and_versions(tmp_path: Path) -> None:
+    one, copy, other = (tmp_path / name for name in ("one", "copy", "other"))
+    one.write_text("x")
+    copy.write_text("x")
+    other.write_text("y")
+    base = fingerprint(inputs=[[str(one)]], config={"a": 1}, versions={"v": "1"})
+    assert fingerprint(inputs=[[str(copy)]], config={"a": 1}, versions={"v": "1"}) == base
+    assert fingerprint(inputs=[[str(other)]], config={"a": 1}, versions={"v": "1"}) != base
+    assert fingerprint(inputs=[[str(one)]], config={"a": 2}, versions={"v": "1"}) != base
+    assert fingerprint(inputs=[[str(one)]], config={"a": 1}, versions={"v": "2"}) != base
+    three = [str(one), str(other), str(copy)]
+    apart = [
+        fingerprint(inputs=inputs, config={}, versions={})
+        for inputs in ([three[:1], three[1:]], [three[:2], three[2:]])
+    ]
+    assert apart[0] != apart[1]  # files of one corpus are something else than corpora of a file

@@ -1,0 +1,99 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from corpus_files import write
+
+from clism_core.preparation.cleaning import CleaningConfig
+from clism_core.preparation.corpus import CorpusConfig, check_corpus
+from clism_core.preparation.preflight import check_texts
+from clism_core.utils.errors import InputError
+
+GOOD = "The house is old.\tДом очень старый.\n"
+UNTRANSLATED = "The house\tthe House\n"
+
+
+def check(path: Path, *, given_alignment: bool = False, cleaning: CleaningConfig | None = None, **fields: Any) -> None:
+    config = CorpusConfig(path=str(path), **({"source_lang": "en", "target_lang": "ru"} | fields))
+    beginnings = check_corpus(config)
+    cleaning = cleaning or CleaningConfig()
+    check_texts(beginnings, corpus=config, cleaning=cleaning, given_alignment=given_alignment)
+
+
+@pytest.mark.parametrize(
+    ("content", "fields", "message"),
+    [
+        pytest.param(
+            GOOD.encode() * 20,
+            {"source_lang": "ru", "target_lang": "en"},
+            r"c\.tsv: 20 of the first 20 rows are wrong_language: the source is not in ru, or the target not in en; "
+            "the two are swapped, for the other way round they fit; swap source_lang and target_lang or source_",
+            id="languages-swapped",
+        ),
+        pytest.param(
+            GOOD.encode() * 20, {"target_lang": "ar"}, "target not in ar; look at source_lang", id="another-language"
+        ),
+        pytest.param(
+            "The house\tUne maison dorée\n".encode("latin-1") * 20,
+            {"target_lang": "fr"},
+            "20 rows are invalid_utf8: .* Latin-1 or another encoding; convert the file to UTF-8",
+            id="latin-1",
+        ),
+        pytest.param(
+            GOOD.encode("utf-16-le") * 20, {}, "rows are control_characters: it may be in UTF-16", id="utf-16-unmarked"
+        ),
+        pytest.param(
+            GOOD.encode() * 20,
+            {"target_column": 1},
+            "rows are untranslated: .* look at source_column and target_column",
+            id="one-column-twice",
+        ),
+        pytest.param(b"The house\t \n" * 20, {}, "rows are empty_target: there is no text", id="no-target"),
+        pytest.param(b"\tThe house\n" * 20, {}, "rows are empty_source: there is no text", id="no-source"),
+        pytest.param(
+            (GOOD + UNTRANSLATED * 9).encode() * 2, {}, "18 of the first 20 rows are untranslated", id="nine-in-ten"
+        ),
+    ],
+)
+def test_files_that_cannot_be_trusted(tmp_path: Path, content: bytes, fields: dict[str, Any], message: str) -> None:
+    path = write(tmp_path / "c.tsv", content)
+    with pytest.raises(InputError, match=message):
+        check(path, **fields)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(UNTRANSLATED * 19, id="too-few-rows-to-tell"),
+        pytest.param((GOOD * 3 + UNTRANSLATED * 17) * 50, id="fewer-than-nine-in-ten"),
+        pytest.param(GOOD * 20, id="good"),
+    ],
+)
+def test_files_with_rejects_that_are_no_error(tmp_path: Path, content: str) -> None:
+    check(write(tmp_path / "c.tsv", content.encode()))
+
+
+def test_languages_do_not_count_where_cleaning_does_not_look_at_them(tmp_path: Path) -> None:
+    path = write(tmp_path / "c.tsv", GOOD.encode() * 20)
+    check(path, source_lang="ru", target_lang="en", cleaning=CleaningConfig(wrong_language=False))
+
+
+def test_corpus_with_alignments(tmp_path: Path) -> None:
+    path = write(tmp_path / "c.tsv", GOOD.encode() * 20)
+    links = str(write(tmp_path / "links", b"0-0\n" * 20))
+    check(path, alignment_path=links, given_alignment=True)
+    with pytest.raises(InputError, match="are wrong_language"):
+        check(path, source_lang="ru", target_lang="en", alignment_path=links, given_alignment=True)
+
+
+def test_each_file_of_a_corpus_is_looked_at(tmp_path: Path) -> None:
+    write(tmp_path / "set" / "a.tsv", GOOD.encode() * 900)
+    write(tmp_path / "set" / "b.tsv", UNTRANSLATED.encode() * 20)
+    with pytest.raises(InputError, match=r"b\.tsv: 20 of the first 20 rows"):
+        check(tmp_path / "set")
+
+
+def test_sides_of_a_moses_pair(tmp_path: Path) -> None:
+    path = write(tmp_path / "c.en", b"The house is old.\n" * 20)
+    with pytest.raises(InputError, match=r"untranslated: .* look at path and target_path"):
+        check(path, format="moses", target_path=str(path))

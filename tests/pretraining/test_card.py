@@ -1,0 +1,44 @@
+import pytest
+import yaml
+
+from clism_core.pretraining.card import languages_of, mixture_text, model_card
+from clism_core.pretraining.config import PretrainConfig
+from clism_core.pretraining.mixture import DataSetConfig
+
+ONE = PretrainConfig(model="xlm-roberta-base", data="prepared")
+TWO = PretrainConfig(model="xlm-roberta-base", data=[DataSetConfig("wiki", 2), DataSetConfig("news", 1)])
+
+
+def card(config: PretrainConfig) -> str:
+    return model_card(config, step=3, metrics={}, samples=40, language_pairs=["en-de"])
+
+
+def test_the_card_of_a_mixture_gives_the_shares() -> None:
+    assert "\n- 66.7 % from `wiki` (weight 2)\n- 33.3 % from `news` (weight 1)\n\n```python" in card(TWO)
+
+
+def test_the_card_of_one_data_set_has_no_shares() -> None:
+    assert mixture_text(ONE) == ""
+    assert card(TWO).replace(mixture_text(TWO), "") == card(ONE)
+    assert "(NAACL 2022).\n\n```python" in card(ONE)
+
+
+@pytest.mark.parametrize(
+    ("language_pairs", "expected"),
+    [
+        pytest.param(["en-de", "en-ar"], ["ar", "de", "en"], id="two letters"),
+        pytest.param(["en-zh-TW"], ["en", "zh-TW"], id="region of the target"),
+        pytest.param(["zh-Hant-TW-en"], ["en", "zh-Hant-TW"], id="script and region of the source"),
+        pytest.param(["sr-Latn-pt-BR"], ["pt-BR", "sr-Latn"], id="both"),
+        pytest.param(["en-es-419"], ["en", "es-419"], id="region of digits"),
+        pytest.param(["eng-hsb"], ["eng", "hsb"], id="three letters"),
+        pytest.param(["en-x1"], ["en", "x1"], id="no code of a language"),
+    ],
+)
+def test_languages_of_pairs(language_pairs: list[str], expected: list[str]) -> None:
+    assert languages_of(language_pairs) == expected
+
+
+def test_the_front_matter_names_norwegian_as_text() -> None:
+    text = model_card(ONE, step=3, metrics={}, samples=40, language_pairs=["en-no"])
+    assert yaml.safe_load(text.split("---")[1])["language"] == ["en", "no"]

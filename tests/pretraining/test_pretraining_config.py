@@ -1,0 +1,80 @@
+from dataclasses import replace
+
+import pytest
+
+from clism_core.pretraining.config import PretrainConfig, check_config, data_set_configs, with_data_paths
+from clism_core.pretraining.dataset import HeldOutConfig
+from clism_core.pretraining.mixture import DataSetConfig
+from clism_core.pretraining.objectives.build import ObjectivesConfig
+from clism_core.training.config import WorkersConfig
+from clism_core.training.loop import LoopConfig
+from clism_core.training.optimizer import OptimizerConfig
+from clism_core.utils.errors import InputError
+
+GOOD = PretrainConfig(model="xlm-roberta-base", data="prepared", output="out")
+
+
+def test_the_defaults_are_the_papers() -> None:
+    check_config(GOOD)
+    assert (GOOD.global_batch_size, GOOD.loop.steps, GOOD.optimizer.warmup_steps) == (64, 15_000, 1_500)
+    assert (GOOD.optimizer.learning_rate, GOOD.masking.max_length, GOOD.masking.mlm_probability) == (1e-5, 256, 0.15)
+
+
+def test_a_share_of_the_steps_is_a_warm_up() -> None:
+    check_config(replace(GOOD, optimizer=OptimizerConfig(warmup_steps=0.1), loop=LoopConfig(steps=2, evaluate_at=[1])))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param({"workers": WorkersConfig(number=3)}, "multiple of --workers.number", id="workers"),
+        pytest.param({"workers": WorkersConfig(number=0)}, "--workers.number 0", id="no workers"),
+        pytest.param({"global_batch_size": 0}, "--global_batch_size 0", id="empty batch"),
+        pytest.param({"micro_batch_size": 0}, "--micro_batch_size", id="empty micro-batch"),
+        pytest.param({"pairs_per_sample": {0.5: 2}}, "--pairs_per_sample", id="no first stage"),
+        pytest.param({"pairs_per_sample": {0.0: 1, 1.0: 2}}, "--pairs_per_sample", id="a stage after the end"),
+        pytest.param({"objectives": ObjectivesConfig(w_clism=0, w_cacr=0, w_mlm=0)}, "all weights are 0", id="none"),
+        pytest.param({"objectives": ObjectivesConfig(w_mlm=-1)}, "negative", id="negative weight"),
+        pytest.param({"objectives": ObjectivesConfig(temperature=0)}, "temperature", id="temperature"),
+        pytest.param({"optimizer": OptimizerConfig(warmup_steps=20_000)}, "warmup_steps", id="endless warm-up"),
+        pytest.param({"optimizer": OptimizerConfig(warmup_steps=1.5)}, "a whole number, or a share", id="half a step"),
+        pytest.param({"optimizer": OptimizerConfig(warmup_steps=-0.1)}, "must be from 0 to below", id="negative share"),
+        pytest.param({"loop": LoopConfig(evaluate_at=[5, 0])}, "evaluate_at: steps are counted from 1", id="step 0"),
+        pytest.param({"optimizer": OptimizerConfig(max_gradient_norm=0)}, "max_gradient_norm", id="no gradient"),
+        pytest.param({"optimizer": OptimizerConfig(head_learning_rate=0)}, "head_learning_rate", id="head"),
+        pytest.param({"held_out": HeldOutConfig(max_samples=0)}, "held_out.max_samples", id="nothing evaluated"),
+        pytest.param({"seed": -1}, "--seed -1", id="seed"),
+        pytest.param({"data": [DataSetConfig("a", weight=0)]}, r"--data\[0\]\.weight 0", id="data weight"),
+        pytest.param(
+            {"data": "[{path: a}, {path: b, wieght: 2}]"},
+            r"--data\[1\]: no field is called wieght, only path and weight; write",
+            id="unknown field of a data set",
+        ),
+        pytest.param({"data": "[{weight: 2}]"}, r"--data\[0\]: has no path; write", id="data without a path"),
+        pytest.param({"data": "[{path: 7}]"}, r"--data\[0\]: path 7 is no text; write", id="data path of a number"),
+        pytest.param(
+            {"data": "[{path: a, weight: two}]"}, r"--data\[0\]: weight 'two' is no number; write", id="weight of text"
+        ),
+        pytest.param({"data": "[a, b]"}, r"--data\[0\]: 'a' has no fields; write", id="data list of names"),
+        pytest.param({"data": "[{path: a"}, r"--data \[\{path: a: cannot be read as a list", id="data list not closed"),
+        pytest.param({"data": "{path: a}"}, r"--data \{path: a\}: cannot be read as a list", id="data without a list"),
+    ],
+)
+def test_what_cannot_work_is_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        check_config(replace(GOOD, **change))  # type: ignore[arg-type]
+
+
+def test_all_problems_are_told_at_once() -> None:
+    with pytest.raises(InputError, match=r"(?s)--micro_batch_size.*--length_window"):
+        check_config(replace(GOOD, micro_batch_size=0, length_window=0))
+
+
+def test_a_folder_is_a_data_set_of_weight_1() -> None:
+    assert data_set_configs(GOOD) == [DataSetConfig("prepared", weight=1)]
+    assert with_data_paths(GOOD, str.upper) == "PREPARED"
+
+
+def test_the_paths_of_data_sets_change_without_their_weights() -> None:
+    several = replace(GOOD, data=[DataSetConfig("a", weight=2), DataSetConfig("b", weight=0.5)])
+    assert with_data_paths(several, str.upper) == [DataSetConfig("A", weight=2), DataSetConfig("B", weight=0.5)]

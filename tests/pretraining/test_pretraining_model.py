@@ -1,0 +1,153 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from tiny import sample, write_encoder
+from transformers import AutoModel, AutoTokenizer, BertConfig, BertForMaskedLM, DistilBertConfig, DistilBertModel
+
+from clism_core.model.encoder import embedding_weight, load_encoder, mean_pool
+from clism_core.model.objective import Result
+from clism_core.model.tokenizer import QUE
+from clism_core.model.trainable import freeze_unused
+from clism_core.pretraining.batches import Batch, BatchBuilder, MaskingConfig
+from clism_core.pretraining.model import PretrainingModel
+from clism_core.pretraining.objectives.build import ObjectivesConfig, build_objectives
+from clism_core.utils.errors import InputError
+
+KINDS = ["xlmr", "bert", "xlm"]
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_encoder(request.param, tmp_path_factory.mktemp(request.param))
+
+
+def build(folder: Path, **weights: float) -> PretrainingModel:
+    model = PretrainingModel(load_encoder(str(folder), seed=0), seed=0)
+    model.use(build_objectives(model, ObjectivesConfig(**weights)))
+    return model.eval()
+
+
+def make_batch(model: PretrainingModel) -> Batch:
+    samples = [
+        sample(source=[20, 21, 22, 23, 24], target=[30, 31, 32, 33], spans=[(1, 2, 2, 4)]),
+        sample(source=[25, 26, 27], target=[34, 35, 36, 37, 38], spans=[(0, 2, 0, 1)], ordinal=1),
+    ]
+    return BatchBuilder(model.tokenizer, MaskingConfig(mlm_probability=0.5), seed=0)([[entry] for entry in samples])
+
+
+def test_que_has_an_embedding_that_starts_as_the_masks(folder: Path) -> None:
+    loaded = load_encoder(str(folder), seed=0)
+    weight = embedding_weight(loaded.encoder)
+    que, mask = loaded.tokenizer.get_vocab()[QUE], loaded.tokenizer.mask_token_id
+    assert que < len(weight)
+    assert torch.equal(weight[que], weight[mask])
+
+
+def test_all_objectives_reach_the_encoder(folder: Path) -> None:
+    model = build(folder)
+    results = model(make_batch(model))
+    for name, result in results.items():
+        model.zero_grad()
+        loss = result.loss_sum if isinstance(result, Result) else result.square().sum()
+        loss.backward(retain_graph=True)
+        gradient = embedding_weight(model.encoder).grad
+        assert gradient is not None
+        assert gradient.any(), name
+
+
+def test_parameters_that_nothing_reaches_are_frozen(folder: Path) -> None:
+    model = build(folder)
+    frozen = freeze_unused(model, make_batch(model))
+    unused = "encoder.lang_embeddings.weight"  # XLM's, for which inputs name no language; others have none
+    assert frozen == [name for name, _ in model.named_parameters() if name == unused]
+    assert not any(p.requires_grad for name, p in model.named_parameters() if name in frozen)
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_the_head_of_an_objective_that_is_off_is_frozen(folder: Path) -> None:
+    model = build(folder, w_clism=0.0)
+    frozen = freeze_unused(model, make_batch(model))
+    head = {name for name, _ in model.named_parameters() if name.startswith("span_head.")}
+    assert head
+    assert head <= set(frozen)
+
+
+def test_the_folder_loads_with_plain_transformers(folder: Path, tmp_path: Path) -> None:
+    model = build(folder)
+    model.save(tmp_path / "model")
+    encoder = AutoModel.from_pretrained(tmp_path / "model").eval()
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model")
+    assert QUE in tokenizer.all_special_tokens
+    batch = make_batch(model)
+    with torch.no_grad():
+        theirs = encoder(batch.plain_ids, attention_mask=batch.plain_attention_mask).last_hidden_state
+        ours = model.encoder(batch.plain_ids, attention_mask=batch.plain_attention_mask).last_hidden_state
+    torch.testing.assert_close(theirs, ours)
+    with safe_open(tmp_path / "model" / "span_head.safetensors", "pt") as file:
+        assert sorted(file.keys()) == ["end.weight", "start.weight"]
+    with safe_open(tmp_path / "model" / "mlm_head.safetensors", "pt") as file:
+        shapes = [tuple(file.get_slice(name).get_shape()) for name in file.keys()]  # noqa: SIM118
+    assert embedding_weight(model.encoder).shape not in shapes
+
+
+def test_a_saved_model_goes_on_as_it_was(folder: Path, tmp_path: Path) -> None:
+    model = build(folder)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    model.save(tmp_path / "model")
+    again = PretrainingModel(load_encoder(str(tmp_path / "model"), seed=1), seed=1)
+    again.use(build_objectives(again, ObjectivesConfig()))
+    batch = make_batch(model)
+    before, after = model(batch), again.eval()(batch)
+    for name in before:
+        left, right = (r.loss_sum if isinstance(r, Result) else r for r in (before[name], after[name]))
+        torch.testing.assert_close(left, right, msg=name)
+
+
+def test_a_hub_checkpoints_own_mlm_head_is_kept(tmp_path: Path) -> None:
+
+    write_encoder("bert", tmp_path)
+    config = BertConfig.from_pretrained(tmp_path)
+    whole = BertForMaskedLM(config)
+    whole.save_pretrained(tmp_path)
+    loaded = load_encoder(str(tmp_path), seed=9)
+    name = "predictions.transform.dense.weight"
+    assert torch.equal(loaded.mlm_head.state_dict()[name], whole.cls.state_dict()[name])
+
+
+def test_loading_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
+    write_encoder("bert", tmp_path)
+    first, second, other = (load_encoder(str(tmp_path), seed=seed).mlm_head.state_dict() for seed in (3, 3, 4))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+def test_a_model_without_a_single_mlm_head_is_refused(tmp_path: Path) -> None:
+    write_encoder("bert", tmp_path)
+    size = json.loads((tmp_path / "config.json").read_text())["vocab_size"]
+    DistilBertModel(DistilBertConfig(vocab_size=size, dim=16, n_layers=1, n_heads=2, hidden_dim=32)).save_pretrained(
+        tmp_path
+    )
+    with pytest.raises(InputError, match="DistilBertForMaskedLM has no single MLM head"):
+        load_encoder(str(tmp_path), seed=0)
+
+
+def test_the_span_head_of_another_size_is_refused(tmp_path: Path) -> None:
+
+    write_encoder("bert", tmp_path)
+    save_file(
+        {"start.weight": torch.zeros(16, 16), "middle.weight": torch.zeros(1)}, tmp_path / "span_head.safetensors"
+    )
+    with pytest.raises(InputError, match=r"middle\.weight"):
+        build(tmp_path)
+
+
+def test_mean_pool_ignores_what_is_masked_and_never_divides_by_zero() -> None:
+    h = torch.tensor([[[1.0], [3.0], [100.0]], [[5.0], [5.0], [5.0]]])
+    mask = torch.tensor([[True, True, False], [False, False, False]])
+    assert mean_pool(h, mask).tolist() == [[2.0], [0.0]]

@@ -1,0 +1,283 @@
+"""What each worker is handed, by Ray Data, beside what the order says."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import ray
+from ray.util.placement_group import placement_group, remove_placement_group
+from tiny import write_encoder, write_prepared
+
+from clism_core.model.tokenizer import load_tokenizer
+from clism_core.preparation.schema import SAMPLE_SCHEMA
+from clism_core.pretraining.dataset import (
+    EncodedData,
+    HeldOutConfig,
+    encode_training_data,
+    find_held_out,
+    load_held_out,
+    normalise_source,
+)
+from clism_core.pretraining.mixture import DataSet, DataSetConfig, open_data_sets
+from clism_core.training.data.indexed_rows import Row
+from clism_core.training.data.loader import INGEST_CPUS, ordered_dataset, read_steps, split_among_workers
+from clism_core.training.data.sampler import SampleOrder, make_stages
+from clism_core.utils.errors import InputError
+
+pytestmark = pytest.mark.ray
+
+BATCH = 12
+Drawn = list[list[tuple[str, int, int]]]  # of each step: sample id, ordinal, visit
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_prepared(tmp_path_factory.mktemp("prepared") / "data")
+
+
+@pytest.fixture(scope="module")
+def data(ray_cluster: None, prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> EncodedData:
+    tokenizer = load_tokenizer(str(write_encoder("xlmr", tmp_path_factory.mktemp("xlmr"))))
+    held_out = find_held_out(alone(prepared), HeldOutConfig(fraction=0.1))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("clism_core.pretraining.dataset.BLOCK_BYTES", 2000)
+        return encode_training_data(alone(prepared), held_out, tokenizer, min_samples=BATCH)
+
+
+def alone(folder: Path) -> list[DataSet]:
+    return open_data_sets([DataSetConfig(path=str(folder))])
+
+
+def make_order(data: EncodedData, *, pairs_per_sample: int = 1, set_weights: tuple[float, ...] = (1.0,)) -> SampleOrder:
+    return SampleOrder(
+        lengths=data.lengths,
+        pair_codes=data.pair_codes,
+        set_numbers=data.set_numbers,
+        set_weights=set_weights,
+        stages=make_stages({0.0: pairs_per_sample}, 100),
+        global_batch_size=BATCH,
+        window=4,
+        sampling_alpha=1.0,
+        seed=5,
+    )
+
+
+def draw(data: EncodedData, order: SampleOrder, steps: range, workers: int) -> list[list[list[list[Row]]]]:
+    """Return the groups of each worker and step; all workers read at the same time, as they do in training."""
+    dataset = ordered_dataset(ray.put(data), ray.put(order), steps=steps, workers=workers, share=BATCH // workers)
+    shards = split_among_workers(dataset, workers)
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(lambda rank: list(read_steps(shards[rank], steps, rank)), range(workers)))
+
+
+def whole_steps(parts: list[list[list[list[Row]]]]) -> Drawn:
+    return [
+        sorted((s["sample_id"], s["ordinal"], s["visit"]) for groups in step for group in groups for s in group)
+        for step in zip(*parts, strict=True)
+    ]
+
+
+def test_ordinals_follow_the_ids_whatever_the_blocks(data: EncodedData) -> None:
+    ids = sample_ids(data)
+    assert len(data.blocks) > 2
+    assert ids == sorted(ids)
+    assert [data.language_pairs[code] for code in data.pair_codes] == [name.split("/")[0] for name in ids]
+
+
+def test_held_out_sentences_are_never_trained_on_in_any_language(data: EncodedData, prepared: Path) -> None:
+    held_out = load_held_out(alone(prepared), find_held_out(alone(prepared), HeldOutConfig(fraction=0.1)))
+    sentences = {normalise_source(row["source"]) for row in held_out}
+    assert {row["target_lang"] for row in held_out} == {"de", "es"}
+    assert len(held_out) == 2 * len(sentences)  # the two languages share their sentences
+    assert len(data) + len(held_out) == 80
+    assert not set(sample_ids(data)) & {row["sample_id"] for row in held_out}
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_any_number_of_workers_gets_the_steps_of_the_order(data: EncodedData, workers: int) -> None:
+    steps = range(40)
+    order = make_order(data)
+    drawn = whole_steps(draw(data, order, steps, workers))
+    for step, got in zip(steps, drawn, strict=True):
+        batch = order.batch(step)
+        expected = zip(batch.ordinals_GK.ravel().tolist(), batch.visits_GK.ravel().tolist(), strict=True)
+        assert [(ordinal, visit) for _, ordinal, visit in sorted(got, key=lambda entry: entry[1:])] == sorted(expected)
+
+
+def test_workers_may_hold_all_but_a_part_of_a_cpu(data: EncodedData) -> None:
+    workers = placement_group([{"CPU": ray.cluster_resources()["CPU"] - 2 * INGEST_CPUS}])
+    assert workers.wait(60)  # for what ran before to give its own back
+    with ThreadPoolExecutor(1) as pool:
+        drawn = pool.submit(draw, data, make_order(data), range(3), 1)
+        try:
+            assert len(whole_steps(drawn.result(60))) == 3
+        finally:  # what waits for a CPU gets it now
+            remove_placement_group(workers)
+
+
+def test_resuming_in_mid_epoch_on_other_workers_sees_nothing_twice_and_skips_nothing(data: EncodedData) -> None:
+    order = make_order(data)
+    whole = whole_steps(draw(data, order, range(30), 2))
+    resumed = whole_steps(draw(data, order, range(13), 2)) + whole_steps(draw(data, order, range(13, 30), 3))
+    assert resumed == whole
+    epoch = -(-len(data) // BATCH)
+    seen = [entry for step in whole[: 4 * epoch] for entry in step]
+    assert len(seen) == len(set(seen))  # an id comes again only with its next visit
+
+
+def test_joined_pairs_arrive_as_groups(data: EncodedData) -> None:
+    (part,) = draw(data, make_order(data, pairs_per_sample=3), range(2), 1)
+    for groups in part:
+        assert [len(group) for group in groups] == [3] * BATCH
+        assert all(len({entry["language_pair"] for entry in group}) == 1 for group in groups)
+
+
+def test_a_part_in_the_wrong_place_is_an_error(data: EncodedData) -> None:
+    dataset = ordered_dataset(ray.put(data), ray.put(make_order(data)), steps=range(3), workers=1, share=BATCH)
+    (shard,) = split_among_workers(dataset, 1)
+    with pytest.raises(RuntimeError, match="waits for step 1, but was given step 0"):
+        list(read_steps(shard, range(1, 4), 0))
+
+
+def test_too_little_data_is_told(ray_cluster: None, prepared: Path, tmp_path: Path) -> None:
+    tokenizer = load_tokenizer(str(write_encoder("xlmr", tmp_path)))
+    with pytest.raises(InputError, match="samples to train on, fewer than a global batch of 1000"):
+        encode_training_data(
+            alone(prepared), find_held_out(alone(prepared), HeldOutConfig()), tokenizer, min_samples=1000
+        )
+
+
+def test_fewer_samples_are_a_part_of_more(ray_cluster: None, prepared: Path, data: EncodedData, tmp_path: Path) -> None:
+    tokenizer = load_tokenizer(str(write_encoder("xlmr", tmp_path)))
+    held_out = find_held_out(alone(prepared), HeldOutConfig(fraction=0.1))
+
+    def ids(limit: int | None) -> list[str]:
+        drawn = encode_training_data(alone(prepared), held_out, tokenizer, min_samples=1, max_samples=limit)
+        rows = zip(drawn.block_numbers, drawn.row_numbers, strict=True)
+        blocks = ray.get(drawn.blocks)
+        return [blocks[block]["sample_id"][int(row)].as_py() for block, row in rows]
+
+    every, eight, twenty = ids(None), ids(8), ids(20)
+    assert (len(every), len(eight), len(twenty)) == (len(data), 8, 20)
+    assert set(eight) < set(twenty) < set(every)
+    assert eight == sorted(eight)
+    assert eight != every[:8]  # drawn, and not the first ones
+    with pytest.raises(InputError, match=f"--max_samples 9999: .* has {len(every)} samples to train on"):
+        ids(9999)
+
+
+def test_nothing_held_out_is_told(ray_cluster: None, prepared: Path) -> None:
+    with pytest.raises(InputError, match="--held_out: no sample"):
+        load_held_out(alone(prepared), find_held_out(alone(prepared), HeldOutConfig(fraction=0.0)))
+
+
+def test_origins_that_no_data_set_has_are_named(ray_cluster: None, mixture: list[DataSet]) -> None:
+    with pytest.raises(InputError, match=r"--held_out\.origins \['newz'\]: no sample of"):
+        find_held_out(mixture, HeldOutConfig(fraction=0.1, origins=["newz", "web"]))
+
+
+def test_sentences_of_a_held_out_origin_are_held_out_wherever_they_stand(ray_cluster: None, tmp_path: Path) -> None:
+    """And in an evaluation of few samples they have their share beside those of the fraction."""
+    folder = write_prepared(tmp_path / "data")
+    table = pq.read_table(folder / "samples" / "0.parquet")
+    origins = ["news" if row["target_lang"] == "de" else row["origin"] for row in table.to_pylist()]
+    news = {row["source"] for row in table.to_pylist() if row["target_lang"] == "de"}
+    pq.write_table(
+        table.set_column(table.schema.get_field_index("origin"), "origin", pa.array(origins, pa.string())),
+        folder / "samples" / "0.parquet",
+    )
+    sentences = find_held_out(alone(folder), HeldOutConfig(fraction=0.3, origins=["news"], max_samples=1000))
+    held_out = load_held_out(alone(folder), sentences)
+    assert news
+    assert news < {row["source"] for row in held_out if row["target_lang"] == "es"}
+    few = replace(sentences, config=replace(sentences.config, max_samples=10))
+    drawn = [row for row in load_held_out(alone(folder), few) if row["target_lang"] == "de"]
+    assert len(drawn) == 10
+    assert 0 < sum(row["source"] in news for row in drawn) < 10
+
+
+@pytest.fixture(scope="module")
+def mixture(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> list[DataSet]:
+    """The first data set and another of which ids, and the sentences with a number below 30, are the same.
+
+    Its files are larger, and it alone knows an origin.
+    """
+    folder = write_prepared(tmp_path_factory.mktemp("second") / "data", samples=30, languages=("es", "fr"))
+    rows = [row for file in sorted((folder / "samples").iterdir()) for row in pq.read_table(file).to_pylist()]
+    for file in (folder / "samples").iterdir():
+        file.unlink()
+    named = [row | {"origin": "news" if row["source"].endswith(" 7") else "web"} for row in rows]
+    pq.write_table(pa.Table.from_pylist(named, schema=SAMPLE_SCHEMA), folder / "samples" / "all.parquet")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"content": "ff" * 32, "fingerprint": "second"}))
+    return open_data_sets([DataSetConfig(path=str(folder), weight=1), DataSetConfig(path=str(prepared), weight=3)])
+
+
+@pytest.fixture(scope="module")
+def mixed(ray_cluster: None, mixture: list[DataSet], tmp_path_factory: pytest.TempPathFactory) -> EncodedData:
+    tokenizer = load_tokenizer(str(write_encoder("xlmr", tmp_path_factory.mktemp("xlmr"))))
+    held_out = find_held_out(mixture, HeldOutConfig(fraction=0.1, origins=["news"]))
+    return encode_training_data(mixture, held_out, tokenizer, min_samples=BATCH)
+
+
+def sample_ids(data: EncodedData) -> list[str]:
+    return [
+        ray.get(data.blocks[block])["sample_id"][int(row)].as_py()
+        for block, row in zip(data.block_numbers, data.row_numbers, strict=True)
+    ]
+
+
+def test_equal_ids_of_several_data_sets_are_told_apart(mixed: EncodedData, mixture: list[DataSet]) -> None:
+    ids = sample_ids(mixed)
+    assert len(set(ids)) == len(ids)
+    assert ids == sorted(ids)  # the prefixes are in the order of the data sets
+    assert [data_set.id_prefix for data_set in mixture] == ["fedcba987654/", "ffffffffffff/"]
+    assert [mixture[number].id_prefix for number in mixed.set_numbers] == [name[:13] for name in ids]
+    assert mixed.language_pairs == ["en-de", "en-es", "en-fr"]
+
+
+def test_what_is_held_out_of_one_data_set_is_held_out_of_all(mixed: EncodedData, mixture: list[DataSet]) -> None:
+    """By the fraction, and by an origin that only the second data set names."""
+    held_out = load_held_out(mixture, find_held_out(mixture, HeldOutConfig(fraction=0.1, origins=["news"])))
+    sentences = {row["source"] for row in held_out}
+    by_prefix = {
+        data_set.id_prefix: {r["source"] for r in held_out if r["sample_id"][:13] == data_set.id_prefix}
+        for data_set in mixture
+    }
+    first, second = by_prefix.values()
+    assert second == {source for source in sentences if int(source.split()[-1]) < 30}
+    assert first == sentences
+    assert any(source.endswith(" 7") for source in first)
+    assert {row["target_lang"] for row in held_out} == {"de", "es", "fr"}
+    assert len({row["sample_id"] for row in held_out}) == len(held_out)
+    assert not {row["sample_id"] for row in held_out} & set(sample_ids(mixed))
+    assert len(mixed) + len(held_out) == 80 + 60
+
+
+def test_a_mixture_arrives_by_its_weights_and_resumes_on_other_workers(mixed: EncodedData) -> None:
+    order = make_order(mixed, set_weights=(3, 1))
+    whole = whole_steps(draw(mixed, order, range(20), 2))
+    resumed = whole_steps(draw(mixed, order, range(7), 3)) + whole_steps(draw(mixed, order, range(7, 20), 1))
+    assert resumed == whole
+    from_first = [name.startswith("fedcba987654/") for step in whole for name, _, _ in step]
+    assert sum(from_first) / len(from_first) == pytest.approx(0.75, abs=0.06)
+
+
+def test_a_data_set_that_is_held_out_as_a_whole_is_told(
+    ray_cluster: None, mixture: list[DataSet], tmp_path: Path
+) -> None:
+    tokenizer = load_tokenizer(str(write_encoder("xlmr", tmp_path)))
+    held_out = find_held_out(mixture, HeldOutConfig(fraction=0.0, origins=["news", "web"]))
+    with pytest.raises(InputError, match=f"--data {mixture[1].folder}: no sample to train on, for all are held out"):
+        encode_training_data(mixture, held_out, tokenizer, min_samples=BATCH)
+
+
+def test_lengths_are_those_of_both_sides(data: EncodedData) -> None:
+    first = ray.get(data.blocks[int(data.block_numbers[0])]).slice(int(data.row_numbers[0]), 1).to_pylist()[0]
+    assert data.lengths[0] == len(first["source_ids"]) + len(first["target_ids"])
+    assert data.lengths.dtype == np.int64

@@ -1,0 +1,156 @@
+from pathlib import Path
+
+import pytest
+
+from clism_core.utils import storage
+from clism_core.utils.errors import InputError
+
+
+@pytest.fixture(params=["local", "s3"])
+def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return a folder that is not there yet, on each kind of storage."""
+    if request.param == "local":
+        return str(tmp_path / "store")
+    return f"{request.getfixturevalue('bucket')}/{tmp_path.name}"
+
+
+def test_bytes_come_back(root: str) -> None:
+    path = storage.join(root, "a", "b.json.gz")  # the ending must not make it decompress
+    assert not storage.exists(path)
+    storage.write_bytes(path, b"first")
+    storage.write_bytes(path, b"\x00second")
+    assert storage.exists(path)
+    assert storage.exists(storage.join(root, "a"))
+    assert storage.read_bytes(path) == b"\x00second"
+
+
+def test_missing_file(root: str) -> None:
+    with pytest.raises(FileNotFoundError):
+        storage.read_bytes(storage.join(root, "none"))
+
+
+def test_list_files_is_recursive_and_sorted(root: str) -> None:
+    for name in ("b/2", "b/1", "a"):
+        storage.write_bytes(storage.join(root, name), b"x")
+    assert storage.list_files(root) == [f"{root}/a", f"{root}/b/1", f"{root}/b/2"]
+    assert storage.list_files(storage.join(root, "none")) == []
+
+
+@pytest.fixture
+def tree(root: str) -> str:
+    """Return a folder of corpus files, each of its own kind of name."""
+    for name in ("b.tsv", "a.tsv", "c.txt", "_SUCCESS", ".a.tsv", "de/1.tsv", "de/_x.tsv", "fr/1.tsv", "_old/1.tsv"):
+        storage.write_bytes(storage.join(root, name), b"x")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        pytest.param("", ["a.tsv", "b.tsv", "c.txt", "de/1.tsv", "fr/1.tsv"], id="folder"),
+        pytest.param("*.tsv", ["a.tsv", "b.tsv"], id="star"),
+        pytest.param("?.t[sx]*", ["a.tsv", "b.tsv", "c.txt"], id="question-mark-and-set"),
+        pytest.param("*/1.tsv", ["de/1.tsv", "fr/1.tsv"], id="folders-before-a-name"),
+        pytest.param("d*/*", ["de/1.tsv"], id="two-patterns"),
+        pytest.param("*/*", ["de/1.tsv", "fr/1.tsv"], id="equal-patterns"),
+        pytest.param("_*/*", ["_old/1.tsv"], id="hidden-names-when-asked-for"),
+        pytest.param("*.gz", [], id="nothing"),
+        pytest.param("none/*.tsv", [], id="no-such-folder"),
+        pytest.param("a.tsv", ["a.tsv"], id="one-file"),
+        pytest.param("none.tsv", ["none.tsv"], id="missing-file-stands-for-itself"),
+    ],
+)
+def test_expand(tree: str, pattern: str, expected: list[str]) -> None:
+    assert storage.expand(storage.join(tree, pattern)) == [f"{tree}/{name}" for name in expected]
+
+
+NAMES = ("a b.tsv", "a#b.tsv", "a%20b.tsv", "a+b.tsv", "a?x=1.tsv", "a@b:c.tsv", "a[1].tsv", "ä.tsv")
+
+
+def test_names_are_taken_as_they_stand(root: str) -> None:
+    for name in NAMES:
+        storage.write_bytes(storage.join(root, "d & e", name), name.encode())
+    expected = [f"{root}/d & e/{name}" for name in NAMES]
+    for found in (storage.expand(root), storage.list_files(root), storage.expand(f"{root}/d*/*.tsv")):
+        assert sorted(found) == expected
+    assert [storage.read_bytes(path).decode() for path in expected] == [*NAMES]
+    assert [storage.expand(path) for path in expected] == [[path] for path in expected]
+
+
+def test_keys_are_those_of_other_clients(bucket: str, tmp_path: Path) -> None:
+    import boto3
+
+    store = boto3.client("s3", region_name="us-east-1")
+    for name in NAMES:
+        store.put_object(Bucket="bucket", Key=f"{tmp_path.name}/{name}", Body=name.encode())
+    assert [storage.read_bytes(f"{bucket}/{tmp_path.name}/{name}").decode() for name in NAMES] == [*NAMES]
+
+
+def test_options_of_an_s3_uri() -> None:
+    uri = "s3://key:pass%2Fword@bucket/a b?region=us-east-1&scheme=http&endpoint_override=127.0.0.1:1"
+    store, inner = storage.filesystem(uri)
+    assert inner == "bucket/a b"
+    assert (store.region, store.type_name) == ("us-east-1", "s3")
+
+
+def test_expand_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a [1].tsv", "a 1.tsv"):
+        (tmp_path / name).touch()
+    assert storage.expand("*.tsv") == [str(tmp_path / "a 1.tsv"), str(tmp_path / "a [1].tsv")]
+    assert storage.expand("a [1].tsv") == ["a [1].tsv"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        pytest.param("/data/**/a.tsv", "give the folder itself", id="two-stars"),
+        pytest.param("s3://buck*/a.tsv", "name of the bucket", id="bucket"),
+    ],
+)
+def test_globs_that_are_none(pattern: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        storage.expand(pattern)
+
+
+def test_fingerprint_is_another_when_a_file_changes(root: str) -> None:
+    with pytest.raises(FileNotFoundError):
+        storage.fingerprint(storage.join(root, "none"))
+    storage.write_bytes(storage.join(root, "b", "1"), b"x")
+    first = storage.fingerprint(root)
+    assert storage.fingerprint(root) == first
+    storage.write_bytes(storage.join(root, "b", "1"), b"xy")
+    second = storage.fingerprint(root)
+    storage.write_bytes(storage.join(root, "2"), b"")
+    assert len({first, second, storage.fingerprint(root)}) == 3
+
+
+def test_folders_go_up_and_come_down(root: str, tmp_path: Path) -> None:
+    (tmp_path / "up" / "deep").mkdir(parents=True)
+    (tmp_path / "up" / "config.json").write_text("{}")
+    (tmp_path / "up" / "deep" / "x").write_bytes(b"\x00")
+    storage.upload_folder(tmp_path / "up", root)
+    assert storage.list_files(root) == [f"{root}/config.json", f"{root}/deep/x"]
+    storage.download_folder(root, tmp_path / "down")
+    assert (tmp_path / "down" / "config.json").read_text() == "{}"
+    assert (tmp_path / "down" / "deep" / "x").read_bytes() == b"\x00"
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        pytest.param("x/y", "{cwd}/x/y", id="relative"),
+        pytest.param("~/y", "{home}/y", id="home"),
+        pytest.param("file:///x/y", "/x/y", id="file-uri"),
+        pytest.param("s3://bucket/x/", "s3://bucket/x", id="s3"),
+    ],
+)
+def test_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, path: str, expected: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/someone")
+    assert storage.absolute(path) == expected.format(cwd=tmp_path, home="/home/someone")
+
+
+def test_unknown_scheme_names_the_path() -> None:
+    with pytest.raises(InputError, match="gopher://x"):
+        storage.filesystem("gopher://x/y")

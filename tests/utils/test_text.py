@@ -1,0 +1,23 @@
+import pytest
+
+from clism_core.utils.text import listed, printable
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("größer 語", "größer 語", id="letters"),
+        pytest.param("\x1b]0;title\x07", r"\x1b]0;title\x07", id="escape-sequence"),
+        pytest.param("a\u202eb\n", r"a\u202eb\n", id="direction"),
+    ],
+)
+def test_printable(text: str, expected: str) -> None:
+    assert printable(text) == expected
+
+
+def test_long_lists_and_names_are_cut() -> None:
+    assert listed(["en", "de"]) == "en, de"
+    assert listed(["x" * 80]) == "x" * 80
+    assert listed(["x" * 81]) == "x" * 80 + "..."
+    assert listed(map(str, range(20))).endswith("18, 19")
+    assert listed(map(str, range(21))).endswith("18, 19, ...")
