@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from transformers import AutoModel
 
 from clism_core.inference.predictor import load_predictor
+from clism_core.model.batching import batches_by_length
 from clism_core.model.precision import Precision, best_device
 from clism_core.model.resolve import resolve_model
 from clism_core.model.tokenizer import TextTokenizer, load_tokenizer
@@ -104,10 +105,8 @@ class Embedder:
     def __call__(self, sentences: Sequence[str]) -> tuple[list[NDArray[np.float32]], list[bool]]:
         """Return a vector for each sentence, and whether its end was cut off; those of like length share a pass."""
         tokens = [self._tokenizer(sentence).ids for sentence in sentences]
-        order = sorted(range(len(tokens)), key=lambda place: len(tokens[place]))
         found: dict[int, NDArray[np.float32]] = {}
-        for first in range(0, len(order), self._batch_size):
-            places = order[first : first + self._batch_size]
+        for places in batches_by_length([len(ids) for ids in tokens], self._batch_size):
             vectors = self._vectors([tokens[place] for place in places]).float().cpu().numpy()
             found.update(zip(places, vectors, strict=True))
         cut = [len(ids) > self._vectors.side_length for ids in tokens]

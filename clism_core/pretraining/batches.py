@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from clism_core.model.batching import attention_mask, pad
 from clism_core.model.inputs import ModelInputs
 from clism_core.model.tokenizer import QUE, find_template
 from clism_core.pretraining.encoding import EncodedSample, Span
@@ -159,28 +160,24 @@ class BatchBuilder:
     def _collate(self, inputs: list[_Input], groups: Sequence[Sequence[EncodedSample]]) -> Batch:
         size, length = len(inputs), max(len(entry.ids) for entry in inputs)
         n_questions = max([1, *(len(entry.questions) for entry in inputs)])
-        input_ids = torch.full((size, length), self.pad_id)
-        types = torch.zeros((size, length), dtype=torch.long)
-        masks = torch.zeros((3, size, length), dtype=torch.bool)
+        attended = attention_mask([entry.ids for entry in inputs])
+        masks = torch.zeros((2, size, length), dtype=torch.bool)
         questions = torch.zeros((3, size, n_questions), dtype=torch.long)
         question_mask = torch.zeros((size, n_questions), dtype=torch.bool)
         for row, entry in enumerate(inputs):
-            input_ids[row, : len(entry.ids)] = torch.tensor(entry.ids)
-            types[row, : len(entry.types)] = torch.tensor(entry.types)
-            masks[0, row, : len(entry.ids)] = True
-            masks[1, row, entry.source] = True
-            masks[2, row, entry.target] = True
+            masks[0, row, entry.source] = True
+            masks[1, row, entry.target] = True
             if entry.questions:
                 questions[:, row, : len(entry.questions)] = torch.tensor(entry.questions).T
                 question_mask[row, : len(entry.questions)] = True
         plain_ids, plain_attention_mask, plain_mask = self._plain([entry.plain for entry in inputs])
         uses_types = self.pair_template.type_ids is not None
         return Batch(
-            input_ids=input_ids,
-            attention_mask=masks[0].long(),
-            token_type_ids=types if uses_types else None,
-            source_mask=masks[1],
-            target_mask=masks[2],
+            input_ids=pad([entry.ids for entry in inputs], self.pad_id),
+            attention_mask=attended,
+            token_type_ids=pad([entry.types for entry in inputs], 0) if uses_types else None,
+            source_mask=masks[0],
+            target_mask=masks[1],
             question_position=questions[0],
             question_mask=question_mask,
             answer_start=questions[1],
@@ -193,7 +190,7 @@ class BatchBuilder:
             plain_token_type_ids=torch.zeros_like(plain_ids) if uses_types else None,
             plain_mask=plain_mask,
             keys=torch.tensor([_group_keys(group) for group in groups]),
-            n_tokens=int(masks[0].sum()),
+            n_tokens=int(attended.sum()),
             truncated_questions=sum(entry.truncated for entry in inputs),
         )
 
@@ -216,16 +213,9 @@ def pad_sentences(
     Returns:
         ids [B, S], attention mask [B, S] (long) and the mask of the sentences' own tokens [B, S] (bool).
     """
-    length = max(len(text) for text in texts) + len(first) + len(last)
-    ids = torch.full((len(texts), length), pad_id)
-    attention_mask = torch.zeros((len(texts), length), dtype=torch.long)
-    text_mask = torch.zeros((len(texts), length), dtype=torch.bool)
-    for row, text in enumerate(texts):
-        whole = [*first, *text, *last]
-        ids[row, : len(whole)] = torch.tensor(whole)
-        attention_mask[row, : len(whole)] = 1
-        text_mask[row, len(first) : len(first) + len(text)] = True
-    return ids, attention_mask, text_mask
+    whole = [[*first, *text, *last] for text in texts]
+    own = [[0] * len(first) + [1] * len(text) + [0] * len(last) for text in texts]
+    return pad(whole, pad_id), attention_mask(whole), pad(own, 0).bool()
 
 
 def draw_spans(spans: Sequence[Span], limit: int, generator: np.random.Generator) -> list[Span]:

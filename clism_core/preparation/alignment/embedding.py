@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
+from clism_core.model.batching import batches_by_length
 from clism_core.model.precision import best_device
 from clism_core.model.resolve import resolve_model
 from clism_core.preparation.alignment.config import AlignerConfig, EmbeddingMethod
@@ -57,18 +58,14 @@ class EmbeddingAligner:
     def similarities(
         self, sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str]]
     ) -> Iterator[tuple[int, Matrix]]:
-        """Yield the number of each sentence pair and the similarity of its words, shortest pairs first.
+        """Yield the number of each sentence pair and the similarity of its words, longest pairs first.
 
         Pairs without a word on one side are passed over. A similarity is a matrix (S, T) of cosines, NaN where the
         encoder's tokenizer sees nothing of a word.
         """
-        # Pairs of a length together: less padding.
-        order = sorted(
-            (k for k, (source, target) in enumerate(zip(sources, targets, strict=True)) if source and target),
-            key=lambda k: (len(sources[k]) + len(targets[k]), k),
-        )
-        for start in range(0, len(order), self._config.batch_size):
-            batch = order[start : start + self._config.batch_size]
+        pairs = [k for k, (source, target) in enumerate(zip(sources, targets, strict=True)) if source and target]
+        for places in batches_by_length([len(sources[k]) + len(targets[k]) for k in pairs], self._config.batch_size):
+            batch = [pairs[place] for place in places]
             source_states = self.embed([sources[k] for k in batch])
             target_states = self.embed([targets[k] for k in batch])
             for k, source_SD, target_TD in zip(batch, source_states, target_states, strict=True):

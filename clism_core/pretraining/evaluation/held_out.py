@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from clism_core.cluster.collectives import gather_rows, rank, sum_over_workers, world_size
+from clism_core.model.batching import batches_by_length
 from clism_core.model.objective import Objective, Result
 from clism_core.model.precision import Precision
 from clism_core.model.tokenizer import TextTokenizer
@@ -90,10 +91,10 @@ class HeldOutEvaluation:
         return next(self.model.parameters()).device
 
     def _batches(self, samples: Sequence[EncodedSample]) -> Iterator[list[EncodedSample]]:
-        """Yield this worker's samples, those of like length together."""
-        own = sorted(samples[rank() :: world_size()], key=lambda s: len(s.source_ids) + len(s.target_ids))
-        for first in range(0, len(own), self.batch_size):
-            yield own[first : first + self.batch_size]
+        """Yield this worker's samples in batches of similar length."""
+        own = samples[rank() :: world_size()]
+        for places in batches_by_length([len(s.source_ids) + len(s.target_ids) for s in own], self.batch_size):
+            yield [own[place] for place in places]
 
     def _build(self, samples: Sequence[EncodedSample]) -> Batch:
         return self.builder([[sample] for sample in samples]).to(self.device)

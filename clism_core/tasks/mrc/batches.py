@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from clism_core.model.batching import attention_mask, pad
 from clism_core.model.inputs import ModelInputs
 from clism_core.model.tokenizer import find_template
 from clism_core.training.data.indexed_rows import Row
@@ -47,26 +48,22 @@ def collate(rows: Sequence[Row], input_format: InputFormat) -> QuestionBatch:
         rows: windows, with the columns of `TRAINING_SCHEMA`, all with answers or all without (`Window.row`).
         input_format: of the tokenizer that made them.
     """
-    size, length = len(rows), max(len(row["input_ids"]) for row in rows)
-    input_ids = torch.full((size, length), input_format.pad_id)
-    for ids, row in zip(input_ids, rows, strict=True):
-        ids[: len(row["input_ids"])] = torch.as_tensor(row["input_ids"])
-    places_1L = torch.arange(length).unsqueeze(0)
-    lengths_B1 = torch.tensor([[len(row["input_ids"])] for row in rows])
+    texts = [row["input_ids"] for row in rows]
+    attended = attention_mask(texts)
+    places_1L = torch.arange(attended.shape[1]).unsqueeze(0)
     starts_B1, stops_B1 = (torch.tensor([[row[name]] for row in rows]) for name in ("passage_start", "passage_stop"))
-    attended = places_1L < lengths_B1
     types = None
     if input_format.type_ids is not None:
         question_type, passage_type = input_format.type_ids
         types = torch.where(places_1L < starts_B1, question_type, passage_type) * attended
     answered = "answer_start" in rows[0]
     return QuestionBatch(
-        input_ids=input_ids,
-        attention_mask=attended.long(),
+        input_ids=pad(texts, input_format.pad_id),
+        attention_mask=attended,
         token_type_ids=types,
         passage_mask=(places_1L >= starts_B1) & (places_1L < stops_B1),
         question_position=torch.tensor([[row["que_position"]] for row in rows]),
         answer_start=torch.tensor([row["answer_start"] for row in rows]) if answered else None,
         answer_end=torch.tensor([row["answer_end"] for row in rows]) if answered else None,
-        n_tokens=int(lengths_B1.sum()),
+        n_tokens=int(attended.sum()),
     )

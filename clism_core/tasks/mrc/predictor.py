@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from clism_core.model.batching import batches_by_length
 from clism_core.model.precision import Precision, best_device
 from clism_core.tasks.mrc.batches import InputFormat, collate
 from clism_core.tasks.mrc.decoding import N_CANDIDATES, AnswerSpan, Candidates, find_candidates, merge_candidates
@@ -18,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 RECORDS_AT_ONCE = 1024
 """Records whose windows are in memory together."""
+_MAX_PADDING = 0.2
+"""Maximum share of padding in an input."""
 
 _KEYS = ("question", "context")
 
@@ -102,7 +105,8 @@ class MrcPredictor:
         was_training = self.model.training
         self.model.eval()
         found: dict[int, Candidates] = {}
-        for places in like_lengths([len(window.input_ids) for window in windows], self.batch_size):
+        lengths = [len(window.input_ids) for window in windows]
+        for places in batches_by_length(lengths, self.batch_size, max_padding=_MAX_PADDING):
             chosen = [windows[place] for place in places]
             batch = collate([window.row() for window in chosen], self._format).to(self.precision.device)
             with self.precision.autocast():
@@ -111,21 +115,6 @@ class MrcPredictor:
             found.update(zip(places, candidates, strict=True))
         self.model.train(was_training)
         return [found[place] for place in range(len(windows))]
-
-
-def like_lengths(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
-    """Return the places of `lengths` in batches of at most `batch_size`, from the longest to the shortest.
-
-    A batch ends, too, where padding would be more than a fifth of an input.
-    """
-    batches: list[list[int]] = []
-    longest = 0
-    for place in sorted(range(len(lengths)), key=lambda place: lengths[place], reverse=True):
-        if not batches or len(batches[-1]) == batch_size or 5 * lengths[place] < 4 * longest:
-            batches.append([])
-            longest = lengths[place]
-        batches[-1].append(place)
-    return batches
 
 
 def _checked(number: int, record: Mapping[str, Any]) -> tuple[str, str]:

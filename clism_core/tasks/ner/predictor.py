@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from clism_core.model.batching import batches_by_length
 from clism_core.model.precision import Precision
 from clism_core.tasks.ner.batches import collate
 from clism_core.tasks.ner.conlleval import entities
@@ -98,12 +99,10 @@ class NerPredictor:
         """Return the log-probabilities [words, labels] of the words that each window predicts."""
         device = next(self.model.parameters()).device
         precision = self.precision or Precision("auto", device)
-        longest_first = sorted(range(len(windows)), key=lambda number: -len(windows[number].input_ids))
         found: list[Floats] = [np.zeros(0)] * len(windows)
         was_training = self.model.training
         self.model.eval()
-        for first in range(0, len(windows), self.batch_size):
-            chosen = longest_first[first : first + self.batch_size]
+        for chosen in batches_by_length([len(window.input_ids) for window in windows], self.batch_size):
             inputs = [windows[number].input_ids for number in chosen]
             batch = collate([{"input_ids": ids, "labels": [IGNORED] * len(ids)} for ids in inputs], pad_id=self._pad_id)
             with torch.inference_mode(), precision.autocast():

@@ -13,7 +13,7 @@ from clism_core.model.tokenizer import TextTokenizer
 from clism_core.tasks.mrc.batches import QuestionBatch
 from clism_core.tasks.mrc.decoding import Candidates
 from clism_core.tasks.mrc.model import MrcModel
-from clism_core.tasks.mrc.predictor import MrcPredictor, like_lengths
+from clism_core.tasks.mrc.predictor import MrcPredictor
 from clism_core.tasks.mrc.windows import Window, covering_span
 from clism_core.tasks.task import MrcConfig
 from clism_core.utils.errors import InputError
@@ -136,19 +136,6 @@ def test_records_come_in_parts(
 def test_a_batch_has_an_input_at_least(predictor: MrcPredictor, batch_size: int) -> None:
     with pytest.raises(InputError, match=f"batch_size is {batch_size}, but must be at least 1"):
         MrcPredictor(predictor.model, batch_size=batch_size)
-
-
-@pytest.mark.parametrize(
-    ("lengths", "expected"),
-    [
-        pytest.param([], [], id="none"),
-        pytest.param([9, 10, 10], [[1, 2], [0]], id="full"),
-        pytest.param([79, 100, 80], [[1, 2], [0]], id="a fifth of padding at most"),
-        pytest.param([10, 100, 9, 90], [[1, 3], [0, 2]], id="short ones by themselves"),
-    ],
-)
-def test_batches_hold_like_lengths(lengths: list[int], expected: list[list[int]]) -> None:
-    assert like_lengths(lengths, 2) == expected
 
 
 @pytest.mark.parametrize("context", ["", "   ", "\n\t"])
