@@ -8,7 +8,7 @@ from typing import Any
 from clism_core.tasks.mrc.squad_format import Question, questions_of_rows
 from clism_core.tasks.ner.conll_format import TaggedFile, tagged_rows
 from clism_core.utils.errors import InputError
-from clism_core.utils.hub_datasets import CONVERTED, explained, load_builder
+from clism_core.utils.hub_datasets import CONVERTED, hub_errors, load_builder
 from clism_core.utils.text import listed
 
 _OFFICIAL = {
@@ -115,4 +115,4 @@ def _instead(data: HubSplit) -> str:
 
 
 def _explained(data: HubSplit) -> AbstractContextManager[None]:
-    return explained(data.title, instead=_instead(data))
+    return hub_errors(data.title, instead=_instead(data))

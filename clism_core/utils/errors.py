@@ -1,4 +1,4 @@
-"""The one error that a user can cause, and how it is found again behind Ray's own."""
+"""`InputError`, the one error that stands for a user's mistake, and how to unwrap it from Ray's errors."""
 
 
 class InputError(ValueError):
@@ -9,13 +9,13 @@ class InputError(ValueError):
 
 
 def input_error_within(error: BaseException) -> InputError | None:
-    """Return the `InputError` that `error` is, or that a task or a worker has raised and Ray has wrapped; else None.
+    """Return the `InputError` in `error`: itself, or one from a task or worker that Ray has wrapped; None if none.
 
-    Ray keeps what a task raised in `cause`, Ray Data chains it, and Ray Train keeps what its workers raised in
-    `worker_failures` and what its controller raised in `controller_failure`.
+    Ray keeps the error of a task in `cause`, Ray Data chains it, and Ray Train keeps the errors of its workers in
+    `worker_failures` and that of its controller in `controller_failure`.
     """
     if type(error) is InputError:  # and not Ray's RayTaskError(InputError), whose message is a traceback
-        message, *_ = str(error).split("\nFailed to ", 1)  # Ray Data appends how often it has tried
+        message, *_ = str(error).split("\nFailed to ", 1)  # Ray Data appends the number of attempts
         return InputError(message)
     wrapped = [
         getattr(error, "cause", None),
@@ -27,8 +27,8 @@ def input_error_within(error: BaseException) -> InputError | None:
     return next((inner for inner in found if inner is not None), None)
 
 
-def reason(error: BaseException) -> str:
-    """Return in one line why a run has failed: what a user can mend, or the last line of a traceback."""
+def failure_message(error: BaseException) -> str:
+    """Return the cause of a failed run in one line: the message of an `InputError`, or a traceback's last line."""
     found = input_error_within(error) or error
     lines = [line.strip() for line in str(found).splitlines() if line.strip()]
     if not lines:

@@ -1,4 +1,4 @@
-"""Where things go when the user names no place: the home folder, the tracking store, a job's output folder."""
+"""Default locations: the home folder, the MLflow tracking store and a job's output folder."""
 
 import os
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ SQLITE = "sqlite:///"
 
 
 def home() -> Path:
-    """Return the absolute home folder, `CLISM_HOME` or `~/.clism`, and make it if it is not there."""
+    """Return the absolute path of the home folder, `CLISM_HOME` or `~/.clism`, and create it if it does not exist."""
     folder = Path(os.environ.get("CLISM_HOME") or "~/.clism").expanduser().absolute()
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -17,7 +17,7 @@ def home() -> Path:
 def tracking_uri() -> str:
     """Return the MLflow tracking URI: `MLFLOW_TRACKING_URI`, or a SQLite file in the home folder.
 
-    The path of a SQLite file is made absolute, for Ray's workers change into another folder.
+    The path of a SQLite file is made absolute, because Ray's workers run in another working directory.
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{home() / 'mlflow.db'}"
     if uri.startswith(SQLITE):
@@ -26,5 +26,5 @@ def tracking_uri() -> str:
 
 
 def default_output(job: str) -> str:
-    """Return the folder for the output of a job that was given none: `HOME/outputs/JOB-yyyymmdd-hhmmss` (UTC)."""
+    """Return the default output folder of a job: `HOME/outputs/JOB-yyyymmdd-hhmmss` (UTC)."""
     return str(home() / "outputs" / f"{job}-{datetime.now(UTC):%Y%m%d-%H%M%S}")

@@ -1,4 +1,4 @@
-"""Tables as Markdown, which people read in terminals, too."""
+"""Markdown tables that are also readable in a terminal."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,12 +6,12 @@ from tabulate import tabulate
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> str:
-    """Return a table in Markdown without a last line break.
+    """Return a Markdown table without a trailing newline.
 
     Args:
-        header: the names of the columns.
-        rows: their cells, one for each column.
-        left: how many columns, from the first, hold text, which begins at the left; numbers end at the right.
+        header: names of the columns.
+        rows: cells of each row, one per column.
+        left: number of leading columns that are left-aligned (text); the others are right-aligned (numbers).
     """
     alignment = ["left"] * left + ["right"] * (len(header) - left)
     lines = tabulate(

@@ -1,4 +1,4 @@
-"""Loading models without what transformers says of it: bars, and reports of weights that are left out on purpose."""
+"""Suppression of transformers' output while models load: progress bars, and reports of weights left out on purpose."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,14 +7,14 @@ import transformers
 
 
 def quieten_transformers() -> None:
-    """Show no bars, load reports and notes of transformers in this process; errors remain."""
+    """Suppress progress bars, load reports and warnings of transformers in this process; errors are still shown."""
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
 
 
 @contextmanager
 def quiet_loading() -> Iterator[None]:
-    """Show none of it in this block: in a process of others, all else stays as they want it."""
+    """Suppress transformers' output within the block only, for use in a process with its own logging settings."""
     verbosity, has_bars = transformers.logging.get_verbosity(), transformers.logging.is_progress_bar_enabled()
     quieten_transformers()
     try:

@@ -1,8 +1,8 @@
-"""Local paths and object stores behind one set of functions, all of them `pyarrow.fs`.
+"""One set of functions for local files and object stores, on top of `pyarrow.fs`.
 
 A path is a local path (`data/x`, `~/x`, `file:///x`) or a URI that pyarrow knows (`s3://bucket/x`). Credentials,
-region and the endpoint of an S3-compatible store (`AWS_ENDPOINT_URL`) come from the environment. What follows the
-bucket is the object's key as it stands (`s3://bucket/a b#1%.tsv`), nothing of it percent-encoded.
+region and the endpoint of an S3-compatible store (`AWS_ENDPOINT_URL`) come from the environment. The object's key
+follows the bucket literally, without percent-encoding (`s3://bucket/a b#1%.tsv`).
 """
 
 import fnmatch
@@ -19,20 +19,20 @@ from pyarrow import fs
 
 from clism_core.utils.errors import InputError
 
-_BUCKET = 2  # where the bucket stands in `s3://bucket/x` cut at "/"
+_BUCKET = 2  # index of the bucket in `"s3://bucket/x".split("/")`
 _KEY = re.compile(r"(s3://[^/]*)(.*?)(\?(?:allow_\w+|endpoint_override|region|scheme|tls_\w+)=.*)?", re.DOTALL)
-"""Cuts an S3 URI into its bucket, the key, and the options of pyarrow that may follow as a query."""
+"""Splits an S3 URI into bucket, key and, optionally, a query with pyarrow's options."""
 
 
 def is_local(path: str) -> bool:
-    """Tell whether `path` lies in a file system of this machine."""
+    """Return whether `path` is in the local file system."""
     return "://" not in path or path.startswith("file://")
 
 
 def filesystem(path: str) -> tuple[fs.FileSystem, str]:
-    """Return the file system that holds `path` and the path within it (absolute where it is local).
+    """Return the file system of `path` and the path within it (absolute if local).
 
-    Raises `InputError` where the URI cannot be read or no file system has its scheme.
+    Raises `InputError` if the URI is malformed or its scheme is not supported.
     """
     if "://" not in path:
         return fs.LocalFileSystem(), str(Path(path).expanduser().absolute())
@@ -44,40 +44,40 @@ def filesystem(path: str) -> tuple[fs.FileSystem, str]:
 
 
 def _encoded(uri: str) -> str:
-    """Return the URI that pyarrow reads as `uri` is meant: S3 lists keys, and a key may hold any character."""
+    """Percent-encode the key of an S3 URI for pyarrow: keys are taken literally and may hold any character."""
     parts = _KEY.fullmatch(uri)
     return uri if parts is None else f"{parts[1]}{quote(parts[2])}{parts[3] or ''}"
 
 
 def absolute(path: str) -> str:
-    """Return `path` such that it means the same in a process with another working folder."""
+    """Return `path` in a form that does not depend on the working directory."""
     return filesystem(path)[1] if is_local(path) else path.rstrip("/")
 
 
 def join(path: str, *parts: str) -> str:
-    """Return `path` with `parts` below it."""
+    """Return `path` with `parts` appended."""
     return posixpath.join(path, *parts)
 
 
 def exists(path: str) -> bool:
-    """Tell whether a file or folder is at `path`."""
+    """Return whether there is a file or folder at `path`."""
     store, inner = filesystem(path)
     return bool(store.get_file_info(inner).type != fs.FileType.NotFound)
 
 
 def read_bytes(path: str) -> bytes:
-    """Return what the file at `path` holds; raises `FileNotFoundError`."""
+    """Return the content of the file at `path`; raises `FileNotFoundError`."""
     store, inner = filesystem(path)
     with store.open_input_stream(inner, compression=None) as stream:
         return bytes(stream.read())
 
 
 def write_bytes(path: str, content: bytes) -> None:
-    """Make the file at `path`, and the folders above it, or replace it: as a whole, or not at all."""
+    """Create or replace the file at `path` atomically, with its parent folders."""
     store, inner = filesystem(path)
     folder, name = posixpath.split(inner)
     _make_folder(store, folder)
-    if not isinstance(store, fs.LocalFileSystem):  # an object store shows an object when it is complete
+    if not isinstance(store, fs.LocalFileSystem):  # in an object store, an object appears once it is complete
         with store.open_output_stream(inner, compression=None) as stream:
             stream.write(content)
         return
@@ -85,12 +85,12 @@ def write_bytes(path: str, content: bytes) -> None:
     with unfinished.open("wb") as file:
         file.write(content)
         file.flush()
-        os.fsync(file.fileno())  # or a power cut may leave the name without the content
+        os.fsync(file.fileno())  # otherwise a power failure may leave the name without the content
     unfinished.replace(inner)
 
 
 def list_files(path: str) -> list[str]:
-    """Return the paths of all files under the folder `path`, sorted; none where there is no such folder."""
+    """Return the sorted paths of all files under the folder `path`; an empty list if it does not exist."""
     store, inner = filesystem(path)
     infos = store.get_file_info(fs.FileSelector(inner, recursive=True, allow_not_found=True))
     files = sorted(info.path for info in infos if info.type == fs.FileType.File)
@@ -100,15 +100,15 @@ def list_files(path: str) -> list[str]:
 
 
 def expand(path: str) -> list[str]:
-    """Return the paths of the files that `path` stands for, sorted.
+    """Return the sorted paths of the files that `path` matches.
 
-    A folder stands for all files in it and below it, a glob (`*`, `?` and `[...]` in any component) for the files that
-    match it; anything else for itself, whether it exists or not. Names that begin with "." or "_" are left out unless
-    the glob's own component begins so. Raises `InputError` where a glob is none that can be matched.
+    A folder matches all files in it, recursively; a glob (`*`, `?` and `[...]` in any component) the files that it
+    describes; any other path itself, whether it exists or not. Names that begin with "." or "_" are skipped unless the
+    glob's own component begins that way. Raises `InputError` for an unsupported glob.
     """
     if _is_glob(path):
         _check_glob(path)
-        if not exists(path):  # a "[1]" may be part of a file's own name
+        if not exists(path):  # "[1]" may be part of a file name
             return _glob(path)
     store, inner = filesystem(path)
     if store.get_file_info(inner).type != fs.FileType.Directory:
@@ -120,9 +120,9 @@ def expand(path: str) -> list[str]:
 
 def _check_glob(pattern: str) -> None:
     if "**" in pattern:
-        raise InputError(f"{pattern}: ** is not understood; give the folder itself for all files below it")
+        raise InputError(f"{pattern}: ** is not supported; give the folder itself to read all files below it")
     if not is_local(pattern) and any(map(_is_glob, pattern.split("/")[: _BUCKET + 1])):
-        raise InputError(f"{pattern}: the name of the bucket cannot be a pattern")
+        raise InputError(f"{pattern}: the bucket name cannot contain wildcards; give the name of one bucket")
 
 
 def _glob(pattern: str) -> list[str]:
@@ -130,15 +130,15 @@ def _glob(pattern: str) -> list[str]:
     fixed = next(number for number, part in enumerate(parts) if _is_glob(part))
     root = "/".join(parts[:fixed]) or ("/" if pattern.startswith("/") else ".")
     store, inner = filesystem(root)
-    found = [inner]
+    matches = [inner]
     for number, part in enumerate(parts[fixed:], start=fixed + 1):
-        wanted = fs.FileType.File if number == len(parts) else fs.FileType.Directory
-        listings = [store.get_file_info(fs.FileSelector(folder, allow_not_found=True)) for folder in found]
+        file_type = fs.FileType.File if number == len(parts) else fs.FileType.Directory
+        listings = [store.get_file_info(fs.FileSelector(folder, allow_not_found=True)) for folder in matches]
         infos = [info for listing in listings for info in listing]
-        found = [info.path for info in infos if info.type == wanted and _matches(info.base_name, part)]
+        matches = [info.path for info in infos if info.type == file_type and _matches(info.base_name, part)]
     if is_local(pattern):
-        return sorted(found)
-    return sorted(join(root, posixpath.relpath(path, inner)) for path in found)
+        return sorted(matches)
+    return sorted(join(root, posixpath.relpath(path, inner)) for path in matches)
 
 
 def _is_glob(path: str) -> bool:
@@ -154,9 +154,9 @@ def _is_hidden(name: str) -> bool:
 
 
 def fingerprint(path: str) -> str:
-    """Return a hash of the names, sizes and times of all files under the folder `path`: another one when any changes.
+    """Return a hash of the names, sizes and modification times of all files under the folder `path`.
 
-    Raises `FileNotFoundError` where there is no such folder.
+    Raises `FileNotFoundError` if the folder does not exist.
     """
     store, inner = filesystem(path)
     infos = store.get_file_info(fs.FileSelector(inner, recursive=True))
@@ -165,7 +165,7 @@ def fingerprint(path: str) -> str:
 
 
 def delete(path: str) -> None:
-    """Remove the file at `path`, or the folder and all below it; nothing where there is neither."""
+    """Delete the file at `path`, or the folder with its content; do nothing if there is neither."""
     store, inner = filesystem(path)
     kind = store.get_file_info(inner).type
     if kind == fs.FileType.File:
@@ -175,20 +175,20 @@ def delete(path: str) -> None:
 
 
 def upload_folder(local: Path, path: str) -> None:
-    """Copy what the folder `local` holds into the folder `path`, which is made."""
+    """Copy the content of the folder `local` into the folder `path`, which is created."""
     store, inner = filesystem(path)
     _make_folder(store, inner)
     fs.copy_files(str(local), inner, source_filesystem=fs.LocalFileSystem(), destination_filesystem=store)
 
 
 def download_folder(path: str, local: Path) -> None:
-    """Copy what the folder `path` holds into the folder `local`, which is made."""
+    """Copy the content of the folder `path` into the folder `local`, which is created."""
     store, inner = filesystem(path)
     local.mkdir(parents=True, exist_ok=True)
     fs.copy_files(inner, str(local), source_filesystem=store, destination_filesystem=fs.LocalFileSystem())
 
 
 def _make_folder(store: fs.FileSystem, inner: str) -> None:
-    # Object stores have no folders; making one would need the right to create buckets, or leave empty objects.
+    # Object stores have no folders; creating one needs permission to create buckets, or leaves empty objects behind.
     if isinstance(store, fs.LocalFileSystem):
         store.create_dir(inner, recursive=True)

@@ -1,29 +1,29 @@
-"""Text of others, from corpora and models: what of it is no character, and how it may stand on a terminal."""
+"""Untrusted text from corpora and models: invalid characters, and safe output on a terminal."""
 
 import itertools
 import re
 from collections.abc import Iterable
 
-LONGEST_NAME = 80
-"""Code points of a name that are shown in a list."""
-MOST_NAMES = 20
-"""Names that are shown in a list."""
+MAX_NAME_LENGTH = 80
+"""Maximum number of code points shown of a name in a list."""
+MAX_NAMES = 20
+"""Maximum number of names shown in a list."""
 
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-"""Half of a surrogate pair, which is no character: UTF-8 cannot hold it."""
+"""Half of a surrogate pair: not a character, and not encodable in UTF-8."""
 
 
 def printable(text: str) -> str:
-    """Return `text` with escapes in place of what would move a terminal's cursor or turn its direction."""
+    """Escape non-printable characters, which could move a terminal's cursor or change the direction of text."""
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 def listed(names: Iterable[str]) -> str:
-    """Return the first 20 of `names`, printable and separated by commas; "..." says what is left out.
+    """Return the first 20 of `names`, printable and separated by commas; "..." marks omissions.
 
-    A name is cut after 80 code points, of which an escape may make more.
+    A name is truncated to 80 code points before escaping, which may lengthen it.
     """
-    first = list(itertools.islice(names, MOST_NAMES + 1))
-    shown = [printable(name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}...") for name in first]
-    return ", ".join([*shown[:MOST_NAMES], "..."] if len(first) > MOST_NAMES else shown)
+    first = list(itertools.islice(names, MAX_NAMES + 1))
+    shown = [printable(name if len(name) <= MAX_NAME_LENGTH else f"{name[:MAX_NAME_LENGTH]}...") for name in first]
+    return ", ".join([*shown[:MAX_NAMES], "..."] if len(first) > MAX_NAMES else shown)

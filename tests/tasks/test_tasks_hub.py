@@ -141,16 +141,18 @@ def test_loading_scripts_are_refused(tmp_path: Path, name: str, message: str) ->
 def test_other_kinds_of_files(tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "train.jsonl").write_text('{"id": "a"}\n')
-    with pytest.raises(InputError, match="set/train: its files are json, not Parquet; download the official files"):
+    with pytest.raises(
+        InputError, match="set/train: unsupported format: its files are json, not Parquet; download the official files"
+    ):
         read_hub_questions(HubSplit(str(tmp_path / "set"), "train"))
 
 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        pytest.param({"split": "dev"}, "split is 'dev', but the data set has validation", id="split"),
+        pytest.param({"split": "dev"}, "split 'dev' not found; the data set has validation", id="split"),
         pytest.param({"subset": "ar"}, "set/ar/validation cannot be read from the hub: .*'ar' not found", id="subset"),
-        pytest.param({"revision": CONVERTED}, "has a folder for each subset; give subset", id="converted"),
+        pytest.param({"revision": CONVERTED}, "has one folder per subset; give subset", id="converted"),
     ],
 )
 def test_fields_that_cannot_be_used(tmp_path: Path, fields: dict[str, Any], message: str) -> None:

@@ -2,11 +2,11 @@ import pytest
 from ray.exceptions import RayTaskError, UserCodeException
 from ray.train import ControllerError, WorkerGroupError
 
-from clism_core.utils.errors import InputError, input_error_within, reason
+from clism_core.utils.errors import InputError, failure_message, input_error_within
 
 
 def task_error(cause: Exception) -> RayTaskError:
-    """Return what `ray.get` raises where a task has raised `cause`."""
+    """Return the error that `ray.get` raises after a task has raised `cause`."""
     error = RayTaskError("read", "a traceback", cause, proctitle="ray::read", pid=1, ip="127.0.0.1")
     instance: RayTaskError = error.as_instanceof_cause()
     return instance
@@ -33,7 +33,7 @@ THE_ERROR = InputError("corpora: x.tsv: no such file")
         pytest.param(ControllerError(THE_ERROR), id="train-controller"),
     ],
 )
-def test_found(error: Exception) -> None:
+def test_input_error_is_unwrapped(error: Exception) -> None:
     found = input_error_within(error)
     assert type(found) is InputError
     assert str(found) == "corpora: x.tsv: no such file"
@@ -54,11 +54,11 @@ def test_all_lines_of_a_message_are_kept() -> None:
         pytest.param(ControllerError(ValueError("x")), id="train-controller"),
     ],
 )
-def test_other_errors_are_no_input_errors(error: Exception) -> None:
+def test_other_errors_are_not_input_errors(error: Exception) -> None:
     assert input_error_within(error) is None
 
 
-def test_a_reason_is_one_line() -> None:
-    assert reason(task_error(InputError("--train: x\n--dev: y"))) == "--train: x --dev: y"
-    assert reason(RuntimeError("Traceback\n  File x\nKeyError: 3\n")) == "KeyError: 3"
-    assert reason(MemoryError()) == "MemoryError"
+def test_failure_message_is_one_line() -> None:
+    assert failure_message(task_error(InputError("--train: x\n--dev: y"))) == "--train: x --dev: y"
+    assert failure_message(RuntimeError("Traceback\n  File x\nKeyError: 3\n")) == "KeyError: 3"
+    assert failure_message(MemoryError()) == "MemoryError"

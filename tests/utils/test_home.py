@@ -5,7 +5,7 @@ import pytest
 from clism_core.utils.home import default_output, home, tracking_uri
 
 
-def test_home_is_made(home_folder: Path) -> None:
+def test_home_is_created(home_folder: Path) -> None:
     assert home() == home_folder
     assert home_folder.is_dir()
 

@@ -3,7 +3,7 @@ from table_cells import table_cells
 from clism_core.utils.markdown import markdown_table
 
 
-def test_texts_stand_at_the_left_and_numbers_at_the_right() -> None:
+def test_text_is_left_aligned_and_numbers_are_right_aligned() -> None:
     assert markdown_table(["", "f1"], [["en-de", "1.0"], ["en", "12.25"]]).splitlines() == [
         "|       |    f1 |",
         "|:------|------:|",
@@ -12,14 +12,14 @@ def test_texts_stand_at_the_left_and_numbers_at_the_right() -> None:
     ]
 
 
-def test_figures_stay_as_they_are_written() -> None:
+def test_numbers_keep_their_format() -> None:
     table = markdown_table(["a", "b"], [["100.0", "+0.10"], ["1e3", "007"]], left=0)
     assert table_cells(table)[2:] == [["100.0", "+0.10"], ["1e3", "007"]]
 
 
-def test_a_cell_stays_one_cell() -> None:
+def test_pipes_and_newlines_do_not_split_a_cell() -> None:
     assert "no \\| room here" in markdown_table(["a"], [["no | room\nhere"]])
 
 
-def test_a_table_without_rows_has_its_header() -> None:
+def test_table_without_rows_has_a_header() -> None:
     assert markdown_table(["a", "b"], []).startswith("| a")

@@ -13,8 +13,8 @@ from clism_core.utils.quiet import quiet_loading
 
 
 @pytest.fixture(autouse=True)
-def _talkative() -> Iterator[None]:
-    with quiet_loading():  # which puts back what was before
+def _verbose() -> Iterator[None]:
+    with quiet_loading():  # restores the previous settings
         transformers.logging.set_verbosity_info()
         transformers.logging.enable_progress_bar()
         yield
@@ -29,7 +29,7 @@ def test_only_the_block_is_quiet() -> None:
 
 
 @pytest.mark.parametrize("load", [load_predictor, Embedder], ids=["predictor", "embedder"])
-def test_models_load_without_bars_and_reports(tmp_path: Path, capfd: pytest.CaptureFixture[str], load: object) -> None:
+def test_models_load_silently(tmp_path: Path, capfd: pytest.CaptureFixture[str], load: object) -> None:
     encoder = write_encoder("xlmr", tmp_path / "encoder")
     MrcModel.begin(str(encoder), MrcConfig(), seed=0).save(tmp_path / "model")
     capfd.readouterr()

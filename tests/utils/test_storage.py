@@ -8,14 +8,14 @@ from clism_core.utils.errors import InputError
 
 @pytest.fixture(params=["local", "s3"])
 def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Return a folder that is not there yet, on each kind of storage."""
+    """Return a folder that does not exist yet, on each kind of storage."""
     if request.param == "local":
         return str(tmp_path / "store")
     return f"{request.getfixturevalue('bucket')}/{tmp_path.name}"
 
 
-def test_bytes_come_back(root: str) -> None:
-    path = storage.join(root, "a", "b.json.gz")  # the ending must not make it decompress
+def test_bytes_round_trip(root: str) -> None:
+    path = storage.join(root, "a", "b.json.gz")  # the extension must not trigger decompression
     assert not storage.exists(path)
     storage.write_bytes(path, b"first")
     storage.write_bytes(path, b"\x00second")
@@ -38,7 +38,7 @@ def test_list_files_is_recursive_and_sorted(root: str) -> None:
 
 @pytest.fixture
 def tree(root: str) -> str:
-    """Return a folder of corpus files, each of its own kind of name."""
+    """Return a folder of corpus files with all kinds of names."""
     for name in ("b.tsv", "a.tsv", "c.txt", "_SUCCESS", ".a.tsv", "de/1.tsv", "de/_x.tsv", "fr/1.tsv", "_old/1.tsv"):
         storage.write_bytes(storage.join(root, name), b"x")
     return root
@@ -67,7 +67,7 @@ def test_expand(tree: str, pattern: str, expected: list[str]) -> None:
 NAMES = ("a b.tsv", "a#b.tsv", "a%20b.tsv", "a+b.tsv", "a?x=1.tsv", "a@b:c.tsv", "a[1].tsv", "ä.tsv")
 
 
-def test_names_are_taken_as_they_stand(root: str) -> None:
+def test_names_are_taken_literally(root: str) -> None:
     for name in NAMES:
         storage.write_bytes(storage.join(root, "d & e", name), name.encode())
     expected = [f"{root}/d & e/{name}" for name in NAMES]
@@ -77,7 +77,7 @@ def test_names_are_taken_as_they_stand(root: str) -> None:
     assert [storage.expand(path) for path in expected] == [[path] for path in expected]
 
 
-def test_keys_are_those_of_other_clients(bucket: str, tmp_path: Path) -> None:
+def test_keys_match_those_of_other_clients(bucket: str, tmp_path: Path) -> None:
     import boto3
 
     store = boto3.client("s3", region_name="us-east-1")
@@ -93,7 +93,7 @@ def test_options_of_an_s3_uri() -> None:
     assert (store.region, store.type_name) == ("us-east-1", "s3")
 
 
-def test_expand_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_expand_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("a [1].tsv", "a 1.tsv"):
         (tmp_path / name).touch()
@@ -105,15 +105,15 @@ def test_expand_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.Monkey
     ("pattern", "message"),
     [
         pytest.param("/data/**/a.tsv", "give the folder itself", id="two-stars"),
-        pytest.param("s3://buck*/a.tsv", "name of the bucket", id="bucket"),
+        pytest.param("s3://buck*/a.tsv", "bucket name cannot contain wildcards", id="bucket"),
     ],
 )
-def test_globs_that_are_none(pattern: str, message: str) -> None:
+def test_unsupported_globs(pattern: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         storage.expand(pattern)
 
 
-def test_fingerprint_is_another_when_a_file_changes(root: str) -> None:
+def test_fingerprint_changes_with_the_files(root: str) -> None:
     with pytest.raises(FileNotFoundError):
         storage.fingerprint(storage.join(root, "none"))
     storage.write_bytes(storage.join(root, "b", "1"), b"x")
@@ -125,7 +125,7 @@ def test_fingerprint_is_another_when_a_file_changes(root: str) -> None:
     assert len({first, second, storage.fingerprint(root)}) == 3
 
 
-def test_folders_go_up_and_come_down(root: str, tmp_path: Path) -> None:
+def test_folders_round_trip(root: str, tmp_path: Path) -> None:
     (tmp_path / "up" / "deep").mkdir(parents=True)
     (tmp_path / "up" / "config.json").write_text("{}")
     (tmp_path / "up" / "deep" / "x").write_bytes(b"\x00")

@@ -15,7 +15,7 @@ def test_printable(text: str, expected: str) -> None:
     assert printable(text) == expected
 
 
-def test_long_lists_and_names_are_cut() -> None:
+def test_long_lists_and_names_are_truncated() -> None:
     assert listed(["en", "de"]) == "en, de"
     assert listed(["x" * 80]) == "x" * 80
     assert listed(["x" * 81]) == "x" * 80 + "..."

@@ -1,4 +1,4 @@
-"""Words of the languages without spaces, by ICU."""
+"""Word segmentation by ICU of languages written without spaces."""
 
 import pytest
 
@@ -31,7 +31,7 @@ def test_segments_by_dictionary(language: str, text: str, expected: list[str]) -
 
 
 @pytest.mark.parametrize("language", ["zh", "zh-Hant", "ja", "th", "lo", "km", "my", "cmn", "jpn", "tha", "zho", "mya"])
-def test_missing_segmenter_is_named(language: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_segmenter_is_an_input_error(language: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(words, "find_spec", lambda _: None)
     with pytest.raises(InputError, match=rf"'{language}'.*icu4py.*'\.\[asian\]'"):
         check_segmenter(language)

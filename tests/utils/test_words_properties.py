@@ -1,4 +1,4 @@
-"""What holds of the words of any text."""
+"""Properties of the words of any text."""
 
 import importlib.util
 from collections.abc import Callable
@@ -49,7 +49,7 @@ def check_words(text: str, words: list[tuple[int, int]]) -> None:
     assert covered == [place for place, character in enumerate(text) if not character.isspace()]
     assert all(start < end for start, end in words)
     clusters = boundaries_of_clusters(text)
-    # A mark after a space, and a space after a prepended sign, are of one cluster: the space is in no word.
+    # A mark after a space, and a space after a prepended sign, form one cluster with the space, which is in no word.
     assert all(start in clusters or text[start - 1].isspace() for start, _ in words)
     assert all(end in clusters or text[end].isspace() for _, end in words)
 
@@ -67,7 +67,7 @@ def test_words_cover_a_text_and_cut_no_cluster(text: str) -> None:
     check_words(text, segment(text))
 
 
-@pytest.mark.skipif(importlib.util.find_spec("icu4py") is None, reason="takes the extra `asian`")
+@pytest.mark.skipif(importlib.util.find_spec("icu4py") is None, reason="needs the extra `asian`")
 @pytest.mark.parametrize("language", ["zh", "ja", "th", "lo", "km", "my"])
 @given(text=ANY_TEXT)
 @settings(max_examples=150, deadline=None, derandomize=True)

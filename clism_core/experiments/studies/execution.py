@@ -26,7 +26,7 @@ from clism_core.experiments.studies.run_records import Finished, model_of
 from clism_core.tracking.run import TrackedRun, end_lost_run, tracked_run
 from clism_core.training.driver import CHECKPOINTS, Hooks
 from clism_core.training.export import RESULT_FILE
-from clism_core.utils.errors import reason
+from clism_core.utils.errors import failure_message
 from clism_core.utils.storage import delete, exists, join
 
 logger = logging.getLogger(__name__)
@@ -135,7 +135,7 @@ def _wait(
             except Exception as error:  # of any kind: the other runs go on
                 if is_stopping and isinstance(error, WorkerCrashedError):  # an evaluation that was ended
                     continue
-                failed[name] = reason(error)
+                failed[name] = failure_message(error)
             done = len(asked) - len(pending)
             left = timedelta(seconds=round((time.monotonic() - started) / done * len(pending)))
             logger.info(

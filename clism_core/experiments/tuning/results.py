@@ -9,7 +9,7 @@ from typing import Any, Literal
 from ray.tune import ResultGrid
 
 from clism_core.experiments.tuning.trial import OBJECTIVE, PROGRESS
-from clism_core.utils.errors import reason
+from clism_core.utils.errors import failure_message
 from clism_core.utils.markdown import markdown_table
 
 Status = Literal["finished", "stopped early", "failed"]
@@ -52,7 +52,7 @@ def _row(result: Any) -> TrialResult:
         progress=float(metrics.get(PROGRESS, 0.0)),
         seconds=float(metrics.get("time_total_s", 0.0)),
         run_id=str(metrics.get("run_id", "")),
-        error=reason(result.error) if result.error else "",
+        error=failure_message(result.error) if result.error else "",
     )
 
 

@@ -13,7 +13,7 @@ from clism_core.preparation.corpus.columns import ROWS_PER_BATCH, check_schema, 
 from clism_core.preparation.corpus.config import CorpusConfig, RawRow
 from clism_core.preparation.manifest import folder_digest
 from clism_core.utils import storage
-from clism_core.utils.hub_datasets import CONVERTED, explained, load_builder
+from clism_core.utils.hub_datasets import CONVERTED, hub_errors, load_builder
 
 _COMMIT = re.compile("[0-9a-f]{40}")
 _INSTEAD = f"use the official file, or the hub's own conversion by revision: {CONVERTED}"
@@ -98,4 +98,4 @@ def _row_count(file: str) -> int:
 
 
 def _explained(path: str, hint: str = "") -> AbstractContextManager[None]:
-    return explained(f"corpora: {path}", instead=_INSTEAD, hint=hint)
+    return hub_errors(f"corpora: {path}", instead=_INSTEAD, hint=hint)

@@ -167,7 +167,7 @@ def test_files_that_are_not_what_they_say(tmp_path: Path, name: str, content: by
     ("pattern", "fields", "message"),
     [
         pytest.param("*.csv", {}, r"\*\.csv has no files", id="nothing-matches"),
-        pytest.param("**/a.tsv", {}, "is not understood", id="two-stars"),
+        pytest.param("**/a.tsv", {}, "is not supported", id="two-stars"),
         pytest.param("", {"format": "moses", "target_path": "x"}, "one entry of corpora for each pair", id="moses"),
         pytest.param("", {"alignment_path": "x"}, "has 2 files, but one file of alignments", id="alignment"),
         pytest.param("", {}, r"b\.tsv has 3 columns, but .*a\.tsv of the same corpus 2", id="unlike-columns"),

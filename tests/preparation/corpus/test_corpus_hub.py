@@ -73,11 +73,11 @@ def test_rows_beyond_the_cap_are_counted_from_the_files(data_set: Path, cap: int
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        pytest.param({"split": "dev"}, "split is 'dev', but the data set has train, test", id="split"),
+        pytest.param({"split": "dev"}, "split 'dev' not found; the data set has train, test", id="split"),
         pytest.param({"subset": "de-en"}, "opus/de-en/train cannot be read from the hub: .*'de-en' not f", id="subset"),
         pytest.param({"source_column": "en"}, "no column 'en'; its .* translation.en, translation.de", id="column"),
         pytest.param({"source_column": 1}, "source_column is 1, but format is hub", id="column-by-number"),
-        pytest.param({"revision": CONVERTED}, "has a folder for each subset; give subset", id="converted"),
+        pytest.param({"revision": CONVERTED}, "has one folder per subset; give subset", id="converted"),
     ],
 )
 def test_fields_that_cannot_be_used(data_set: Path, fields: dict[str, Any], message: str) -> None:
@@ -104,7 +104,7 @@ def test_loading_script(tmp_path: Path) -> None:
 def test_other_kinds_of_files(tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "train.jsonl").write_text(json.dumps({"translation": {"en": "one", "de": "eins"}}))
-    with pytest.raises(InputError, match="set/train: its files are json, not Parquet"):
+    with pytest.raises(InputError, match="set/train: unsupported format: its files are json, not Parquet"):
         check_corpus(hub(tmp_path / "set"))
 
 
