@@ -7,8 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from clism_core.evaluation.table import COMPARISON
-from clism_core.tracking.names import part_of_name
-from clism_core.tracking.run import TrackedRun
+from clism_core.tracking.run import TrackedRun, part_of_name
 
 MODEL_TAG = "clism.model"
 _VERSION = re.compile(r"models:/([^/@]+)/(\d+)")

@@ -27,11 +27,20 @@ class Result:
     metric_sums: dict[str, Tensor] = field(default_factory=dict)
 
 
-class Objective(nn.Module, ABC, Generic[InputsT]):
-    """An objective whose items stand in one micro-batch; `metrics` are the names of its metric sums."""
+class BaseObjective(nn.Module, ABC, Generic[InputsT]):
+    """Facts of an objective's class, for whatever asks about objectives without knowing them."""
 
     name: ClassVar[str]
+    """Key of its weight, of its loss `train/NAME_loss` and of its results."""
+    new_heads: ClassVar[tuple[str, ...]] = ()
+    """Submodules that start untrained on a trained encoder; `head_learning_rate` is theirs."""
+
+
+class Objective(BaseObjective[InputsT]):
+    """An objective whose items stand in one micro-batch."""
+
     metrics: ClassVar[tuple[str, ...]]
+    """Names of its metric sums."""
 
     @abstractmethod
     def count(self, batch: InputsT) -> int:
@@ -42,10 +51,8 @@ class Objective(nn.Module, ABC, Generic[InputsT]):
         """Return the loss sum, with a graph even where there is no item."""
 
 
-class ContrastiveObjective(nn.Module, ABC, Generic[InputsT]):
+class ContrastiveObjective(BaseObjective[InputsT]):
     """An objective that compares every input of the global batch with every other one."""
-
-    name: ClassVar[str]
 
     @abstractmethod
     def forward(self, states: States, batch: InputsT) -> Tensor:

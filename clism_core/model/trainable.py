@@ -12,7 +12,15 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import cached_file
 
 from clism_core.model.encoder import embedding_weight, encode
-from clism_core.model.objective import AnyObjective, ContrastiveObjective, InputsT, Objective, Result, States
+from clism_core.model.objective import (
+    AnyObjective,
+    BaseObjective,
+    ContrastiveObjective,
+    InputsT,
+    Objective,
+    Result,
+    States,
+)
 from clism_core.utils.errors import InputError
 
 
@@ -34,6 +42,12 @@ class TrainedModel(nn.Module, ABC, Generic[InputsT]):
         """Train with these objectives."""
         del self.objectives  # to become the last module: a head's parameters go by the first name that they have
         self.objectives = nn.ModuleDict(dict(objectives))
+
+    def new_head_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters of the heads that start untrained, as the objectives declare them."""
+        objectives = [module for module in self.objectives.values() if isinstance(module, BaseObjective)]
+        heads = [objective.get_submodule(name) for objective in objectives for name in objective.new_heads]
+        return [parameter for head in heads for parameter in head.parameters()]
 
     def contrastive(self) -> dict[str, ContrastiveObjective[InputsT]]:
         """Return the objectives that compare the inputs of the global batch."""

@@ -3,9 +3,9 @@
 from clism_core.pretraining.card import metrics_table, model_card
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.pretraining.identity import config_identity
+from clism_core.pretraining.plots import log_plots
 from clism_core.pretraining.pretrain import Pretrained
-from clism_core.tracking.plots import log_plots
-from clism_core.tracking.registry import register_encoder
+from clism_core.pretraining.registration import register_encoder
 from clism_core.tracking.run import TrackedRun
 from clism_core.training.export import Delivered, deliver_model, read_delivered
 from clism_core.training.resume import check_same_run

@@ -6,29 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 from clism_core.tracking.run import TrackedRun
 
 Curve = Sequence[tuple[int, float]]
 """Points of one metric: (step, value)."""
-
-LOSSES = {
-    "train/loss": ("total", "black"),
-    "train/clism_loss": ("CLISM", "tab:blue"),
-    "train/cacr_loss": ("CACR", "tab:orange"),
-    "train/mlm_loss": ("MLM", "tab:green"),
-}
-LEARNED = {
-    "span_exact_match": ("span exact match", "tab:blue"),
-    "retrieval_accuracy": ("sentence retrieval, source to target", "tab:orange"),
-    "retrieval_accuracy_reverse": ("sentence retrieval, target to source", "tab:red"),
-}
-BASELINES = {
-    "longest_unaligned_run_exact_match": ("baseline: longest unaligned run", "tab:blue"),
-    "random_run_exact_match": ("baseline: random capitalised or digit run", "tab:gray"),
-}
-"""Metrics of a language pair, `eval/PAIR/NAME`, with label and colour; baselines do not learn: a level, dashed."""
 
 SCORES = {
     "f1": ("F1", "tab:blue"),
@@ -38,7 +21,9 @@ SCORES = {
 }
 """Metrics of the development data of a task, `eval/LANGUAGE/NAME`, with label and colour."""
 
-PANEL_WIDTH, PANEL_HEIGHT, LEGEND_HEIGHT = 3.4, 2.7, 0.9  # inches
+TOTAL_LOSS = {"train/loss": ("total", "black")}
+"""Curves of the loss figure by metric, each with label and colour, for a training with one objective."""
+
 SMOOTHED_POINTS = 50
 
 
@@ -47,16 +32,6 @@ def png(figure: Figure) -> bytes:
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=150)
     return picture.getvalue()
-
-
-def log_plots(run: TrackedRun) -> None:
-    """Log `plots/loss.png` and `plots/evaluation.png`, each if the run has metrics for it."""
-    run.flush()
-    curves = read_curves(run)
-    if any(name in curves for name in LOSSES):
-        run.log_figure(loss_figure(curves), "plots/loss.png")
-    if language_pairs(curves):
-        run.log_figure(evaluation_figure(curves), "plots/evaluation.png")
 
 
 def log_dev_plots(run: TrackedRun) -> None:
@@ -79,17 +54,16 @@ def read_curves(run: TrackedRun) -> dict[str, Curve]:
     }
 
 
-def language_pairs(curves: Mapping[str, Curve]) -> list[str]:
-    """Return the language pairs that have curves, sorted."""
-    parts = [name.split("/") for name in curves if name.startswith("eval/")]
-    return sorted({pair for _, *middle, name in parts for pair in middle if name in LEARNED | BASELINES})
+def loss_figure(curves: Mapping[str, Curve], losses: Mapping[str, tuple[str, str]] = TOTAL_LOSS) -> Figure:
+    """Draw losses by step: every step pale, their moving average in full colour.
 
-
-def loss_figure(curves: Mapping[str, Curve]) -> Figure:
-    """Draw the loss of each objective by step: every step pale, their moving average in full colour."""
+    Args:
+        curves: metrics of the run; those without an entry in `losses` are not drawn.
+        losses: label and colour of each metric that is a loss.
+    """
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
-    for name, (label, colour) in LOSSES.items():
+    for name, (label, colour) in losses.items():
         if name not in curves:
             continue
         steps, values = np.array(curves[name], dtype=float).T
@@ -101,33 +75,6 @@ def loss_figure(curves: Mapping[str, Curve]) -> Figure:
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
-    return figure
-
-
-def evaluation_figure(curves: Mapping[str, Curve]) -> Figure:
-    """Draw the evaluation by step, one panel a language pair, all on one scale."""
-    pairs = language_pairs(curves)
-    columns = min(3, len(pairs))
-    rows = math.ceil(len(pairs) / columns)
-    size = (max(7.0, PANEL_WIDTH * columns), PANEL_HEIGHT * rows + LEGEND_HEIGHT)
-    figure = Figure(figsize=size, layout="constrained")
-    grid = figure.subplots(rows, columns, sharey=True, squeeze=False).flatten()
-    handles = {}
-    for axes, pair in zip(grid, pairs, strict=False):
-        for name, (label, colour) in LEARNED.items():
-            if curve := curves.get(f"eval/{pair}/{name}"):
-                (handles[label],) = axes.plot(*zip(*curve, strict=True), color=colour, marker=".")
-        for name, (label, colour) in BASELINES.items():
-            if curve := curves.get(f"eval/{pair}/{name}"):
-                handles[label] = axes.axhline(curve[-1][1], color=colour, linestyle="--")
-        axes.set(title=pair, xlabel="step", ylim=(-0.02, 1.02))
-        axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-        axes.grid(alpha=0.3)
-    for axes in grid[len(pairs) :]:
-        axes.set_visible(False)
-    figure.supylabel("share of the held-out part", fontsize="medium")
-    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2, frameon=False)
     return figure
 
 

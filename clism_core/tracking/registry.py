@@ -17,20 +17,17 @@ import clism_core
 from clism_core.tasks.task import TaskName
 from clism_core.tracking.run import TrackedRun
 
-ENCODER, CANDIDATE, CHAMPION = "clism-encoder", "candidate", "champion"
+CANDIDATE, CHAMPION = "candidate", "champion"
 TASK_MODELS: Mapping[TaskName, str] = {"mrc": "clism-mrc", "ner": "clism-ner"}
 """The names of the models of tasks in the registry."""
 
 CARD = "README.md"
-ENCODER_PACKAGES = ("mlflow", "torch", "transformers", "tokenizers", "safetensors", "numpy")
-TASK_PACKAGES = (*ENCODER_PACKAGES, "babel", "filelock", "pandas", "pyarrow", "pydantic", "regex")
+MODEL_PACKAGES = ("mlflow", "torch", "transformers", "tokenizers", "safetensors", "numpy")
+"""Packages that every registered model needs to be loaded."""
+TASK_PACKAGES = (*MODEL_PACKAGES, "babel", "filelock", "pandas", "pyarrow", "pydantic", "regex")
 """What a process has to have for a task model; this project's own code is stored with the model."""
 
 _PACKAGE = Path(clism_core.__file__).parent
-_CODE: Mapping[str, Path] = {
-    "encoder": _PACKAGE / "pretraining" / "served_model.py",
-    **dict.fromkeys(TASK_MODELS, _PACKAGE / "inference" / "served_model.py"),
-}
 _BATCH_SIZE = ParamSpec("batch_size", DataType.integer, 32)
 _ENTITY = {"label": "string", "text": "string", "start": "long", "end": "long", "score": "double"}
 _SIGNATURES: Mapping[TaskName, ModelSignature] = {
@@ -77,20 +74,6 @@ class RegisteredModel:
         return f"models:/{self.name}/{self.version}"
 
 
-def register_encoder(
-    run: TrackedRun, folder: Path, *, step: int, metrics: Mapping[str, float] | None = None
-) -> RegisteredModel:
-    """Log the folder of a pre-trained encoder as an MLflow pyfunc of `run` and register it as `clism-encoder`.
-
-    Args:
-        run: The run that made it.
-        folder: What `from_pretrained` loads, and the heads beside it; all of it is kept.
-        step: The step of training it is from; the run's metrics of this step become the model's.
-        metrics: Kept as tags of the version, where the registry's page shows them.
-    """
-    return _register(run, folder, kind="encoder", name=ENCODER, packages=ENCODER_PACKAGES, step=step, metrics=metrics)
-
-
 def register_task_model(
     run: TrackedRun, folder: Path, *, task: TaskName, step: int, metrics: Mapping[str, float] | None = None
 ) -> RegisteredModel:
@@ -107,11 +90,12 @@ def register_task_model(
         step: The step of training it is from; the run's metrics of this step become the model's.
         metrics: Kept as tags of the version, where the registry's page shows them.
     """
-    registered = _register(
+    registered = register_model(
         run,
         folder,
         kind=task,
         name=TASK_MODELS[task],
+        code=_PACKAGE / "inference" / "served_model.py",
         packages=TASK_PACKAGES,
         step=step,
         metrics=metrics,
@@ -130,17 +114,31 @@ def description_of(card: str) -> str:
     return "\n\n".join(_FRONT_MATTER.sub("", card).strip().split("\n\n")[:2])
 
 
-def _register(
+def register_model(
     run: TrackedRun,
     folder: Path,
     *,
     kind: str,
     name: str,
-    packages: Sequence[str],
+    code: Path,
+    packages: Sequence[str] = MODEL_PACKAGES,
     step: int,
     metrics: Mapping[str, float] | None,
     **options: Any,
 ) -> RegisteredModel:
+    """Log a folder as an MLflow pyfunc of `run` and register it as a new version of `name`.
+
+    Args:
+        run: The run that has trained the model.
+        folder: Stored as the artefact `model`, with all that it holds.
+        kind: Name of the logged model in the run, such as `encoder`.
+        name: Name in the registry.
+        code: Python file that defines the pyfunc; MLflow stores and runs it.
+        packages: Packages that loading the model requires, at the versions installed here.
+        step: Training step of the checkpoint; the run's metrics of this step become the model's.
+        metrics: Kept as tags of the version, where the registry's page shows them.
+        options: Further arguments of `mlflow.pyfunc.log_model`.
+    """
     run.flush()
     mlflow.set_tracking_uri(run.tracking_uri)
     client = run.client
@@ -154,7 +152,7 @@ def _register(
         model_id=logged.model_id,
         step=step,
         registered_model_name=name,
-        python_model=str(_CODE[kind]),
+        python_model=str(code),
         artifacts={"model": str(folder)},
         pip_requirements=list(map(_requirement, packages)),
         **options,

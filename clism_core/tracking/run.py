@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 import logging
 import platform
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +24,6 @@ from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH
 
-from clism_core.tracking.names import part_of_name
 from clism_core.utils.home import SQLITE, home, tracking_uri
 
 logger = logging.getLogger(__name__)
@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 EXPERIMENT = "clism"
 OUTPUT_TAG = "clism.output"
 MAX_DIGEST_LENGTH = 36  # MLflow's limit for the digest of a data set
+_REFUSED_IN_NAMES = re.compile(r"[^\w.\- :]")
 
 
 @dataclass(frozen=True)
@@ -242,6 +243,11 @@ def environment() -> dict[str, Any]:
         "cluster": ray.cluster_resources() if ray.is_initialized() else {},
         "packages": dict(sorted(packages.items())),
     }
+
+
+def part_of_name(text: str) -> str:
+    """Return `text` with `_` for each character that MLflow refuses between the slashes of a name, such as &."""
+    return _REFUSED_IN_NAMES.sub("_", text)
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Adam with linear warm-up and linear decay."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,9 +8,6 @@ from torch import nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LRScheduler
 from transformers import get_linear_schedule_with_warmup
-
-HEADS = ("span_head.", "tagger.")
-"""What the names of the parameters of the heads begin with that a task adds to an encoder, in every model of ours."""
 
 
 @dataclass
@@ -20,8 +17,8 @@ class OptimizerConfig:
     learning_rate: float = 1e-5
     """At the end of the warm-up."""
     head_learning_rate: float | None = None
-    """Of the head that starts from nothing beside an encoder that knows much: the span head or, in NER, the tagger;
-    null: the same."""
+    """Learning rate of heads that start untrained on a trained encoder: the span head or, in NER, the tagger; null: the
+    same as the encoder's."""
     warmup_steps: int | float = 1500
     """Steps of a global batch in which the rate grows from 0; after them it falls, to 0 at the last step. Below 1: the
     share of all steps that they are."""
@@ -35,18 +32,25 @@ class OptimizerConfig:
     """Gradients of a larger norm are scaled down to it."""
 
 
-def build_optimizer(model: nn.Module, config: OptimizerConfig, total_steps: int) -> tuple[AdamW, LRScheduler]:
+def build_optimizer(
+    model: nn.Module, config: OptimizerConfig, total_steps: int, *, heads: Iterable[nn.Parameter] = ()
+) -> tuple[AdamW, LRScheduler]:
     """Return the optimiser of the parameters that are not frozen, and its schedule.
 
-    Steps are those of a global batch, whatever number of workers shares it.
+    Args:
+        model: its parameters are optimised.
+        config: rates, decay and warm-up.
+        total_steps: steps of a global batch, whatever number of workers shares it.
+        heads: parameters of `model` that are trained at `head_learning_rate`.
     """
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    head = {name for name in trained if name.startswith(HEADS) and config.head_learning_rate is not None}
+    of_heads = set() if config.head_learning_rate is None else set(heads)
+    head = {name for name, parameter in trained.items() if parameter in of_heads}
     groups = _groups([trained[name] for name in trained if name not in head], config.weight_decay)
     if head:
         own_rate = {"lr": config.head_learning_rate}
-        heads = _groups([trained[name] for name in sorted(head)], config.weight_decay)
-        groups += [group | own_rate for group in heads if group["params"]]
+        head_groups = _groups([trained[name] for name in sorted(head)], config.weight_decay)
+        groups += [group | own_rate for group in head_groups if group["params"]]
     optimizer = AdamW(groups, lr=config.learning_rate, betas=config.betas, eps=config.epsilon)
     share = config.warmup_steps < 1
     warmup_steps = round(config.warmup_steps * total_steps) if share else int(config.warmup_steps)

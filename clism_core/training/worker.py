@@ -176,7 +176,8 @@ def _begin(assignment: Assignment, model_name: str) -> tuple[TrainedModel[Any], 
     model: TrainedModel[Any] = recipe.load_model(model_name)
     freeze_unused(model, recipe.probe(model))
     model.to(get_device())
-    optimizer, schedule = build_optimizer(model, settings.optimizer, settings.loop.steps)
+    heads = model.new_head_parameters()
+    optimizer, schedule = build_optimizer(model, settings.optimizer, settings.loop.steps, heads=heads)
     return model, TrainingState(optimizer, schedule, Precision(settings.precision, get_device()))
 
 

@@ -76,6 +76,15 @@ def test_the_head_of_an_objective_that_is_off_is_frozen(folder: Path) -> None:
     assert head <= set(frozen)
 
 
+@pytest.mark.parametrize(
+    ("w_clism", "has_rate"), [pytest.param(1.0, True, id="on"), pytest.param(0.0, False, id="off")]
+)
+def test_the_span_head_has_a_learning_rate_of_its_own(folder: Path, w_clism: float, has_rate: bool) -> None:
+    model = build(folder, w_clism=w_clism)
+    head = {id(p) for p in model.span_head.parameters()} if has_rate else set()
+    assert {id(p) for p in model.new_head_parameters()} == head
+
+
 def test_the_folder_loads_with_plain_transformers(folder: Path, tmp_path: Path) -> None:
     model = build(folder)
     model.save(tmp_path / "model")

@@ -1,49 +1,16 @@
-from pathlib import Path
-
 import numpy as np
 
-from clism_core.tracking.plots import evaluation_figure, log_plots, loss_figure, read_curves
-from clism_core.tracking.run import start_run
-
-EXACT = "span_exact_match"
+from clism_core.tracking.plots import loss_figure
 
 
-def test_loss_figure_has_one_smoothed_line_an_objective() -> None:
+def test_loss_figure_has_one_smoothed_line_for_each_labelled_loss() -> None:
     steps = range(1, 101)
-    figure = loss_figure({name: [(s, float(s)) for s in steps] for name in ("train/loss", "train/mlm_loss")})
+    curves = {name: [(s, float(s)) for s in steps] for name in ("train/loss", "train/tlm_loss", "train/unlabelled")}
+    labels = {"train/loss": ("total", "black"), "train/tlm_loss": ("TLM", "tab:pink"), "train/absent": ("no", "red")}
+    figure = loss_figure(curves, labels)
     (axes,) = figure.axes
-    assert axes.get_legend_handles_labels()[1] == ["total", "MLM"]
+    assert axes.get_legend_handles_labels()[1] == ["total", "TLM"]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("step", "loss (nats)")
     smoothed = np.asarray(axes.lines[1].get_xydata())
     assert smoothed[0].tolist() == [1.5, 1.5]  # 100 points at 50 a line: the mean of two steps
     assert len(smoothed) == 99
-
-
-def test_evaluation_figure_has_a_panel_a_pair_and_dashed_baselines() -> None:
-    curves = {
-        f"eval/en-vi/{EXACT}": [(0, 0.1), (50, 0.4)],
-        "eval/en-vi/random_run_exact_match": [(0, 0.2), (50, 0.2)],
-        f"eval/en-ar/{EXACT}": [(0, 0.0)],
-        "eval/score": [(0, 0.1)],
-        "eval/gradient_norm/clism": [(0, 9.0)],
-    }
-    figure = evaluation_figure(curves)
-    arabic, vietnamese = figure.axes
-    assert [axes.get_title() for axes in figure.axes] == ["en-ar", "en-vi"]
-    assert [line.get_linestyle() for line in vietnamese.lines] == ["-", "--"]
-    assert np.asarray(vietnamese.lines[0].get_xydata()).tolist() == [[0, 0.1], [50, 0.4]]
-    assert np.asarray(vietnamese.lines[1].get_ydata()).tolist() == [0.2, 0.2]
-    assert arabic.lines[0].get_marker() == "."  # or a single point would not be seen
-
-
-def test_plots_of_a_run_are_logged_and_a_repeated_step_counts_once(home_folder: Path, tmp_path: Path) -> None:
-    run = start_run(job="pretrain", output="/outputs/x")
-    for step, loss in [(1, 3.0), (2, 9.0)]:
-        run.log_metrics({"train/loss": loss, f"eval/en-vi/{EXACT}": 0.5}, step=step)
-    run.flush()
-    run.log_metrics({"train/loss": 2.0}, step=2)  # after a resume
-    log_plots(run)
-    assert read_curves(run)["train/loss"] == [(1, 3.0), (2, 2.0)]
-    for name in ("loss", "evaluation"):
-        file = Path(run.client.download_artifacts(run.run_id, f"plots/{name}.png", str(tmp_path)))
-        assert file.read_bytes().startswith(b"\x89PNG")

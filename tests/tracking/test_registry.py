@@ -16,7 +16,7 @@ from transformers import (
 )
 
 from clism_core.model.resolve import resolve_model
-from clism_core.tracking.registry import register_encoder
+from clism_core.pretraining.registration import register_encoder
 from clism_core.tracking.run import TrackedRun, start_run
 
 VOCABULARY = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", "[QUE]", "red", "green", "blue"]

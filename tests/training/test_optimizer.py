@@ -67,7 +67,7 @@ def test_without_decay_it_is_adam() -> None:
 def test_the_tagger_may_have_a_rate_of_its_own_and_its_bias_does_not_decay() -> None:
     model = nn.ModuleDict({"encoder": nn.Linear(2, 2), "tagger": nn.Linear(2, 3)})
     config = OptimizerConfig(learning_rate=0.1, head_learning_rate=1.0, warmup_steps=0, weight_decay=0.3)
-    optimizer, _ = build_optimizer(model, config, 4)
+    optimizer, _ = build_optimizer(model, config, 4, heads=model["tagger"].parameters())
     groups = {id(p): (group["lr"], group["weight_decay"]) for group in optimizer.param_groups for p in group["params"]}
     found = {name: groups[id(parameter)] for name, parameter in model.named_parameters()}
     assert found == {
@@ -81,7 +81,7 @@ def test_the_tagger_may_have_a_rate_of_its_own_and_its_bias_does_not_decay() -> 
 def test_the_span_head_may_have_a_rate_of_its_own() -> None:
     model = nn.ModuleDict({"encoder": nn.Linear(2, 2), "span_head": SpanHead(2)})
     config = OptimizerConfig(learning_rate=0.1, head_learning_rate=1.0, warmup_steps=2, weight_decay=0.3)
-    optimizer, schedule = build_optimizer(model, config, 4)
+    optimizer, schedule = build_optimizer(model, config, 4, heads=model["span_head"].parameters())
     optimizer.step()
     schedule.step()
     groups = {id(p): (group["lr"], group["weight_decay"]) for group in optimizer.param_groups for p in group["params"]}

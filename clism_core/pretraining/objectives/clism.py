@@ -14,6 +14,7 @@ class CLISM(Objective[Batch]):
 
     name = "clism"
     metrics = ("span_exact_match",)
+    new_heads = ("span_head",)
 
     def __init__(self, span_head: SpanHead):
         super().__init__()

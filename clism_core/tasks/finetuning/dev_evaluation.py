@@ -10,7 +10,7 @@ from clism_core.tasks.mrc.squad_format import Question
 from clism_core.tasks.ner.conll_format import Sentence
 from clism_core.tasks.ner.conlleval import EntityCounts, EntityMetrics, count_entities
 from clism_core.tasks.ner.predictor import NerPredictor
-from clism_core.tracking.names import part_of_name
+from clism_core.tracking.run import part_of_name
 
 Evaluated = tuple[dict[str, float], float]
 """Metrics, named LANGUAGE/METRIC, in 0 to 100, and the F1 by which checkpoints are compared."""

@@ -21,6 +21,7 @@ class SpanExtraction(Objective[QuestionBatch]):
 
     name = "mrc"
     metrics = ("exact_match",)
+    new_heads = ("span_head",)
 
     def __init__(self, span_head: nn.Module, *, softmax: Literal["passage", "input"]):
         super().__init__()

@@ -14,6 +14,7 @@ class Tagging(Objective[TagBatch]):
 
     name = "tagging"
     metrics = ("accuracy",)
+    new_heads = ("tagger",)
 
     def __init__(self, tagger: Tagger):
         super().__init__()

@@ -106,7 +106,8 @@ def test_gradients_are_finite_and_reach_head_and_encoder(folder: Path, use_que: 
 
 def test_the_head_has_a_learning_rate_of_its_own(xlmr: str) -> None:
     model = MrcModel.begin(xlmr, MrcConfig(), seed=0)
-    optimizer, _ = build_optimizer(model, OptimizerConfig(head_learning_rate=0.5, warmup_steps=1), 2)
+    config = OptimizerConfig(head_learning_rate=0.5, warmup_steps=1)
+    optimizer, _ = build_optimizer(model, config, 2, heads=model.new_head_parameters())
     last = optimizer.param_groups[-1]
     assert last["initial_lr"] == 0.5
     assert {id(p) for p in last["params"]} == {id(p) for p in model.span_head.parameters()}

@@ -190,3 +190,9 @@ def test_four_sentences_are_learnt(xlmr: Path) -> None:
         ("LOC", "Paris"),
     ]
     assert all(0.5 < entity["score"] <= 1.0 for entity in found["entities"])
+
+
+def test_the_tagger_has_a_learning_rate_of_its_own(xlmr: Path) -> None:
+    model = NerModel.begin(str(xlmr), NerConfig(), seed=0)
+    model.use({Tagging.name: Tagging(model.tagger)})
+    assert {id(p) for p in model.new_head_parameters()} == {id(p) for p in model.tagger.parameters()}
