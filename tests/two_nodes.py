@@ -1,5 +1,5 @@
-"""A program: starts a Ray cluster of two nodes on this machine, the second one with a GPU that is none, and prints what
-our code makes of it as JSON. In a process of its own, for the tests have a cluster already."""
+"""Script that starts a Ray cluster of two nodes on this machine, the second one with a fictitious GPU, and prints what
+the library finds there as JSON. It runs in a separate process, because the tests already have a cluster."""
 
 import json
 import os
@@ -35,7 +35,7 @@ class WhereAmI(tune.Trainable):
 
 
 def trials(folder: str, *, most: int | None) -> list[tuple[str, float, float]]:
-    """Return the node of each trial, and when it began and ended, in this order."""
+    """Return node, start and end time of each trial, in order of start."""
     tuner = tune.Tuner(
         tune.with_resources(WhereAmI, own_process(most)),
         tune_config=tune.TuneConfig(num_samples=4),
@@ -65,7 +65,7 @@ def refusal(function: Callable[[], object]) -> str:
 
 
 def main() -> None:
-    os.environ["CUDA_VISIBLE_DEVICES"] = "0"  # as a node with a GPU has it that sets nothing
+    os.environ["CUDA_VISIBLE_DEVICES"] = "0"  # as on a node with one GPU
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "memory": 7 * GIB})
     cluster.add_node(num_cpus=2, num_gpus=1, memory=40 * GIB)
     os.environ.update(TUNE_SETTINGS, RAY_ADDRESS=cluster.address)

@@ -1,4 +1,4 @@
-"""Collectives over all workers that are no-ops on a single one."""
+"""Collective operations over all workers; no-ops with a single worker."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -16,12 +16,12 @@ def world_size() -> int:
 
 
 def rank() -> int:
-    """Return this worker's number, from 0."""
+    """Return this worker's rank, from 0."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def sum_over_workers(values: Tensor) -> list[float]:
-    """Add up a vector over the workers, position by position."""
+    """Return the element-wise sum of a vector over the workers."""
     if world_size() > 1:
         dist.all_reduce(values)
     sums: list[float] = values.tolist()
@@ -29,7 +29,7 @@ def sum_over_workers(values: Tensor) -> list[float]:
 
 
 def gather_objects(own: ObjectT) -> list[ObjectT]:
-    """Return what each worker has given, anything that can be pickled, in order of rank."""
+    """Return the objects of all workers, which must be picklable, in order of rank."""
     if world_size() == 1:
         return [own]
     objects = [own] * world_size()
@@ -38,14 +38,14 @@ def gather_objects(own: ObjectT) -> list[ObjectT]:
 
 
 def gather_results(compute: Callable[[], ObjectT]) -> list[ObjectT]:
-    """Return what `compute` returns on each worker, in order of rank.
+    """Return the results of `compute` on all workers, in order of rank.
 
-    What it raises on any worker is raised on all: alone, one would leave while the others wait for its part.
+    An exception on any worker is raised on all of them. Otherwise one would leave while the others wait for it.
     """
     outcome: tuple[list[ObjectT], Exception | None]
     try:
         outcome = [compute()], None
-    except Exception as error:  # handed on to all
+    except Exception as error:  # raised on all workers below
         outcome = [], error
     outcomes = gather_objects(outcome)
     failure = next((error for _, error in outcomes if error is not None), None)
@@ -55,9 +55,9 @@ def gather_results(compute: Callable[[], ObjectT]) -> list[ObjectT]:
 
 
 def gather_rows(rows: Tensor) -> Tensor:
-    """Concatenate the workers' tensors [n_r, ...] along the first dimension, in order of rank; no gradient flows.
+    """Concatenate the workers' tensors [n_r, ...] along the first dimension, in order of rank, without gradients.
 
-    The workers' row counts may differ.
+    The number of rows may differ between workers.
     """
     rows = rows.detach()
     if world_size() == 1:

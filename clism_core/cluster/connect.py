@@ -1,4 +1,4 @@
-"""Joining a Ray cluster, or starting one that only this machine can reach."""
+"""Connection to a Ray cluster, or start of a local one that only this machine can reach."""
 
 import json
 import logging
@@ -28,29 +28,29 @@ logger = logging.getLogger(__name__)
 CONNECT_TIMEOUT, PROBE_TIMEOUT = 10.0, 120.0  # seconds
 WORKER_ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",
-    # Whoever has reserved no GPU sees none. Without it, all processes on CPUs of a node with GPUs would take its first.
+    # Hide all GPUs from processes that have reserved none. Otherwise all CPU processes of a GPU node would use GPU 0.
     RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO_ENV_VAR: "1",
 }
-"""Of all processes that work for a job."""
-_PLACES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION", "MLFLOW_S3_ENDPOINT_URL")
+"""Environment variables of all processes of a job."""
+_FORWARDED = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION", "MLFLOW_S3_ENDPOINT_URL")
 _SECRETS = ("AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
-"""What Ray would write into its logs, were it handed on."""
+"""Variables that are not forwarded, because Ray would write them into its logs."""
 
 
 def connect(*, num_cpus: int | None = None) -> None:
-    """Connect this process to Ray, unless it is connected.
+    """Connect this process to Ray, unless it is already connected.
 
-    To the cluster at `RAY_ADDRESS` (of a submitted job: its own) or one that `ray start` runs on this machine; without
-    either, a local one is started, which ends with the process and listens on 127.0.0.1 only.
+    The cluster is the one at `RAY_ADDRESS` (for a submitted job, its own), or one that `ray start` runs on this
+    machine. Without either, a local cluster is started, which ends with the process and listens on 127.0.0.1 only.
 
     Args:
-        num_cpus: Of a local cluster; all of the machine's without it.
+        num_cpus: Number of CPUs of a local cluster; all CPUs of the machine by default.
 
-    Raises `InputError` where the cluster cannot be reached or refuses the token.
+    Raises `InputError` if the cluster cannot be reached or rejects the token.
     """
     if ray.is_initialized():
         return
-    for name, value in WORKER_ENVIRONMENT.items():  # for a local cluster, whose processes inherit it
+    for name, value in WORKER_ENVIRONMENT.items():  # processes of a local cluster inherit these
         os.environ.setdefault(name, value)
     quieten_ray()
     address = services.get_ray_address_from_environment(None, None)  # type: ignore[arg-type]
@@ -61,13 +61,13 @@ def connect(*, num_cpus: int | None = None) -> None:
 
 
 def _start_local(num_cpus: int | None) -> None:
-    # Ray's processes listen on all interfaces, but for this switch of its own, which is meant for laptops: it is on
-    # where Ray cannot form clusters. `_node_ip_address="127.0.0.1"` would be replaced by the machine's address.
-    os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"  # for the processes it starts
-    ray_constants.ENABLE_RAY_CLUSTER = False  # for this one, which has read it
-    # It makes a token where there is none, so that other users of the machine are refused, and warns of it.
+    # Ray's processes listen on all interfaces unless multi-node clusters are disabled, as Ray does on platforms that do
+    # not support them. `_node_ip_address="127.0.0.1"` would be replaced by the machine's address.
+    os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"  # for the processes that Ray starts
+    ray_constants.ENABLE_RAY_CLUSTER = False  # for this process, which has already read the variable
+    # Ray creates a token if there is none, so that other users of the machine are rejected, and warns about it.
     logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
-    # Ray starts its processes and then connects, in one call; only what comes after the processes is to be quiet.
+    # Ray starts its processes and connects to them in one call; only the connection is to be quiet.
     with patch.object(worker, "connect", _after_quietening(worker.connect)):
         ray.init(address="local", num_cpus=num_cpus, include_dashboard=False, logging_level=logging.WARNING)
 
@@ -82,117 +82,124 @@ def _after_quietening(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _join(address: str) -> None:
     _check_reachable(address)
-    # What a job was submitted with, its workers have; Ray refuses to be told it again.
+    # The workers already have the variables that a job was submitted with, and Ray rejects duplicates.
     submitted = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}"))
     known = (submitted.get("runtime_env") or {}).get("env_vars") or {}
     ours = {**WORKER_ENVIRONMENT, "CLISM_HOME": str(home()), "MLFLOW_TRACKING_URI": tracking_uri()}
-    ours |= {name: os.environ[name] for name in _PLACES if name in os.environ}
+    ours |= {name: os.environ[name] for name in _FORWARDED if name in os.environ}
     env_vars = {name: value for name, value in ours.items() if name not in known}
-    # A submitted job has those of the node that it is on, as others have theirs.
+    # A submitted job runs with the secrets of its node; the other nodes have their own.
     if not submitted and (secrets := [name for name in _SECRETS if name in os.environ]):
         logger.warning(
-            "%s: set here, and not handed on to the nodes, for Ray would write it into its logs; the nodes need their "
-            "own: an instance profile, or the variables where `ray start` is called",
+            "%s: set on this machine but not forwarded to the nodes, because Ray would write it into its logs; give "
+            "the nodes their own credentials: an instance profile, or these variables where `ray start` is called",
             ", ".join(secrets),
         )
     quieten_core_worker()
     try:
         ray.init(address=address, runtime_env={"env_vars": env_vars}, logging_level=logging.WARNING)
-    except (AuthenticationError, ConnectionError) as error:  # the latter after 20 s of trying a wrong token
+    except (AuthenticationError, ConnectionError) as error:  # the latter after 20 s of retries with a wrong token
         raise InputError(
-            f"the Ray cluster at {address} refuses us: copy its ~/.ray/auth_token to this machine (or set "
+            f"the Ray cluster at {address} rejects the connection: copy its ~/.ray/auth_token to this machine (or set "
             f"RAY_AUTH_TOKEN) and set RAY_AUTH_MODE=token: {error}"
         ) from error
 
 
 def _check_reachable(address: str) -> None:
-    """Raise `InputError` unless something listens at `address`: Ray itself would wait for minutes, then end us."""
+    """Raise `InputError` unless something listens at `address`: Ray would wait for minutes, then exit the process."""
     url = urlsplit(address if "://" in address else f"//{address}")
     advice = "give RAY_ADDRESS as HOST:PORT of a running `ray start --head`, or unset it to run on this machine"
     if url.scheme.startswith("http") or url.hostname is None or url.port is None:
-        raise InputError(f"RAY_ADDRESS {address}: no address of a Ray cluster (`ray job submit` takes http); {advice}")
+        raise InputError(
+            f"RAY_ADDRESS {address}: not the address of a Ray cluster (http:// is for `ray job submit`); {advice}"
+        )
     try:
         socket.create_connection((url.hostname, url.port), timeout=CONNECT_TIMEOUT).close()
     except OSError as error:
         if "RAY_ADDRESS" not in os.environ:
-            advice = "`ray start` has left a note of it here, which `ray stop` takes away"
+            advice = "the address comes from an earlier `ray start` on this machine; `ray stop` removes it"
         raise InputError(f"no Ray cluster at {address} ({error}); {advice}") from error
 
 
 def check_shared(
     *, output: str | None, inputs: Iterable[str], tracking: str | None, wanted: Mapping[str, float] = {}
 ) -> None:
-    """Check that all nodes of the cluster can work together; a cluster of one node always can.
+    """Check that all nodes of the cluster share storage and tracking; a cluster of one node always does.
 
-    Where the job wants more than the cluster has, nodes will have to join. What they see is not known yet.
+    If the job needs more resources than the cluster has, it waits for nodes to join, which cannot be checked yet.
 
     Args:
-        output: The job's output, which every node writes to: an object store, or a folder that all of them see. None
-            where only this process writes.
-        inputs: What every node reads, likewise; local paths exist.
-        tracking: The MLflow tracking URI: a server or a database, not a file of one node. None where only this process
-            uses it.
-        wanted: Resources that the job's workers want together, such as `{"GPU": 8}`.
+        output: Output of the job, to which every node writes: in an object store, or a folder that all nodes see. None
+            if only this process writes.
+        inputs: Paths that every node reads, with the same requirement; local paths exist.
+        tracking: MLflow tracking URI: a server or a database, not a file of one node. None if only this process uses
+            it.
+        wanted: Resources that the job's workers need in total, such as `{"GPU": 8}`.
 
-    Raises `InputError` naming all that is missing.
+    Raises `InputError` that lists all problems.
     """
-    has = ray.cluster_resources()
-    lacking = [f"{amount:g} {name}s" for name, amount in wanted.items() if amount > has.get(name, 0)]
-    if lacking and (problems := tracking_problems(tracking)):
+    available = ray.cluster_resources()
+    missing = [f"{amount:g} {name}s" for name, amount in wanted.items() if amount > available.get(name, 0)]
+    if missing and (problems := tracking_problems(tracking)):
         raise InputError(
-            f"the job's workers want {' and '.join(lacking)}, more than the cluster has, so they wait for nodes to "
-            f"join it: {'; '.join(problems)}; or let the workers want less"
+            f"the job's workers need {' and '.join(missing)}, more than the cluster has, so that nodes would have to "
+            f"join: {'; '.join(problems)}; or request fewer resources for the workers"
         )
-    if lacking:
+    if missing:
         local = ", ".join(path for path in (output, *inputs) if path and storage.is_local(path))
-        logger.warning("this waits for nodes with %s to join; they must see %s", " and ".join(lacking), local or "S3")
+        logger.warning(
+            "waiting for nodes with %s to join; they need access to %s", " and ".join(missing), local or "S3"
+        )
     working = [node["NodeID"] for node in live_nodes() if node["Resources"].get("CPU")]
     others = [node for node in working if node != this_node_id()]
     if not others:
         return
-    problems = [*tracking_problems(tracking), *storage_problems(output, inputs, lambda path: _blind(path, others))]
+    problems = [
+        *tracking_problems(tracking),
+        *storage_problems(output, inputs, lambda path: _count_nodes_without(path, others)),
+    ]
     if problems:
-        raise InputError(f"the job's workers run on {len(others)} more node(s): " + "; ".join(problems))
+        raise InputError(f"the job's workers also run on {len(others)} other node(s): " + "; ".join(problems))
 
 
 def tracking_problems(tracking: str | None) -> list[str]:
-    """Return why several nodes cannot use a tracking URI, and what to do; nothing where they can, or need not."""
+    """Return why several nodes cannot share a tracking URI, with the remedy; empty if they can or need not."""
     if tracking is None:
         return []
     if tracking.startswith(("sqlite:", "file:")) or "://" not in tracking:
-        return [f"they cannot all use {tracking}; set MLFLOW_TRACKING_URI to an MLflow server"]
+        return [f"several nodes cannot share {tracking}; set MLFLOW_TRACKING_URI to an MLflow server"]
     return []
 
 
-def storage_problems(output: str | None, inputs: Iterable[str], blind: Callable[[str], int]) -> list[str]:
-    """Return what keeps other nodes from sharing storage with this one, each with what to do.
+def storage_problems(output: str | None, inputs: Iterable[str], count_nodes_without: Callable[[str], int]) -> list[str]:
+    """Return the paths that other nodes do not share with this one, each with the remedy.
 
     Args:
         output: As in `check_shared`.
         inputs: As in `check_shared`.
-        blind: Tells how many of the other nodes do not see a file or folder of this node.
+        count_nodes_without: Returns how many of the other nodes do not see a file or folder of this node.
     """
-    missing = {path: blind(path) for path in map(storage.absolute, filter(storage.is_local, inputs))}
+    missing = {path: count_nodes_without(path) for path in map(storage.absolute, filter(storage.is_local, inputs))}
     if output is not None and storage.is_local(output):
         marker = Path(storage.absolute(output)) / f".seen-{uuid.uuid4().hex}"
         marker.parent.mkdir(parents=True, exist_ok=True)
         marker.touch()
         try:
-            missing[output] = blind(str(marker))
+            missing[output] = count_nodes_without(str(marker))
         finally:
             marker.unlink()
     return [
-        f"{nodes} of them do not see {path}; give an s3:// path or one on shared storage"
+        f"{nodes} of the other nodes do not see {path}; give an s3:// path or a path on shared storage"
         for path, nodes in missing.items()
         if nodes
     ]
 
 
-def _blind(file: str, nodes: list[str]) -> int:
+def _count_nodes_without(file: str, nodes: list[str]) -> int:
     @ray.remote(num_cpus=0, max_retries=0)
     def exists(path: str) -> bool:
         folder = Path(path).parent
-        return folder.is_dir() and path in map(str, folder.iterdir())  # listing it refreshes what NFS has cached
+        return folder.is_dir() and path in map(str, folder.iterdir())  # listing the folder refreshes the NFS cache
 
     pinned = [exists.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)) for node in nodes]
     return ray.get([task.remote(file) for task in pinned], timeout=PROBE_TIMEOUT).count(False)

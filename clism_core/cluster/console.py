@@ -1,4 +1,4 @@
-"""What a person who follows a job sees: the job's own lines, and not how the libraries get along."""
+"""Console output of a job: its own messages, without the routine output of the libraries."""
 
 import logging
 import os
@@ -11,32 +11,35 @@ from ray.util.debug import log_once
 
 from clism_core.utils.quiet import quieten_transformers
 
-# Lines of Ray's processes that tell nobody anything. They stay in its log files, and RAY_DEDUP_LOGS=0 shows them again.
+# Uninformative lines of Ray's processes. They remain in its log files, and RAY_DEDUP_LOGS=0 shows them again.
 _NOISE = (
     r"Starting execution of Dataset|Execution plan of Dataset|Dataset \S+ execution finished in|Progress bars disabled",
-    # Every actor pool of Ray Data and every Ray Train run has such actors, and they do restart.
+    # Every actor pool of Ray Data and every Ray Train run has such actors, and they do restart if they fail.
     r"core_worker\.cc:\d+: Actor with class name: .* has constructor arguments in the object store",
-    # Ray Train asks the dashboard once a second, and a local cluster has none: starting it would take twice as long.
+    # Ray Train queries the dashboard once a second, but a local cluster runs without it: it would double startup time.
     r"Failed to query Ray Train Controller actor state",
-    # Checkpoints between evaluations have none, and count as last and not as best.
+    # Checkpoints between evaluations have no score: they can be the last checkpoint, but not the best.
     r"Result dict has no key: score",
-    # Stages and workers that take a part of a CPU are many processes, as they should be.
+    # Stages and workers that reserve a fraction of a CPU run in many processes by design.
     r"PYTHON worker processes have been started on node",
 )
 
 
 def quieten_libraries() -> None:
-    """Show no bars, load reports and notes of transformers and MLflow; warnings of MLflow and errors of both remain."""
+    """Suppress progress bars, load reports and notes of transformers and MLflow.
+
+    Warnings of MLflow and errors of both are still shown.
+    """
     quieten_transformers()
     logging.getLogger("mlflow").setLevel(logging.WARNING)
 
 
 def quieten_ray() -> None:
-    """Show Ray Data's progress as bars on a terminal and not at all elsewhere, and none of what `_NOISE` matches."""
+    """Show progress bars of Ray Data on a terminal only, and suppress log lines that match `_NOISE`."""
     context = DataContext.get_current()
     context.print_on_execution_start = False
     context.enable_progress_bars = sys.stdout.isatty() and sys.stderr.isatty()
-    log_once("ray_data_progress_manager_disabled")  # so that Ray Data need not say it
+    log_once("ray_data_progress_manager_disabled")  # marks Ray Data's message about it as already shown
     for handler in logging.getLogger("ray.data").handlers:
         if handler.name == "console":
             handler.setLevel(logging.WARNING)
@@ -46,15 +49,15 @@ def quieten_ray() -> None:
 
 
 def quieten_run() -> None:
-    """Show of a run that is a part of something larger only what goes wrong: the whole says how far it is."""
+    """Suppress all output but warnings and errors of a run inside a sweep or study, which reports its own progress."""
     quieten_libraries()
     quieten_ray()
     DataContext.get_current().enable_progress_bars = False
 
 
 def quieten_core_worker() -> None:
-    """Let Ray's core log fatal errors only, in this process, once it connects: all others reach us as exceptions.
+    """Make Ray's core log only fatal errors in this process, from its connection on: others are raised as exceptions.
 
-    Its processes must not inherit this: the raylet says in its log that memory or disk is full, and nowhere else.
+    Ray's own processes must not inherit this: only the raylet's log reports that memory or disk is full.
     """
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")

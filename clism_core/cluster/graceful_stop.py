@@ -1,4 +1,4 @@
-"""A stop request: from a signal at the driver to all workers, agreed on at a step boundary."""
+"""Graceful stop: from a signal at the driver to all workers, which agree on a step boundary."""
 
 import asyncio
 import logging
@@ -22,55 +22,54 @@ logger = logging.getLogger(__name__)
 ResultT = TypeVar("ResultT")
 
 POLL = 0.5
-"""Seconds between looks at whether a run is done, or was asked to stop."""
-ANSWER = 10.0
-"""Seconds that a worker has to say that it is there."""
-MOST_LISTENERS = 10_000
+"""Interval in seconds between checks whether a run has finished or was asked to stop."""
+ANSWER_TIMEOUT = 10.0
+"""Seconds that a worker has to answer that it is alive."""
+MAX_LISTENERS = 10_000
 
 
-class UnheardError(Exception):
-    """A run was asked to stop while it has no workers, so that there is nothing to save but what its last checkpoint
-    holds."""
+class NoWorkersError(Exception):
+    """Stop request for a run without workers, which has nothing to save beyond its last checkpoint."""
 
 
 class StopRequest:
-    """Holds whether one or several runs shall stop, and lets one worker of each wait for it."""
+    """Actor that holds the stop request of one or several runs; one worker of each run waits for it."""
 
     def __init__(self) -> None:
         self._requested = asyncio.Event()
         self._listeners: dict[str, ActorHandle[Any]] = {}
-        self._heard: set[str] = set()
+        self._acknowledged: set[str] = set()
 
     async def request(self) -> None:
         """Ask the runs to stop."""
         self._requested.set()
 
     async def is_requested(self) -> bool:
-        """Say whether the runs were asked to stop."""
+        """Return whether the runs were asked to stop."""
         return self._requested.is_set()
 
     async def listen(self, run: str, worker: "ActorHandle[Any]") -> None:
-        """Return when `run` was asked to stop, to its `worker` that listens from now on."""
+        """Register `worker` as the listener of `run`, and return once the run is asked to stop."""
         self._listeners[run] = worker
         await self._requested.wait()
 
     async def listener(self, run: str) -> "ActorHandle[Any] | None":
-        """Return the worker of `run` that has listened last; None before there is one."""
+        """Return the latest listener of `run`; None if there was none yet."""
         return self._listeners.get(run)
 
-    async def hear(self, run: str) -> None:
-        """Note that the workers of `run` have agreed to stop: they save, and are gone before the run has ended."""
-        self._heard.add(run)
+    async def acknowledge(self, run: str) -> None:
+        """Record that the workers of `run` have agreed to stop: they save, and exit before the run ends."""
+        self._acknowledged.add(run)
 
-    async def is_heard(self, run: str) -> bool:
-        """Say whether the workers of `run` have agreed to stop."""
-        return run in self._heard
+    async def is_acknowledged(self, run: str) -> bool:
+        """Return whether the workers of `run` have agreed to stop."""
+        return run in self._acknowledged
 
 
 def start_stop_request() -> "ActorHandle[StopRequest]":
-    """Start the actor that holds the request of runs, on the driver's node: it shall live as long as the driver."""
-    # Every training of a study listens until its end, each start of its workers anew.
-    options: dict[str, Any] = {"num_cpus": 0, "max_concurrency": MOST_LISTENERS, "scheduling_strategy": on_this_node()}
+    """Start the actor that holds the stop request, on the driver's node, so that it lives as long as the driver."""
+    # Every training run of a study keeps a listener until the study ends, one for each start of its workers.
+    options: dict[str, Any] = {"num_cpus": 0, "max_concurrency": MAX_LISTENERS, "scheduling_strategy": on_this_node()}
     handle: Any = ray.remote(StopRequest).options(**options).remote()
     return cast("ActorHandle[StopRequest]", handle)
 
@@ -82,78 +81,79 @@ class StopPoll:
         self._request: Any = request
         self._device = device
         self._run = run
-        self._asked: Any = None
+        self._requested: Any = None
         if rank() == 0:
-            self._asked = request.listen.remote(run, ray.get_runtime_context().current_actor)
+            self._requested = request.listen.remote(run, ray.get_runtime_context().current_actor)
 
     def __call__(self) -> bool:
-        """Say whether to stop now, the same on all workers (a collective)."""
-        asked = self._asked is not None and bool(ray.wait([self._asked], timeout=0)[0])
-        (votes,) = sum_over_workers(torch.tensor([float(asked)], device=self._device))
-        if asked:
-            ray.get(self._request.hear.remote(self._run))
+        """Return whether to stop now, the same on all workers (a collective)."""
+        requested = self._requested is not None and bool(ray.wait([self._requested], timeout=0)[0])
+        (votes,) = sum_over_workers(torch.tensor([float(requested)], device=self._device))
+        if requested:
+            ray.get(self._request.acknowledge.remote(self._run))
         return votes > 0
 
 
-def run_stoppably(function: Callable[[], ResultT], request: Any, *, run: str) -> ResultT:
-    """Run `function`, which trains until it is done or its workers hear the request.
+def run_until_stopped(function: Callable[[], ResultT], request: Any, *, run: str) -> ResultT:
+    """Call `function`, which trains until it is finished or its workers receive the stop request.
 
-    It runs in a thread: Ray Train handles signals only where it runs in the main thread, and then by aborting.
+    It runs in a thread, because in the main thread Ray Train handles signals itself, by aborting the run.
 
     Args:
-        function: does what `run` is.
+        function: performs the run.
         request: a `StopRequest`.
-        run: by which its workers are known to it.
+        run: name of the run in `request`.
 
     Raises:
-        UnheardError: if it is asked to stop while no worker is there to hear it; what waits for nodes would wait on.
+        NoWorkersError: if a stop is requested while the run has no worker to receive it; a run that waits for nodes
+            would keep waiting.
     """
     future: Future[ResultT] = Future()
 
     def call() -> None:
         try:
             future.set_result(function())
-        except BaseException as error:  # handed on
+        except BaseException as error:  # raised by `future.result()`
             future.set_exception(error)
 
     threading.Thread(target=call, name="train", daemon=True).start()
     while not future.done():
         wait([future], timeout=POLL)  # wakes up for signals, too
-        if ray.get(request.is_requested.remote()) and not _is_heard(request, run) and not future.done():
-            raise UnheardError
+        if ray.get(request.is_requested.remote()) and not _has_listener(request, run) and not future.done():
+            raise NoWorkersError
     return future.result()
 
 
-def _is_heard(request: Any, run: str) -> bool:
-    if ray.get(request.is_heard.remote(run)):
+def _has_listener(request: Any, run: str) -> bool:
+    if ray.get(request.is_acknowledged.remote(run)):
         return True
     worker = ray.get(request.listener.remote(run))
     try:
-        return worker is not None and ray.get(worker.__ray_ready__.remote(), timeout=ANSWER) is not None
-    except GetTimeoutError:  # it is busy
+        return worker is not None and ray.get(worker.__ray_ready__.remote(), timeout=ANSWER_TIMEOUT) is not None
+    except GetTimeoutError:  # the worker is busy
         return True
-    except RayActorError:  # it is lost, and another one is yet to come
+    except RayActorError:  # the worker is lost, and its replacement has not started yet
         return False
 
 
 @contextmanager
 def stop_signals(ask: Callable[[], None], consequence: str) -> Iterator[list[int]]:
-    """Let SIGINT and SIGTERM call `ask` and say the `consequence`; a second SIGINT gives up waiting.
+    """On SIGINT and SIGTERM, call `ask` and log `consequence`; raise `KeyboardInterrupt` on a SIGINT after the first.
 
-    Yields the signals that have come, for the main thread only.
+    Yields the list of signals received so far. For the main thread only.
     """
-    came: list[int] = []
+    received: list[int] = []
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        if number == signal.SIGINT and came:
+        if number == signal.SIGINT and received:
             raise KeyboardInterrupt
-        came.append(number)
+        received.append(number)
         logger.warning("%s: %s", signal.Signals(number).name, consequence)
         ask()
 
     previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield came
+        yield received
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import ray
 from transformers import PreTrainedTokenizerBase
 
-from clism_core.cluster.ray_data import settled
+from clism_core.cluster.ray_data import configure_execution
 from clism_core.model.tokenizer import TextTokenizer
 from clism_core.preparation.manifest import SAMPLES
 from clism_core.preparation.spans import NGRAM, NOUN_CHUNK
@@ -138,7 +138,7 @@ def read_samples(data_set: DataSet, columns: list[str]) -> "ray.data.Dataset":
     """
     files = [file for file in list_files(join(data_set.folder, SAMPLES)) if file.endswith(".parquet")]
     blocks = [pa.table({"file": [file]}) for file in files]
-    samples = settled(
+    samples = configure_execution(
         ray.data.from_blocks(blocks).map_batches(
             _read_file, fn_args=(columns,), batch_format="pyarrow", batch_size=1, num_cpus=TASK_CPUS
         )

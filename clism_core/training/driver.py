@@ -13,7 +13,7 @@ from ray.actor import ActorHandle
 from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig, UserCallback
 from ray.train.torch import TorchTrainer
 
-from clism_core.cluster.graceful_stop import run_stoppably, start_stop_request, stop_signals
+from clism_core.cluster.graceful_stop import run_until_stopped, start_stop_request, stop_signals
 from clism_core.cluster.nodes import this_node_id
 from clism_core.model.precision import PrecisionName
 from clism_core.tracking.run import TrackedRun
@@ -86,7 +86,7 @@ def run_training(
     Raises:
         InputError: what a worker finds that cannot be used.
         FloatingPointError: if training has diverged.
-        UnheardError: if it was asked to stop while it had no workers.
+        NoWorkersError: if it was asked to stop while it had no workers.
     """
     hooks = hooks or Hooks()
     stop_request = hooks.stop_request or start_stop_request()
@@ -103,7 +103,7 @@ def run_training(
     # The signals that a part of something larger gets are not meant for it.
     own_signals = stop_signals(stop_request.request.remote, "saving at the next step, then stopping")
     with nullcontext() if hooks.stop_request else own_signals:
-        result: Any = run_stoppably(trainer.fit, stop_request, run=settings.output)
+        result: Any = run_until_stopped(trainer.fit, stop_request, run=settings.output)
     if result.return_value.error is not None:
         raise result.return_value.error
     finished = result.return_value.finished

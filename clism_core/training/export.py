@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from clism_core.cluster.graceful_stop import UnheardError
+from clism_core.cluster.graceful_stop import NoWorkersError
 from clism_core.model.resolve import pin_version
 from clism_core.tracking.registry import RegisteredModel
 from clism_core.tracking.run import TrackedRun, tracked_run
@@ -88,7 +88,7 @@ def train_and_deliver(
     config = dataclasses.replace(config, model=pin_version(config.model))
     with tracked_run(job=job, output=config.output, config=dataclasses.asdict(config), name=name, tags=tags) as run:
         trained: TrainedT | None = None
-        with suppress(UnheardError):
+        with suppress(NoWorkersError):
             trained = train(config, run)
         if trained is None or not trained.finished:
             run.finish("KILLED")

@@ -1,4 +1,4 @@
-"""What workers exchange, without other workers than this process."""
+"""Collectives, with the other workers mocked."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from clism_core.cluster import collectives as distributed
 from clism_core.cluster.collectives import gather_results
 
 
-def test_results_come_in_order_of_rank(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_are_in_order_of_rank(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(distributed, "gather_objects", lambda own: [([1], None), own, ([3], None)])
     assert gather_results(lambda: 2) == [1, 2, 3]
 
 
-def test_what_one_worker_raises_all_raise(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_of_one_worker_is_raised_on_all(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[Any] = []
 
     def gather(own: Any) -> list[Any]:
@@ -29,8 +29,8 @@ def test_what_one_worker_raises_all_raise(monkeypatch: pytest.MonkeyPatch) -> No
 
     with pytest.raises(ValueError, match="mine"):
         gather_results(fail)
-    assert len(sent) == 2  # also the one that fails takes part, for the others wait for it
+    assert len(sent) == 2  # the failing worker takes part, too: the others wait for it
 
 
-def test_alone() -> None:
+def test_single_worker() -> None:
     assert gather_results(lambda: None) == [None]

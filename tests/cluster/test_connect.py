@@ -44,12 +44,12 @@ def test_storage_problems(tmp_path: Path, output_is_local: bool, blind: int) -> 
     expected = [inputs[1], *([output] if output_is_local else [])]
     assert len(asked) == len(expected)
     assert [problem.split(";")[0] for problem in problems] == (
-        [f"2 of them do not see {path}" for path in expected] if blind else []
+        [f"2 of the other nodes do not see {path}" for path in expected] if blind else []
     )
     assert not list(tmp_path.rglob(".seen-*"))
 
 
-def test_what_only_this_process_uses_need_not_be_shared() -> None:
+def test_paths_of_this_process_alone_need_not_be_shared() -> None:
     assert storage_problems(None, [], lambda _: 1) == []
     assert tracking_problems(None) == []
 
@@ -57,8 +57,8 @@ def test_what_only_this_process_uses_need_not_be_shared() -> None:
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        pytest.param("http://127.0.0.1:8265", "no address of a Ray cluster", id="http"),
-        pytest.param("nonsense", "no address of a Ray cluster", id="no-port"),
+        pytest.param("http://127.0.0.1:8265", "not the address of a Ray cluster", id="http"),
+        pytest.param("nonsense", "not the address of a Ray cluster", id="no-port"),
         pytest.param("127.0.0.1:{port}", "no Ray cluster at 127.0.0.1", id="nobody-listens"),
         pytest.param("ray://127.0.0.1:{port}", "no Ray cluster at ray://127.0.0.1", id="no-client-server"),
     ],
@@ -84,7 +84,7 @@ def test_local_cluster_listens_on_this_machine_only(ray_cluster: None) -> None:
 
 
 @pytest.mark.ray
-def test_one_node_shares_everything_with_itself(ray_cluster: None, tmp_path: Path) -> None:
+def test_single_node_needs_no_shared_storage(ray_cluster: None, tmp_path: Path) -> None:
     check_shared(output=str(tmp_path), inputs=[str(tmp_path)], tracking=f"sqlite:///{tmp_path}/mlflow.db")
 
 
@@ -93,7 +93,7 @@ def test_workers_on_nodes_that_have_yet_to_join(
     ray_cluster: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     wanted = {"CPU": 2.0, "GPU": 8.0}
-    with pytest.raises(InputError, match=r"want 8 GPUs, more than the cluster has.*MLFLOW_TRACKING_URI.*want less"):
+    with pytest.raises(InputError, match=r"need 8 GPUs, more than the cluster has.*MLFLOW_TRACKING_URI.*request fewer"):
         check_shared(output=BUCKET, inputs=[], tracking=f"sqlite:///{tmp_path}/mlflow.db", wanted=wanted)
     check_shared(output=str(tmp_path), inputs=[BUCKET], tracking=SERVER, wanted=wanted)
-    assert f"waits for nodes with 8 GPUs to join; they must see {tmp_path}" in caplog.text
+    assert f"waiting for nodes with 8 GPUs to join; they need access to {tmp_path}" in caplog.text

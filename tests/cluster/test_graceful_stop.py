@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import ray
 
-from clism_core.cluster.graceful_stop import UnheardError, run_stoppably, start_stop_request, stop_signals
+from clism_core.cluster.graceful_stop import NoWorkersError, run_until_stopped, start_stop_request, stop_signals
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.tracking.run import TrackedRun, unfinished_run
 from clism_core.training.driver import Trained
@@ -17,78 +17,78 @@ from clism_core.training.export import train_and_deliver
 
 def start_worker() -> Any:
     class Worker:
-        """Is there, or is not."""
+        """A worker that is alive or not."""
 
     worker: Any = ray.remote(Worker).options(num_cpus=0)
     return worker.remote()
 
 
 def listen(request: Any, worker: Any, *, run: str) -> Any:
-    """Let a worker listen; return what holds None once its run was asked to stop."""
-    heard = request.listen.remote(run, worker)
+    """Register `worker` as listener; return a reference that resolves once its run was asked to stop."""
+    requested = request.listen.remote(run, worker)
     while ray.get(request.listener.remote(run)) is None:
         time.sleep(0.1)
-    return heard
+    return requested
 
 
 @pytest.mark.ray
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_what_waits_for_nodes_is_left_at_once(ray_cluster: None, number: signal.Signals) -> None:
+def test_run_that_waits_for_nodes_stops_at_once(ray_cluster: None, number: signal.Signals) -> None:
     request: Any = start_stop_request()
     worker = start_worker()
     listen(request, worker, run="another")
     threading.Timer(1.0, os.kill, (os.getpid(), number)).start()
-    with stop_signals(request.request.remote, "stopping") as came, pytest.raises(UnheardError):
-        run_stoppably(threading.Event().wait, request, run="this")
-    assert came == [number]
+    with stop_signals(request.request.remote, "stopping") as received, pytest.raises(NoWorkersError):
+        run_until_stopped(threading.Event().wait, request, run="this")
+    assert received == [number]
 
 
 @pytest.mark.ray
-def test_what_has_workers_is_waited_for(ray_cluster: None) -> None:
+def test_run_with_workers_finishes_first(ray_cluster: None) -> None:
     request: Any = start_stop_request()
     worker = start_worker()
-    heard = listen(request, worker, run="this")
+    requested = listen(request, worker, run="this")
 
     def train() -> str:
-        ray.get(heard)
+        ray.get(requested)
         time.sleep(2)
         return "saved"
 
     threading.Timer(1.0, request.request.remote).start()
-    assert run_stoppably(train, request, run="this") == "saved"
+    assert run_until_stopped(train, request, run="this") == "saved"
 
 
 @pytest.mark.ray
-def test_what_has_heard_is_waited_for_though_its_workers_have_ended(ray_cluster: None) -> None:
+def test_run_that_acknowledged_finishes_first_even_without_workers(ray_cluster: None) -> None:
     request: Any = start_stop_request()
     worker = start_worker()
-    heard = listen(request, worker, run="this")
+    requested = listen(request, worker, run="this")
 
     def train() -> str:
-        ray.get(heard)
-        ray.get(request.hear.remote("this"))
+        ray.get(requested)
+        ray.get(request.acknowledge.remote("this"))
         ray.kill(worker)
         time.sleep(2)
         return "saved"
 
     request.request.remote()
-    assert run_stoppably(train, request, run="this") == "saved"
+    assert run_until_stopped(train, request, run="this") == "saved"
 
 
 @pytest.mark.ray
-def test_workers_that_are_lost_are_not_waited_for(ray_cluster: None) -> None:
+def test_run_that_lost_its_workers_stops_at_once(ray_cluster: None) -> None:
     request: Any = start_stop_request()
     worker = start_worker()
     listen(request, worker, run="this")
     ray.kill(worker)
     request.request.remote()
-    with pytest.raises(UnheardError):
-        run_stoppably(threading.Event().wait, request, run="this")
+    with pytest.raises(NoWorkersError):
+        run_until_stopped(threading.Event().wait, request, run="this")
 
 
-def test_a_run_that_was_stopped_before_it_began_delivers_nothing(home_folder: Path, tmp_path: Path) -> None:
+def test_run_stopped_before_it_began_exports_nothing(home_folder: Path, tmp_path: Path) -> None:
     def wait_for_nodes(_config: Any, _run: TrackedRun) -> Trained:
-        raise UnheardError
+        raise NoWorkersError
 
     config = PretrainConfig(model=str(tmp_path), data="d", output=str(tmp_path / "run"))
     delivered = train_and_deliver("pretrain", config, train=wait_for_nodes, deliver=lambda *_: pytest.fail("delivered"))

@@ -12,9 +12,7 @@ from clism_core.cluster.ray_data import map_with_retries
 
 @pytest.mark.ray
 @pytest.mark.parametrize("as_actor", [False, True])
-def test_what_moves_nothing_for_long_is_waited_for(
-    ray_cluster: None, monkeypatch: pytest.MonkeyPatch, as_actor: bool
-) -> None:
+def test_slow_stages_do_not_time_out(ray_cluster: None, monkeypatch: pytest.MonkeyPatch, as_actor: bool) -> None:
     def wait(batch: pa.Table) -> pa.Table:
         time.sleep(4)
         return batch

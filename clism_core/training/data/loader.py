@@ -12,7 +12,7 @@ import pyarrow as pa
 import ray
 from ray.data import DataIterator, Dataset
 
-from clism_core.cluster.ray_data import settled
+from clism_core.cluster.ray_data import configure_execution
 from clism_core.training.data.indexed_rows import IndexedRows, Row
 from clism_core.training.data.sampler import Integers, SampleOrder
 
@@ -35,7 +35,7 @@ def ordered_dataset(
     runs = [steps[first : first + run_length] for first in range(0, len(steps), run_length)]
     # Given as blocks: tasks that read, or look at tables, want a whole CPU, which there may not be beside the workers.
     parts = [pa.table({"part": [part]}) for part in range(len(runs) * workers)]
-    dataset = settled(
+    dataset = configure_execution(
         ray.data.from_blocks(parts).map_batches(
             _PartMaker,
             fn_constructor_args=(data, order, runs),
