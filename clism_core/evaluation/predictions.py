@@ -1,6 +1,5 @@
 """The predictions of a model in a folder, and which of them are finished."""
 
-import json
 import logging
 from typing import Any
 
@@ -81,7 +80,7 @@ class Predictions:
         self._refresh()
         storage.write_bytes(self.path(test_set), text.encode())
         self._note["test_sets"][title(test_set)] = digest(test_set)
-        storage.write_bytes(storage.join(self.folder, NOTE), json.dumps(self._note, indent=2).encode())
+        storage.write_json(storage.join(self.folder, NOTE), self._note)
 
     def _refresh(self) -> None:
         """Take over what an evaluation of the same model, which runs at the same time, has noted in the folder."""
@@ -109,5 +108,5 @@ def _shared(folder: str) -> str:
 
 def _read_note(folder: str) -> dict[str, Any] | None:
     path = storage.join(folder, NOTE)
-    note: dict[str, Any] | None = json.loads(storage.read_bytes(path)) if storage.exists(path) else None
+    note: dict[str, Any] | None = storage.read_json(path) if storage.exists(path) else None
     return note

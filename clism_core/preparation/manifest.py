@@ -63,7 +63,7 @@ class Manifest(TypedDict):
 def read_manifest(folder: str) -> Manifest:
     """Return the manifest of prepared data; raises `InputError` where `folder` holds none, or an unfinished run."""
     if storage.exists(storage.join(folder, MANIFEST)):
-        manifest: Manifest = json.loads(storage.read_bytes(storage.join(folder, MANIFEST)))
+        manifest: Manifest = storage.read_json(storage.join(folder, MANIFEST))
         if missing := sorted(Manifest.__required_keys__ - manifest.keys()):
             raise InputError(
                 f"{folder}: its {MANIFEST} has no {', '.join(missing)}, so another version of this project has made "
@@ -94,7 +94,7 @@ def open_output(folder: str, *, fingerprint: str) -> Manifest | None:
         _remove_work(folder)  # the run may have been killed before it could
         return manifest
     if storage.exists(storage.join(folder, UNFINISHED)):
-        begun = json.loads(storage.read_bytes(storage.join(folder, UNFINISHED)))
+        begun = storage.read_json(storage.join(folder, UNFINISHED))
         if begun["fingerprint"] == fingerprint:
             return None
         if any(storage.list_files(storage.join(folder, part)) for part in (SAMPLES, REJECTS)):
@@ -104,13 +104,13 @@ def open_output(folder: str, *, fingerprint: str) -> Manifest | None:
             )
     elif files:
         raise InputError(f"output: {folder} is not empty; choose another folder")
-    storage.write_bytes(storage.join(folder, UNFINISHED), _to_json({"fingerprint": fingerprint}))
+    storage.write_json(storage.join(folder, UNFINISHED), {"fingerprint": fingerprint})
     return None
 
 
 def finish_output(folder: str, manifest: Manifest) -> None:
     """Write the manifest, which makes `folder` prepared data, and remove what the stages have left."""
-    storage.write_bytes(storage.join(folder, MANIFEST), _to_json(manifest))
+    storage.write_json(storage.join(folder, MANIFEST), manifest)
     _remove_work(folder)
 
 
@@ -154,7 +154,3 @@ def _digest(path: str) -> str:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def _to_json(content: object) -> bytes:
-    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()

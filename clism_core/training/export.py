@@ -2,7 +2,6 @@
 all is done, by which it is found again."""
 
 import dataclasses
-import json
 import logging
 import tempfile
 from collections.abc import Callable, Mapping
@@ -18,7 +17,7 @@ from clism_core.tracking.run import TrackedRun, tracked_run
 from clism_core.training.checkpoints import MODEL_FOLDER
 from clism_core.training.config import CONFIG_FILE, dump_config
 from clism_core.training.driver import Trained
-from clism_core.utils.storage import exists, join, read_bytes, upload_folder, write_bytes
+from clism_core.utils.storage import exists, join, read_json, upload_folder, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +48,7 @@ class Delivered:
 
     def write(self, output: str) -> None:
         """Note in the folder `output` that its run is finished, and what it has made."""
-        write_bytes(join(output, RESULT_FILE), json.dumps(dataclasses.asdict(self), indent=2).encode())
+        write_json(join(output, RESULT_FILE), dataclasses.asdict(self))
 
     def if_wanted(self, *, output: str, export: str, register: bool) -> Self | None:
         """Return this, and say so, if nothing is left to do; None if the model is to be another checkpoint, or to be
@@ -63,7 +62,7 @@ class Delivered:
 def read_delivered(output: str) -> Delivered | None:
     """Return what `Delivered.write` has noted in the folder `output`; None where no run is finished."""
     file = join(output, RESULT_FILE)
-    return Delivered(**json.loads(read_bytes(file))) if exists(file) else None
+    return Delivered(**read_json(file)) if exists(file) else None
 
 
 def train_and_deliver(

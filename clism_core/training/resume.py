@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerBase
 
 from clism_core.tracking.run import flatten
 from clism_core.utils.errors import InputError
-from clism_core.utils.storage import exists, join, read_bytes, write_bytes
+from clism_core.utils.storage import exists, join, read_json, write_json
 
 RUN_FILE = "run.json"
 CHANGEABLE = ("output", "micro_batch_size", "export", "register", "workers", "precision", "data", "model", "demo")
@@ -49,7 +49,7 @@ def check_same_run(output: str, given: dict[str, Any]) -> None:
     file = join(output, RUN_FILE)
     if not exists(file):
         return
-    before = json.loads(read_bytes(file))
+    before = read_json(file)
     changed = sorted(name for name, value in given.items() if before.get(name) != value)
     if changed:
         raise InputError(
@@ -60,4 +60,4 @@ def check_same_run(output: str, given: dict[str, Any]) -> None:
 
 def keep_identity(output: str, identity: dict[str, Any]) -> None:
     """Write the identity of a run that is about to start."""
-    write_bytes(join(output, RUN_FILE), json.dumps(identity, indent=2).encode())
+    write_json(join(output, RUN_FILE), identity)

@@ -7,11 +7,13 @@ follows the bucket literally, without percent-encoding (`s3://bucket/a b#1%.tsv`
 
 import fnmatch
 import hashlib
+import json
 import os
 import posixpath
 import re
 import uuid
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pyarrow as pa
@@ -87,6 +89,17 @@ def write_bytes(path: str, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())  # otherwise a power failure may leave the name without the content
     unfinished.replace(inner)
+
+
+def read_json(path: str) -> Any:
+    """Return the content of the JSON file at `path`; raises `FileNotFoundError`."""
+    return json.loads(read_bytes(path))
+
+
+def write_json(path: str, content: object) -> None:
+    """Write `content` to a JSON file that people can read, as `write_bytes` writes it."""
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))  # JSON has the same escapes for lone surrogates
 
 
 def list_files(path: str) -> list[str]:

@@ -29,6 +29,20 @@ def test_missing_file(root: str) -> None:
         storage.read_bytes(storage.join(root, "none"))
 
 
+def test_json_comes_back(root: str) -> None:
+    path = storage.join(root, "a", "note.json")
+    content = {"name": "Zürich", "half a pair": "\ud83d", "scores": [0.1, None], "none": {}}
+    storage.write_json(path, content)
+    assert storage.read_json(path) == content
+    assert storage.read_bytes(path).decode("utf-8").splitlines()[:3] == [
+        "{",
+        '  "name": "Zürich",',
+        '  "half a pair": "\\ud83d",',
+    ]
+    with pytest.raises(FileNotFoundError):
+        storage.read_json(storage.join(root, "other.json"))
+
+
 def test_list_files_is_recursive_and_sorted(root: str) -> None:
     for name in ("b/2", "b/1", "a"):
         storage.write_bytes(storage.join(root, name), b"x")

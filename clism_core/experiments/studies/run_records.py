@@ -1,7 +1,6 @@
 """Which runs of a study are done, and whether what they were made of is still the same."""
 
 import dataclasses
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from clism_core.experiments.input_digests import Contents
 from clism_core.experiments.studies.run_graph import Stage
 from clism_core.training.checkpoints import MODEL_FOLDER
 from clism_core.utils.errors import InputError
-from clism_core.utils.storage import exists, join, read_bytes, write_bytes
+from clism_core.utils.storage import exists, join, read_json, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +29,7 @@ class Finished:
 
     def write(self, folder: str) -> None:
         """Note in the run's folder that it is done."""
-        write_bytes(join(folder, NOTE), json.dumps(dataclasses.asdict(self), indent=2).encode())
+        write_json(join(folder, NOTE), dataclasses.asdict(self))
 
 
 def stage_contents(stages: Mapping[str, Stage]) -> dict[str, dict[str, str]]:
@@ -62,7 +61,7 @@ def finished_before(
         InputError: if what some of them were made of has changed since.
     """
     notes = {name: join(stage.folder(output), NOTE) for name, stage in stages.items()}
-    finished = {name: Finished(**json.loads(read_bytes(note))) for name, note in notes.items() if exists(note)}
+    finished = {name: Finished(**read_json(note)) for name, note in notes.items() if exists(note)}
     _check_unchanged({stages[name].folder(output): (run.contents, contents[name]) for name, run in finished.items()})
     for name, stage in reversed(list(stages.items())):
         before = stage.before

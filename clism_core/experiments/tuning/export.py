@@ -1,7 +1,6 @@
 """From the trials of a sweep to what others use: tables, plots, the best preset, the best model in the registry."""
 
 import dataclasses
-import json
 import posixpath
 import tempfile
 from collections.abc import Sequence
@@ -24,7 +23,7 @@ from clism_core.training.config import dump_config
 from clism_core.training.export import RESULT_FILE, Delivered, read_delivered
 from clism_core.utils.errors import InputError
 from clism_core.utils.home import tracking_uri
-from clism_core.utils.storage import delete, download_folder, exists, join, read_bytes, write_bytes
+from clism_core.utils.storage import delete, download_folder, exists, join, read_json, write_bytes, write_json
 
 TABLE, CSV = "trials.md", "trials.csv"
 
@@ -95,7 +94,7 @@ def swept_before(config: TuneConfig, space: Space) -> Swept | None:
     file = join(config.output, RESULT_FILE)
     if not exists(file):
         return None
-    swept = Swept(**json.loads(read_bytes(file)))
+    swept = Swept(**read_json(file))
     if config.retry_failed and swept.failed:
         return None
     if not config.register or all(map(is_tracked, swept.models)):
@@ -111,14 +110,14 @@ def reopen(output: str) -> None:
     """Forget that the sweep in this folder, if it holds one, is finished, and let it go on in its MLflow run."""
     file = join(output, RESULT_FILE)
     if exists(file):
-        swept = Swept(**json.loads(read_bytes(file)))
+        swept = Swept(**read_json(file))
         if swept.tracking_uri == tracking_uri():
             TrackedRun(swept.tracking_uri, swept.run_id).reopen()
         delete(file)
 
 
 def _noted(swept: Swept, output: str) -> Swept:
-    write_bytes(join(output, RESULT_FILE), json.dumps(dataclasses.asdict(swept), indent=2).encode())
+    write_json(join(output, RESULT_FILE), dataclasses.asdict(swept))
     return swept
 
 

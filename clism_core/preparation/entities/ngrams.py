@@ -60,7 +60,7 @@ class NgramVocabulary:
     @classmethod
     def load(cls, path: str) -> "NgramVocabulary":
         """Return the vocabulary that was saved at `path`; raises `FileNotFoundError`."""
-        return cls(**json.loads(storage.read_bytes(path)))
+        return cls(**storage.read_json(path))
 
 
 def learn_ngrams(
