@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar, get_type_hints
 
 import jsonargparse
 
+from clism_core.cli import CALLED_JOB, JOBS, PROGRAM
 from clism_core.cluster.console import quieten_libraries
 from clism_core.training.config import CONFIG_FILE
 from clism_core.utils.errors import InputError, input_error_within
@@ -18,7 +19,7 @@ from clism_core.utils.storage import is_local
 
 ConfigT = TypeVar("ConfigT")
 
-CONFIGS = Path(__file__).parents[1] / "jobs" / "configs"
+CONFIGS = JOBS / "configs"
 PYTHON = os.path.relpath(sys.executable) if Path(sys.executable).is_relative_to(Path.cwd()) else "python"
 """How a user calls this Python again: its path where it is one of the project's, which may not be activated."""
 EXIT_DONE, EXIT_BAD_INPUT = 0, 2  # and 1 for any other failure, as Python does
@@ -48,9 +49,14 @@ class _PrintAndExit(argparse.Action):
         parser.exit(EXIT_DONE)
 
 
+def job_command(job: str) -> str:
+    """Return the command that starts `job`, called as the running job was: `clism JOB` or `python jobs/JOB.py`."""
+    return f"{PROGRAM} {job}" if CALLED_JOB.get() else f"{PYTHON} jobs/{job}.py"
+
+
 def stopped_text(job: str, *, output: str) -> str:
     """Return what a user sees after a stop request of a training or a sweep, and how to go on."""
-    again = f"{PYTHON} jobs/{job}.py --config {output}/{CONFIG_FILE}"
+    again = f"{job_command(job)} --config {output}/{CONFIG_FILE}"
     if not is_local(output):
         again = f"the same command, with --output {output}"
     return f"""
@@ -63,7 +69,8 @@ def build_parser(
     config_class: type[ConfigT], description: str | None, shortcuts: Sequence[Shortcut] = ()
 ) -> jsonargparse.ArgumentParser:
     """Return the parser of a job: one option a field of `config_class`, nested ones with dots, and the `shortcuts`."""
-    parser = jsonargparse.ArgumentParser(description=description, allow_abbrev=False)
+    program = f"{PROGRAM} {job}" if (job := CALLED_JOB.get()) else None  # None: the file's name
+    parser = jsonargparse.ArgumentParser(prog=program, description=description, allow_abbrev=False)
     parser.add_argument("--config", action="config", help="a YAML preset; options after it override its fields")
     for shortcut in shortcuts:
         parser.add_argument(
