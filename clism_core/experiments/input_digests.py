@@ -1,35 +1,34 @@
-"""What lies at the paths that a job's configuration names: data that change under the same name are noticed by it."""
+"""Digests of the inputs that a job's configuration names, by which changed data under an unchanged name are noticed."""
 
 import dataclasses
-import hashlib
-import posixpath
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from clism_core.model.resolve import model_digest, resolve_model
 from clism_core.preparation.manifest import MANIFEST, read_manifest
 from clism_core.training.resume import wherever_it_stands
+from clism_core.utils.digests import named_files_digest
 from clism_core.utils.errors import InputError
-from clism_core.utils.storage import exists, expand, join, read_bytes
+from clism_core.utils.storage import exists, expand, join
 
 
-class Contents:
-    """Digests of files and folders, each of which is read once."""
+class InputDigests:
+    """Computes digests of inputs; each input is read once."""
 
     def __init__(self) -> None:
         self._digests: dict[tuple[str, str], str | None] = {}
 
     def of(self, config: Any) -> dict[str, str]:
-        """Return digests of what lies at the paths of a job's configuration; nothing of what is not there.
+        """Return the digests of the existing inputs of a job's configuration, by path.
 
-        Of prepared data it is that of the samples, of a model that of its weights, of labelled data that of the names
-        and bytes of their files. Models of a hub or a registry lie at no path.
+        Prepared data have the digest of their samples, models that of their weights, labelled data that of the names
+        and bytes of their files. Models of a hub or a registry have none.
 
         Returns:
-            the digests by path; paths below the current folder as they stand in it.
+            digests by path; paths below the current folder are relative to it.
 
         Raises:
-            InputError: for what is there and cannot be read, or is not what its field names.
+            InputError: an input exists and cannot be read, or is of another kind than its field wants.
         """
         found = {path: self._digest(field, path) for field, path in _paths(dataclasses.asdict(config))}
         there: dict[str, str] = wherever_it_stands(
@@ -68,11 +67,7 @@ def _of_prepared(folder: str) -> str | None:
 
 def _of_files(path: str) -> str | None:
     files = [file for file in expand(path) if exists(file)]
-    digest = hashlib.blake2b(digest_size=16)
-    for file in files:
-        content = hashlib.blake2b(read_bytes(file)).hexdigest()
-        digest.update(f"{posixpath.basename(file)} {content}\n".encode())
-    return digest.hexdigest() if files else None
+    return named_files_digest(files) if files else None
 
 
 _FIELDS: Mapping[str, Callable[[str], str | None]] = {

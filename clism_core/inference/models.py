@@ -1,6 +1,5 @@
 """What an evaluation has to know of a model before it is loaded anywhere."""
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from clism_core.cluster.connect import check_shared
 from clism_core.model.resolve import MODEL_FILE, absolute_if_folder, is_folder, is_tracked, pin_version, resolve_model
 from clism_core.tasks.saved_task import TASK_FILE, read_task
 from clism_core.tasks.task import TaskConfig
+from clism_core.utils.digests import tree_digest
 from clism_core.utils.home import tracking_uri
 
 
@@ -41,13 +41,8 @@ def find_model(name: str) -> EvaluatedModel:
     task = read_task(folder) if Path(folder, TASK_FILE).is_file() else None
     if not Path(folder).is_dir():  # a hub id: the hub's cache has a folder for each commit
         return EvaluatedModel(name, task, Path(str(cached_file(folder, MODEL_FILE))).parent.name, _weights_size(folder))
-    files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
-    content = hashlib.blake2b(digest_size=16)
-    for file in files:
-        content.update(file.relative_to(folder).as_posix().encode() + b"\0")
-        with file.open("rb") as stream:
-            content.update(hashlib.file_digest(stream, "blake2b").digest())
-    return EvaluatedModel(name, task, content.hexdigest(), sum(file.stat().st_size for file in files))
+    size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+    return EvaluatedModel(name, task, tree_digest(folder), size)
 
 
 def check_nodes(

@@ -1,6 +1,5 @@
 """What was downloaded of models: kept in the home folder, up to about a share of its disk."""
 
-import hashlib
 import logging
 import os
 import shutil
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from clism_core.utils.digests import text_digest
 from clism_core.utils.home import home
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ def cached(key: str, download: Callable[[Path], object]) -> Path:
 
     Where models take more than their share of the disk, those that were not used for longest are deleted first.
     """
-    folder = home() / "models" / hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
+    folder = home() / "models" / text_digest(key)
     folder.parent.mkdir(exist_ok=True)
     with _lock(folder):
         if not folder.is_dir():

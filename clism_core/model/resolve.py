@@ -1,10 +1,10 @@
 """What a job may be given as its model: a hub id, a folder, `s3://...`, or a model or run of the MLflow registry."""
 
-import hashlib
 from pathlib import Path
 
 from clism_core.model.cache import cached
 from clism_core.utils import storage
+from clism_core.utils.digests import folder_state, named_files_digest
 from clism_core.utils.errors import InputError
 from clism_core.utils.home import tracking_uri
 
@@ -25,7 +25,7 @@ def resolve_model(name: str) -> str:
         return _model_folder(cached(_registry_state(name), lambda to: _download_from_registry(name, to)), name)
     if not storage.is_local(name):
         try:
-            state = storage.fingerprint(name)
+            state = folder_state(name)
             return _model_folder(cached(f"{name} {state}", lambda to: storage.download_folder(name, to)), name)
         except OSError as error:
             raise InputError(f"model {name}: cannot be downloaded: {error}") from error
@@ -74,13 +74,7 @@ def model_digest(folder: str) -> str:
     """Return a hash of the weights in a folder that `resolve_model` has returned; of a hub id, the id itself."""
     if not is_folder(folder):
         return folder
-    digest = hashlib.blake2b(digest_size=16)
-    for file in sorted(Path(folder).iterdir()):
-        if file.suffix in WEIGHTS:
-            with file.open("rb") as stream:
-                content = hashlib.file_digest(stream, hashlib.blake2b).hexdigest()
-            digest.update(f"{file.name} {content}\n".encode())
-    return digest.hexdigest()
+    return named_files_digest(str(file) for file in sorted(Path(folder).iterdir()) if file.suffix in WEIGHTS)
 
 
 def is_hub_id(name: str) -> bool:

@@ -4,7 +4,7 @@ import hashlib
 import importlib.metadata
 import json
 import posixpath
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from typing import Any, NotRequired, TypedDict
 
 from clism_core.preparation.statistics import BlockStatistics, Statistics
@@ -14,8 +14,6 @@ from clism_core.utils.errors import InputError
 MANIFEST = "manifest.json"
 UNFINISHED = "unfinished.json"
 """Marks a folder as ours while it is being written, so that a run that was broken off can be repeated."""
-
-_READERS, _CHUNK = 8, 1 << 23  # files that are hashed side by side, and bytes of each at a time
 
 SAMPLES, REJECTS = "samples", "rejects"
 WORK = "unfinished"
@@ -58,6 +56,9 @@ class Manifest(TypedDict):
     """Of what the samples were made from: inputs, config and versions."""
     content: str
     """Of the samples themselves."""
+    input_digests: NotRequired[dict[str, int]]
+    """Number of input files that `fingerprint` knows by each kind of digest (`FileDigest.kind`); not in manifests of
+    older versions."""
 
 
 def read_manifest(folder: str) -> Manifest:
@@ -123,18 +124,9 @@ def _remove_work(folder: str) -> None:
     storage.delete(storage.join(folder, UNFINISHED))
 
 
-def folder_digest(folder: str) -> str:
-    """Return the SHA-256, in hex, of the names and contents of all files in a folder, wherever it lies."""
-    folder = storage.absolute(folder)
-    digests = {file.removeprefix(folder): _digest(file) for file in storage.list_files(folder)}
-    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
-
-
-def fingerprint(*, inputs: list[list[str]], config: dict[str, Any], versions: dict[str, str]) -> str:
-    """Return the SHA-256, in hex, of the files `inputs` (a list for each corpus), `config` and `versions`."""
-    with ThreadPoolExecutor(_READERS) as readers:
-        digests = [list(readers.map(_digest, files)) for files in inputs]
-    parts = {"inputs": digests, "config": config, "versions": versions}
+def fingerprint(*, inputs: Sequence[Sequence[str]], config: dict[str, Any], versions: dict[str, str]) -> str:
+    """Return the SHA-256, in hex, of digests of the input files (a list for each corpus), `config` and `versions`."""
+    parts = {"inputs": inputs, "config": config, "versions": versions}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -145,12 +137,3 @@ def package_versions(*names: str) -> dict[str, str]:
         distributions = importlib.metadata.distributions(name=name)
         found[name] = next((distribution.version for distribution in distributions), "unknown")
     return found
-
-
-def _digest(path: str) -> str:
-    store, inner = storage.filesystem(path)
-    with store.open_input_stream(inner, compression=None) as stream:
-        digest = hashlib.sha256()
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -6,9 +6,10 @@ import json
 import logging
 import platform
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, islice
 
 from clism_core.model.resolve import is_folder, pin_version
 from clism_core.preparation.alignment.aligner import learns, uses_encoder
@@ -22,7 +23,6 @@ from clism_core.preparation.manifest import (
     Manifest,
     fingerprint,
     finish_output,
-    folder_digest,
     open_output,
     package_versions,
     pair_counts,
@@ -34,6 +34,7 @@ from clism_core.preparation.stages import clean_corpora, learn, make_samples, sh
 from clism_core.preparation.staging import Work
 from clism_core.preparation.statistics import BlockStatistics, merge_statistics
 from clism_core.utils import storage
+from clism_core.utils.digests import FileDigest, count_kinds, file_digests, folder_digest, folder_state
 from clism_core.utils.errors import InputError, input_error_within
 from clism_core.utils.words import SEGMENTED_LANGUAGES, base_language, check_segmenter
 
@@ -53,6 +54,8 @@ class Preparation:
     config: PrepareConfig
     """With absolute paths."""
     versions: dict[str, str]
+    inputs: Sequence[Sequence[FileDigest]]
+    """Digests of the files of each corpus."""
     fingerprint: str
 
 
@@ -62,7 +65,10 @@ def plan(config: PrepareConfig) -> Preparation:
     check(config)
     config = with_revisions(config)
     versions = _versions(config)
-    return Preparation(config, versions, _fingerprint(config, versions))
+    files = [input_paths(corpus) for corpus in config.corpora]
+    digests = iter(file_digests([file for some in files for file in some]))
+    inputs = [list(islice(digests, len(some))) for some in files]
+    return Preparation(config, versions, inputs, _fingerprint(config, inputs, versions))
 
 
 def prepared_before(preparation: Preparation) -> Manifest | None:
@@ -122,6 +128,7 @@ def _run(preparation: Preparation, work: Work) -> Manifest:
         versions=preparation.versions,
         fingerprint=preparation.fingerprint,
         content=hashlib.sha256(json.dumps(digests).encode()).hexdigest(),
+        input_digests=count_kinds(chain.from_iterable(preparation.inputs)),
     )
     write_report(manifest, examples={pair: block["examples"] for pair, block in blocks.items()}, folder=config.output)
     return manifest
@@ -225,7 +232,7 @@ def _versions(config: PrepareConfig) -> dict[str, str]:
     return versions if pipeline is None else versions | {pipeline["name"]: pipeline["version"]}
 
 
-def _fingerprint(config: PrepareConfig, versions: dict[str, str]) -> str:
+def _fingerprint(config: PrepareConfig, inputs: Sequence[Sequence[FileDigest]], versions: dict[str, str]) -> str:
     settings = dataclasses.asdict(config)
     del settings["output"]
     for corpus in settings["corpora"]:
@@ -236,9 +243,9 @@ def _fingerprint(config: PrepareConfig, versions: dict[str, str]) -> str:
         settings[part][name] = folder_digest(folder)
     model = config.aligner.model
     if uses_encoder(config.aligner) and model.startswith("s3://"):
-        settings["aligner"]["model"] = [model, storage.fingerprint(model)]
-    inputs = [input_paths(corpus) for corpus in config.corpora]
-    return fingerprint(inputs=inputs, config=settings, versions=versions)
+        settings["aligner"]["model"] = [model, folder_state(model)]
+    values = [[digest.value for digest in corpus] for corpus in inputs]
+    return fingerprint(inputs=values, config=settings, versions=versions)
 
 
 @contextmanager

@@ -12,8 +12,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from clism_core.preparation.report.examples import Examples, choose_examples, merge_examples, text_hash
+from clism_core.preparation.report.examples import Examples, choose_examples, merge_examples
 from clism_core.preparation.schema import REJECT_SCHEMA, SAMPLE_SCHEMA
+from clism_core.utils.digests import text_hash
 
 MAX_ORIGINS = 200
 """Origins of a language pair that are counted one by one."""

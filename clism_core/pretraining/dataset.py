@@ -1,6 +1,5 @@
 """Prepared data for training: the held-out part taken off, everything else tokenized once into Ray's object store."""
 
-import hashlib
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from clism_core.pretraining.encoding import SAMPLE_COLUMNS, encode_table
 from clism_core.pretraining.mixture import FIELD, DataSet
 from clism_core.training.data.indexed_rows import IndexedRows
 from clism_core.training.data.sampler import Integers
+from clism_core.utils.digests import text_hash
 from clism_core.utils.errors import InputError
 from clism_core.utils.storage import filesystem, join, list_files
 
@@ -75,11 +75,7 @@ def normalise_source(text: str) -> str:
 
 def source_hash(text: str) -> int:
     """Return an unsigned 64-bit hash of a normalised source sentence."""
-    return _digest(normalise_source(text))
-
-
-def _digest(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+    return text_hash(normalise_source(text))
 
 
 @dataclass(frozen=True)
@@ -190,7 +186,7 @@ def load_held_out(data_sets: Sequence[DataSet], sentences: HeldOutSentences) -> 
     chosen = [
         row
         for group in by_pair.values()
-        for row in sorted(group, key=lambda row: _digest(row["sample_id"]))[: config.max_samples]
+        for row in sorted(group, key=lambda row: text_hash(row["sample_id"]))[: config.max_samples]
     ]
     return sorted(chosen, key=lambda row: str(row["sample_id"]))
 

@@ -3,13 +3,13 @@
 Masking is left to `batches`: the ids here are those of the plain sentences.
 """
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
 from clism_core.model.tokenizer import TextTokenizer, token_span
+from clism_core.utils.digests import text_hash
 
 ENCODED_SPAN = pa.struct([(name, pa.int32()) for name in ("source_start", "source_end", "target_start", "target_end")])
 ENCODED_SCHEMA = pa.schema(
@@ -92,7 +92,7 @@ def encode_row(text_tokenizer: TextTokenizer, row: dict[str, Any]) -> dict[str, 
 
 def text_key(text: str) -> int:
     """Return a signed 64-bit hash that is equal for equal texts, on every machine."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
+    return text_hash(text) - 2**63
 
 
 def encode_table(text_tokenizer: TextTokenizer, table: pa.Table) -> pa.Table:

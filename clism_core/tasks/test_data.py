@@ -4,13 +4,13 @@ A model gives one output for each record of a test set. From the outputs come th
 other scorers read, and from the predictions come the scores: so scores can be had anew without the model.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
 from clism_core.tasks.hub import HubSplit
 from clism_core.tasks.scored_examples import ScoredExamples
+from clism_core.utils.digests import text_digest
 
 Kind = Literal["mrc", "ner", "retrieval"]
 
@@ -99,5 +99,4 @@ def title(test_set: TestSet) -> str:
 
 def digest(test_set: TestSet) -> str:
     """Return a hash of the examples: predictions for them can be scored by any scorer."""
-    content = repr((test_set.kind, tuple(test_set.examples)))
-    return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return text_digest(repr((test_set.kind, tuple(test_set.examples))))

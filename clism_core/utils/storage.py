@@ -6,7 +6,6 @@ follows the bucket literally, without percent-encoding (`s3://bucket/a b#1%.tsv`
 """
 
 import fnmatch
-import hashlib
 import json
 import os
 import posixpath
@@ -164,17 +163,6 @@ def _matches(name: str, pattern: str) -> bool:
 
 def _is_hidden(name: str) -> bool:
     return name.startswith((".", "_"))
-
-
-def fingerprint(path: str) -> str:
-    """Return a hash of the names, sizes and modification times of all files under the folder `path`.
-
-    Raises `FileNotFoundError` if the folder does not exist.
-    """
-    store, inner = filesystem(path)
-    infos = store.get_file_info(fs.FileSelector(inner, recursive=True))
-    listing = sorted((info.path, info.size, info.mtime_ns) for info in infos if info.type == fs.FileType.File)
-    return hashlib.blake2b(repr(listing).encode(), digest_size=16).hexdigest()
 
 
 def delete(path: str) -> None:

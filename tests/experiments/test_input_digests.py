@@ -10,7 +10,7 @@ from labelled import write_conll, write_squad
 from tiny import write_encoder, write_prepared
 
 from clism_core.evaluation.config import EvaluateConfig
-from clism_core.experiments.input_digests import Contents
+from clism_core.experiments.input_digests import InputDigests
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.pretraining.mixture import DataSetConfig
 from clism_core.tasks.finetuning.config import FinetuneConfig
@@ -20,14 +20,14 @@ from clism_core.utils.errors import InputError
 
 
 def digests(config: object) -> list[str]:
-    return list(Contents().of(config).values())
+    return list(InputDigests().of(config).values())
 
 
 def test_prepared_data_are_their_samples(tmp_path: Path) -> None:
     first, second = (str(write_prepared(tmp_path / name)) for name in ("first", "second"))
     one = PretrainConfig(model="xlm-roberta-base", data=first)
     both = replace(one, data=[DataSetConfig(path=first), DataSetConfig(path=second, weight=2.0)])
-    assert list(Contents().of(both)) == [first, second]
+    assert list(InputDigests().of(both)) == [first, second]
     assert len(set(digests(both))) == 1
     manifest = Path(second, "manifest.json")
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"content": "another"}))
@@ -48,7 +48,7 @@ def test_a_model_is_its_weights(tmp_path: Path) -> None:
 def test_labelled_data_are_the_names_and_bytes_of_their_files(tmp_path: Path) -> None:
     train, dev = write_squad(tmp_path / "train.json"), write_squad(tmp_path / "dev.json", questions=3)
     config = FinetuneConfig(task="mrc", model="", train=[str(train), HubSplit("squad", "train")], dev=str(dev))
-    before = Contents().of(config)
+    before = InputDigests().of(config)
     assert list(before) == [str(train), str(dev)]
     (tmp_path / "moved").mkdir()
     for file in (train, dev):
@@ -56,7 +56,7 @@ def test_labelled_data_are_the_names_and_bytes_of_their_files(tmp_path: Path) ->
     moved = replace(config, train=str(tmp_path / "moved" / "train.json"), dev=str(tmp_path / "moved" / "dev.json"))
     assert digests(moved) == list(before.values())
     write_squad(train, questions=4)
-    after = Contents().of(config)
+    after = InputDigests().of(config)
     assert [path for path in before if after[path] != before[path]] == [str(train)]
 
 
@@ -77,23 +77,23 @@ def test_what_lies_at_no_path_has_no_digest(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mrc").touch()  # which is the name of the task, and of no file that is read
     for model in ("", "xlm-roberta-base", "models:/clism-encoder/3", str(tmp_path / "absent")):
-        assert Contents().of(FinetuneConfig(task="mrc", model=model, train="absent.json", dev="")) == {}
+        assert InputDigests().of(FinetuneConfig(task="mrc", model=model, train="absent.json", dev="")) == {}
 
 
 def test_a_file_is_read_once(tmp_path: Path) -> None:
     train = write_squad(tmp_path / "train.json")
     config = FinetuneConfig(task="mrc", model="", train=str(train), dev="")
-    contents = Contents()
+    contents = InputDigests()
     before = contents.of(config)
     train.unlink()
     assert contents.of(replace(config, seed=1)) == before != {}
 
 
 def test_what_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: str) -> bytes:
-        raise PermissionError(path)
+    def refuse(paths: list[str]) -> str:
+        raise PermissionError(paths[0])
 
-    monkeypatch.setattr("clism_core.experiments.input_digests.read_bytes", refuse)
+    monkeypatch.setattr("clism_core.experiments.input_digests.named_files_digest", refuse)
     train = write_squad(tmp_path / "train.json")
     with pytest.raises(InputError, match=r"train\.json cannot be read"):
-        Contents().of(FinetuneConfig(task="mrc", model="", train=str(train), dev=""))
+        InputDigests().of(FinetuneConfig(task="mrc", model="", train=str(train), dev=""))

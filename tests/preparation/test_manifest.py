@@ -1,8 +1,14 @@
+import os
 from pathlib import Path
 
 import pytest
 
+from clism_core.preparation.alignment.config import AlignerConfig
+from clism_core.preparation.config import PrepareConfig
+from clism_core.preparation.corpus import CorpusConfig
+from clism_core.preparation.entities.config import EntitiesConfig
 from clism_core.preparation.manifest import Manifest, fingerprint, finish_output, open_output, read_manifest
+from clism_core.preparation.prepare import plan
 from clism_core.utils.errors import InputError
 
 
@@ -74,19 +80,44 @@ def test_no_prepared_data(tmp_path: Path, files: list[str] | None, message: str)
         read_manifest(str(folder))
 
 
-def test_fingerprint_is_of_contents_config_and_versions(tmp_path: Path) -> None:
-    one, copy, other = (tmp_path / name for name in ("one", "copy", "other"))
-    one.write_text("x")
-    copy.write_text("x")
-    other.write_text("y")
-    base = fingerprint(inputs=[[str(one)]], config={"a": 1}, versions={"v": "1"})
-    assert fingerprint(inputs=[[str(copy)]], config={"a": 1}, versions={"v": "1"}) == base
-    assert fingerprint(inputs=[[str(other)]], config={"a": 1}, versions={"v": "1"}) != base
-    assert fingerprint(inputs=[[str(one)]], config={"a": 2}, versions={"v": "1"}) != base
-    assert fingerprint(inputs=[[str(one)]], config={"a": 1}, versions={"v": "2"}) != base
-    three = [str(one), str(other), str(copy)]
-    apart = [
-        fingerprint(inputs=inputs, config={}, versions={})
-        for inputs in ([three[:1], three[1:]], [three[:2], three[2:]])
+def test_fingerprint_is_of_inputs_config_and_versions() -> None:
+    base = fingerprint(inputs=[["x"]], config={"a": 1}, versions={"v": "1"})
+    others = [
+        fingerprint(inputs=[["y"]], config={"a": 1}, versions={"v": "1"}),
+        fingerprint(inputs=[["x"]], config={"a": 2}, versions={"v": "1"}),
+        fingerprint(inputs=[["x"]], config={"a": 1}, versions={"v": "2"}),
+        fingerprint(inputs=[["x"], ["y"]], config={}, versions={}),
+        fingerprint(inputs=[["x", "y"]], config={}, versions={}),  # a corpus of two files, not two of one
     ]
-    assert apart[0] != apart[1]  # files of one corpus are something else than corpora of a file
+    assert len({base, *others}) == 6
+
+
+@pytest.mark.parametrize(
+    ("limit", "kind", "is_same"),
+    [pytest.param(100, "content", True, id="small"), pytest.param(1, "size and time", False, id="large")],
+)
+def test_a_copy_of_a_small_corpus_has_the_same_fingerprint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int, kind: str, is_same: bool
+) -> None:
+    monkeypatch.setattr("clism_core.utils.digests.CONTENT_LIMIT", limit)
+    plans = []
+    for number, name in enumerate(("one", "copy"), start=1):
+        (tmp_path / name).mkdir()
+        for file, text in {"c.tsv": "a b\tc d\n", "c.links": "0-0 1-1\n"}.items():
+            (tmp_path / name / file).write_text(text)
+            os.utime(tmp_path / name / file, (number, number))
+        corpus = CorpusConfig(
+            path=str(tmp_path / name / "c.tsv"),
+            alignment_path=str(tmp_path / name / "c.links"),
+            source_lang="en",
+            target_lang="de",
+        )
+        config = PrepareConfig(
+            corpora=[corpus],
+            output=str(tmp_path / "out"),
+            aligner=AlignerConfig(kind="pharaoh"),
+            entities=EntitiesConfig(span_kind="ngrams"),
+        )
+        plans.append(plan(config))
+    assert (plans[0].fingerprint == plans[1].fingerprint) == is_same
+    assert [digest.kind for digest in plans[0].inputs[0]] == [kind, kind]

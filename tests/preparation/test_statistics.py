@@ -12,7 +12,6 @@ from clism_core.preparation.report.examples import (
     Examples,
     drop_examples,
     merge_examples,
-    text_hash,
 )
 from clism_core.preparation.schema import REJECT_SCHEMA, SAMPLE_SCHEMA
 from clism_core.preparation.statistics import (
@@ -24,6 +23,7 @@ from clism_core.preparation.statistics import (
     merge_statistics,
     quantile,
 )
+from clism_core.utils.digests import text_hash
 
 
 def whitespace_words(text: str) -> list[tuple[int, int]]:

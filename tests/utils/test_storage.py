@@ -6,14 +6,6 @@ from clism_core.utils import storage
 from clism_core.utils.errors import InputError
 
 
-@pytest.fixture(params=["local", "s3"])
-def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Return a folder that does not exist yet, on each kind of storage."""
-    if request.param == "local":
-        return str(tmp_path / "store")
-    return f"{request.getfixturevalue('bucket')}/{tmp_path.name}"
-
-
 def test_bytes_round_trip(root: str) -> None:
     path = storage.join(root, "a", "b.json.gz")  # the extension must not trigger decompression
     assert not storage.exists(path)
@@ -125,18 +117,6 @@ def test_expand_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.Mon
 def test_unsupported_globs(pattern: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         storage.expand(pattern)
-
-
-def test_fingerprint_changes_with_the_files(root: str) -> None:
-    with pytest.raises(FileNotFoundError):
-        storage.fingerprint(storage.join(root, "none"))
-    storage.write_bytes(storage.join(root, "b", "1"), b"x")
-    first = storage.fingerprint(root)
-    assert storage.fingerprint(root) == first
-    storage.write_bytes(storage.join(root, "b", "1"), b"xy")
-    second = storage.fingerprint(root)
-    storage.write_bytes(storage.join(root, "2"), b"")
-    assert len({first, second, storage.fingerprint(root)}) == 3
 
 
 def test_folders_round_trip(root: str, tmp_path: Path) -> None:

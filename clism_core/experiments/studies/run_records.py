@@ -5,7 +5,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from clism_core.experiments.input_digests import Contents
+from clism_core.experiments.input_digests import InputDigests
 from clism_core.experiments.studies.run_graph import Stage
 from clism_core.training.checkpoints import MODEL_FOLDER
 from clism_core.utils.errors import InputError
@@ -38,7 +38,7 @@ def stage_contents(stages: Mapping[str, Stage]) -> dict[str, dict[str, str]]:
     Args:
         stages: by name, each after that which it needs.
     """
-    contents = Contents()
+    contents = InputDigests()
     found: dict[str, dict[str, str]] = {}
     for name, stage in stages.items():
         found[name] = found.get(stage.before or "", {}) | contents.of(stage.config)

@@ -24,7 +24,7 @@ from clism_core.experiments.concurrency import (
     runs_side_by_side,
     with_own_threads,
 )
-from clism_core.experiments.input_digests import Contents
+from clism_core.experiments.input_digests import InputDigests
 from clism_core.experiments.tuning.callbacks import SweepProgress
 from clism_core.experiments.tuning.config import TuneConfig
 from clism_core.experiments.tuning.results import TrialResult, read_results
@@ -119,7 +119,7 @@ def _fields(base: Any) -> dict[str, Any]:
 
 def sweep_contents(bases: Mapping[str, Any]) -> dict[str, str]:
     """Return digests of what all trials are made of, as errors name what has changed."""
-    contents = Contents()
+    contents = InputDigests()
     found = {path: digest for base in bases.values() for path, digest in contents.of(base).items()}
     return {f"content of {path}": digest for path, digest in found.items()}
 

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 
 from clism_core.preparation.corpus.columns import ROWS_PER_BATCH, check_schema, read_batches
 from clism_core.preparation.corpus.config import CorpusConfig, RawRow
-from clism_core.preparation.manifest import folder_digest
 from clism_core.utils import storage
+from clism_core.utils.digests import folder_digest
 from clism_core.utils.hub_datasets import CONVERTED, hub_errors, load_builder
 
 _COMMIT = re.compile("[0-9a-f]{40}")

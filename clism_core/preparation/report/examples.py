@@ -1,6 +1,5 @@
 """The samples and rejects that a report shows: drawn by hashes, so that the drawing does not depend on the order."""
 
-import hashlib
 import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -10,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from clism_core.utils.digests import text_hash
 
 MAX_SAMPLES = 200
 """Samples shown of a language pair."""
@@ -40,11 +41,6 @@ class Examples(TypedDict):
     """Rows of `SAMPLE_SCHEMA`, in the order of the hashes of their ids."""
     rejects: dict[str, list[RejectExample]]
     """By reason, in the order of the hashes of their line numbers."""
-
-
-def text_hash(text: str) -> int:
-    """Return an unsigned 64-bit hash of `text`."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
 def choose_examples(samples: pa.Table, rejects: pa.Table) -> Examples:

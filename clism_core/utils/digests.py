@@ -1,0 +1,144 @@
+"""Digests of texts, files and folders: equal as long as the content is, in every process and on every machine.
+
+The policy:
+
+- Models and labelled data are digested by content (`tree_digest`, `named_files_digest`), whatever their size: they are
+  downloaded and copied to new files with new times, and a run must be resumable with a copy.
+- Corpora are of any size, and are digested at each start and resume (`file_digests`). The smallest files, up to
+  `CONTENT_LIMIT` bytes altogether, are digested by content: a submitted job gets its files as copies with new times.
+  Any larger file is known by its size and ETag (object stores) or modification time, and none of its bytes is read.
+- Folders of an object store that are only cached are known by the names, sizes and times of their files
+  (`folder_state`).
+
+Many of these digests are stored in outputs and decide whether a run is resumed: keep the algorithms.
+"""
+
+import hashlib
+import json
+import posixpath
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from pyarrow import fs
+
+from clism_core.utils import storage
+
+CONTENT_LIMIT = 4 << 30
+"""Bytes of corpora that are read for digests at most: some seconds from a disk, half a minute from an object store."""
+
+_READERS, _CHUNK = 16, 1 << 23  # files that are read concurrently, and bytes of each at a time
+
+
+class FileDigest(NamedTuple):
+    """A digest of a file."""
+
+    value: str
+    kind: Literal["content", "size and ETag", "size and time"]
+
+
+def text_hash(text: str) -> int:
+    """Return an unsigned 64-bit hash of `text`."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+def text_digest(text: str) -> str:
+    """Return the 128-bit BLAKE2b digest of `text`, in hex."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def content_digest(path: str, *, algorithm: str = "sha256") -> str:
+    """Return the digest, in hex, of all bytes of the file at `path`."""
+    store, inner = storage.filesystem(path)
+    digest = hashlib.new(algorithm)
+    with store.open_input_stream(inner, compression=None) as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def file_digests(paths: Sequence[str]) -> list[FileDigest]:
+    """Return a digest of each file, reading at most `CONTENT_LIMIT` bytes.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+    """
+    with ThreadPoolExecutor(_READERS) as readers:
+        infos = list(readers.map(_file_info, paths))
+        room, small = CONTENT_LIMIT, set[int]()
+        for place in sorted(range(len(paths)), key=lambda place: infos[place].size):
+            room -= infos[place].size
+            if room < 0:
+                break
+            small.add(place)
+        return list(
+            readers.map(
+                lambda place: (
+                    FileDigest(content_digest(paths[place]), "content")
+                    if place in small
+                    else _state(paths[place], infos[place])
+                ),
+                range(len(paths)),
+            )
+        )
+
+
+def count_kinds(digests: Iterable[FileDigest]) -> dict[str, int]:
+    """Return the number of files of each kind of digest."""
+    return dict(Counter(digest.kind for digest in digests))
+
+
+def folder_digest(folder: str) -> str:
+    """Return the SHA-256, in hex, of the names and digests (`file_digests`) of all files in a folder."""
+    folder = storage.absolute(folder)
+    files = storage.list_files(folder)
+    names = (file.removeprefix(folder) for file in files)
+    digests = {name: digest.value for name, digest in zip(names, file_digests(files), strict=True)}
+    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
+
+
+def named_files_digest(files: Iterable[str]) -> str:
+    """Return the digest, in hex, of the base names and all bytes of files, in the order given."""
+    digest = hashlib.blake2b(digest_size=16)
+    for file in files:
+        digest.update(f"{posixpath.basename(file)} {content_digest(file, algorithm='blake2b')}\n".encode())
+    return digest.hexdigest()
+
+
+def tree_digest(folder: str) -> str:
+    """Return the digest, in hex, of the relative names and all bytes of the files in a local folder and below."""
+    digest = hashlib.blake2b(digest_size=16)
+    for file in sorted(path for path in Path(folder).rglob("*") if path.is_file()):
+        digest.update(file.relative_to(folder).as_posix().encode() + b"\0")
+        digest.update(bytes.fromhex(content_digest(str(file), algorithm="blake2b")))
+    return digest.hexdigest()
+
+
+def folder_state(folder: str) -> str:
+    """Return a digest of the names, sizes and times of all files below `folder`, without reading any.
+
+    Raises:
+        FileNotFoundError: the folder is missing.
+    """
+    store, inner = storage.filesystem(folder)
+    infos = store.get_file_info(fs.FileSelector(inner, recursive=True))
+    return text_digest(repr(sorted((info.path, info.size, info.mtime_ns) for info in infos if info.is_file)))
+
+
+def _file_info(path: str) -> fs.FileInfo:
+    store, inner = storage.filesystem(path)
+    info = store.get_file_info(inner)
+    if not info.is_file:
+        raise FileNotFoundError(path)
+    return info
+
+
+def _state(path: str, info: fs.FileInfo) -> FileDigest:
+    store, inner = storage.filesystem(path)
+    with store.open_input_file(inner) as file:  # of an object, only its metadata is requested
+        etag = file.metadata().get("ETag", b"").decode()
+    if etag:
+        return FileDigest(f"{info.size} {etag}", "size and ETag")
+    return FileDigest(f"{info.size} {info.mtime_ns}", "size and time")
