@@ -1,6 +1,7 @@
-"""What an objective is: a small module that returns its loss sum, its count and its metrics."""
+"""Interface of an objective: a small module that returns its loss sum, its count and its metrics."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
@@ -13,10 +14,11 @@ InputsT = TypeVar("InputsT", bound=ModelInputs)
 
 @dataclass
 class States:
-    """What the encoder makes of a micro-batch: `H` of X [B, L, D]; the plain sources' states [B, S, D] if wanted."""
+    """States of the encoder for a micro-batch: `H` of X [B, L, D], and further ones that an objective `needs`."""
 
     h_BLD: Tensor
-    plain_BSD: Tensor | None = None
+    others: Mapping[str, Tensor] = field(default_factory=dict)
+    """By the name in `needs`, such as the plain sources' states [B, S, D]."""
 
 
 @dataclass
@@ -27,20 +29,39 @@ class Result:
     metric_sums: dict[str, Tensor] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Metric:
+    """A metric of an objective: a sum over its items, reported as the mean over them."""
+
+    name: str
+    """Key in `Result.metric_sums`; logged as `train/OBJECTIVE_NAME`."""
+    evaluation_name: str | None = None
+    """Name in evaluations; None: `OBJECTIVE_NAME`."""
+    label: str | None = None
+    """Label in plots and tables of an evaluation; None: shown in neither."""
+    colour: str | None = None
+    """Colour of its curve; None: the next one of the cycle."""
+
+
 class BaseObjective(nn.Module, ABC, Generic[InputsT]):
     """Facts of an objective's class, for whatever asks about objectives without knowing them."""
 
     name: ClassVar[str]
-    """Key of its weight, of its loss `train/NAME_loss` and of its results."""
+    """Key of its weight `w_NAME`, of its loss `train/NAME_loss` and of its results."""
+    label: ClassVar[str]
+    """Name in plots and model cards."""
+    colour: ClassVar[str | None] = None
+    """Colour of its loss in plots; None: the next one of the cycle."""
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+    """Metrics whose sums `Result.metric_sums` holds."""
+    needs: ClassVar[frozenset[str]] = frozenset()
+    """Names of inputs beyond X, or of states beyond `H`, that it reads; the model and its batches define them."""
     new_heads: ClassVar[tuple[str, ...]] = ()
     """Submodules that start untrained on a trained encoder; `head_learning_rate` is theirs."""
 
 
 class Objective(BaseObjective[InputsT]):
     """An objective whose items stand in one micro-batch."""
-
-    metrics: ClassVar[tuple[str, ...]]
-    """Names of its metric sums."""
 
     @abstractmethod
     def count(self, batch: InputsT) -> int:
@@ -52,7 +73,10 @@ class Objective(BaseObjective[InputsT]):
 
 
 class ContrastiveObjective(BaseObjective[InputsT]):
-    """An objective that compares every input of the global batch with every other one."""
+    """An objective that compares every input of the global batch with every other one.
+
+    Its `forward` draws no random numbers: with several micro-batches it is replayed.
+    """
 
     @abstractmethod
     def forward(self, states: States, batch: InputsT) -> Tensor:

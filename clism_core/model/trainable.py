@@ -1,7 +1,8 @@
-"""What every model that is trained has: an encoder, and the objectives that train it."""
+"""Base class of trained models: an encoder, and the objectives that train it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any, Generic
 
@@ -45,9 +46,15 @@ class TrainedModel(nn.Module, ABC, Generic[InputsT]):
 
     def new_head_parameters(self) -> list[nn.Parameter]:
         """Return the parameters of the heads that start untrained, as the objectives declare them."""
-        objectives = [module for module in self.objectives.values() if isinstance(module, BaseObjective)]
-        heads = [objective.get_submodule(name) for objective in objectives for name in objective.new_heads]
+        heads = [module.get_submodule(name) for module in self._objectives() for name in module.new_heads]
         return [parameter for head in heads for parameter in head.parameters()]
+
+    def _objectives(self) -> list[BaseObjective[InputsT]]:
+        return [module for module in self.objectives.values() if isinstance(module, BaseObjective)]
+
+    def needs(self) -> frozenset[str]:
+        """Return what the objectives need beyond X and its states."""
+        return frozenset().union(*(objective.needs for objective in self._objectives()))
 
     def contrastive(self) -> dict[str, ContrastiveObjective[InputsT]]:
         """Return the objectives that compare the inputs of the global batch."""
@@ -55,7 +62,7 @@ class TrainedModel(nn.Module, ABC, Generic[InputsT]):
 
     def forward(self, batch: InputsT) -> dict[str, Result | Tensor]:
         """Return each objective's loss sum, or its vectors where it needs the global batch, by its name."""
-        states = self.states(batch, plain=bool(self.contrastive()))
+        states = self.states(batch, self.needs())
         return {name: objective(states, batch) for name, objective in self.objectives.items()}
 
     def count(self, name: str, batch: InputsT) -> int:
@@ -67,16 +74,17 @@ class TrainedModel(nn.Module, ABC, Generic[InputsT]):
 
     def results(self, batch: InputsT) -> dict[str, Result]:
         """Return the loss sums of the objectives that need no global batch alone."""
-        states = self.states(batch, plain=False)
-        return {n: module(states, batch) for n, module in self.objectives.items() if isinstance(module, Objective)}
+        local = {name: module for name, module in self.objectives.items() if isinstance(module, Objective)}
+        states = self.states(batch, frozenset().union(*(objective.needs for objective in local.values())))
+        return {name: objective(states, batch) for name, objective in local.items()}
 
     def contrastive_vectors(self, batch: InputsT) -> dict[str, Tensor]:
-        """Return the vectors of the contrastive objectives alone."""
-        states = self.states(batch, plain=True)
+        """Return the vectors of the contrastive objectives alone, with the dropout that `forward` would draw."""
+        states = self.states(batch, self.needs())
         return {name: objective(states, batch) for name, objective in self.contrastive().items()}
 
-    def states(self, batch: InputsT, *, plain: bool) -> States:  # noqa: ARG002 (of models that have plain sources)
-        """Encode X, and then the plain sources if they are wanted and there are any: always in this order."""
+    def states(self, batch: InputsT, needs: AbstractSet[str] = frozenset()) -> States:  # noqa: ARG002 (of subclasses)
+        """Encode X, and then what else the objectives need, always in one order: dropout depends on it."""
         return States(encode(self.encoder, batch.input_ids, batch.attention_mask, batch.token_type_ids))
 
     def save(self, folder: Path) -> None:

@@ -16,6 +16,9 @@ from clism_core.model.inputs import ModelInputs
 from clism_core.model.tokenizer import QUE, find_template
 from clism_core.pretraining.encoding import EncodedSample, Span
 
+PLAIN_SOURCE, MASKED_TOKENS = "plain_source", "masked_tokens"
+"""Needs of objectives: the states of the unmasked source by itself, and tokens of X masked for MLM."""
+
 
 @dataclass
 class MaskingConfig:

@@ -6,15 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from clism_core.model.resolve import is_hub_id
 from clism_core.pretraining.config import PretrainConfig, data_set_configs
+from clism_core.pretraining.evaluation.measures import BASELINES, RETRIEVAL, objective_measures
+from clism_core.pretraining.objectives.build import OBJECTIVES
 from clism_core.utils.markdown import markdown_table
-
-COLUMNS = {
-    "span_exact_match": "span exact match",
-    "longest_unaligned_run_exact_match": "longest unaligned run (baseline)",
-    "random_run_exact_match": "random run (baseline)",
-    "retrieval_accuracy": "retrieval",
-    "retrieval_accuracy_reverse": "retrieval, reverse",
-}
 
 # Languages are written in lower case, as `zh`, scripts and regions otherwise, as `Hant` and `TW`.
 _TARGET = re.compile(r"-(?=[a-z]{2,3}(?![^-_]))|-(?!.*-[a-z]{2,3}(?![^-_]))")
@@ -52,11 +46,12 @@ def model_card(
     config: PretrainConfig, *, step: int, metrics: Mapping[str, float], samples: int, language_pairs: Sequence[str]
 ) -> str:
     """Return the card as Markdown with the front matter that the Hugging Face hub reads."""
+    labels = {objective.name: objective.label for objective in OBJECTIVES}
     return TEMPLATE.format(
         model=config.model,
         base_model=f"base_model: {config.model}\n" if is_hub_id(config.model) else "",
         languages=json.dumps(languages_of(language_pairs)),  # quoted: `no` is false to YAML
-        objectives=", ".join(name.upper() for name in config.objectives.weights()),
+        objectives=", ".join(labels[name] for name in config.objectives.weights()),
         steps=step,
         global_batch_size=config.global_batch_size,
         samples=samples,
@@ -86,9 +81,10 @@ def mixture_text(config: PretrainConfig) -> str:
 def metrics_table(metrics: Mapping[str, float]) -> str:
     """Return the evaluation as a Markdown table, one row a language pair, in percent."""
     pairs = sorted({name.split("/")[0] for name in metrics if name.endswith("/retrieval_accuracy")})
-    columns = [name for name in COLUMNS if any(f"{pair}/{name}" in metrics for pair in pairs)]
+    measures = (*objective_measures(), *BASELINES, *RETRIEVAL)
+    columns = [each for each in measures if any(f"{pair}/{each.name}" in metrics for pair in pairs)]
     rows = []
     for pair in pairs:
-        found = (metrics.get(f"{pair}/{name}") for name in columns)
+        found = (metrics.get(f"{pair}/{each.name}") for each in columns)
         rows.append([pair, *("-" if value is None else f"{100 * value:.1f}" for value in found)])
-    return markdown_table(["", *(COLUMNS[name] for name in columns)], rows)
+    return markdown_table(["", *(each.column for each in columns)], rows)

@@ -94,9 +94,7 @@ def check_config(config: PretrainConfig) -> None:
     problems = {
         f"--pairs_per_sample {stages}: shares of the training from 0 to below 1 that include 0, each with at least "
         "1 pair": 0 not in stages or not all(0 <= start < 1 and size >= 1 for start, size in stages.items()),
-        "--objectives: all weights are 0, or one is negative": not config.objectives.weights()
-        or min(config.objectives.w_clism, config.objectives.w_cacr, config.objectives.w_mlm) < 0,
-        "--objectives.temperature: must be above 0": config.objectives.temperature <= 0,
+        **config.objectives.problems(),
         "--masking.max_length: must be at least 16": masking.max_length < 16,
         "--masking.max_spans: must be at least 1": masking.max_spans < 1,
         "--masking.mlm_probability: must be above 0 and below 1": not 0 < masking.mlm_probability < 1,

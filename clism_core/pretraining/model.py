@@ -1,44 +1,63 @@
 """The model that is pre-trained: one encoder, its two heads, and the objectives over them."""
 
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from clism_core.model.encoder import LoadedEncoder, embedding_weight, encode
-from clism_core.model.objective import States
+from clism_core.model.objective import AnyObjective, States
 from clism_core.model.span_head import SPAN_HEAD_FILE, SpanHead
 from clism_core.model.trainable import TrainedModel, load_head, save_weights
-from clism_core.pretraining.batches import Batch
+from clism_core.pretraining.batches import PLAIN_SOURCE, Batch
 
 MLM_HEAD_FILE = "mlm_head.safetensors"
 
 
 class PretrainingModel(TrainedModel[Batch]):
-    """Encoder, span head and MLM head."""
+    """Encoder, span head and MLM head; an objective may have further weights of its own."""
 
     def __init__(self, loaded: LoadedEncoder, *, seed: int):
         super().__init__(loaded.encoder, loaded.tokenizer)
+        self.seed = seed
+        self._folder = loaded.folder
         self.mlm_head = loaded.mlm_head
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.span_head = SpanHead(self.hidden_size)
-        # Where the encoder is one of ours, its heads lie beside it.
+        # If the encoder was pre-trained by us, its heads lie beside it.
         load_head(self.span_head, loaded.folder, SPAN_HEAD_FILE)
         load_head(self.mlm_head, loaded.folder, MLM_HEAD_FILE, saved=self._own_mlm_weights())
 
-    def states(self, batch: Batch, *, plain: bool) -> States:
-        """Encode X, and then the plain source if it is wanted: always in this order, for dropout."""
-        states = super().states(batch, plain=plain)
-        if plain:
+    def use(self, objectives: Mapping[str, AnyObjective]) -> None:
+        """Train with these objectives; weights of their own are loaded if they lie beside the encoder."""
+        super().use(objectives)
+        for name, objective in objectives.items():
+            if own := self._own_weights(objective):
+                load_head(objective, self._folder, _objective_file(name), saved=own)
+
+    def states(self, batch: Batch, needs: AbstractSet[str] = frozenset()) -> States:
+        """Encode X, and then the plain source if it is needed: always in this order, for dropout."""
+        states = super().states(batch, needs)
+        if PLAIN_SOURCE in needs:
             inputs = (batch.plain_ids, batch.plain_attention_mask, batch.plain_token_type_ids)
-            states.plain_BSD = encode(self.encoder, *inputs)
+            states.others = {PLAIN_SOURCE: encode(self.encoder, *inputs)}
         return states
 
     def save_heads(self, folder: Path) -> None:
-        """Write the span head, and the MLM head without the tied embeddings."""
+        """Write the span head, the MLM head without the tied embeddings, and the objectives' own weights."""
         save_weights(self.span_head.state_dict(), folder / SPAN_HEAD_FILE)
         save_weights(self._own_mlm_weights(), folder / MLM_HEAD_FILE)
+        for name, objective in self.objectives.items():
+            if own := self._own_weights(objective):
+                save_weights(own, folder / _objective_file(name))
+
+    def _own_weights(self, objective: nn.Module) -> dict[str, Tensor]:
+        """Return the parameters of an objective that the model does not have anyway."""
+        shared = {*self.encoder.parameters(), *self.span_head.parameters(), *self.mlm_head.parameters()}
+        return {name: parameter for name, parameter in objective.named_parameters() if parameter not in shared}
 
     def _own_mlm_weights(self) -> dict[str, Tensor]:
         """Return the MLM head's weights without the tied embeddings, each once."""
@@ -49,3 +68,7 @@ class PretrainingModel(TrainedModel[Batch]):
                 seen.add(weight.data_ptr())
                 own[name] = weight
         return own
+
+
+def _objective_file(name: str) -> str:
+    return f"{name}_objective.safetensors"

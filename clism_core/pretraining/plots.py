@@ -6,25 +6,10 @@ from collections.abc import Mapping
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from clism_core.pretraining.evaluation.measures import BASELINES, RETRIEVAL, objective_measures
+from clism_core.pretraining.objectives.build import OBJECTIVES
 from clism_core.tracking.plots import TOTAL_LOSS, Curve, loss_figure, read_curves
 from clism_core.tracking.run import TrackedRun
-
-LOSSES = {
-    **TOTAL_LOSS,
-    "train/clism_loss": ("CLISM", "tab:blue"),
-    "train/cacr_loss": ("CACR", "tab:orange"),
-    "train/mlm_loss": ("MLM", "tab:green"),
-}
-LEARNED = {
-    "span_exact_match": ("span exact match", "tab:blue"),
-    "retrieval_accuracy": ("sentence retrieval, source to target", "tab:orange"),
-    "retrieval_accuracy_reverse": ("sentence retrieval, target to source", "tab:red"),
-}
-BASELINES = {
-    "longest_unaligned_run_exact_match": ("baseline: longest unaligned run", "tab:blue"),
-    "random_run_exact_match": ("baseline: random capitalised or digit run", "tab:gray"),
-}
-"""Metrics of a language pair, `eval/PAIR/NAME`, with label and colour; baselines do not learn: a level, dashed."""
 
 PANEL_WIDTH, PANEL_HEIGHT, LEGEND_HEIGHT = 3.4, 2.7, 0.9  # inches
 
@@ -33,16 +18,23 @@ def log_plots(run: TrackedRun) -> None:
     """Log `plots/loss.png` and `plots/evaluation.png`, each if the run has metrics for it."""
     run.flush()
     curves = read_curves(run)
-    if any(name in curves for name in LOSSES):
-        run.log_figure(loss_figure(curves, LOSSES), "plots/loss.png")
+    if "train/loss" in curves:
+        run.log_figure(loss_figure(curves, loss_labels()), "plots/loss.png")
     if language_pairs(curves):
         run.log_figure(evaluation_figure(curves), "plots/evaluation.png")
 
 
+def loss_labels() -> dict[str, tuple[str, str | None]]:
+    """Return label and colour of the total loss and of the loss of each objective, by metric."""
+    labels = {f"train/{each.name}_loss": (each.label, each.colour) for each in OBJECTIVES}
+    return {**TOTAL_LOSS, **labels}
+
+
 def language_pairs(curves: Mapping[str, Curve]) -> list[str]:
     """Return the language pairs that have curves, sorted."""
+    shown = {measure.name for measure in (*objective_measures(), *RETRIEVAL, *BASELINES)}
     parts = [name.split("/") for name in curves if name.startswith("eval/")]
-    return sorted({pair for _, *middle, name in parts for pair in middle if name in LEARNED | BASELINES})
+    return sorted({pair for _, *middle, name in parts for pair in middle if name in shown})
 
 
 def evaluation_figure(curves: Mapping[str, Curve]) -> Figure:
@@ -55,12 +47,12 @@ def evaluation_figure(curves: Mapping[str, Curve]) -> Figure:
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False).flatten()
     handles = {}
     for axes, pair in zip(grid, pairs, strict=False):
-        for name, (label, colour) in LEARNED.items():
-            if curve := curves.get(f"eval/{pair}/{name}"):
-                (handles[label],) = axes.plot(*zip(*curve, strict=True), color=colour, marker=".")
-        for name, (label, colour) in BASELINES.items():
-            if curve := curves.get(f"eval/{pair}/{name}"):
-                handles[label] = axes.axhline(curve[-1][1], color=colour, linestyle="--")
+        for measure in (*objective_measures(), *RETRIEVAL):
+            if curve := curves.get(f"eval/{pair}/{measure.name}"):
+                (handles[measure.label],) = axes.plot(*zip(*curve, strict=True), color=measure.colour, marker=".")
+        for measure in BASELINES:  # which do not learn
+            if curve := curves.get(f"eval/{pair}/{measure.name}"):
+                handles[measure.label] = axes.axhline(curve[-1][1], color=measure.colour, linestyle="--")
         axes.set(title=pair, xlabel="step", ylim=(-0.02, 1.02))
         axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))

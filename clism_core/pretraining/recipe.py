@@ -9,7 +9,7 @@ import ray
 from clism_core.model.encoder import load_encoder
 from clism_core.model.precision import Precision
 from clism_core.model.tokenizer import TextTokenizer
-from clism_core.pretraining.batches import Batch, BatchBuilder
+from clism_core.pretraining.batches import MASKED_TOKENS, Batch, BatchBuilder
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.pretraining.encoding import EncodedSample, encode_row
 from clism_core.pretraining.evaluation.held_out import HeldOutEvaluation, score
@@ -68,7 +68,8 @@ class PretrainingRecipe:
         return evaluate
 
     def _builder(self, model: PretrainingModel) -> BatchBuilder:
-        """Return what makes inputs; without MLM nothing is masked for it."""
+        """Return what makes inputs; tokens are masked for MLM if an objective needs them."""
         config = self.config
-        masking = config.masking if config.objectives.w_mlm > 0 else replace(config.masking, mlm_probability=0.0)
+        masked = MASKED_TOKENS in model.needs()
+        masking = config.masking if masked else replace(config.masking, mlm_probability=0.0)
         return BatchBuilder(model.tokenizer, masking, seed=config.seed)

@@ -21,7 +21,7 @@ SCORES = {
 }
 """Metrics of the development data of a task, `eval/LANGUAGE/NAME`, with label and colour."""
 
-TOTAL_LOSS = {"train/loss": ("total", "black")}
+TOTAL_LOSS: Mapping[str, tuple[str, str | None]] = {"train/loss": ("total", "black")}
 """Curves of the loss figure by metric, each with label and colour, for a training with one objective."""
 
 SMOOTHED_POINTS = 50
@@ -54,7 +54,7 @@ def read_curves(run: TrackedRun) -> dict[str, Curve]:
     }
 
 
-def loss_figure(curves: Mapping[str, Curve], losses: Mapping[str, tuple[str, str]] = TOTAL_LOSS) -> Figure:
+def loss_figure(curves: Mapping[str, Curve], losses: Mapping[str, tuple[str, str | None]] = TOTAL_LOSS) -> Figure:
     """Draw losses by step: every step pale, their moving average in full colour.
 
     Args:
@@ -68,8 +68,9 @@ def loss_figure(curves: Mapping[str, Curve], losses: Mapping[str, tuple[str, str
             continue
         steps, values = np.array(curves[name], dtype=float).T
         window = math.ceil(len(values) / SMOOTHED_POINTS)
-        axes.plot(steps, values, color=colour, alpha=0.25, linewidth=0.8)
-        axes.plot(_moving_average(steps, window), _moving_average(values, window), color=colour, label=label)
+        (pale,) = axes.plot(steps, values, color=colour, alpha=0.25, linewidth=0.8)
+        smoothed = _moving_average(steps, window), _moving_average(values, window)
+        axes.plot(*smoothed, color=pale.get_color(), label=label)
     axes.set(xlabel="step", ylabel="loss (nats)", title="Training loss")
     axes.set_ylim(bottom=0)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))

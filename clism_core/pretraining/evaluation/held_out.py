@@ -16,6 +16,7 @@ from clism_core.model.tokenizer import TextTokenizer
 from clism_core.pretraining.batches import Batch, BatchBuilder
 from clism_core.pretraining.encoding import EncodedSample, encode_row
 from clism_core.pretraining.evaluation.baselines import longest_unaligned_run_exact_match, random_run_exact_match
+from clism_core.pretraining.evaluation.measures import evaluation_name
 from clism_core.pretraining.evaluation.retrieval import retrieval
 from clism_core.pretraining.evaluation.sentence_vectors import SentenceVectors
 from clism_core.pretraining.model import PretrainingModel
@@ -111,13 +112,15 @@ class HeldOutEvaluation:
             for name, objective in objectives.items():
                 _add(totals[name], results[name], objective.count(batch))
         metrics: dict[str, float] = {}
-        for name in objectives:
-            keys = ["count", "loss", *objectives[name].metrics]
+        for name, objective in objectives.items():
+            names = {metric.name: evaluation_name(objective, metric) for metric in objective.metrics}
+            names = {"loss": f"{name}_loss", **names}
+            keys = ["count", *names]
             local = torch.stack([totals[name].get(key, torch.zeros(())).double().to(self.device) for key in keys])
             count, *sums = sum_over_workers(local)
             if count:
-                metrics |= {f"{name}_{key}": total / count for key, total in zip(keys[1:], sums, strict=True)}
-        return {METRIC_NAMES.get(name, name): value for name, value in metrics.items()}
+                metrics |= {each: total / count for each, total in zip(names.values(), sums, strict=True)}
+        return metrics
 
     @torch.no_grad()
     def _retrieval(self, samples: Sequence[EncodedSample]) -> dict[str, float]:
@@ -168,8 +171,6 @@ class HeldOutEvaluation:
 
 FP16_SCALE = 1024.0
 """Factor of a mean loss whose gradients are looked at: in fp16, small ones vanish without it; large ones still fit."""
-METRIC_NAMES = {"clism_span_exact_match": "span_exact_match"}
-"""Metrics that are known by a shorter name than OBJECTIVE_METRIC."""
 
 
 def score(metrics: dict[str, float], language_pairs: Sequence[str]) -> float:

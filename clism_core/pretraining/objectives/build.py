@@ -1,7 +1,9 @@
-"""From loss weights to objectives: the one place that knows all of them."""
+"""Registry of the pre-training objectives, with their weights."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+
+import torch
 
 from clism_core.model.objective import AnyObjective
 from clism_core.pretraining.model import PretrainingModel
@@ -23,17 +25,34 @@ class ObjectivesConfig:
     temperature: float = 0.05
     """What CACR divides cosines by. The paper prints 20, which leaves a nearly flat softmax."""
 
+    def problems(self) -> dict[str, bool]:
+        """Return what may be wrong with the fields, by message, and whether it is."""
+        weights = [getattr(self, entry.name) for entry in fields(self) if entry.name.startswith("w_")]
+        return {
+            "--objectives: all weights are 0, or one is negative": not any(weights) or min(weights) < 0,
+            "--objectives.temperature: must be above 0": self.temperature <= 0,
+        }
+
     def weights(self) -> dict[str, float]:
         """Return the weights of the objectives that are on, by objective name."""
         weights = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name.startswith("w_")}
         return {name.removeprefix("w_"): weight for name, weight in weights.items() if weight > 0}
 
 
+OBJECTIVES: dict[type[AnyObjective], Callable[[PretrainingModel, ObjectivesConfig], AnyObjective]] = {
+    CLISM: lambda model, _: CLISM(model.span_head),
+    CACR: lambda _, config: CACR(config.temperature),
+    MLM: lambda model, _: MLM(model.mlm_head),
+}
+"""Objectives, each with its constructor; its weight is the field `w_NAME` of `ObjectivesConfig`."""
+
+
 def build_objectives(model: PretrainingModel, config: ObjectivesConfig) -> dict[str, AnyObjective]:
-    """Return the objectives whose weight is above 0, over the heads of `model`."""
-    builders: dict[str, Callable[[], AnyObjective]] = {
-        "clism": lambda: CLISM(model.span_head),
-        "cacr": lambda: CACR(config.temperature),
-        "mlm": lambda: MLM(model.mlm_head),
-    }
-    return {name: builders[name]() for name in config.weights()}
+    """Return the objectives whose weight is above 0, over the heads of `model`; new weights depend on its seed."""
+    builders = {objective.name: build for objective, build in OBJECTIVES.items()}
+    objectives = {}
+    for name in config.weights():
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(model.seed)
+            objectives[name] = builders[name](model, config)
+    return objectives

@@ -5,8 +5,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from clism_core.model.encoder import mean_pool
-from clism_core.model.objective import ContrastiveObjective, Result, States
-from clism_core.pretraining.batches import Batch
+from clism_core.model.objective import ContrastiveObjective, Metric, Result, States
+from clism_core.pretraining.batches import PLAIN_SOURCE, Batch
 
 
 class CACR(ContrastiveObjective[Batch]):
@@ -17,6 +17,9 @@ class CACR(ContrastiveObjective[Batch]):
     """
 
     name = "cacr"
+    label, colour = "CACR", "tab:orange"
+    metrics = (Metric("retrieval_accuracy"),)
+    needs = frozenset({PLAIN_SOURCE})
 
     def __init__(self, temperature: float):
         super().__init__()
@@ -24,12 +27,11 @@ class CACR(ContrastiveObjective[Batch]):
 
     def forward(self, states: States, batch: Batch) -> Tensor:
         """Return the means of the masked source and of the translation in H, and of the plain source: [B, 3, D]."""
-        assert states.plain_BSD is not None
         return torch.stack(
             [
                 mean_pool(states.h_BLD, batch.source_mask),
                 mean_pool(states.h_BLD, batch.target_mask),
-                mean_pool(states.plain_BSD, batch.plain_mask),
+                mean_pool(states.others[PLAIN_SOURCE], batch.plain_mask),
             ],
             dim=1,
         )

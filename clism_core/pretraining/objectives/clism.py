@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from clism_core.model.objective import Objective, Result, States
+from clism_core.model.objective import Metric, Objective, Result, States
 from clism_core.model.span_head import SpanHead, best_spans
 from clism_core.pretraining.batches import Batch
 
@@ -13,7 +13,10 @@ class CLISM(Objective[Batch]):
     """Cross-lingual informative span masking; its items are the questions."""
 
     name = "clism"
-    metrics = ("span_exact_match",)
+    label, colour = "CLISM", "tab:blue"
+    metrics = (
+        Metric("span_exact_match", evaluation_name="span_exact_match", label="span exact match", colour="tab:blue"),
+    )
     new_heads = ("span_head",)
 
     def __init__(self, span_head: SpanHead):

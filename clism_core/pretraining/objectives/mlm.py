@@ -4,16 +4,18 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from clism_core.model.objective import Objective, Result, States
+from clism_core.model.objective import Metric, Objective, Result, States
 from clism_core.model.precision import at_least_fp32
-from clism_core.pretraining.batches import Batch
+from clism_core.pretraining.batches import MASKED_TOKENS, Batch
 
 
 class MLM(Objective[Batch]):
     """Masked language modelling; its items are the masked tokens, and only these get vocabulary logits."""
 
     name = "mlm"
-    metrics = ("accuracy",)
+    label, colour = "MLM", "tab:green"
+    metrics = (Metric("accuracy"),)
+    needs = frozenset({MASKED_TOKENS})
 
     def __init__(self, head: nn.Module):
         super().__init__()

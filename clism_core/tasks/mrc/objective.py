@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from clism_core.model.objective import Objective, Result, States
+from clism_core.model.objective import Metric, Objective, Result, States
 from clism_core.model.span_head import SpanLogits, best_spans
 from clism_core.tasks.mrc.batches import QuestionBatch
 
@@ -19,8 +19,8 @@ class SpanExtraction(Objective[QuestionBatch]):
         softmax: over the tokens of the passage, or of all of the input.
     """
 
-    name = "mrc"
-    metrics = ("exact_match",)
+    name, label = "mrc", "MRC"
+    metrics = (Metric("exact_match"),)
     new_heads = ("span_head",)
 
     def __init__(self, span_head: nn.Module, *, softmax: Literal["passage", "input"]):

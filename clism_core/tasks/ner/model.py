@@ -61,7 +61,7 @@ class NerModel(TrainedModel[TagBatch]):
 
     def logits(self, batch: TagBatch) -> Tensor:
         """Return the logits [B, L, labels] of all tokens, in fp32."""
-        logits: Tensor = self.tagger(self.states(batch, plain=False).h_BLD)
+        logits: Tensor = self.tagger(self.states(batch).h_BLD)
         return logits
 
     def save_heads(self, folder: Path) -> None:

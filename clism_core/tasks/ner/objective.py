@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional
 
-from clism_core.model.objective import Objective, Result, States
+from clism_core.model.objective import Metric, Objective, Result, States
 from clism_core.tasks.ner.batches import TagBatch
 from clism_core.tasks.ner.labels import IGNORED
 from clism_core.tasks.ner.tagger import Tagger
@@ -12,8 +12,8 @@ from clism_core.tasks.ner.tagger import Tagger
 class Tagging(Objective[TagBatch]):
     """Token classification; its items are the words."""
 
-    name = "tagging"
-    metrics = ("accuracy",)
+    name, label = "tagging", "NER"
+    metrics = (Metric("accuracy"),)
     new_heads = ("tagger",)
 
     def __init__(self, tagger: Tagger):

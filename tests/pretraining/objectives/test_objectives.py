@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from clism_core.model.objective import States
 from clism_core.model.span_head import SpanHead, SpanLogits, best_spans
-from clism_core.pretraining.batches import Batch
+from clism_core.pretraining.batches import PLAIN_SOURCE, Batch
 from clism_core.pretraining.objectives.cacr import CACR
 from clism_core.pretraining.objectives.clism import CLISM
 from clism_core.pretraining.objectives.mlm import MLM
@@ -190,7 +190,7 @@ def test_cacr_means_leave_out_template_and_padding() -> None:
         plain_mask=torch.tensor([[False, True, True, True, False, False]]),
     )
     h = torch.arange(6.0).reshape(1, 6, 1).expand(1, 6, DIM)
-    vectors = CACR(1.0)(States(h, 10 * h), batch)
+    vectors = CACR(1.0)(States(h, {PLAIN_SOURCE: 10 * h}), batch)
     assert vectors[0, :, 0].tolist() == [1.5, 4.0, 20.0]
 
 

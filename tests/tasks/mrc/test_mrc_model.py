@@ -75,7 +75,7 @@ def test_the_loss_is_the_two_cross_entropies(folder: Path, use_que: bool, softma
     assert batch.answer_start is not None
     assert batch.answer_end is not None
     found = result(model, batch)
-    h_BLD = model.states(batch, plain=False).h_BLD
+    h_BLD = model.states(batch).h_BLD
     weights = head_of(model)
     expected = torch.zeros(())
     for row in range(4):
