@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import regex
 
-from clism_core.preparation.schema import Reason
+from clism_core.preparation.schema import RejectReason
 from clism_core.utils.errors import InputError
 from clism_core.utils.words import Word
 
@@ -49,18 +49,18 @@ def clean(text: str) -> str:
     return unicodedata.normalize("NFC", " ".join(_INVISIBLE.sub("", text).split()))
 
 
-def text_reason(source: str, target: str, *, cleaned_source: str, cleaned_target: str) -> Reason | None:
+def text_reason(source: str, target: str, *, cleaned_source: str, cleaned_target: str) -> RejectReason | None:
     """Return why a pair is unfit by its text alone, None where it is not."""
     if _REPLACEMENT_CHARACTER in source or _REPLACEMENT_CHARACTER in target:
-        return Reason.INVALID_UTF8
+        return RejectReason.INVALID_UTF8
     if _has_control_characters(source) or _has_control_characters(target):
-        return Reason.CONTROL_CHARACTERS
+        return RejectReason.CONTROL_CHARACTERS
     if not cleaned_source:
-        return Reason.EMPTY_SOURCE
+        return RejectReason.EMPTY_SOURCE
     if not cleaned_target:
-        return Reason.EMPTY_TARGET
+        return RejectReason.EMPTY_TARGET
     if _are_same_but_for_case(cleaned_source, cleaned_target):
-        return Reason.UNTRANSLATED
+        return RejectReason.UNTRANSLATED
     return None
 
 

@@ -16,7 +16,7 @@ from clism_core.preparation.alignment.pharaoh import format_links, parse_links
 from clism_core.preparation.cleaning import CleaningConfig, clean, is_too_long, text_reason
 from clism_core.preparation.corpus import CappedRows, CorpusConfig, RawRow
 from clism_core.preparation.language import is_wrong_language
-from clism_core.preparation.schema import ROW_SCHEMA, Reason, sample_id, words_array
+from clism_core.preparation.schema import ROW_SCHEMA, RejectReason, sample_id, words_array
 from clism_core.utils.errors import InputError
 from clism_core.utils.words import segment, whitespace_tokens
 
@@ -141,21 +141,21 @@ def make_row(raw: RawRow, *, corpus: CorpusConfig, cleaning: CleaningConfig, giv
     if row["reason"] is not None:
         return row
     if max(len(row["source"]), len(row["target"])) > cleaning.max_characters:
-        row["reason"] = Reason.TOO_LONG
+        row["reason"] = RejectReason.TOO_LONG
         return row
     for side, language in (("source", corpus.source_lang), ("target", corpus.target_lang)):
         row[f"{side}_words"] = whitespace_tokens(row[side]) if given_alignment else segment(row[side], language)
     if any(is_too_long(row[side], row[f"{side}_words"], cleaning) for side in ("source", "target")):
-        row["reason"] = Reason.TOO_LONG
+        row["reason"] = RejectReason.TOO_LONG
     elif cleaning.wrong_language and (
         is_wrong_language(row["source"], row["source_words"], language=corpus.source_lang)
         or is_wrong_language(row["target"], row["target_words"], language=corpus.target_lang)
     ):
-        row["reason"] = Reason.WRONG_LANGUAGE
+        row["reason"] = RejectReason.WRONG_LANGUAGE
     elif given_alignment:
         row["alignment"] = _checked_alignment(raw, row)
         if row["alignment"] is None:
-            row["reason"] = Reason.INVALID_ALIGNMENT
+            row["reason"] = RejectReason.INVALID_ALIGNMENT
     if row["reason"] is None:
         # A tab cannot be in cleaned text.
         text = f"{row['source']}\t{row['target']}"

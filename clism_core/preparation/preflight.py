@@ -7,19 +7,19 @@ from collections.abc import Mapping, Sequence
 from clism_core.preparation.cleaning import CleaningConfig
 from clism_core.preparation.cleaning_stage import make_row
 from clism_core.preparation.corpus import CorpusConfig, RawRow
-from clism_core.preparation.corpus.check import UNTRUSTED
-from clism_core.preparation.schema import Reason
+from clism_core.preparation.corpus.check import MAX_BAD_ROWS
+from clism_core.preparation.schema import RejectReason
 from clism_core.utils.errors import InputError
 
 _FEWEST_ROWS = 20
 """Rows that tell something about a file; fewer may be rejects by chance."""
 _WITNESSES = (
-    Reason.WRONG_LANGUAGE,
-    Reason.INVALID_UTF8,
-    Reason.CONTROL_CHARACTERS,
-    Reason.UNTRANSLATED,
-    Reason.EMPTY_SOURCE,
-    Reason.EMPTY_TARGET,
+    RejectReason.WRONG_LANGUAGE,
+    RejectReason.INVALID_UTF8,
+    RejectReason.CONTROL_CHARACTERS,
+    RejectReason.UNTRANSLATED,
+    RejectReason.EMPTY_SOURCE,
+    RejectReason.EMPTY_TARGET,
 )
 """Reasons that nearly all rows of a file have where the file, its columns or its languages are others than said."""
 _PLACES = {"moses": "path and target_path", "tmx": "the languages of its tuv elements"}
@@ -44,7 +44,7 @@ def check_texts(
             continue
         reasons = _reasons(rows, corpus=corpus, cleaning=cleaning, given_alignment=given_alignment)
         for reason in _WITNESSES:
-            if reasons[reason] >= UNTRUSTED * len(rows):
+            if reasons[reason] >= MAX_BAD_ROWS * len(rows):
                 swapped = dataclasses.replace(corpus, source_lang=corpus.target_lang, target_lang=corpus.source_lang)
                 others = _reasons(rows, corpus=swapped, cleaning=cleaning, given_alignment=given_alignment)
                 raise InputError(
@@ -55,7 +55,7 @@ def check_texts(
 
 def _reasons(
     rows: Sequence[RawRow], *, corpus: CorpusConfig, cleaning: CleaningConfig, given_alignment: bool
-) -> Counter[Reason | None]:
+) -> Counter[RejectReason | None]:
     # The rows of a file come without their alignments, which tell nothing about its texts.
     made = (
         make_row(row._replace(alignment=""), corpus=corpus, cleaning=cleaning, given_alignment=given_alignment)
@@ -64,21 +64,21 @@ def _reasons(
     return Counter(row["reason"] for row in made)
 
 
-def _cause(reason: Reason, corpus: CorpusConfig, *, are_swapped: bool) -> str:
+def _cause(reason: RejectReason, corpus: CorpusConfig, *, are_swapped: bool) -> str:
     """Return what is likely to be wrong, and what to do about it."""
     places = _PLACES.get(corpus.format, "source_column and target_column")
     match reason:
-        case Reason.WRONG_LANGUAGE:
+        case RejectReason.WRONG_LANGUAGE:
             cause = "the two are swapped, for the other way round they fit; swap" if are_swapped else "look at"
             return (
                 f"the source is not in {corpus.source_lang}, or the target not in {corpus.target_lang}; {cause} "
                 f"source_lang and target_lang or {places}, or keep such rows with cleaning.wrong_language: false"
             )
-        case Reason.INVALID_UTF8:
+        case RejectReason.INVALID_UTF8:
             return "the text may be in Latin-1 or another encoding; convert the file to UTF-8"
-        case Reason.CONTROL_CHARACTERS:
+        case RejectReason.CONTROL_CHARACTERS:
             return "it may be in UTF-16, or no text at all; convert the file to UTF-8, or give its format"
-        case Reason.UNTRANSLATED:
+        case RejectReason.UNTRANSLATED:
             return f"source and target are the same text; look at {places}, which may name the same one twice"
         case _:
             return f"there is no text; look at {places}, which may name another place than the text's"

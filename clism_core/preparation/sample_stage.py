@@ -14,7 +14,14 @@ from clism_core.preparation.config import PrepareConfig
 from clism_core.preparation.entities import EntityFinder
 from clism_core.preparation.manifest import REJECTS, SAMPLES
 from clism_core.preparation.report.examples import drop_examples
-from clism_core.preparation.schema import REJECT_SCHEMA, SAMPLE_SCHEMA, Reason, replace_column, words_as_text, words_of
+from clism_core.preparation.schema import (
+    REJECT_SCHEMA,
+    SAMPLE_SCHEMA,
+    RejectReason,
+    replace_column,
+    words_as_text,
+    words_of,
+)
 from clism_core.preparation.spans import Candidate, project
 from clism_core.preparation.staging import Shard, Work, parquet_bytes
 from clism_core.preparation.statistics import BlockStatistics, block_statistics
@@ -90,7 +97,7 @@ def mark_duplicates(rows: pa.Table, path: str) -> pa.Table:
     within = (pc.field("sample_id") >= first) & (pc.field("sample_id") <= last)
     ids = pq.read_table(inner, filesystem=store, filters=within)["sample_id"]
     is_duplicate = pc.is_in(rows["sample_id"], value_set=ids.combine_chunks())
-    reasons = pc.if_else(is_duplicate, pa.scalar(str(Reason.DUPLICATE)), rows["reason"])
+    reasons = pc.if_else(is_duplicate, pa.scalar(str(RejectReason.DUPLICATE)), rows["reason"])
     return rows.set_column(rows.schema.get_field_index("reason"), rows.schema.field("reason"), reasons)
 
 
@@ -119,7 +126,7 @@ def add_spans(table: pa.Table, *, max_answer_words: int) -> pa.Table:
         )
         spans[place] = [span._asdict() for span in found]
         if not found:
-            reasons[place] = Reason.NO_ANSWER
+            reasons[place] = RejectReason.NO_ANSWER
     return replace_column(replace_column(table, "spans", spans), "reason", reasons)
 
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from clism_core.utils.words import Word
 
 
-class Reason(StrEnum):
+class RejectReason(StrEnum):
     """Why a row of the input is no sample: a closed list."""
 
     INVALID_UTF8 = "invalid_utf8"

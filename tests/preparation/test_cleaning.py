@@ -3,7 +3,7 @@ import unicodedata
 import pytest
 
 from clism_core.preparation.cleaning import CleaningConfig, clean, is_too_long, text_reason
-from clism_core.preparation.schema import Reason
+from clism_core.preparation.schema import RejectReason
 from clism_core.utils.errors import InputError
 from clism_core.utils.words import segment
 
@@ -42,19 +42,19 @@ def test_what_is_no_character_of_cleaned_text_is_printable_to_python() -> None:
     ("source", "target", "expected"),
     [
         pytest.param("yes", "ja", None, id="fit"),
-        pytest.param(" \u200b", "ja", Reason.EMPTY_SOURCE, id="source-of-nothing-visible"),
-        pytest.param("yes", "", Reason.EMPTY_TARGET, id="empty-target"),
-        pytest.param("Berlin", "BERLIN ", Reason.UNTRANSLATED, id="same-but-for-case"),
-        pytest.param("Straße 5", "STRASSE 5", Reason.UNTRANSLATED, id="same-when-case-is-folded"),
-        pytest.param("ﬁn", "FIN", Reason.UNTRANSLATED, id="ligature-at-the-start"),
+        pytest.param(" \u200b", "ja", RejectReason.EMPTY_SOURCE, id="source-of-nothing-visible"),
+        pytest.param("yes", "", RejectReason.EMPTY_TARGET, id="empty-target"),
+        pytest.param("Berlin", "BERLIN ", RejectReason.UNTRANSLATED, id="same-but-for-case"),
+        pytest.param("Straße 5", "STRASSE 5", RejectReason.UNTRANSLATED, id="same-when-case-is-folded"),
+        pytest.param("ﬁn", "FIN", RejectReason.UNTRANSLATED, id="ligature-at-the-start"),
         pytest.param("Berlin", "Berlin?", None, id="another-mark"),
-        pytest.param("yes", "j\ufffd", Reason.INVALID_UTF8, id="failed-conversion"),
-        pytest.param("y\x00es", "ja", Reason.CONTROL_CHARACTERS, id="nul"),
-        pytest.param("yes", "j\x1ba", Reason.CONTROL_CHARACTERS, id="escape"),
+        pytest.param("yes", "j\ufffd", RejectReason.INVALID_UTF8, id="failed-conversion"),
+        pytest.param("y\x00es", "ja", RejectReason.CONTROL_CHARACTERS, id="nul"),
+        pytest.param("yes", "j\x1ba", RejectReason.CONTROL_CHARACTERS, id="escape"),
         pytest.param("yes\r", "ja\t", None, id="white-space-is-no-control-character"),
     ],
 )
-def test_reasons(source: str, target: str, expected: Reason | None) -> None:
+def test_reasons(source: str, target: str, expected: RejectReason | None) -> None:
     assert text_reason(source, target, cleaned_source=clean(source), cleaned_target=clean(target)) == expected
 
 

@@ -7,7 +7,7 @@ import pytest
 from clism_core.preparation.cleaning import CleaningConfig
 from clism_core.preparation.cleaning_stage import clean_shard, make_row, read_shards, shard_name
 from clism_core.preparation.corpus import CorpusConfig, RawRow
-from clism_core.preparation.schema import ROW_SCHEMA, Reason
+from clism_core.preparation.schema import ROW_SCHEMA, RejectReason
 
 CORPUS = CorpusConfig(path="c.tsv", source_lang="en", target_lang="de")
 
@@ -47,20 +47,20 @@ def test_duplicates_have_the_same_digest(source: str, target: str, is_same: bool
 @pytest.mark.parametrize(
     ("source", "target", "reason"),
     [
-        pytest.param("caf\ufffd", "x", Reason.INVALID_UTF8, id="latin-1"),
-        pytest.param("a " * 201, "x", Reason.TOO_LONG, id="too-long"),
-        pytest.param("Good morning", "Доброе утро, господа", Reason.WRONG_LANGUAGE, id="another-script"),
+        pytest.param("caf\ufffd", "x", RejectReason.INVALID_UTF8, id="latin-1"),
+        pytest.param("a " * 201, "x", RejectReason.TOO_LONG, id="too-long"),
+        pytest.param("Good morning", "Доброе утро, господа", RejectReason.WRONG_LANGUAGE, id="another-script"),
     ],
 )
-def test_rejects(source: str, target: str, reason: Reason) -> None:
+def test_rejects(source: str, target: str, reason: RejectReason) -> None:
     found = row(source, target)
     assert found["reason"] == reason
     assert "digest" not in found
 
 
 def test_what_the_reader_has_rejected_stays_rejected() -> None:
-    found = row("caf\ufffd", None, reason=Reason.EMPTY_TARGET)
-    assert (found["reason"], found["source"], found["target"]) == (Reason.EMPTY_TARGET, "caf\ufffd", None)
+    found = row("caf\ufffd", None, reason=RejectReason.EMPTY_TARGET)
+    assert (found["reason"], found["source"], found["target"]) == (RejectReason.EMPTY_TARGET, "caf\ufffd", None)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_what_the_reader_has_rejected_stays_rejected() -> None:
 def test_given_alignment(source: str, alignment: str, expected: str | None) -> None:
     found = row(source, "Hallo Welt", alignment=alignment)
     assert found["alignment"] == expected
-    assert found["reason"] == (Reason.INVALID_ALIGNMENT if expected is None else None)
+    assert found["reason"] == (RejectReason.INVALID_ALIGNMENT if expected is None else None)
 
 
 def shards(corpus: CorpusConfig, *, cleaned: set[str] = frozenset()) -> list[dict[str, Any]]:  # type: ignore[assignment]

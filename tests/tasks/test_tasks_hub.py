@@ -138,7 +138,7 @@ def test_loading_scripts_are_refused(tmp_path: Path, name: str, message: str) ->
         read_hub_questions(script(tmp_path / name))
 
 
-def test_other_kinds_of_files(tmp_path: Path) -> None:
+def test_other_formats_are_not_supported(tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "train.jsonl").write_text('{"id": "a"}\n')
     with pytest.raises(

@@ -1,7 +1,7 @@
-"""Parallel corpora as rows: TSV, Moses, TMX, JSON Lines, Parquet and data sets of the Hugging Face Hub.
+"""Readers of parallel corpora: TSV, Moses, TMX, JSON Lines, Parquet and data sets of the Hugging Face Hub.
 
-Files are read as streams: memory does not grow with them. `docs/corpora.md` says what each format takes, what becomes
-a reject and what an error.
+Files are streamed, so that memory does not grow with their size. `docs/corpora.md` describes each format, and which
+defects become rejects and which are errors.
 """
 
 from clism_core.preparation.corpus.check import check_corpus

@@ -1,4 +1,4 @@
-"""Rows from Arrow tables: what Parquet files and data sets of the hub have in common."""
+"""Rows from Arrow tables, as read from Parquet files and data sets of the hub."""
 
 from collections.abc import Iterable, Iterator
 
@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 
 from clism_core.preparation.corpus.config import CorpusConfig, RawRow
 from clism_core.preparation.corpus.lines import MAX_TEXT
-from clism_core.preparation.schema import Reason
+from clism_core.preparation.schema import RejectReason
 from clism_core.utils.errors import InputError
 from clism_core.utils.text import listed
 
@@ -15,28 +15,28 @@ ROWS_PER_BATCH = 1000
 
 
 def wanted_columns(config: CorpusConfig) -> list[str]:
-    """Return the dotted paths of the columns that `config` names: source, target, and origin where there is one."""
+    """Return the dotted paths of the configured columns: source, target and, if given, origin."""
     columns = (config.source_column, config.target_column, config.origin_column)
     return [str(column) for column in columns if column is not None]
 
 
 def check_schema(schema: pa.Schema, config: CorpusConfig, *, path: str) -> None:
-    """Raise `InputError` where `schema` lacks a column that `config` names, or it holds no text.
+    """Raise `InputError` if a configured column is missing from `schema` or does not hold text.
 
-    The origin may be of the type null, as which a column is written that holds nothing else.
+    The origin may have the type null, with which a column of nulls is written.
     """
     columns = _columns(schema)
     for column in wanted_columns(config):
         if column not in columns:
             texts = listed(name for name, (_, kind) in columns.items() if _is_text(kind))
-            raise InputError(f"corpora: {path} has no column {column!r}; its columns of text are {texts}")
+            raise InputError(f"corpora: {path} has no column {column!r}; its text columns are {texts}")
         _, kind = columns[column]
         if not (_is_text(kind) or (column == config.origin_column and pa.types.is_null(kind))):
-            raise InputError(f"corpora: {path}: the column {column!r} is {kind}, not text")
+            raise InputError(f"corpora: {path}: the column {column!r} has type {kind}, not text")
 
 
 def read_batches(batches: Iterable[pa.RecordBatch | pa.Table], config: CorpusConfig, *, path: str) -> Iterator[RawRow]:
-    """Yield the rows of `batches`, numbered from 1. A null is an empty text, a null origin is none."""
+    """Yield the rows of `batches`, numbered from 1; a null text becomes an empty text, a null origin None."""
     number = 0
     for batch in batches:
         columns = [_texts(batch, column) for column in wanted_columns(config)]
@@ -45,18 +45,18 @@ def read_batches(batches: Iterable[pa.RecordBatch | pa.Table], config: CorpusCon
         for source, target, origin in zip(*columns, strict=True):
             number += 1
             if source is None or target is None:
-                yield RawRow(path, number, reason=Reason.TOO_LONG)
+                yield RawRow(path, number, reason=RejectReason.TOO_LONG)
             else:
                 yield RawRow(path, number, _decode(source), _decode(target), _decode(origin or b"") or None)
 
 
 def _texts(batch: pa.RecordBatch | pa.Table, column: str) -> list[bytes | None]:
-    """Return the cells of a column, null ones as empty, and None for those of more than `MAX_TEXT` bytes."""
+    """Return the cells of a column: empty for nulls, None for more than `MAX_TEXT` bytes."""
     (first, *fields), _ = _columns(batch.schema)[column]
     values = batch.column(first)
     if fields:
         values = pc.struct_field(values, fields)
-    # As bytes: Arrow does not check that a string is UTF-8, and Python would fail on one that is not.
+    # As bytes, because Arrow does not check that strings are valid UTF-8, and Python would fail on invalid ones.
     filled = pc.fill_null(pc.cast(values, pa.large_binary()), b"")
     is_short = pc.less_equal(pc.binary_length(filled), MAX_TEXT)
     cells: list[bytes | None] = pc.if_else(is_short, filled, None).to_pylist()
@@ -64,9 +64,9 @@ def _texts(batch: pa.RecordBatch | pa.Table, column: str) -> list[bytes | None]:
 
 
 def _columns(schema: pa.Schema) -> dict[str, tuple[list[str], pa.DataType]]:
-    """Return the names to follow to each column, and its type, by its dotted path.
+    """Return the list of nested names and the type of each column, by its dotted path.
 
-    A name may hold dots itself: a column that is called `translation.en` goes before the field `en` of `translation`.
+    Names may contain dots: a column named `translation.en` takes precedence over the field `en` of `translation`.
     """
     leaves: dict[str, tuple[list[str], pa.DataType]] = {}
     for names, kind in _leaves(schema):
@@ -93,7 +93,7 @@ def _is_text(kind: pa.DataType) -> bool:
             pa.types.is_string,
             pa.types.is_large_string,
             pa.types.is_string_view,
-            pa.types.is_binary,  # what writers of long ago make of strings
+            pa.types.is_binary,  # written for strings by old writers
         )
     )
 

@@ -1,68 +1,68 @@
-"""What a corpus is, and what a row of it is."""
+"""Configuration and rows of a parallel corpus."""
 
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from clism_core.preparation.schema import Reason
+from clism_core.preparation.schema import RejectReason
 
 
 @dataclass
 class CorpusConfig:
-    """One parallel corpus; docs/corpora.md shows one of each format."""
+    """One parallel corpus; docs/corpora.md has an example of each format."""
 
     path: str
-    """The corpus: a file, a folder (all files in it and below, but for names that begin with . or _) or a glob with
-    *, ? and [...]; local or s3://. Of a Moses pair, the file of source sentences; of `hub`, the name of the data set.
-    Several files are read in the order of their names. Text files that end in .gz or .zst are decompressed."""
+    """File, folder (read recursively; names that begin with . or _ are skipped) or glob with *, ? and [...]; local or
+    s3://. For moses, the file of source sentences; for hub, the name of the data set. Several files are read in the
+    order of their names. Text files that end in .gz or .zst are decompressed."""
     source_lang: str
-    """Language code of the source, such as en. In TMX, en also finds en-US."""
+    """Language code of the source, such as en. In TMX, en also matches en-US."""
     target_lang: str
     """Language code of the target, such as ar."""
     format: Literal["tsv", "moses", "tmx", "jsonl", "parquet", "hub"] = "tsv"
-    """`tsv`: a pair a line, columns cut at tabs, no quoting. `moses`: two files, line i of one translates line i of the
-    other. `tmx`: translation memories. `jsonl`: a JSON object a line. `parquet`: a pair a row. `hub`: a data set of the
-    Hugging Face Hub whose files are Parquet."""
+    """`tsv`: one pair per line, columns separated by tabs, no quoting. `moses`: two files; line i of one is the
+    translation of line i of the other. `tmx`: translation memories. `jsonl`: one JSON object per line. `parquet`: one
+    pair per row. `hub`: a data set of the Hugging Face Hub whose files are Parquet."""
     target_path: str | None = None
-    """The file of target sentences of a Moses pair."""
+    """File of target sentences, for moses."""
     source_column: int | str = 1
-    """Where the source stands. tsv: the column's number, from 1, or its name in the header. jsonl, parquet and hub: the
-    field's name; `translation.en` is the field `en` of the object `translation`."""
+    """Column of the source. tsv: number, from 1, or name in the header. jsonl, parquet and hub: name of the field;
+    `translation.en` is the field `en` of the object `translation`."""
     target_column: int | str = 2
-    """Where the target stands, likewise."""
+    """Column of the target, given like `source_column`."""
     origin_column: int | str | None = None
-    """Where it stands where a pair comes from, passed on as `origin`; likewise, None where there is none."""
+    """Column of a pair's origin, given like `source_column` and passed on as `origin`; None if there is none."""
     header: bool = False
-    """Whether the first line of each TSV file names the columns."""
+    """Whether the first line of each TSV file holds the column names."""
     max_pairs: int | None = None
-    """Read so many pairs from the top of the corpus; the rest is only counted. None reads all."""
+    """Number of pairs to read from the start of the corpus; the rest is only counted. None reads all."""
     alignment_path: str | None = None
-    """Word alignments in Pharaoh format (`0-0 1-2`), line i for pair i of the corpus (a header is no pair), of words as
-    white space cuts them. Read by the aligner `pharaoh`. A corpus of several files cannot have them."""
+    """Word alignments in Pharaoh format (`0-0 1-2`), line i for pair i of the corpus (not counting a header), over
+    words separated by white space. Read by the aligner `pharaoh`. Not available for a corpus of several files."""
     subset: str | None = None
-    """hub: which configuration of the data set, such as ar-en; None where it has only one."""
+    """hub: configuration of the data set, such as ar-en; None if it has only one."""
     split: str = "train"
-    """hub: which split."""
+    """hub: split of the data set."""
     revision: str | None = None
-    """hub: a commit, tag or branch of the data set, such as refs/convert/parquet, the hub's own conversion; None takes
+    """hub: commit, tag or branch of the data set, such as refs/convert/parquet, the hub's Parquet conversion; None for
     the main branch."""
 
     @property
     def pair(self) -> str:
-        """The language pair, such as en-ar."""
+        """Language pair, such as en-ar."""
         return f"{self.source_lang}-{self.target_lang}"
 
 
 class RawRow(NamedTuple):
-    """A row of a corpus as it stands there; bytes that are not UTF-8 have become U+FFFD."""
+    """Row of a corpus before cleaning; invalid UTF-8 is replaced by U+FFFD."""
 
     path: str
-    """The file in which it stands; of a hub data set, its name, subset and split."""
+    """File of the row; for a hub data set, its name, subset and split."""
     line: int
-    """Its number there, from 1: of the line, of the `tu` of a TMX file, of the row of a Parquet file or data set."""
+    """Number, from 1, of the line, of the `tu` in a TMX file, or of the row in a Parquet file or data set."""
     source: str | None = None
     target: str | None = None
     origin: str | None = None
     alignment: str | None = None
-    """The given links, as `0-0 1-2`."""
-    reason: Reason | None = None
-    """Why the reader could make nothing of it; the texts may then be None."""
+    """Given alignment links, such as `0-0 1-2`."""
+    reason: RejectReason | None = None
+    """Reason why the row could not be read; if there is one, the texts may be None."""

@@ -1,4 +1,4 @@
-"""The files of a corpus: which they are, and whether they begin as files of their format do."""
+"""Files of a corpus, and detection of wrong file types by their first bytes."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from clism_core.preparation.corpus.lines import open_stream
 from clism_core.utils import storage
 from clism_core.utils.errors import InputError
 
-_BEGINNINGS = {
+_MAGIC_BYTES = {
     b"\x1f\x8b": "gzip",
     b"\x28\xb5\x2f\xfd": "zstd",
     b"PK\x03\x04": "zip",
@@ -19,14 +19,14 @@ _BEGINNINGS = {
     b"\xff\xfe": "UTF-16",
     b"\xfe\xff": "UTF-16",
 }
-"""How a file begins that is something else than text in UTF-8."""
-_ENDINGS = {"gzip": ".gz", "zstd": ".zst"}
+"""First bytes of files that are not UTF-8 text."""
+_EXTENSIONS = {"gzip": ".gz", "zstd": ".zst"}
 
 
 def input_paths(config: CorpusConfig) -> list[str]:
-    """Return the files of the corpus: folders and globs have become what is in them, in the order of the names.
+    """Return the files of the corpus, with folders and globs expanded, in the order of their names.
 
-    A data set of the hub has none. Raises `InputError` where there are none, or a format takes one file only.
+    A data set of the hub has none. Raises `InputError` if no file is found, or if the format takes a single file only.
     """
     others = [path for path in (config.target_path, config.alignment_path) if path is not None]
     return corpus_files(config) + others
@@ -41,25 +41,25 @@ def corpus_files(config: CorpusConfig) -> list[str]:
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"corpora: {config.path} cannot be listed: {error}") from error
     if not files:
-        raise InputError(f"corpora: {config.path} has no files; hidden ones, and those that begin with _, do not count")
+        raise InputError(f"corpora: {config.path}: no files found; names that begin with . or _ are ignored")
     if files == [config.path]:
         return files
-    # Two sorted lists of names need not belong together, and line i of the one would meet line i of a stranger.
+    # Two sorted lists of file names need not correspond, so that unrelated sentences could be paired.
     if config.format == "moses":
         raise InputError(
-            f"corpora: {config.path} is a folder or a glob, but format is moses, whose two files belong together; give "
-            "one entry of corpora for each pair of files"
+            f"corpora: {config.path} is a folder or a glob, but format moses takes one pair of files; add one entry to "
+            "corpora for each pair of files"
         )
     if config.alignment_path is not None and len(files) > 1:
         raise InputError(
-            f"corpora: {config.path} has {len(files)} files, but one file of alignments belongs to one file; give one "
-            "entry of corpora for each"
+            f"corpora: {config.path} has {len(files)} files, but alignment_path belongs to a single file; add one "
+            "entry to corpora for each file"
         )
     return files
 
 
 def with_absolute_paths(config: CorpusConfig) -> CorpusConfig:
-    """Return `config` such that it means the same in a process with another working folder; a hub's name stays."""
+    """Return `config` with absolute paths, which do not depend on the working directory; names on the hub are kept."""
     is_name = config.format == "hub" and not storage.exists(config.path)
     return dataclasses.replace(
         config,
@@ -69,22 +69,26 @@ def with_absolute_paths(config: CorpusConfig) -> CorpusConfig:
     )
 
 
-def check_beginning(path: str, file_format: str) -> None:
-    """Raise `InputError` where a file is not there, or its first bytes are those of another format than its name's."""
+def check_file_type(path: str, file_format: str) -> None:
+    """Raise `InputError` if a file does not exist, or its first bytes do not match its extension or `file_format`."""
     with open_stream(path, decompress=False) as stream:
-        beginning = stream.read(16)
-    found = next((kind for magic, kind in _BEGINNINGS.items() if beginning.startswith(magic)), None)
-    said = next((kind for kind, ending in _ENDINGS.items() if path.endswith(ending)), None)
+        head = stream.read(16)
+    actual = next((kind for magic, kind in _MAGIC_BYTES.items() if head.startswith(magic)), None)
+    expected = next((kind for kind, extension in _EXTENSIONS.items() if path.endswith(extension)), None)
     if file_format == "parquet":
-        if not beginning.startswith(b"PAR1"):
-            raise InputError(f"corpora: {path} is no Parquet file; give its own format")
-    elif found in _ENDINGS and found != said:
-        raise InputError(f"corpora: {path} is {found}, which its name must say by ending in {_ENDINGS[str(found)]}")
-    elif said is not None and beginning and found != said:
-        raise InputError(f"corpora: {path} is not {said}, as its name says; rename it without {_ENDINGS[said]}")
-    elif found == "UTF-16" and file_format != "tmx":  # XML says its own encoding
-        raise InputError(f"corpora: {path} is in UTF-16; convert it to UTF-8")
-    elif found == "Parquet":
+        if not head.startswith(b"PAR1"):
+            raise InputError(f"corpora: {path} is not a Parquet file; give its actual format")
+    elif actual in _EXTENSIONS and actual != expected:
+        raise InputError(
+            f"corpora: {path} is compressed with {actual}; rename it so that it ends in {_EXTENSIONS[str(actual)]}"
+        )
+    elif expected is not None and head and actual != expected:
+        raise InputError(f"corpora: {path} is not a {expected} file; rename it without {_EXTENSIONS[expected]}")
+    elif actual == "UTF-16" and file_format != "tmx":  # XML declares its own encoding
+        raise InputError(f"corpora: {path} is encoded in UTF-16; convert it to UTF-8")
+    elif actual == "Parquet":
         raise InputError(f"corpora: {path} is a Parquet file; give format: parquet")
-    elif found is not None and found not in _ENDINGS and found != "UTF-16":
-        raise InputError(f"corpora: {path} is {found}, which is not read; unpack it, or pack it with gzip or zstd")
+    elif actual is not None and actual not in _EXTENSIONS and actual != "UTF-16":
+        raise InputError(
+            f"corpora: {path} is a {actual} file, which is not supported; unpack it, or compress it with gzip or zstd"
+        )

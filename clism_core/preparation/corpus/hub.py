@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face Hub, streamed by the library `datasets`, an optional extra."""
+"""Reader of data sets of the Hugging Face Hub, streamed with the optional package `datasets`."""
 
 import itertools
 import re
@@ -16,21 +16,22 @@ from clism_core.utils.digests import folder_digest
 from clism_core.utils.hub_datasets import CONVERTED, hub_errors, load_builder
 
 _COMMIT = re.compile("[0-9a-f]{40}")
-_INSTEAD = f"use the official file, or the hub's own conversion by revision: {CONVERTED}"
+_INSTEAD = f"use the official file, or the hub's Parquet conversion with revision: {CONVERTED}"
 
 
 def title(config: CorpusConfig) -> str:
-    """Return the name, subset and split of a data set as one."""
+    """Return name, subset and split of a data set as one string, separated by slashes."""
     return "/".join(part for part in (config.path, config.subset, config.split) if part is not None)
 
 
 def read(path: str, config: CorpusConfig, limit: int | None) -> Generator[RawRow, None, int]:
-    """Yield the first `limit` rows of a data set; return how many it has. `path` is its title.
+    """Yield the first `limit` rows of a data set and return its number of rows. `path` is its title.
 
-    The rows beyond `limit` are not downloaded: the files say how many they are. Raises `InputError` where `datasets` is
-    missing, where the data set cannot be reached or is not Parquet, or has no such subset, split or column.
+    Rows beyond `limit` are not downloaded: their number is read from the files' metadata. Raises `InputError` if
+    `datasets` is not installed, if the data set cannot be reached or is not Parquet, or if the subset, the split or a
+    column is missing.
     """
-    with _explained(path):
+    with _hub_errors(path):
         builder = _builder(config)
         dataset = builder.as_streaming_dataset(split=config.split).with_format("arrow")
         rows = read_batches(_tables(dataset, config, path), config, path=path)
@@ -44,10 +45,10 @@ def read(path: str, config: CorpusConfig, limit: int | None) -> Generator[RawRow
 
 
 def identity(config: CorpusConfig) -> dict[str, str]:
-    """Return what tells the state of a data set from another: its name, subset, split, and commit as `revision`.
+    """Return the identity of a data set's state: its name, subset, split, and commit as `revision`.
 
-    A config with this revision reads the same rows for ever. Of a local folder, a hash of the contents takes the place
-    of the commit. Raises `InputError` where the hub is to say which commit it is, and does not answer.
+    A config with this revision always reads the same rows. For a local folder, a hash of its content replaces the
+    commit. Raises `InputError` if the hub must be asked for the commit and does not answer.
     """
     branch, commit = _branch_and_commit(config)
     if storage.exists(config.path):
@@ -55,15 +56,16 @@ def identity(config: CorpusConfig) -> dict[str, str]:
     elif commit is None:
         from huggingface_hub import HfApi
 
-        with _explained(title(config), "; a full commit as its revision needs no answer of the hub"):
+        with _hub_errors(title(config), "; give a full commit as revision to avoid this request to the hub"):
             commit = str(HfApi().dataset_info(config.path, revision=branch).sha)
     revision = f"{CONVERTED}@{commit}" if branch == CONVERTED else commit
     return {"name": config.path, "subset": config.subset or "", "split": config.split, "revision": revision}
 
 
 def _branch_and_commit(config: CorpusConfig) -> tuple[str | None, str | None]:
-    """Return what the revision says of both. A commit of the converted branch must not lose its name, which tells how
-    the folders are laid out."""
+    """Return the branch and the commit that `config.revision` names, each None if it does not.
+
+    A commit of the converted branch keeps the branch name, because that branch has another folder layout."""
     if config.revision is not None and config.revision.startswith(f"{CONVERTED}@"):
         return CONVERTED, config.revision.removeprefix(f"{CONVERTED}@")
     if _COMMIT.fullmatch(config.revision or ""):
@@ -97,5 +99,5 @@ def _row_count(file: str) -> int:
         return int(pq.read_metadata(content).num_rows)
 
 
-def _explained(path: str, hint: str = "") -> AbstractContextManager[None]:
+def _hub_errors(path: str, hint: str = "") -> AbstractContextManager[None]:
     return hub_errors(f"corpora: {path}", instead=_INSTEAD, hint=hint)

@@ -1,35 +1,35 @@
-"""JSON Lines: a JSON object a line, in which a dotted path such as `translation.en` finds a text."""
+"""Reader of JSON Lines: one JSON object per line, whose texts are selected by dotted paths such as `translation.en`."""
 
 import json
 from collections.abc import Generator, Iterator
 from typing import Any
 
 from clism_core.preparation.corpus.config import CorpusConfig, RawRow
-from clism_core.preparation.corpus.lines import line_blocks, room
-from clism_core.preparation.schema import Reason
+from clism_core.preparation.corpus.lines import line_blocks, remaining
+from clism_core.preparation.schema import RejectReason
 from clism_core.utils.text import LONE_SURROGATE
 
 
 def read(path: str, config: CorpusConfig, limit: int | None) -> Generator[RawRow, None, int]:
-    """Yield the first `limit` rows of a file; return how many lines it has.
+    """Yield the first `limit` rows of a file and return its number of lines.
 
-    A line that is no JSON object, or has no text where `config` says, is a row with the reason `invalid_record` and
-    what could be had of it. An origin that is neither a text nor a number is none. Raises `InputError` where the file
-    cannot be read to its end.
+    A line that is not a JSON object, or lacks a text in a configured field, becomes a row with the reason
+    `invalid_record` and the texts that could be read. An origin that is neither text nor a number is dropped. Raises
+    `InputError` if the file cannot be read to its end.
     """
     source_path, target_path = str(config.source_column), str(config.target_column)
     origin_path = None if config.origin_column is None else str(config.origin_column)
     total = 0
     for block in line_blocks(path):
-        for number, line in enumerate(block[: room(limit, total)], start=total + 1):
+        for number, line in enumerate(block[: remaining(limit, total)], start=total + 1):
             if line is None:
-                yield RawRow(path, number, reason=Reason.TOO_LONG)
+                yield RawRow(path, number, reason=RejectReason.TOO_LONG)
                 continue
             record = _parse(line)
             source, target = _find(record, source_path), _find(record, target_path)
             origin = None if origin_path is None else _origin(_find(record, origin_path))
-            reason = None if isinstance(source, str) and isinstance(target, str) else Reason.INVALID_RECORD
-            # Text that was decoded from UTF-8 holds no surrogate, but an escape such as \ud800 makes one.
+            reason = None if isinstance(source, str) and isinstance(target, str) else RejectReason.INVALID_RECORD
+            # Text decoded from UTF-8 holds no surrogates, but a JSON escape such as \ud800 can create one.
             text = _text_without_surrogates if "\\u" in line else _text
             yield RawRow(path, number, text(source), text(target), text(origin), reason=reason)
         total += len(block)
@@ -37,7 +37,7 @@ def read(path: str, config: CorpusConfig, limit: int | None) -> Generator[RawRow
 
 
 def field_names(path: str) -> list[str]:
-    """Return the dotted paths of all texts in the first line of a file; none where that is no JSON object."""
+    """Return the dotted paths of all texts in the first line of a file; an empty list if it is not a JSON object."""
     first = next(line_blocks(path), [None])[0]
     return list(_text_paths(_parse(first or "")))
 
@@ -51,15 +51,15 @@ def _text_paths(record: Any, prefix: str = "") -> Iterator[str]:
 
 
 def _parse(line: str) -> Any:
-    """Return what a line holds; None where it is no JSON."""
+    """Return the parsed line; None if it is not valid JSON."""
     try:
         return json.loads(line)
-    except (ValueError, RecursionError):  # the second where brackets nest too deeply
+    except (ValueError, RecursionError):  # the latter if brackets nest too deeply
         return None
 
 
 def _find(record: Any, path: str) -> Any:
-    """Return the value at a dotted path, of a field whose own name is the path before others; None where none is."""
+    """Return the value at a dotted path, preferring a field whose name is the whole path; None if there is none."""
     if not isinstance(record, dict):
         return None
     if path in record:
@@ -69,7 +69,7 @@ def _find(record: Any, path: str) -> Any:
 
 
 def _origin(value: Any) -> str | None:
-    """Return the origin as a text; a pair is none the worse for one that is no text."""
+    """Return the origin as text; None for other values, which do not make the pair invalid."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return str(value) if is_number else _text(value)
 

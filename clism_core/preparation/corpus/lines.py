@@ -1,4 +1,4 @@
-"""Streams of bytes and lines, plain or compressed, whose memory does not grow with the file or with a line."""
+"""Streams of bytes and lines, plain or compressed, with memory bounded for any size of file or line."""
 
 import itertools
 from collections.abc import Generator, Iterator
@@ -11,27 +11,27 @@ from clism_core.utils import storage
 from clism_core.utils.errors import InputError
 
 MAX_TEXT = 1 << 20
-"""Longest line in bytes, and longest text of a unit or cell; what is longer is a row without texts, `too_long`. It is
-also the size of the blocks in which files are read, so that a line within one block is never too long."""
+"""Maximum size of a line in bytes, and of the text of a unit or cell. Longer ones become rows without texts, with the
+reason `too_long`. Files are read in blocks of this size, so that a line within one block is never too long."""
 
 _COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
-_REMOTE_BUFFER = 8 << 20  # bytes of one request to an object store
+_REMOTE_BUFFER = 8 << 20  # bytes per request to an object store
 _T = TypeVar("_T")
 _A = TypeVar("_A")
 _B = TypeVar("_B")
 
 
 class _Gap:
-    """Stands where one of two sequences has ended."""
+    """Placeholder for the missing items of the shorter of two sequences."""
 
 
 _GAP = _Gap()
 
 
 class Counted(Generic[_T]):
-    """The items of a generator that returns how many there are in all, which may be more than it yields.
+    """Iterable over a generator that returns a total count, which may exceed the number of items that it yields.
 
-    `total` is that number once the items have been read to the end, None before.
+    `total` is that count once all items have been consumed, None before.
     """
 
     def __init__(self, items: Generator[_T, None, int]) -> None:
@@ -42,18 +42,18 @@ class Counted(Generic[_T]):
         self.total = yield from self._items
 
 
-def room(limit: int | None, taken: int) -> int | None:
-    """Return how many more items may be taken, None for any number."""
+def remaining(limit: int | None, taken: int) -> int | None:
+    """Return how many more items may be taken; None if there is no limit."""
     return None if limit is None else max(0, limit - taken)
 
 
 @contextmanager
 def open_stream(path: str, *, decompress: bool = True) -> Iterator[pa.NativeFile]:
-    """Give the bytes of a file, decompressed as its name's end says.
+    """Open a file as a stream of bytes, decompressed according to its extension.
 
-    Raises `InputError` where it cannot be opened, or later, read to its end.
+    Raises `InputError` if the file cannot be opened or, later, read to its end.
     """
-    compression = next((kind for end, kind in _COMPRESSIONS.items() if path.endswith(end)), None)
+    compression = next((kind for extension, kind in _COMPRESSIONS.items() if path.endswith(extension)), None)
     try:
         store, inner = storage.filesystem(path)
         stream = store.open_input_stream(
@@ -68,9 +68,9 @@ def open_stream(path: str, *, decompress: bool = True) -> Iterator[pa.NativeFile
 
 
 def line_blocks(path: str) -> Iterator[list[str | None]]:
-    """Yield the lines of a file by the block, without their "\\n" and without a byte order mark.
+    """Yield the lines of a file in blocks, without "\\n" and without a byte order mark.
 
-    Lines end at "\\n" only. A line of more than `MAX_TEXT` bytes is None. Raises `InputError` as `open_stream` does.
+    Lines end at "\\n" only. A line of more than `MAX_TEXT` bytes is None. Raises `InputError` like `open_stream`.
     """
     start = True
     for block in _blocks(path):
@@ -81,8 +81,8 @@ def line_blocks(path: str) -> Iterator[list[str | None]]:
 
 
 def _blocks(path: str) -> Iterator[list[str | None]]:
-    rest = b""  # of the line that the last block has begun
-    overlong = False  # whether that line is too long, and its beginning has been let go
+    rest = b""  # start of a line that continues in the next block
+    overlong = False  # whether that line is too long, and its start has been dropped
     with open_stream(path) as stream:
         while chunk := stream.read(MAX_TEXT):
             body, newline, tail = chunk.rpartition(b"\n")
@@ -104,20 +104,20 @@ def _blocks(path: str) -> Iterator[list[str | None]]:
 
 
 def lines(path: str, limit: int | None = None) -> Generator[str | None, None, int]:
-    """Yield the first `limit` lines of a file, as `line_blocks` gives them; return how many it has."""
+    """Yield the first `limit` lines of a file, like `line_blocks`, and return its number of lines."""
     total = 0
     for block in line_blocks(path):
-        yield from block[: room(limit, total)]
+        yield from block[: remaining(limit, total)]
         total += len(block)
     return total
 
 
-def side_by_side(
+def zip_counted(
     one: Counted[_A], other: Counted[_B], *, path: str, other_path: str
 ) -> Generator[tuple[_A, _B], None, int]:
-    """Yield the items of both in pairs; return how many pairs there are in all.
+    """Yield pairs of items and return the total number of pairs.
 
-    Raises `InputError` where one has fewer than the other.
+    Raises `InputError` if the totals differ.
     """
     for left, right in itertools.zip_longest(one, other, fillvalue=_GAP):
         if isinstance(left, _Gap) or isinstance(right, _Gap):
@@ -130,15 +130,15 @@ def side_by_side(
 
 
 def _unequal(total: int | None, other_total: int | None, path: str, other_path: str) -> InputError:
-    # The longer one may not have been read to its end, and has no total then.
+    # The longer one may not have been read to its end; then it has no total.
     is_shorter = other_total is None or (total is not None and total < other_total)
     shorter, count, longer = (path, total, other_path) if is_shorter else (other_path, other_total, path)
     return InputError(
-        f"corpora: {shorter} has {count} sentences, {longer} more; line i of one belongs to line i of the other, so "
-        "give files of equal length"
+        f"corpora: number of lines differs: {shorter} has {count} sentences, {longer} has more; line i of one file "
+        "belongs to line i of the other, so give files of equal length"
     )
 
 
 def _decode(text: bytes) -> str:
-    # U+FFFD takes the place of invalid bytes only: a "\n" or "\t" after a broken sequence stays.
+    # U+FFFD replaces invalid bytes only: a "\n" or "\t" after a broken sequence is kept.
     return text.decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Parquet files: a pair a row, read in small batches whatever the size of the row groups."""
+"""Reader of Parquet files with one pair per row, in small batches regardless of the size of the row groups."""
 
 import itertools
 from collections.abc import Generator
@@ -11,13 +11,13 @@ from clism_core.preparation.corpus.config import CorpusConfig, RawRow
 from clism_core.utils import storage
 from clism_core.utils.errors import InputError
 
-_BUFFER = 1 << 20  # bytes of a column held at once, where pyarrow would take the whole of its row group
+_BUFFER = 1 << 20  # bytes buffered per column; by default, pyarrow buffers the whole row group
 
 
 def read(path: str, config: CorpusConfig, limit: int | None) -> Generator[RawRow, None, int]:
-    """Yield the first `limit` rows of a file; return how many it has.
+    """Yield the first `limit` rows of a file and return its number of rows.
 
-    Raises `InputError` where the file cannot be read to its end, or lacks a column of text that `config` names.
+    Raises `InputError` if the file cannot be read to its end, or a configured column is missing or not text.
     """
     try:
         store, inner = storage.filesystem(path)

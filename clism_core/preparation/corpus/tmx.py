@@ -1,4 +1,4 @@
-"""TMX, the format of translation memories (1.4b and before), parsed as a stream: files may hold gigabytes."""
+"""Streaming reader of TMX, the format of translation memories (1.4b and earlier), whose files may be gigabytes."""
 
 from collections.abc import Generator, Iterator
 from xml.sax import SAXParseException
@@ -10,24 +10,24 @@ from defusedxml.expatreader import create_parser
 
 from clism_core.preparation.corpus.config import CorpusConfig, RawRow
 from clism_core.preparation.corpus.lines import MAX_TEXT, open_stream
-from clism_core.preparation.schema import Reason
+from clism_core.preparation.schema import RejectReason
 from clism_core.utils.errors import InputError
 
 _CODES = frozenset({"bpt", "ept", "it", "ph", "ut"})
-"""Elements in a sentence that hold code of the document from which it comes, and no text."""
+"""Inline elements that hold markup of the original document instead of text."""
 _SUBFLOW = "sub"
-"""The element in such code that holds text after all."""
-_APART = frozenset({"it", "ph", "ut", _SUBFLOW})
-"""Elements that part the words before and after them, as a line break does. Paired codes do not: they may stand within
-a word, of which a part is bold."""
-_BLOCK = 1 << 20  # bytes read at once
+"""Element within such markup that does hold text."""
+_SEPARATORS = frozenset({"it", "ph", "ut", _SUBFLOW})
+"""Elements that separate the words before and after them, like a line break. Paired codes do not, since they may mark a
+part of a word, such as bold letters."""
+_BLOCK = 1 << 20  # bytes per read
 
 
 def read(path: str, config: CorpusConfig, limit: int | None) -> Generator[RawRow, None, int]:
-    """Yield the first `limit` translation units of a file; return how many it has.
+    """Yield the first `limit` translation units of a file and return its number of units.
 
-    A unit that lacks a side is a row with the reason `empty_source` or `empty_target`. Raises `InputError` where the
-    file cannot be read to its end, is no XML, or is XML of another kind.
+    A unit that lacks a language becomes a row with the reason `empty_source` or `empty_target`. Raises `InputError` if
+    the file cannot be read to its end, or is not well-formed XML or not TMX.
     """
     units = _Units(path, config, limit)
     for _ in _parse(path, units):
@@ -37,7 +37,7 @@ def read(path: str, config: CorpusConfig, limit: int | None) -> Generator[RawRow
 
 
 def languages(path: str, config: CorpusConfig, count: int) -> list[str]:
-    """Return the language codes in the first `count` units of a file, or a few more, in lower case and sorted."""
+    """Return the language codes in at least the first `count` units of a file, in lower case and sorted."""
     units = _Units(path, config, limit=0)
     for _ in _parse(path, units):
         if units.count >= count:
@@ -46,8 +46,8 @@ def languages(path: str, config: CorpusConfig, count: int) -> list[str]:
 
 
 def _parse(path: str, units: "_Units") -> Iterator[None]:
-    """Show `units` the file, and yield after each block of it."""
-    # References to outside files are let through because DOCTYPE is one; the parser reads none of them.
+    """Parse the file with `units` as handler, and yield after each block."""
+    # External references are allowed because DOCTYPE is one; the parser does not follow them.
     parser = create_parser(forbid_external=False)
     parser.setContentHandler(units)
     try:
@@ -58,15 +58,15 @@ def _parse(path: str, units: "_Units") -> Iterator[None]:
         parser.close()
     except SAXParseException as error:
         raise InputError(
-            f"corpora: {path}, line {error.getLineNumber()}: no well-formed XML: {error.getMessage()}; correct the file"
+            f"corpora: {path}, line {error.getLineNumber()}: not well-formed XML: {error.getMessage()}; fix the file"
         ) from error
     except DefusedXmlException as error:
-        raise InputError(f"corpora: {path} declares XML entities, which can be made to harm; remove them") from error
+        raise InputError(f"corpora: {path} declares XML entities, which are a security risk; remove them") from error
     yield
 
 
 class _Units(ContentHandler):
-    """Makes rows of the elements of a TMX file; `rows` holds those that were made and not yet taken."""
+    """Handler that builds rows from the elements of a TMX file; `rows` holds finished rows until they are consumed."""
 
     def __init__(self, path: str, config: CorpusConfig, limit: int | None) -> None:
         super().__init__()
@@ -76,22 +76,22 @@ class _Units(ContentHandler):
         self._path = path
         self._limit = limit
         self._wanted = (_language(config.source_lang), _language(config.target_lang))
-        self._texts: dict[str, str | None] = {}  # of the languages that have one that is not blank; None if overlong
-        self._seen: set[str] = set()  # the languages of the unit, with text or without
+        self._texts: dict[str, str | None] = {}  # by language, if not blank; None if too long
+        self._seen: set[str] = set()  # languages of the unit, with or without text
         self._lang: str | None = None
         self._parts: list[str] = []
         self._length = 0
-        self._keeps: list[bool] = []  # of each open element from `seg` on: whether what it holds is text
+        self._is_text: list[bool] = []  # for each open element from `seg` on: whether its content is text
         self._has_root = False
 
-    def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802 - SAX names it
-        """Enter an element."""
-        if self._keeps:
-            self._part_words(name)
-            self._keeps.append(name not in _CODES and (self._keeps[-1] or name == _SUBFLOW))
+    def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802 - name given by SAX
+        """Handle the start of an element."""
+        if self._is_text:
+            self._separate_words(name)
+            self._is_text.append(name not in _CODES and (self._is_text[-1] or name == _SUBFLOW))
         elif name == "seg":
             if self._lang is not None and self._lang not in self._texts:
-                self._keeps, self._parts, self._length = [True], [], 0
+                self._is_text, self._parts, self._length = [True], [], 0
         elif name == "tuv":
             lang = _language(attrs.get("xml:lang") or attrs.get("lang") or "")
             self.languages.add(lang)
@@ -100,33 +100,33 @@ class _Units(ContentHandler):
             self.count += 1
             self._texts, self._seen = {}, set()
         elif not self._has_root and name != "tmx":
-            raise InputError(f"corpora: {self._path} is no TMX file: its root element is <{name}>, not <tmx>")
+            raise InputError(f"corpora: {self._path} is not a TMX file: its root element is <{name}>, not <tmx>")
         self._has_root = True
 
     def characters(self, content: str) -> None:
-        """Take text."""
-        if self._keeps and self._keeps[-1]:
+        """Handle text."""
+        if self._is_text and self._is_text[-1]:
             self._length += len(content)
             if self._length <= MAX_TEXT:
                 self._parts.append(content)
 
     def endElement(self, name: str) -> None:  # noqa: N802
-        """Leave an element."""
-        if self._keeps:
-            self._part_words(name)
-            self._keeps.pop()
-            if not self._keeps and self._lang is not None:
-                self._take("".join(self._parts), self._lang)
+        """Handle the end of an element."""
+        if self._is_text:
+            self._separate_words(name)
+            self._is_text.pop()
+            if not self._is_text and self._lang is not None:
+                self._add_variant("".join(self._parts), self._lang)
         elif name == "tu" and (self._limit is None or self.count <= self._limit):
             self.rows.append(self._row())
 
-    def _part_words(self, name: str) -> None:
-        """Put a space where an element named `name` begins or ends, if it parts words and there is none."""
-        if name in _APART and self._parts and not self._parts[-1][-1].isspace():
+    def _separate_words(self, name: str) -> None:
+        """Insert a space at the start or end of element `name` if it separates words and there is none yet."""
+        if name in _SEPARATORS and self._parts and not self._parts[-1][-1].isspace():
             self._parts.append(" ")
 
-    def _take(self, text: str, lang: str) -> None:
-        """Take the text of a variant. A blank one leaves its place to a later one of the same language."""
+    def _add_variant(self, text: str, lang: str) -> None:
+        """Store the text of a language variant, unless it is blank: a later one of the same language may replace it."""
         self._seen.add(lang)
         if self._length > MAX_TEXT:
             self._texts[lang] = None
@@ -137,15 +137,15 @@ class _Units(ContentHandler):
         (has_source, source), (has_target, target) = (self._side(wanted) for wanted in self._wanted)
         reason = None
         if not has_source:
-            reason = Reason.EMPTY_SOURCE
+            reason = RejectReason.EMPTY_SOURCE
         elif not has_target:
-            reason = Reason.EMPTY_TARGET
+            reason = RejectReason.EMPTY_TARGET
         elif source is None or target is None:
-            reason = Reason.TOO_LONG
+            reason = RejectReason.TOO_LONG
         return RawRow(self._path, self.count, source, target, reason=reason)
 
     def _side(self, wanted: str) -> tuple[bool, str | None]:
-        """Tell whether the unit has a language, and in which text: None where that is too long, or there is none."""
+        """Return whether the unit has a language, and its text: None if it is too long or missing."""
         lang = _find(self._texts, wanted)
         if lang is not None:
             return True, self._texts[lang]
@@ -162,7 +162,7 @@ def _matches(lang: str, wanted: str) -> bool:
 
 
 def _find(texts: dict[str, str | None], wanted: str) -> str | None:
-    """Return the language among those of a unit that is the wanted one, or else the first that is a kind of it."""
+    """Return the language of a unit that equals `wanted`, or else its first regional variant; None if there is none."""
     if wanted in texts:
         return wanted
     return next((lang for lang in texts if _matches(lang, wanted)), None)

@@ -1,4 +1,4 @@
-"""Tab-separated files: a pair a line, no quoting."""
+"""Reader of tab-separated files: one pair per line, no quoting."""
 
 import itertools
 from collections import Counter
@@ -6,15 +6,15 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 from clism_core.preparation.corpus.config import CorpusConfig, RawRow
-from clism_core.preparation.corpus.lines import MAX_TEXT, line_blocks, lines, room
-from clism_core.preparation.schema import Reason
+from clism_core.preparation.corpus.lines import MAX_TEXT, line_blocks, lines, remaining
+from clism_core.preparation.schema import RejectReason
 from clism_core.utils.errors import InputError
 from clism_core.utils.text import listed
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where a file's fields stand: places from 0, and how many columns a line has."""
+    """Column indices of a file's fields, from 0, and the number of columns per line."""
 
     columns: int
     source: int
@@ -23,10 +23,10 @@ class _Layout:
 
 
 def read(path: str, config: CorpusConfig, limit: int | None) -> Generator[RawRow, None, int]:
-    """Yield the first `limit` rows of a file; return how many it has.
+    """Yield the first `limit` rows of a file and return its number of rows.
 
-    A line with another number of columns than the first is a row without texts. Raises `InputError` where the file
-    cannot be read to its end, or lacks a column that `config` names.
+    A line whose number of columns differs from that of the first line becomes a row without texts. Raises `InputError`
+    if the file cannot be read to its end, or lacks a configured column.
     """
     layout: _Layout | None = None
     total, number = 0, 0
@@ -37,22 +37,22 @@ def read(path: str, config: CorpusConfig, limit: int | None) -> Generator[RawRow
             if config.header:
                 rows, number = block[1:], 1
         columns, source, target, origin = layout.columns, layout.source, layout.target, layout.origin
-        for line in rows[: room(limit, total)]:
+        for line in rows[: remaining(limit, total)]:
             number += 1
             if line is None:
-                yield RawRow(path, number, reason=Reason.TOO_LONG)
+                yield RawRow(path, number, reason=RejectReason.TOO_LONG)
                 continue
             fields = line.split("\t")
             if len(fields) == columns:
                 yield RawRow(path, number, fields[source], fields[target], None if origin is None else fields[origin])
             else:
-                yield RawRow(path, number, reason=Reason.WRONG_COLUMN_COUNT)
+                yield RawRow(path, number, reason=RejectReason.WRONG_COLUMN_COUNT)
         total += len(rows)
     return total
 
 
 def column_counts(path: str, count: int) -> list[int]:
-    """Return the numbers of columns among the first `count` lines of a file: of the first line, then the commonest."""
+    """Return the number of columns of a file's first line, then the most common one in the rest of `count` lines."""
     first, *others = [1 + (line or "").count("\t") for line in itertools.islice(lines(path), count)]
     return [first, *(columns for columns, _ in Counter(others).most_common(1))]
 
@@ -67,23 +67,23 @@ def _fields(line: str) -> list[str]:
 
 
 def _layout(path: str, config: CorpusConfig, first_line: str | None) -> _Layout:
-    """Return where the columns that `config` names stand in a file that begins with `first_line`."""
+    """Return the indices of the configured columns in a file whose first line is `first_line`."""
     if first_line is None:
-        raise InputError(f"corpora: {path}: the first line has more than {MAX_TEXT:,} bytes, so it is no TSV file")
+        raise InputError(f"corpora: {path}: the first line has more than {MAX_TEXT:,} bytes: not a TSV file")
     names = _fields(first_line)
 
-    def place(field: str) -> int:
+    def index(field: str) -> int:
         column: int | str = getattr(config, field)
         where = f"corpora: {path}: {field} is {column!r}"
         if isinstance(column, str):
             if not config.header:
                 raise InputError(f"{where}, a name, but header is false; give a number, or header: true")
             if column not in names:
-                raise InputError(f"{where}, but the header has {listed(names)}")
+                raise InputError(f"{where}, not found in the header, which has {listed(names)}")
             return names.index(column)
         if not 1 <= column <= len(names):
             raise InputError(f"{where}, but the first line has {len(names)} tab-separated columns")
         return column - 1
 
-    origin = None if config.origin_column is None else place("origin_column")
-    return _Layout(columns=len(names), source=place("source_column"), target=place("target_column"), origin=origin)
+    origin = None if config.origin_column is None else index("origin_column")
+    return _Layout(columns=len(names), source=index("source_column"), target=index("target_column"), origin=origin)

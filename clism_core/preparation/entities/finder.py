@@ -10,7 +10,7 @@ from clism_core.preparation.entities.config import EntitiesConfig, SpanKind
 from clism_core.preparation.entities.ngrams import NgramVocabulary
 from clism_core.preparation.entities.spacy_pipeline import find_pipeline, load_pipeline, supports_language
 from clism_core.preparation.entities.stop_words import is_informative, stop_words, warn_without_stop_words
-from clism_core.preparation.schema import Reason, replace_column, words_of
+from clism_core.preparation.schema import RejectReason, replace_column, words_of
 from clism_core.preparation.spans import NGRAM, NOUN_CHUNK, Candidate
 from clism_core.utils.errors import InputError
 from clism_core.utils.words import Word
@@ -67,7 +67,7 @@ class EntityFinder:
             for place, spans in zip(live, found, strict=True):
                 candidates[place] = [span._asdict() for span in spans]
                 if not spans:
-                    reasons[place] = Reason.NO_SPAN
+                    reasons[place] = RejectReason.NO_SPAN
         return replace_column(replace_column(table, "candidates", candidates), "reason", reasons)
 
 

@@ -85,11 +85,11 @@ def test_alignment_counts_beyond_the_cap_too(tmp_path: Path) -> None:
         list(rows)
 
 
-def test_corpus_of_files_has_no_identity_but_theirs(tmp_path: Path) -> None:
+def test_corpus_of_files_has_no_identity(tmp_path: Path) -> None:
     assert source_identity(corpus(tmp_path / "c.tsv")) == {}
 
 
-def test_rejects_that_are_fewer_than_nine_in_ten_are_no_error(tmp_path: Path) -> None:
+def test_fewer_than_90_percent_rejects_are_not_an_error(tmp_path: Path) -> None:
     check_corpus(corpus(write(tmp_path / "c.tsv", b"a\tb\n" * 101 + b"c\n" * 899 + b"c\n" * 1000)))
 
 
@@ -98,36 +98,36 @@ def test_rejects_that_are_fewer_than_nine_in_ten_are_no_error(tmp_path: Path) ->
     [
         pytest.param(None, {}, "cannot be read", id="missing"),
         pytest.param(b"", {}, "is empty", id="empty"),
-        pytest.param(b"en\tde\n", {"header": True}, "is empty: no pair", id="nothing-but-a-header"),
+        pytest.param(b"en\tde\n", {"header": True}, "is empty: it has no sentence pairs", id="nothing-but-a-header"),
         pytest.param(b"a\tb\n", {"target_column": 3}, "target_column is 3, but the first line has 2", id="too-few"),
         pytest.param(b"a\tb\n", {"source_column": 0}, "source_column is 0", id="columns-count-from-1"),
         pytest.param(b"en\tde\n", {"source_column": "en"}, "header is false", id="name-without-header"),
         pytest.param(
             b"en\tde\n",
             {"header": True, "origin_column": "from"},
-            "'from', but the header has en, de",
+            "'from', not found in the header, which has en, de",
             id="unknown-name",
         ),
         pytest.param(
             b"\x1b]0;x\x07\t" + b"y" * 81 + b"\tz" * 30 + b"\n",
             {"header": True, "source_column": "en"},
-            r"the header has \\x1b\]0;x\\x07, y{80}\.\.\.(, z){18}, \.\.\.$",
+            r"the header, which has \\x1b\]0;x\\x07, y{80}\.\.\.(, z){18}, \.\.\.$",
             id="header-that-is-none",
         ),
         pytest.param(
             b"en\tde\n" + b"1\tone\teins\n" * 20,
             {"header": True},
-            "20 of the first 20 rows have another number of columns than the first line, which has 2, and most have 3",
+            "20 of the first 20 rows have a different number of columns from the first line, which has 2; most have 3",
             id="header-of-another-file",
         ),
         pytest.param(
             b"my\tcorpus\n" + b"one\teins\n" * 99 + b"a\tb\tc\n" * 900,
             {},
-            "900 of the first 1,000 rows have another number",
+            "900 of the first 1,000 rows have a different number",
             id="nine-in-ten-are-rejects",
         ),
         pytest.param(b"a\tb\n", {"target_path": "x"}, "did you mean moses", id="target-path-of-a-tsv"),
-        pytest.param(b"a\n", {"format": "moses"}, "wants target_path", id="moses-without-target"),
+        pytest.param(b"a\n", {"format": "moses"}, "target_path is missing", id="moses-without-target"),
         pytest.param(
             b"a\n", {"format": "moses", "target_path": "x", "header": True}, "header is given", id="moses-with-header"
         ),
@@ -137,7 +137,9 @@ def test_rejects_that_are_fewer_than_nine_in_ten_are_no_error(tmp_path: Path) ->
         pytest.param(b"x" * (1 << 21), {}, "the first line has more than 1,048,576 bytes", id="no-lines"),
     ],
 )
-def test_what_the_beginning_tells(tmp_path: Path, content: bytes | None, fields: dict[str, Any], message: str) -> None:
+def test_corpora_that_cannot_be_used(
+    tmp_path: Path, content: bytes | None, fields: dict[str, Any], message: str
+) -> None:
     path = tmp_path / "c.tsv"
     if content is not None:
         path.write_bytes(content)
@@ -148,16 +150,21 @@ def test_what_the_beginning_tells(tmp_path: Path, content: bytes | None, fields:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        pytest.param("c.tsv", compress(b"a\tb\n", ".gz"), r"is gzip, which its name must say by .* \.gz", id="gzip"),
-        pytest.param("c.tsv", compress(b"a\tb\n", ".zst"), r"is zstd, which .* in \.zst", id="zstd"),
-        pytest.param("c.tsv.gz", b"a\tb\n", r"is not gzip, as its name says; rename it without \.gz", id="not-gzip"),
-        pytest.param("c.tsv.gz", compress(b"a\tb\n", ".zst"), r"is zstd, which", id="zstd-called-gzip"),
-        pytest.param("c.tsv", b"PK\x03\x04\x14\x00", "is zip, which is not read; unpack it", id="zip"),
+        pytest.param(
+            "c.tsv",
+            compress(b"a\tb\n", ".gz"),
+            r"is compressed with gzip; rename it so that it ends in \.gz",
+            id="gzip",
+        ),
+        pytest.param("c.tsv", compress(b"a\tb\n", ".zst"), r"is compressed with zstd; .* in \.zst", id="zstd"),
+        pytest.param("c.tsv.gz", b"a\tb\n", r"is not a gzip file; rename it without \.gz", id="not-gzip"),
+        pytest.param("c.tsv.gz", compress(b"a\tb\n", ".zst"), "is compressed with zstd", id="zstd-called-gzip"),
+        pytest.param("c.tsv", b"PK\x03\x04\x14\x00", "is a zip file, which is not supported; unpack it", id="zip"),
         pytest.param("c.tsv", b"PAR1\x15\x04", "is a Parquet file; give format: parquet", id="parquet"),
-        pytest.param("c.tsv", "a\tb\n".encode("utf-16"), "is in UTF-16; convert it", id="utf-16"),
+        pytest.param("c.tsv", "a\tb\n".encode("utf-16"), "is encoded in UTF-16; convert it", id="utf-16"),
     ],
 )
-def test_files_that_are_not_what_they_say(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+def test_wrong_file_types(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=rf"{name} {message}"):
         check_corpus(corpus(tmp_path / name))
@@ -166,11 +173,11 @@ def test_files_that_are_not_what_they_say(tmp_path: Path, name: str, content: by
 @pytest.mark.parametrize(
     ("pattern", "fields", "message"),
     [
-        pytest.param("*.csv", {}, r"\*\.csv has no files", id="nothing-matches"),
+        pytest.param("*.csv", {}, r"\*\.csv: no files found", id="nothing-matches"),
         pytest.param("**/a.tsv", {}, "is not supported", id="two-stars"),
-        pytest.param("", {"format": "moses", "target_path": "x"}, "one entry of corpora for each pair", id="moses"),
-        pytest.param("", {"alignment_path": "x"}, "has 2 files, but one file of alignments", id="alignment"),
-        pytest.param("", {}, r"b\.tsv has 3 columns, but .*a\.tsv of the same corpus 2", id="unlike-columns"),
+        pytest.param("", {"format": "moses", "target_path": "x"}, "one entry to corpora for each pair", id="moses"),
+        pytest.param("", {"alignment_path": "x"}, "has 2 files, but alignment_path", id="alignment"),
+        pytest.param("", {}, r"b\.tsv has 3 columns, but .*a\.tsv of the same corpus has 2", id="unlike-columns"),
     ],
 )
 def test_folders_and_globs_that_cannot_be_used(
@@ -185,10 +192,12 @@ def test_folders_and_globs_that_cannot_be_used(
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        pytest.param({}, r"b\.tsv: source_column is 1, which is de by .*, but en by that of .*a\.tsv.gz", id="two"),
+        pytest.param(
+            {}, r"b\.tsv: source_column is 1, which is de in its header, but en in .* of .*a\.tsv.gz", id="two"
+        ),
         pytest.param(
             {"source_column": "en", "target_column": 2},
-            r"target_column is 2, which is en .* but de by",
+            r"target_column is 2, which is en .* but de in",
             id="one",
         ),
     ],
@@ -204,7 +213,7 @@ def test_headers_may_differ_in_columns_that_are_not_read(tmp_path: Path) -> None
     check_corpus(corpus(tmp_path, header=True))
 
 
-def test_empty_file_among_others_is_no_error(tmp_path: Path) -> None:
+def test_empty_file_among_others_is_valid(tmp_path: Path) -> None:
     write(tmp_path / "a.tsv", b"")
     write(tmp_path / "b.tsv", b"two\tzwei\n")
     check_corpus(corpus(tmp_path))

@@ -24,7 +24,7 @@ def test_every_format_has_an_example() -> None:
 @pytest.mark.parametrize(
     "example", [example for example in EXAMPLES if "://" not in example.path], ids=lambda example: example.path
 )
-def test_examples_lack_nothing_but_their_files(
+def test_examples_are_valid_but_for_missing_files(
     example: CorpusConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -37,7 +37,7 @@ def table1() -> list[CorpusConfig]:
     return [CorpusConfig(**corpus) for corpus in preset["corpora"]]
 
 
-def test_table_1_has_the_papers_amounts() -> None:
+def test_table_1_has_the_amounts_of_the_paper() -> None:
     assert {corpus.pair: corpus.max_pairs for corpus in table1()} == {
         "en-ar": 400_000,
         "en-hi": 300_000,
@@ -46,7 +46,7 @@ def test_table_1_has_the_papers_amounts() -> None:
 
 
 @pytest.mark.skipif(not (shutil.which("shuf") and shutil.which("openssl")), reason="wants shuf and openssl")
-def test_table_1_reads_what_is_drawn_from_the_archives_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_table_1_reads_samples_of_the_files_in_the_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sentences = {
         "MultiUN.ar-en": ("en", "The meeting was held in Geneva.", "ar", "عقد الاجتماع في جنيف."),
         "parallel/IITB.en-hi": ("en", "She was born in Delhi.", "hi", "उनका जन्म दिल्ली में हुआ था।"),

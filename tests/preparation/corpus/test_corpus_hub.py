@@ -32,7 +32,7 @@ def hub(path: Path | str, **fields: Any) -> CorpusConfig:
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep what `datasets` stores out of the user's home."""
+    """Keep the cache of `datasets` out of the user's home."""
     import datasets
 
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
@@ -76,7 +76,9 @@ def test_rows_beyond_the_cap_are_counted_from_the_files(data_set: Path, cap: int
         pytest.param({"split": "dev"}, "split 'dev' not found; the data set has train, test", id="split"),
         pytest.param({"subset": "de-en"}, "opus/de-en/train cannot be read from the hub: .*'de-en' not f", id="subset"),
         pytest.param({"source_column": "en"}, "no column 'en'; its .* translation.en, translation.de", id="column"),
-        pytest.param({"source_column": 1}, "source_column is 1, but format is hub", id="column-by-number"),
+        pytest.param(
+            {"source_column": 1}, "source_column is 1, but fields of format hub have names", id="column-by-number"
+        ),
         pytest.param({"revision": CONVERTED}, "has one folder per subset; give subset", id="converted"),
     ],
 )
@@ -85,7 +87,7 @@ def test_fields_that_cannot_be_used(data_set: Path, fields: dict[str, Any], mess
         check_corpus(hub(data_set, **fields))
 
 
-def test_conversion_of_the_hub_has_a_folder_a_subset(tmp_path: Path) -> None:
+def test_conversion_of_the_hub_has_one_folder_per_subset(tmp_path: Path) -> None:
     for subset, text in (("de-en", "one"), ("ar-en", "two")):
         folder = tmp_path / "set" / subset / "train"
         folder.mkdir(parents=True)
@@ -101,7 +103,7 @@ def test_loading_script(tmp_path: Path) -> None:
         check_corpus(hub(tmp_path / "mlqa"))
 
 
-def test_other_kinds_of_files(tmp_path: Path) -> None:
+def test_other_formats_are_not_supported(tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "train.jsonl").write_text(json.dumps({"translation": {"en": "one", "de": "eins"}}))
     with pytest.raises(InputError, match="set/train: unsupported format: its files are json, not Parquet"):
@@ -150,7 +152,7 @@ def test_identity_names_the_commit(monkeypatch: pytest.MonkeyPatch, revision: st
 
 
 @pytest.mark.parametrize("revision", [COMMIT, f"{CONVERTED}@{COMMIT}"])
-def test_identity_of_a_commit_asks_nobody(revision: str) -> None:
+def test_identity_of_a_commit_needs_no_request(revision: str) -> None:
     assert source_identity(hub(NAME, revision=revision))["revision"] == revision  # the tests are offline
 
 
@@ -162,7 +164,7 @@ def test_identity_of_a_commit_asks_nobody(revision: str) -> None:
         pytest.param(f"{CONVERTED}@{COMMIT}", {"data_dir": "de-en", "revision": COMMIT}, id="commit-of-converted"),
     ],
 )
-def test_what_is_asked_of_the_hub(
+def test_arguments_of_the_request_to_the_hub(
     monkeypatch: pytest.MonkeyPatch, data_set: Path, revision: str, expected: dict[str, str]
 ) -> None:
     import datasets
@@ -180,7 +182,7 @@ def test_what_is_asked_of_the_hub(
 
 
 class HttpError(Exception):
-    """As the HTTP client's own errors: of no class that says anything."""
+    """Stand-in for the HTTP client's own errors, which have no informative base class."""
 
 
 def test_identity_when_the_hub_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,11 +190,11 @@ def test_identity_when_the_hub_does_not_answer(monkeypatch: pytest.MonkeyPatch) 
         raise HttpError("name or service not known")
 
     monkeypatch.setattr("huggingface_hub.HfApi.dataset_info", fail)
-    with pytest.raises(InputError, match="a full commit as its revision needs no answer"):
+    with pytest.raises(InputError, match="give a full commit as revision"):
         source_identity(hub(NAME))
 
 
-def test_identity_of_a_local_folder_is_of_its_contents(data_set: Path) -> None:
+def test_identity_of_a_local_folder_depends_on_its_content(data_set: Path) -> None:
     first = source_identity(hub(data_set))
     assert source_identity(hub(data_set)) == first
     (data_set / "data" / "test-00000-of-00001.parquet").unlink()

@@ -9,14 +9,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clism_core.preparation.corpus import lines as module
-from clism_core.preparation.corpus.lines import Counted, lines, side_by_side
+from clism_core.preparation.corpus.lines import Counted, lines, zip_counted
 from clism_core.utils.errors import InputError
 
 LONGEST = 8
 
 
 def expected_lines(content: bytes) -> list[str | None]:
-    """Cut `content` in the plain way: all at once, and each line decoded on its own."""
+    """Split `content` the simple way: all at once, and each line decoded by itself."""
     cut = content.split(b"\n")
     if cut[-1] == b"":
         cut.pop()
@@ -36,7 +36,7 @@ def expected_lines(content: bytes) -> list[str | None]:
     )
 )
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_blocks_cut_lines_as_one_cut_of_the_whole_does(
+def test_blocks_split_lines_like_the_whole_file(
     pieces: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAX_TEXT", LONGEST)
@@ -57,7 +57,7 @@ def test_lines_beyond_the_limit_are_counted(
     assert found.total == 4
 
 
-def test_line_of_many_megabytes_takes_no_memory(tmp_path: Path) -> None:
+def test_long_line_does_not_take_memory(tmp_path: Path) -> None:
     path = tmp_path / "c.gz"
     path.write_bytes(gzip.compress(b"one\n" + b"x" * (40 << 20) + b"\ntwo\n", compresslevel=1))
     tracemalloc.start()
@@ -88,5 +88,5 @@ def test_unequal_lengths_are_an_error_even_beyond_the_limit(tmp_path: Path, limi
     counts = {"one": 2, "other": 2} | {longer: 3}
     paths = {name: str(write(tmp_path / name, b"x\n" * count)) for name, count in counts.items()}
     one, other = (Counted(lines(paths[name], limit)) for name in ("one", "other"))
-    with pytest.raises(InputError, match=rf"has 2 sentences, .*{longer} more"):
-        list(side_by_side(one, other, path=paths["one"], other_path=paths["other"]))
+    with pytest.raises(InputError, match=rf"has 2 sentences, .*{longer} has more"):
+        list(zip_counted(one, other, path=paths["one"], other_path=paths["other"]))

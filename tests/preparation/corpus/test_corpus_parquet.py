@@ -7,7 +7,7 @@ import pytest
 from corpus_files import corpus
 
 from clism_core.preparation.corpus import CappedRows, CorpusConfig, RawRow, check_corpus, read_rows
-from clism_core.preparation.schema import Reason
+from clism_core.preparation.schema import RejectReason
 from clism_core.utils import storage
 from clism_core.utils.errors import InputError
 
@@ -61,7 +61,7 @@ def test_columns_whose_own_names_have_dots(tmp_path: Path, nested: bool) -> None
     assert list(read_rows(config)) == [RawRow(str(path), 1, "one", "eins", "web")]
 
 
-def test_one_file_without_origins_is_no_error(tmp_path: Path) -> None:
+def test_one_file_without_origins_is_valid(tmp_path: Path) -> None:
     write_parquet(tmp_path / "a.parquet", en=["one"], de=["eins"], web=pa.nulls(1))
     write_parquet(tmp_path / "b.parquet", en=["two"], de=["zwei"], web=["x"])
     config = parquet(tmp_path, origin_column="web")
@@ -89,7 +89,7 @@ def test_text_that_is_not_utf8_and_text_that_is_too_long(tmp_path: Path) -> None
     path = write_parquet(tmp_path / "c.parquet", en=english, de=["eins", "zwei", "drei"])
     assert list(read_rows(parquet(path))) == [
         RawRow(str(path), 1, "caf\ufffd", "eins"),
-        RawRow(str(path), 2, reason=Reason.TOO_LONG),
+        RawRow(str(path), 2, reason=RejectReason.TOO_LONG),
         RawRow(str(path), 3, "two", "drei"),
     ]
 
@@ -116,12 +116,14 @@ def test_rows_beyond_the_cap_are_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        pytest.param({"source_column": "fr"}, "no column 'fr'; its columns of text are en, t.de", id="missing"),
-        pytest.param({"target_column": "t"}, "no column 't'; its columns of text are en, t.de", id="struct"),
-        pytest.param({"source_column": "id"}, "the column 'id' is int64, not text", id="number"),
+        pytest.param({"source_column": "fr"}, "no column 'fr'; its text columns are en, t.de", id="missing"),
+        pytest.param({"target_column": "t"}, "no column 't'; its text columns are en, t.de", id="struct"),
+        pytest.param({"source_column": "id"}, "the column 'id' has type int64, not text", id="number"),
         pytest.param({"origin_column": "web"}, "no column 'web'", id="origin"),
-        pytest.param({"source_column": "none"}, "the column 'none' is null, not text", id="null-source"),
-        pytest.param({"target_column": 2}, "target_column is 2, but format is parquet", id="column-by-number"),
+        pytest.param({"source_column": "none"}, "the column 'none' has type null, not text", id="null-source"),
+        pytest.param(
+            {"target_column": 2}, "target_column is 2, but fields of format parquet have names", id="column-by-number"
+        ),
     ],
 )
 def test_columns_that_cannot_be_used(tmp_path: Path, fields: dict[str, Any], message: str) -> None:
@@ -133,14 +135,14 @@ def test_columns_that_cannot_be_used(tmp_path: Path, fields: dict[str, Any], mes
 def test_names_of_columns_cannot_move_the_cursor(tmp_path: Path) -> None:
     path = tmp_path / "c.parquet"
     pq.write_table(pa.table({"\x1b]0;x": ["one"], "y" * 81: ["eins"]}), path)
-    with pytest.raises(InputError, match=r"its columns of text are \\x1b\]0;x, y{80}\.\.\.$"):
+    with pytest.raises(InputError, match=r"its text columns are \\x1b\]0;x, y{80}\.\.\.$"):
         check_corpus(parquet(path))
 
 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        pytest.param(lambda _: b"en\tde\none\teins\n", "c.parquet is no Parquet file", id="tsv"),
+        pytest.param(lambda _: b"en\tde\none\teins\n", "c.parquet is not a Parquet file", id="tsv"),
         pytest.param(lambda content: content[:-10], "c.parquet cannot be read", id="truncated"),
     ],
 )

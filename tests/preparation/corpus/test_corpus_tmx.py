@@ -5,7 +5,7 @@ import pytest
 from corpus_files import corpus, write
 
 from clism_core.preparation.corpus import CappedRows, CorpusConfig, RawRow, check_corpus, read_rows
-from clism_core.preparation.schema import Reason
+from clism_core.preparation.schema import RejectReason
 from clism_core.utils.errors import InputError
 
 HEAD = (
@@ -42,9 +42,9 @@ def test_tmx(tmp_path: Path, name: str) -> None:
     )
     assert list(read_rows(corpus(path, format="tmx"))) == [
         RawRow(str(path), 1, "Fish & <chips>", "ä"),
-        RawRow(str(path), 2, None, "eins", reason=Reason.EMPTY_SOURCE),
-        RawRow(str(path), 3, "two", None, reason=Reason.EMPTY_TARGET),
-        RawRow(str(path), 4, reason=Reason.EMPTY_SOURCE),
+        RawRow(str(path), 2, None, "eins", reason=RejectReason.EMPTY_SOURCE),
+        RawRow(str(path), 3, "two", None, reason=RejectReason.EMPTY_TARGET),
+        RawRow(str(path), 4, reason=RejectReason.EMPTY_SOURCE),
         RawRow(str(path), 5, "four", ""),
     ]
 
@@ -87,12 +87,12 @@ def test_languages(tmp_path: Path, variants: list[tuple[str, str]], expected: tu
     assert (row.source, row.target) == expected
 
 
-def test_blank_sides_are_no_missing_languages(tmp_path: Path) -> None:
+def test_blank_texts_are_not_missing_languages(tmp_path: Path) -> None:
     path = tmx(tmp_path / "c.tmx", *[tuv("en", "") + tuv("de", "eins")] * 20)
     check_corpus(corpus(path, format="tmx"))
 
 
-def test_region_that_is_asked_for(tmp_path: Path) -> None:
+def test_requested_region(tmp_path: Path) -> None:
     path = tmx(tmp_path / "c.tmx", tuv("pt-PT", "um") + tuv("pt-br", "dois") + tuv("en", "two"))
     config = CorpusConfig(path=str(path), source_lang="en", target_lang="pt_BR", format="tmx")
     assert [row.target for row in read_rows(config)] == ["dois"]
@@ -104,7 +104,7 @@ def test_lang_attribute_of_older_files(tmp_path: Path) -> None:
     assert (row.source, row.target) == ("one", "eins")
 
 
-def test_the_file_says_its_encoding(tmp_path: Path) -> None:
+def test_declared_encoding_is_used(tmp_path: Path) -> None:
     path = tmx(tmp_path / "c.tmx", tuv("en", "one") + tuv("de", "größer"), encoding="utf-16")
     check_corpus(corpus(path, format="tmx"))
     assert only_row(path).target == "größer"
@@ -116,7 +116,7 @@ def test_overlong_text(tmp_path: Path) -> None:
     )
     rows = list(read_rows(corpus(path, format="tmx")))
     assert [(row.source, row.target, row.reason) for row in rows] == [
-        (None, "eins", Reason.TOO_LONG),
+        (None, "eins", RejectReason.TOO_LONG),
         ("a", "b", None),
     ]
 
@@ -147,15 +147,15 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, unit: str, count: in
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        pytest.param(HEAD + "<tu>\n</tuv>", "line 6: no well-formed XML: mismatched tag", id="mismatched-tag"),
-        pytest.param(HEAD + "<tu>" + tuv("en", "a"), "line 5: no well-formed XML: .*; correct", id="truncated"),
-        pytest.param("en\tde\n", "line 1: no well-formed XML", id="no-xml"),
+        pytest.param(HEAD + "<tu>\n</tuv>", "line 6: not well-formed XML: mismatched tag", id="mismatched-tag"),
+        pytest.param(HEAD + "<tu>" + tuv("en", "a"), "line 5: not well-formed XML: .*; fix", id="truncated"),
+        pytest.param("en\tde\n", "line 1: not well-formed XML", id="no-xml"),
         pytest.param("<html/>", "root element is <html>", id="another-kind-of-xml"),
         pytest.param('<!DOCTYPE tmx [<!ENTITY a "b">]><tmx/>', "declares XML entities", id="entity"),
         pytest.param('<!DOCTYPE tmx [<!ENTITY a SYSTEM "file:///etc/hostname">]><tmx/>', "XML entities", id="outside"),
         pytest.param(
             HEAD + ("<tu>" + tuv("EN-GB", "one") + tuv("nl", "een") + "</tu>") * 20 + TAIL,
-            "20 of the first 20 rows lack en or de; the languages there are en-gb, nl",
+            "20 of the first 20 rows lack en or de; the languages of the file are en-gb, nl",
             id="other-languages",
         ),
         pytest.param(HEAD + TAIL, "is empty", id="no-units"),

@@ -4,7 +4,7 @@ import pytest
 from corpus_files import corpus, write
 
 from clism_core.preparation.corpus import RawRow, read_rows
-from clism_core.preparation.schema import Reason
+from clism_core.preparation.schema import RejectReason
 
 
 @pytest.mark.parametrize("name", ["c.tsv", "c.tsv.gz", "c.tsv.zst"])
@@ -16,8 +16,8 @@ def test_tsv(tmp_path: Path, name: str) -> None:
     assert list(read_rows(corpus(file, origin_column=3))) == [
         RawRow(path, 1, "one", "eins", "x"),
         RawRow(path, 2, "two\r", "zw\x85ei", "y"),
-        RawRow(path, 3, reason=Reason.WRONG_COLUMN_COUNT),
-        RawRow(path, 4, reason=Reason.WRONG_COLUMN_COUNT),
+        RawRow(path, 3, reason=RejectReason.WRONG_COLUMN_COUNT),
+        RawRow(path, 4, reason=RejectReason.WRONG_COLUMN_COUNT),
         RawRow(path, 5, "caf\ufffd", "vier", "w"),
     ]
 
@@ -32,7 +32,7 @@ def test_overlong_line_is_a_row_without_texts(tmp_path: Path) -> None:
     path = write(tmp_path / "c.tsv", b"one\teins\n" + b"x" * (1 << 20) + b"\teins\ntwo\tzwei\n")
     assert list(read_rows(corpus(path))) == [
         RawRow(str(path), 1, "one", "eins"),
-        RawRow(str(path), 2, reason=Reason.TOO_LONG),
+        RawRow(str(path), 2, reason=RejectReason.TOO_LONG),
         RawRow(str(path), 3, "two", "zwei"),
     ]
 
@@ -52,7 +52,7 @@ def test_alignment_of_a_file_with_header(tmp_path: Path) -> None:
     rows = list(read_rows(corpus(path, header=True, alignment_path=str(links))))
     assert [(row.line, row.source, row.alignment, row.reason) for row in rows] == [
         (2, "one", "0-0", None),
-        (3, None, "1-1", Reason.WRONG_COLUMN_COUNT),
+        (3, None, "1-1", RejectReason.WRONG_COLUMN_COUNT),
         (4, "two", "", None),
-        (5, "six", None, Reason.INVALID_ALIGNMENT),
+        (5, "six", None, RejectReason.INVALID_ALIGNMENT),
     ]
