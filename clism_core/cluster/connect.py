@@ -7,18 +7,15 @@ import socket
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
-from unittest.mock import patch
 from urllib.parse import urlsplit
 
 import ray
-from ray._private import ray_constants, services, worker
-from ray._private.accelerators import RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO_ENV_VAR
 from ray.exceptions import AuthenticationError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from clism_core.cluster.console import quieten_core_worker, quieten_ray
 from clism_core.cluster.nodes import live_nodes, this_node_id
+from clism_core.cluster.ray_internals import before_connecting, find_address, listen_locally, quieten_token_setup
 from clism_core.utils import storage
 from clism_core.utils.errors import InputError
 from clism_core.utils.home import home, tracking_uri
@@ -29,7 +26,7 @@ CONNECT_TIMEOUT, PROBE_TIMEOUT = 10.0, 120.0  # seconds
 WORKER_ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",
     # Hide all GPUs from processes that have reserved none. Otherwise all CPU processes of a GPU node would use GPU 0.
-    RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO_ENV_VAR: "1",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
 }
 """Environment variables of all processes of a job."""
 _FORWARDED = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION", "MLFLOW_S3_ENDPOINT_URL")
@@ -53,7 +50,7 @@ def connect(*, num_cpus: int | None = None) -> None:
     for name, value in WORKER_ENVIRONMENT.items():  # processes of a local cluster inherit these
         os.environ.setdefault(name, value)
     quieten_ray()
-    address = services.get_ray_address_from_environment(None, None)  # type: ignore[arg-type]
+    address = find_address()
     if address in (None, "local"):
         _start_local(num_cpus)
     else:
@@ -61,23 +58,11 @@ def connect(*, num_cpus: int | None = None) -> None:
 
 
 def _start_local(num_cpus: int | None) -> None:
-    # Ray's processes listen on all interfaces unless multi-node clusters are disabled, as Ray does on platforms that do
-    # not support them. `_node_ip_address="127.0.0.1"` would be replaced by the machine's address.
-    os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"  # for the processes that Ray starts
-    ray_constants.ENABLE_RAY_CLUSTER = False  # for this process, which has already read the variable
-    # Ray creates a token if there is none, so that other users of the machine are rejected, and warns about it.
-    logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
+    listen_locally()
+    quieten_token_setup()
     # Ray starts its processes and connects to them in one call; only the connection is to be quiet.
-    with patch.object(worker, "connect", _after_quietening(worker.connect)):
+    with before_connecting(quieten_core_worker):
         ray.init(address="local", num_cpus=num_cpus, include_dashboard=False, logging_level=logging.WARNING)
-
-
-def _after_quietening(function: Callable[..., Any]) -> Callable[..., Any]:
-    def quieten_and_call(*arguments: Any, **options: Any) -> Any:
-        quieten_core_worker()
-        return function(*arguments, **options)
-
-    return quieten_and_call
 
 
 def _join(address: str) -> None:

@@ -2,13 +2,12 @@
 
 import logging
 import os
-import re
 import sys
 
-from ray._private import ray_constants, ray_logging
 from ray.data import DataContext
 from ray.util.debug import log_once
 
+from clism_core.cluster.ray_internals import skip_log_lines
 from clism_core.utils.quiet import quieten_transformers
 
 # Uninformative lines of Ray's processes. They remain in its log files, and RAY_DEDUP_LOGS=0 shows them again.
@@ -43,9 +42,7 @@ def quieten_ray() -> None:
     for handler in logging.getLogger("ray.data").handlers:
         if handler.name == "console":
             handler.setLevel(logging.WARNING)
-    patterns = [ray_constants.RAY_DEDUP_LOGS_SKIP_REGEX, *_NOISE]  # the former is the user's
-    for lines in (ray_logging.stdout_deduplicator, ray_logging.stderr_deduplicator):
-        lines.skip_re = re.compile("|".join(pattern for pattern in patterns if pattern))
+    skip_log_lines(filter(None, [os.environ.get("RAY_DEDUP_LOGS_SKIP_REGEX"), *_NOISE]))
 
 
 def quieten_run() -> None:

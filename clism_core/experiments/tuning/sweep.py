@@ -7,7 +7,6 @@ import os
 import signal
 from collections.abc import Callable, Mapping
 from typing import Any, cast
-from unittest.mock import patch
 
 import optuna
 from ray import tune
@@ -90,7 +89,8 @@ def run_sweep(
     write_bytes(join(config.output, CONFIG_FILE), dump_config(config).encode())
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     stopping = stop_signals(_ask_tune_to_stop, "stopping; trials will go on from their last evaluations")
-    with stopping as signals, patch.dict(os.environ, TUNE_SETTINGS):
+    os.environ.update(TUNE_SETTINGS)
+    with stopping as signals:
         results: ResultGrid = tuner.fit()
     return not signals, read_results(results, sweep.space.mode)
 

@@ -11,7 +11,6 @@ from typing import Any
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from ray import tune
 from ray.train import Checkpoint, UserCallback
-from ray.train.v2._internal.execution.context import TrainRunContext
 from ray.util.queue import Queue
 
 from clism_core.cluster.console import quieten_run
@@ -65,7 +64,7 @@ class ReportEvaluations(UserCallback):
 
     def after_report(
         self,
-        run_context: TrainRunContext,  # noqa: ARG002
+        run_context: object,  # noqa: ARG002
         metrics: list[dict[str, Any]],
         checkpoint: Checkpoint | None,  # noqa: ARG002
     ) -> None:

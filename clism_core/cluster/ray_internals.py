@@ -1,0 +1,62 @@
+"""All uses of Ray's private modules, where Ray offers no public interface."""
+
+import logging
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ray._private import ray_constants, ray_logging, services, worker
+
+
+def find_address() -> str | None:
+    """Return the address of the cluster in `RAY_ADDRESS`, or of one that `ray start` runs on this machine; else None.
+
+    `ray.init` finds it, too, but would start a local cluster without the settings below if there is none.
+    """
+    address: str | None = services.get_ray_address_from_environment(None, None)  # type: ignore[arg-type]
+    return address
+
+
+def listen_locally() -> None:
+    """Make the processes of a local cluster listen on 127.0.0.1 only.
+
+    They listen on all interfaces unless multi-node clusters are disabled, as Ray does on platforms that do not support
+    them. `_node_ip_address="127.0.0.1"` would be replaced by the machine's address.
+    """
+    os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"  # for the processes that Ray starts
+    ray_constants.ENABLE_RAY_CLUSTER = False  # for this process, which has already read the variable
+
+
+def quieten_token_setup() -> None:
+    """Suppress the warning that Ray creates a token if there is none, so that other users of the machine are rejected.
+
+    The logger has the name of a private module.
+    """
+    logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
+
+
+@contextmanager
+def before_connecting(action: Callable[[], None]) -> Iterator[None]:
+    """Call `action` when `ray.init` in this block has started its processes and is about to connect to them."""
+    connect = worker.connect
+
+    def act_and_connect(*arguments: Any, **options: Any) -> Any:
+        action()
+        return connect(*arguments, **options)
+
+    worker.connect = act_and_connect
+    try:
+        yield
+    finally:
+        worker.connect = connect
+
+
+def skip_log_lines(patterns: Iterable[str]) -> None:
+    """Hide log lines of workers that match one of the regular expressions `patterns`.
+
+    The variable RAY_DEDUP_LOGS_SKIP_REGEX, which does so, is read when Ray is imported.
+    """
+    for lines in (ray_logging.stdout_deduplicator, ray_logging.stderr_deduplicator):
+        lines.skip_re = re.compile("|".join(patterns))

@@ -1,0 +1,67 @@
+"""Whether the pinned version of Ray has the private names that the library uses, as it uses them."""
+
+import inspect
+import re
+from collections.abc import Iterator
+
+import pytest
+from ray._private import accelerators, ray_constants, ray_logging, services, worker
+from ray._private.authentication import authentication_token_setup
+from ray.train import UserCallback
+
+from clism_core.cluster.connect import WORKER_ENVIRONMENT
+from clism_core.cluster.ray_internals import before_connecting, find_address, skip_log_lines
+
+
+@pytest.fixture
+def deduplicators() -> Iterator[list[ray_logging.LogDeduplicator]]:
+    found = [ray_logging.stdout_deduplicator, ray_logging.stderr_deduplicator]
+    before = [lines.skip_re for lines in found]
+    yield found
+    for lines, skip_re in zip(found, before, strict=True):
+        lines.skip_re = skip_re
+
+
+def test_ray_has_what_is_used() -> None:
+    assert list(inspect.signature(services.get_ray_address_from_environment).parameters) == ["addr", "temp_dir"]
+    assert list(inspect.signature(worker.connect).parameters)[:3] == ["node", "session_name", "mode"]
+    assert "connect(" in inspect.getsource(worker.init)  # looked up in the module, where it can be replaced
+    assert isinstance(ray_constants.ENABLE_RAY_CLUSTER, bool)
+    assert ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR == "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+    assert authentication_token_setup.logger.name == "ray._private.authentication.authentication_token_setup"
+
+
+def test_names_of_variables_are_those_of_ray() -> None:
+    assert accelerators.RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO_ENV_VAR in WORKER_ENVIRONMENT
+    assert 'os.environ.get("RAY_DEDUP_LOGS_SKIP_REGEX")' in inspect.getsource(ray_constants)
+
+
+def test_callbacks_are_given_what_sweeps_expect() -> None:
+    parameters = list(inspect.signature(UserCallback.after_report).parameters)
+    assert parameters == ["self", "run_context", "metrics", "checkpoint"]
+
+
+def test_the_address_is_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    assert find_address() == "10.0.0.1:6379"
+
+
+def test_an_action_comes_before_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def connect(node: str) -> None:
+        calls.append(node)
+        raise ConnectionError("no connection")
+
+    monkeypatch.setattr(worker, "connect", connect)
+    with pytest.raises(ConnectionError, match="no connection"), before_connecting(lambda: calls.append("action")):
+        worker.connect("node")
+    assert calls == ["action", "node"]
+    assert worker.connect is connect
+
+
+def test_lines_are_skipped(deduplicators: list[ray_logging.LogDeduplicator]) -> None:
+    skip_log_lines(["noise", r"bars? \d"])
+    for lines in deduplicators:
+        assert isinstance(lines.skip_re, re.Pattern)
+        assert [bool(lines.skip_re.search(line)) for line in ("a noise", "bars 7", "news")] == [True, True, False]
