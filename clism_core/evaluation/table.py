@@ -1,9 +1,9 @@
 """The scores of an evaluation as tables."""
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
+
+import pandas as pd
 
 from clism_core.evaluation.scoring import SCORE_NAMES, p_text
 from clism_core.utils.markdown import markdown_table
@@ -136,11 +136,7 @@ def csv_text(rows: Sequence[Row]) -> str:
     columns = list(dict.fromkeys(name for row in rows for name in row.cells if name not in AVERAGES))
     columns += [name for name in AVERAGES if any(name in row.cells for row in rows)]
     kinds = ("", "_low", "_high", "_p")
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["dataset", "scorer", "model", "score", *(f"{name}{kind}" for name in columns for kind in kinds)])
-    for row in rows:
-        found = [row.cells.get(name) for name in columns]
-        values = [value for cell in found for value in (cell or (None,) * len(kinds))]
-        writer.writerow([*row[:4], *values])
-    return text.getvalue()
+    missing = (None,) * len(kinds)
+    cells = [[*row[:4], *(value for name in columns for value in row.cells.get(name, missing))] for row in rows]
+    header = ["dataset", "scorer", "model", "score", *(f"{name}{kind}" for name in columns for kind in kinds)]
+    return str(pd.DataFrame(cells, columns=header, dtype=object).to_csv(index=False, lineterminator="\n"))

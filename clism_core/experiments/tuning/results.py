@@ -1,11 +1,10 @@
 """The results of a sweep: one row a trial, tables, and the best one."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import pandas as pd
 from ray.tune import ResultGrid
 
 from clism_core.experiments.tuning.trial import OBJECTIVE, PROGRESS
@@ -72,14 +71,15 @@ def markdown(rows: Sequence[TrialResult]) -> str:
 def csv_text(rows: Sequence[TrialResult]) -> str:
     """Return the trials as CSV."""
     names = _names(rows)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["trial", *names, "objective", "progress", "seconds", "status", "error", "run_id"])
-    for row in rows:
-        values = [row.parameters.get(name) for name in names]
-        found = [row.objective, row.progress, round(row.seconds, 1), row.status, row.error, row.run_id]
-        writer.writerow([row.trial_id, *values, *found])
-    return text.getvalue()
+    columns = ["trial", *names, "objective", "progress", "seconds", "status", "error", "run_id"]
+    cells = [
+        [
+            *(row.trial_id, *map(row.parameters.get, names), row.objective, row.progress, round(row.seconds, 1)),
+            *(row.status, row.error, row.run_id),
+        ]
+        for row in rows
+    ]
+    return str(pd.DataFrame(cells, columns=columns, dtype=object).to_csv(index=False, lineterminator="\n"))
 
 
 def _names(rows: Sequence[TrialResult]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence, Set
 
+from tabulate import tabulate
+
 from clism_core.preparation.manifest import Manifest, PairCounts
 from clism_core.preparation.report.summary import coverage, origins, outcome, percent, ranked, spread
 from clism_core.preparation.statistics import Statistics
@@ -89,11 +91,5 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: Set[in
 def _aligned(rows: Sequence[Sequence[str]], *, left: Set[int]) -> str:
     """Return rows in columns of equal width, `left` ones aligned to the left and numbers to the right."""
     cells = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if place in left else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in cells
-    )
+    alignment = ["left" if place in left else "right" for place in range(len(cells[0]))]
+    return str(tabulate(cells, tablefmt="plain", colalign=alignment, disable_numparse=True))
