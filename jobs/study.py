@@ -16,7 +16,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +44,7 @@ from clism_core.tracking.run import page_command, tracked_run
 from clism_core.training.config import CONFIG_FILE, dump_config, plain_config
 from clism_core.utils.errors import InputError
 from clism_core.utils.home import home, tracking_uri
+from clism_core.utils.progress import duration
 from clism_core.utils.storage import absolute, is_local, join, write_bytes
 
 FAILED = 1
@@ -179,7 +179,7 @@ def dry_run_text(config: StudyConfig, planned: Planned) -> str:
     """Return which runs are missing, how long they will take and what they will cost."""
     found, cluster, missing = estimate_study(config, planned), config.cluster, planned.missing
     lines = [
-        f"  {stage.name:<22} {_duration(found.seconds[stage.name]):>9}  {describe(stage.labels)}" for stage in missing
+        f"  {stage.name:<22} {duration(found.seconds[stage.name]):>11}  {describe(stage.labels)}" for stage in missing
     ]
     needy = f"{len(found.too_large)} of the runs need more than this cluster has, and would wait for ever.\n"
     return f"""
@@ -187,13 +187,9 @@ def dry_run_text(config: StudyConfig, planned: Planned) -> str:
 {chr(10).join(lines)}
 
 On {cluster.cpus:g} CPUs and {cluster.gpus:g} GPUs, at most {found.side_by_side} of the largest at a time:
-about {_duration(found.hours * 3600)} in all and {found.dollars:,.2f} dollars, at {cluster.dollars_per_hour:g} an hour.
+about {duration(found.hours * 3600)} in all and {found.dollars:,.2f} dollars, at {cluster.dollars_per_hour:g} an hour.
 {needy if found.too_large else ""}By the rates of --estimate, or what finished runs of the kind took.
 """
-
-
-def _duration(seconds: float) -> str:
-    return str(timedelta(seconds=round(seconds)))
 
 
 def summary(config: StudyConfig, studied: Studied) -> str:

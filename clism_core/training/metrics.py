@@ -6,13 +6,13 @@ import resource
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 
 import torch
 
 from clism_core.cluster.collectives import rank, sum_over_workers
 from clism_core.model.inputs import ModelInputs
 from clism_core.training.step import StepSums
+from clism_core.utils.progress import time_left
 
 logger = logging.getLogger(__name__)
 
@@ -95,12 +95,11 @@ class Meter:
         if rank() != 0 or (now - self._line_at < SECONDS_BETWEEN_LINES and self.step < self.total_steps):
             return
         self._line_at = now
-        left = self._seconds / (self.step - self._first_step) * (self.total_steps - self.step)
         losses = ", ".join(f"{name} {metrics[f'{name}_loss']:.2f}" for name in weights if f"{name}_loss" in metrics)
         logger.info(
             "step %d/%d  loss %.2f (%s)  %.2f s a step  %s left",
             *(self.step, self.total_steps, metrics["loss"], losses, metrics["seconds_per_step"]),
-            timedelta(seconds=round(left)),
+            time_left(self._seconds, done=self.step - self._first_step, left=self.total_steps - self.step),
         )
 
 

@@ -1,4 +1,4 @@
-"""How far a stage is, and how long it still takes, as lines of the log."""
+"""Progress of long work as log lines: counts, rates and remaining time."""
 
 import logging
 import time
@@ -9,7 +9,12 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 class Progress:
-    """Counts what is done, and logs it every ten seconds at most."""
+    """Counter of finished rows that logs them, at most every ten seconds.
+
+    Args:
+        what: Name of the work, with which the lines begin.
+        total: Number of rows to process; without it, the remaining time is not logged.
+    """
 
     def __init__(self, what: str, *, total: int | None = None) -> None:
         self._what = what
@@ -18,7 +23,7 @@ class Progress:
         self._began = self._logged = time.monotonic()
 
     def add(self, count: int) -> None:
-        """Count some more."""
+        """Add `count` finished rows."""
         self._done += count
         now = time.monotonic()
         if now - self._logged >= _SECONDS_BETWEEN_LINES:
@@ -26,18 +31,21 @@ class Progress:
             logger.info("%s: %s", self._what, self.line(now - self._began))
 
     def line(self, seconds: float) -> str:
-        """Return what is done after so many seconds."""
-        rate = self._done / seconds
-        if self._total is None or rate == 0:
-            return f"{self._done:,} rows, {rate:,.0f} a second"
-        left = (self._total - self._done) / rate
-        return (
-            f"{self._done:,} of {self._total:,} rows ({self._done / self._total:.0%}), {rate:,.0f} a second, "
-            f"{_duration(left)} left"
-        )
+        """Return the progress after `seconds` of work."""
+        rate = f"{self._done / seconds:,.0f} a second"
+        if not self._total or not self._done:
+            return f"{self._done:,} rows, {rate}"
+        left = time_left(seconds, done=self._done, left=self._total - self._done)
+        return f"{self._done:,} of {self._total:,} rows ({self._done / self._total:.0%}), {rate}, {left} left"
 
 
-def _duration(seconds: float) -> str:
+def time_left(seconds: float, *, done: int, left: int) -> str:
+    """Return the time that `left` units of work take if `done` of them took `seconds`."""
+    return duration(seconds / max(1, done) * left)
+
+
+def duration(seconds: float) -> str:
+    """Return a duration such as `1 h 39 min` or `1 min 05 s`."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s"

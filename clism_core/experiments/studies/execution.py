@@ -5,7 +5,6 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import ray
@@ -27,6 +26,7 @@ from clism_core.tracking.run import TrackedRun, end_lost_run, tracked_run
 from clism_core.training.driver import CHECKPOINTS, Hooks
 from clism_core.training.export import RESULT_FILE
 from clism_core.utils.errors import failure_message
+from clism_core.utils.progress import time_left
 from clism_core.utils.storage import delete, exists, join
 
 logger = logging.getLogger(__name__)
@@ -137,7 +137,7 @@ def _wait(
                     continue
                 failed[name] = failure_message(error)
             done = len(asked) - len(pending)
-            left = timedelta(seconds=round((time.monotonic() - started) / done * len(pending)))
+            left = time_left(time.monotonic() - started, done=done, left=len(pending))
             logger.info(
                 "%s (%s) %s; %d of %d runs have ended%s",
                 *(name, describe(stages[name].labels), failed.get(name, "is done"), done, len(asked)),

@@ -12,6 +12,7 @@ from clism_core.experiments.tuning.trial import OBJECTIVE, PROGRESS, Sweep
 from clism_core.tracking.run import end_lost_run
 from clism_core.training.driver import CHECKPOINTS
 from clism_core.utils import storage
+from clism_core.utils.progress import time_left
 
 logger = logging.getLogger(__name__)
 
@@ -85,8 +86,8 @@ class SweepProgress(Callback):
     def _say(self, trial: Trial, ended: str) -> None:
         self._ended[trial.trial_id] = True
         done, now = len(self._ended), sum(self._ended.values())
-        left = max(0, self._trials - done) * (time.monotonic() - self._started) / max(1, now)
-        rest = f"; about {left / 60:.0f} min left" if done < self._trials else ""
+        left = time_left(time.monotonic() - self._started, done=now, left=self._trials - done)
+        rest = f"; about {left} left" if done < self._trials else ""
         logger.info("trial %s %s (%d of %d trials have ended%s)", trial.trial_id, ended, done, self._trials, rest)
 
     def _tidy_up(self) -> None:
