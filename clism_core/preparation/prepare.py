@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 
 from clism_core.model.resolve import is_folder, pin_version
-from clism_core.preparation.alignment.aligner import learns, uses_encoder
-from clism_core.preparation.alignment.eflomal import find_compiler, find_program
+from clism_core.preparation.alignment.aligner import aligner_class
 from clism_core.preparation.config import PrepareConfig
 from clism_core.preparation.corpus import check_corpus, input_paths, source_identity
 from clism_core.preparation.corpus import with_absolute_paths as corpus_with_absolute_paths
@@ -158,9 +157,10 @@ def check(config: PrepareConfig) -> None:
         raise InputError(
             f"corpora has {len(config.corpora)} entries; give 1 to {_MOST_CORPORA}, each of any number of files"
         )
+    aligner = aligner_class(config.aligner)
     for corpus in config.corpora:
         beginning = check_corpus(corpus)
-        given_alignment = config.aligner.kind == "pharaoh"
+        given_alignment = aligner.is_given
         if (corpus.alignment_path is None) == given_alignment:
             raise InputError(
                 f"corpora: {corpus.path}: alignment_path belongs to aligner.kind pharaoh, and aligner.kind is "
@@ -171,14 +171,7 @@ def check(config: PrepareConfig) -> None:
             check_segmenter(corpus.target_lang)
         check_texts(beginning, corpus=corpus, cleaning=config.cleaning, given_alignment=given_alignment)
     check_entities(config.entities, languages={corpus.source_lang for corpus in config.corpora})
-    if learns(config.aligner):
-        find_program()
-        if config.aligner.seed is not None:
-            find_compiler()
-    if uses_encoder(config.aligner):
-        from clism_core.preparation.alignment.embedding import check_encoder
-
-        check_encoder(config.aligner)
+    aligner.check(config.aligner)
 
 
 def with_absolute_paths(config: PrepareConfig) -> PrepareConfig:
@@ -199,7 +192,7 @@ def with_revisions(config: PrepareConfig) -> PrepareConfig:
         for corpus in config.corpora
     ]
     aligner = config.aligner
-    if uses_encoder(aligner):
+    if aligner_class(aligner).uses_encoder:
         aligner = dataclasses.replace(aligner, model=pin_version(aligner.model))
     return dataclasses.replace(config, corpora=corpora, aligner=aligner)
 
@@ -207,7 +200,7 @@ def with_revisions(config: PrepareConfig) -> PrepareConfig:
 def model_folders(config: PrepareConfig) -> dict[tuple[str, str], str]:
     """Return the models that are used and given as folders, by the names of their part and their field in `config`."""
     used = {}
-    if uses_encoder(config.aligner):
+    if aligner_class(config.aligner).uses_encoder:
         used["aligner", "model"] = config.aligner.model
     if config.entities.pipeline is not None and config.entities.span_kind != "ngrams":
         used["entities", "pipeline"] = config.entities.pipeline
@@ -216,11 +209,8 @@ def model_folders(config: PrepareConfig) -> dict[tuple[str, str], str]:
 
 def _versions(config: PrepareConfig) -> dict[str, str]:
     """Return the versions of all that decides what the samples are."""
-    aligner = ["eflomal"] if learns(config.aligner) else []
-    if uses_encoder(config.aligner):
-        aligner += ["numpy", "tokenizers", "torch", "transformers"]
     versions = {"python": platform.python_version()} | package_versions(
-        "clism", "spacy", "regex", "babel", "pycld2", "pyarrow", *aligner
+        "clism", "spacy", "regex", "babel", "pycld2", "pyarrow", *aligner_class(config.aligner).packages
     )
     if any(
         base_language(language) in SEGMENTED_LANGUAGES
@@ -242,7 +232,7 @@ def _fingerprint(config: PrepareConfig, inputs: Sequence[Sequence[FileDigest]], 
     for (part, name), folder in model_folders(config).items():
         settings[part][name] = folder_digest(folder)
     model = config.aligner.model
-    if uses_encoder(config.aligner) and model.startswith("s3://"):
+    if aligner_class(config.aligner).uses_encoder and model.startswith("s3://"):
         settings["aligner"]["model"] = [model, folder_state(model)]
     values = [[digest.value for digest in corpus] for corpus in inputs]
     return fingerprint(inputs=values, config=settings, versions=versions)

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from clism_core.preparation.alignment.aligner import Aligner, learns, load_aligner
+from clism_core.preparation.alignment.aligner import Aligner, aligner_class
 from clism_core.preparation.alignment.pharaoh import format_links, parse_links
 from clism_core.preparation.config import PrepareConfig
 from clism_core.preparation.entities import EntityFinder
@@ -58,7 +58,7 @@ class SampleMaker:
         self._work.check_ours()
         rows = mark_duplicates(self._work.read_rows(shard.name), self._work.duplicates_path(shard.pair))
         rows = self._entities(rows)
-        if self._config.aligner.kind != "pharaoh":
+        if not aligner_class(self._config.aligner).is_given:
             rows = self._align(rows, shard.pair)
         rows = add_spans(rows, max_answer_words=self._config.max_answer_words)
         made = write_shard(rows, shard.name, self._config.output)
@@ -85,8 +85,8 @@ class SampleMaker:
     def _aligner(self, pair: str) -> Aligner:
         if pair not in self._aligners:
             aligner = self._config.aligner
-            priors = storage.read_bytes(self._work.priors_path(pair)) if learns(aligner) else None
-            self._aligners = {pair: load_aligner(aligner, priors=priors)}
+            learnt = storage.read_bytes(self._work.priors_path(pair))
+            self._aligners = {pair: aligner_class(aligner).load(aligner, learnt)}
         return self._aligners[pair]
 
 

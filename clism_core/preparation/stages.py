@@ -6,6 +6,7 @@ Each stage writes shards, and passes over those that are there already: a run th
 import logging
 import math
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from functools import partial
 from typing import TypedDict
 
@@ -15,8 +16,7 @@ from ray.data import ActorPoolStrategy
 
 from clism_core.cluster.nodes import node_resources
 from clism_core.cluster.ray_data import map_with_retries
-from clism_core.preparation.alignment.aligner import learns, uses_encoder
-from clism_core.preparation.alignment.eflomal import learn_priors
+from clism_core.preparation.alignment.aligner import Words, aligner_class
 from clism_core.preparation.cleaning_stage import RawShards, clean_shard, shard_name
 from clism_core.preparation.config import PrepareConfig
 from clism_core.preparation.corpus import CorpusConfig
@@ -59,7 +59,7 @@ def _clean_unread(config: PrepareConfig, work: Work, unread: dict[int, CorpusCon
     raw = RawShards(unread, rows_per_shard=config.rows_per_file, cleaned=work.names(CLEANED))
     readers = min(len(unread), 2 * _cpus())
     rows = ray.data.read_datasource(raw, override_num_blocks=len(unread), num_cpus=_READER_CPUS, concurrency=readers)
-    clean = partial(_clean_shards, config=config, work=work)
+    clean = partial(clean_shards, config=config, work=work)
     shards = map_with_retries(rows, clean, batch_size=1, num_cpus=_CLEANER_CPUS)
     shards.context.target_max_block_size = 1  # bytes: every shard is a block, to be cleaned beside the others
     progress = Progress("reading")
@@ -81,7 +81,8 @@ def _clean_unread(config: PrepareConfig, work: Work, unread: dict[int, CorpusCon
     return found
 
 
-def _clean_shards(batch: pa.Table, *, config: PrepareConfig, work: Work) -> pa.Table:
+def clean_shards(batch: pa.Table, *, config: PrepareConfig, work: Work) -> pa.Table:
+    """Clean the shards of `batch`, a table of `RAW_SHARD_SCHEMA`, and write them; return it without the rows."""
     for shard in batch.to_pylist():
         if shard["raw"] is not None:
             corpus = config.corpora[shard["corpus"]]
@@ -91,7 +92,7 @@ def _clean_shards(batch: pa.Table, *, config: PrepareConfig, work: Work) -> pa.T
                 corpus=corpus,
                 number=shard["corpus"],
                 cleaning=config.cleaning,
-                given_alignment=config.aligner.kind == "pharaoh",
+                given_alignment=aligner_class(config.aligner).is_given,
             )
             work.check_ours()
             work.write_rows(shard_name(corpus, number=shard["corpus"], first_row=shard["first_row"]), rows)
@@ -110,35 +111,40 @@ def shards_of(config: PrepareConfig, read: list[CorpusRows]) -> list[Shard]:
 def learn(config: PrepareConfig, work: Work, shards: list[Shard]) -> None:
     """Find the duplicates of each language pair, and learn of the whole what its shards cannot tell: side by side."""
     cpus = min(_LEARNER_CPUS, max(1, *(node.get("CPU", 0) for node in node_resources())))
-    learn_pair = ray.remote(_learn_pair).options(num_cpus=cpus, scheduling_strategy="SPREAD")
-    learn_language = ray.remote(_learn_language).options(num_cpus=1, scheduling_strategy="SPREAD")
+    pair_task = ray.remote(train_on_pair).options(num_cpus=cpus, scheduling_strategy="SPREAD")
+    language_task = ray.remote(train_on_language).options(num_cpus=1, scheduling_strategy="SPREAD")
     by_pair, by_language = defaultdict(list), defaultdict(list)
     for shard in shards:
         by_pair[shard.pair].append(shard)
         by_language[config.corpora[shard.corpus].source_lang].append(shard)
     known = work.names(LEARNT)
-    tasks = [learn_pair.remote(config, work, pair, part) for pair, part in by_pair.items() if pair not in known]
+    tasks = [pair_task.remote(config, work, pair, part) for pair, part in by_pair.items() if pair not in known]
     if config.entities.span_kind == "ngrams":
         known = work.names(NGRAMS)
         tasks += [
-            learn_language.remote(config, work, name, part) for name, part in by_language.items() if name not in known
+            language_task.remote(config, work, name, part) for name, part in by_language.items() if name not in known
         ]
     if tasks:
         logger.info("learning from the whole of %s: duplicates, and what aligns its words", ", ".join(by_pair))
     ray.get(tasks)
 
 
-def _learn_pair(config: PrepareConfig, work: Work, pair: str, shards: list[Shard]) -> None:
+def train_on_pair(config: PrepareConfig, work: Work, pair: str, shards: list[Shard]) -> None:
+    """Find the duplicates of a language pair, and train its aligner."""
     rows = work.rows_of(shards)
     storage.write_bytes(work.duplicates_path(pair), find_duplicates(rows))
-    if learns(config.aligner):
-        sample = draw_sample(rows, config.aligner.train_pairs)
-        sides = (each_words_as_text(sample, side) for side in ("source", "target"))
-        storage.write_bytes(work.priors_path(pair), learn_priors(*sides, seed=config.aligner.seed))
+
+    def draw(size: int) -> tuple[Iterable[Words], Iterable[Words]]:
+        sample = draw_sample(rows, size)
+        return each_words_as_text(sample, "source"), each_words_as_text(sample, "target")
+
+    learnt = aligner_class(config.aligner).learn(config.aligner, draw)
+    storage.write_bytes(work.priors_path(pair), learnt)
     work.write_json({}, LEARNT, f"{pair}.json")
 
 
-def _learn_language(config: PrepareConfig, work: Work, language: str, shards: list[Shard]) -> None:
+def train_on_language(config: PrepareConfig, work: Work, language: str, shards: list[Shard]) -> None:
+    """Count the n-grams of a source language."""
     sample = draw_sample(work.rows_of(shards), _NGRAM_SAMPLE)
     # A sentence may have several translations, and a corpus the same sentence several times.
     sentences = dict(zip(sample["source"].to_pylist(), each_words_as_text(sample, "source"), strict=True))
@@ -154,7 +160,7 @@ def make_samples(config: PrepareConfig, work: Work, shards: list[Shard]) -> None
     pair_rows = Counter[str]()
     for shard in shards:
         pair_rows[shard.pair] += shard.rows
-    gpus = int(ray.cluster_resources().get("GPU", 0)) if uses_encoder(config.aligner) else 0
+    gpus = int(ray.cluster_resources().get("GPU", 0)) if aligner_class(config.aligner).uses_encoder else 0
     per_block = math.ceil(len(left) / _MOST_BLOCKS)
     blocks = [_shard_table(left[first : first + per_block]) for first in range(0, len(left), per_block)]
     actors = min(len(blocks), _cpus(with_gpus=gpus > 0))

@@ -1,51 +1,54 @@
-"""The aligner that a config names."""
+"""Interface of the word aligners, and their lookup by name."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from typing import ClassVar, Self
 
-from clism_core.preparation.alignment.config import AlignerConfig
-from clism_core.preparation.alignment.eflomal import EflomalAligner
+from clism_core.preparation.alignment.config import ALIGNERS, AlignerConfig
 from clism_core.preparation.spans import Link
 
-if TYPE_CHECKING:
-    from clism_core.preparation.alignment.embedding import EmbeddingAligner
+Words = Sequence[str]
+"""A sentence, given as its words."""
+Draw = Callable[[int], tuple[Iterable[Words], Iterable[Words]]]
+"""Returns at most so many sentence pairs of a corpus, drawn at random: their sources and their targets."""
 
 
-class Aligner(Protocol):
-    """What every aligner can do."""
+class Aligner(ABC):
+    """A word aligner; each process that aligns loads it once for a language pair."""
 
-    def align(self, sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str]]) -> list[set[Link]]:
-        """Return the links of each sentence pair, given as words."""
-        ...
+    packages: ClassVar[tuple[str, ...]] = ()
+    """Packages whose versions the links depend on."""
+    uses_encoder: ClassVar[bool] = False
+    """Whether it loads the encoder `config.model`, on a GPU if there is one."""
+    is_given: ClassVar[bool] = False
+    """Whether corpora bring the links along, of words as white space cuts them; `align` is then not called."""
+
+    @classmethod  # noqa: B027 (most aligners require nothing)
+    def check(cls, config: AlignerConfig) -> None:
+        """Raise `InputError` if something that the aligner requires is missing, before any work starts."""
+
+    @classmethod
+    def learn(cls, config: AlignerConfig, draw: Draw) -> bytes:  # noqa: ARG003
+        """Return what the aligner learns from a corpus of a language pair, empty if it learns nothing.
+
+        Args:
+            config: settings of the aligner.
+            draw: returns a sample of the corpus.
+        """
+        return b""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, config: AlignerConfig, learnt: bytes) -> Self:
+        """Return the aligner; `learnt` is the result of `learn` for its language pair."""
+
+    @abstractmethod
+    def align(self, sources: Sequence[Words], targets: Sequence[Words]) -> list[set[Link]]:
+        """Return the links of each sentence pair."""
 
 
-def learns(config: AlignerConfig) -> bool:
-    """Tell whether the aligner learns from the corpus before it aligns."""
-    return config.kind in ("eflomal", "combination")
-
-
-def uses_encoder(config: AlignerConfig) -> bool:
-    """Tell whether the aligner compares the states of an encoder."""
-    return config.kind in ("embedding", "combination")
-
-
-def load_aligner(config: AlignerConfig, *, priors: bytes | None) -> Aligner:
-    """Return the aligner; `priors` are what `learn_priors` has learnt, where it learns."""
-    if config.kind == "embedding":
-        return _embedding(config)
-    assert priors is not None
-    eflomal = EflomalAligner(
-        priors=priors, symmetrization=config.symmetrization, iterations=config.iterations, seed=config.seed
-    )
-    if config.kind == "eflomal":
-        return eflomal
-    from clism_core.preparation.alignment.combination import CombinationAligner
-
-    return CombinationAligner(eflomal=eflomal, embedding=_embedding(config))
-
-
-def _embedding(config: AlignerConfig) -> "EmbeddingAligner":
-    # Imported here: torch and transformers take seconds, and eflomal wants none of them.
-    from clism_core.preparation.alignment.embedding import EmbeddingAligner
-
-    return EmbeddingAligner(config)
+def aligner_class(config: AlignerConfig) -> type[Aligner]:
+    """Return the class of the aligner that a configuration names; only its module is imported."""
+    found: type[Aligner] = pkgutil.resolve_name(ALIGNERS[config.kind])
+    return found

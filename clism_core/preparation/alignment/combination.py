@@ -6,9 +6,12 @@ rare words that counts say nothing of. What was measured stands in docs/alignmen
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from typing import Self
 
 import numpy as np
 
+from clism_core.preparation.alignment.aligner import Aligner, Draw, Words
+from clism_core.preparation.alignment.config import AlignerConfig
 from clism_core.preparation.alignment.eflomal import EflomalAligner
 from clism_core.preparation.alignment.embedding import (
     EmbeddingAligner,
@@ -29,14 +32,33 @@ from clism_core.preparation.spans import Link
 _VOTE = 0.3
 
 
-class CombinationAligner:
+class CombinationAligner(Aligner):
     """Aligns sentence pairs by eflomal and by an encoder, and combines both."""
+
+    packages = (*EflomalAligner.packages, *EmbeddingAligner.packages)
+    uses_encoder = True
+
+    @classmethod
+    def check(cls, config: AlignerConfig) -> None:
+        """Check both aligners."""
+        EflomalAligner.check(config)
+        EmbeddingAligner.check(config)
+
+    @classmethod
+    def learn(cls, config: AlignerConfig, draw: Draw) -> bytes:
+        """Return eflomal's priors."""
+        return EflomalAligner.learn(config, draw)
+
+    @classmethod
+    def load(cls, config: AlignerConfig, learnt: bytes) -> Self:
+        """Return the aligner with eflomal's priors and the encoder."""
+        return cls(eflomal=EflomalAligner.load(config, learnt), embedding=EmbeddingAligner(config))
 
     def __init__(self, *, eflomal: EflomalAligner, embedding: EmbeddingAligner) -> None:
         self._eflomal = eflomal
         self._embedding = embedding
 
-    def align(self, sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str]]) -> list[set[Link]]:
+    def align(self, sources: Sequence[Words], targets: Sequence[Words]) -> list[set[Link]]:
         """Return the links of each sentence pair, given as words. Raises as `EflomalAligner` does."""
         directions = self._eflomal.both_directions(sources, targets)
         found: list[set[Link]] = [set() for _ in sources]

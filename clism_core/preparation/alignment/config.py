@@ -5,6 +5,15 @@ from typing import Literal
 
 from clism_core.preparation.alignment.symmetrize import Symmetrization
 
+AlignerKind = Literal["eflomal", "embedding", "combination", "pharaoh"]
+ALIGNERS: dict[AlignerKind, str] = {
+    "eflomal": "clism_core.preparation.alignment.eflomal:EflomalAligner",
+    "embedding": "clism_core.preparation.alignment.embedding:EmbeddingAligner",
+    "combination": "clism_core.preparation.alignment.combination:CombinationAligner",
+    "pharaoh": "clism_core.preparation.alignment.pharaoh:PharaohAligner",
+}
+"""Aligners by kind, as module and class: torch and transformers are imported only for those that want them."""
+
 EmbeddingMethod = Literal["grow", "argmax", "itermax"]
 
 
@@ -12,7 +21,7 @@ EmbeddingMethod = Literal["grow", "argmax", "itermax"]
 class AlignerConfig:
     """Which word aligner, and its settings; those of the other aligners are not used."""
 
-    kind: Literal["eflomal", "embedding", "combination", "pharaoh"] = "eflomal"
+    kind: AlignerKind = "eflomal"
     """`eflomal`: a statistical aligner of GIZA++'s class, which learns from the corpus. `embedding`: similarity of an
     encoder's states. `combination`: both, with fewer errors than either, at the cost of the encoder. `pharaoh`: read
     from the `alignment_path` of each corpus. docs/alignment.md measures them."""

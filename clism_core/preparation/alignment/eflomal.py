@@ -14,13 +14,14 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Self
 
+from clism_core.preparation.alignment.aligner import Aligner, Draw, Words
+from clism_core.preparation.alignment.config import AlignerConfig
 from clism_core.preparation.alignment.pharaoh import parse_links
 from clism_core.preparation.alignment.symmetrize import Symmetrization, symmetrize
 from clism_core.preparation.spans import Link
 from clism_core.utils.errors import InputError
-
-Words = Sequence[str]
 
 _ALIGN, _MAKE_PRIORS = "eflomal-align", "eflomal-makepriors"
 _TRAINING_LENGTH = "0.5"  # iterations, relative to eflomal's own: half as many cost 0.3 points of AER at most
@@ -54,8 +55,27 @@ def find_compiler() -> str:
     return found
 
 
-class EflomalAligner:
+class EflomalAligner(Aligner):
     """Aligns sentence pairs with what `learn_priors` has learnt."""
+
+    packages = ("eflomal",)
+
+    @classmethod
+    def check(cls, config: AlignerConfig) -> None:
+        """Look for eflomal's program, and for the C compiler that a seed takes."""
+        find_program()
+        if config.seed is not None:
+            find_compiler()
+
+    @classmethod
+    def learn(cls, config: AlignerConfig, draw: Draw) -> bytes:
+        """Return eflomal's priors; raises as `both_directions`."""
+        return learn_priors(*draw(config.train_pairs), seed=config.seed)
+
+    @classmethod
+    def load(cls, config: AlignerConfig, learnt: bytes) -> Self:
+        """Return the aligner with these priors."""
+        return cls(priors=learnt, symmetrization=config.symmetrization, iterations=config.iterations, seed=config.seed)
 
     def __init__(self, *, priors: bytes, symmetrization: Symmetrization, iterations: int, seed: int | None) -> None:
         self._priors = priors

@@ -8,7 +8,7 @@ Letters in names of arrays: S and T words of the source and of the target, D the
 
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer
 from clism_core.model.batching import batches_by_length
 from clism_core.model.precision import best_device
 from clism_core.model.resolve import resolve_model
+from clism_core.preparation.alignment.aligner import Aligner
 from clism_core.preparation.alignment.config import AlignerConfig, EmbeddingMethod
 from clism_core.preparation.alignment.symmetrize import grow
 from clism_core.preparation.spans import Link
@@ -32,8 +33,23 @@ Matrix = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]
 
 
-class EmbeddingAligner:
+class EmbeddingAligner(Aligner):
     """Aligns sentence pairs: loads the encoder once, to the GPU where there is one."""
+
+    packages = ("numpy", "tokenizers", "torch", "transformers")
+    uses_encoder = True
+
+    @classmethod
+    def check(cls, config: AlignerConfig) -> None:
+        """Raise `InputError` if there is no such encoder, or it has no such layer."""
+        layers = AutoConfig.from_pretrained(resolve_model(config.model)).num_hidden_layers
+        if not -layers - 1 <= config.layer <= layers:
+            raise InputError(f"aligner.layer is {config.layer}, but {config.model} has layers 0 to {layers}")
+
+    @classmethod
+    def load(cls, config: AlignerConfig, learnt: bytes) -> Self:  # noqa: ARG003 (it learns nothing)
+        """Return the aligner of this encoder."""
+        return cls(config)
 
     def __init__(self, config: AlignerConfig) -> None:
         self._config = config
@@ -103,13 +119,6 @@ class EmbeddingAligner:
         # Of a length of 1, sum and mean are the same; nothing over nothing is NaN, as it shall be.
         states_WD = (sums_WD / sums_WD.norm(dim=1, keepdim=True)).cpu().numpy()
         return np.split(states_WD, first_word[1:-1])
-
-
-def check_encoder(config: AlignerConfig) -> None:
-    """Raise `InputError` where there is no such encoder, or it has no such layer."""
-    layers = AutoConfig.from_pretrained(resolve_model(config.model)).num_hidden_layers
-    if not -layers - 1 <= config.layer <= layers:
-        raise InputError(f"aligner.layer is {config.layer}, but {config.model} has layers 0 to {layers}")
 
 
 def _layers_below(config: AlignerConfig) -> int:

@@ -10,7 +10,6 @@ from clism_core.preparation.alignment.config import AlignerConfig, EmbeddingMeth
 from clism_core.preparation.alignment.embedding import (
     EmbeddingAligner,
     by_score,
-    check_encoder,
     itermax,
     links_of,
     mutual_argmax,
@@ -125,7 +124,7 @@ def test_long_sentences_are_read_in_windows(encoder_folder: str, tmp_path: Path)
 def test_layers(encoder_folder: str, layer: int, fits: bool) -> None:
     config = AlignerConfig(kind="embedding", model=encoder_folder, layer=layer)
     if fits:
-        check_encoder(config)
+        EmbeddingAligner.check(config)
     else:
         with pytest.raises(InputError, match="layers 0 to 2"):
-            check_encoder(config)
+            EmbeddingAligner.check(config)
