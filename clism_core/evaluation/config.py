@@ -1,44 +1,50 @@
 """The configuration of an evaluation, and what can be wrong with it."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated
+
+from annotated_types import Ge
 
 from clism_core.evaluation.bootstrap import RESAMPLES
 from clism_core.tasks.hub import HubSplit
 from clism_core.tasks.test_data import TestSetConfig
 from clism_core.utils.errors import InputError
+from clism_core.utils.fields import Incidental, ModelRef, Output, bound_problems
 from clism_core.utils.storage import absolute
 
 _DATASET = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 _RESERVED = "comparison"
-_LEAST_RESAMPLES = 100
+LEAST_RESAMPLES = 100
 
 
 @dataclass
 class EvaluateConfig:
     """Evaluation of a model, alone or beside another one, on test sets of any number of languages."""
 
-    model: str
+    model: Annotated[str, ModelRef()]
     """A folder, or a name of the MLflow registry such as models:/clism-mrc@champion; for retrieval an encoder, too."""
     tests: list[TestSetConfig]
     """What to evaluate on: '[{dataset: xquad, language: ar, path: xquad.ar.json}, {dataset: mlqa, path: mlqa/test}]'"""
-    output: str = ""
+    output: Annotated[str, Output()] = ""
     """Folder for scores and predictions; the same folder again keeps predictions that are finished. s3:// works.
     Empty: a new folder below CLISM_HOME/outputs."""
     compare: str = ""
     """Compare with this model by a paired test: its name, or the output folder of its own evaluation on these tests."""
-    batch_size: int = 32
+    batch_size: Annotated[int, Incidental(), Ge(1)] = 32
     """Inputs of a forward pass."""
-    workers: int | None = None
+    workers: Annotated[int | None, Incidental(), Ge(1)] = None
     """Copies of the model that predict side by side; null: one a GPU that is there now or, on CPUs, as many as these
     and memory allow."""
-    use_gpu: bool | None = None
+    use_gpu: Annotated[bool | None, Incidental()] = None
     """Whether models predict on GPUs, one each; null: if the cluster has any now. Give true where GPU nodes come when
     they are wanted."""
-    resamples: int = RESAMPLES
+    resamples: Annotated[int, Incidental(), Ge(LEAST_RESAMPLES)] = RESAMPLES
     """How often examples are drawn anew for intervals and p values."""
-    register_metrics: bool = True
+    register_metrics: Annotated[bool, Incidental()] = True
     """Whether the scores of a registered model (models:/...) become tags of its version."""
 
 
@@ -56,11 +62,8 @@ def check_config(config: EvaluateConfig) -> None:
     problems = {
         "--tests: names no test set": not config.tests,
         "--model: names no model": not config.model,
-        f"--batch_size {config.batch_size}: must be at least 1": config.batch_size < 1,
-        f"--workers {config.workers}: must be at least 1": config.workers is not None and config.workers < 1,
-        f"--resamples {config.resamples}: must be at least {_LEAST_RESAMPLES}": config.resamples < _LEAST_RESAMPLES,
     }
-    found = [problem for problem, is_so in problems.items() if is_so]
+    found = [*(problem for problem, is_so in problems.items() if is_so), *bound_problems(config)]
     found += [
         problem for number, test in enumerate(config.tests) for problem in _test_problems(f"tests[{number}]", test)
     ]

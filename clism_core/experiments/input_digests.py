@@ -1,7 +1,6 @@
 """Digests of the inputs that a job's configuration names, by which changed data under an unchanged name are noticed."""
 
-import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from clism_core.model.resolve import model_digest, resolve_model
@@ -9,6 +8,7 @@ from clism_core.preparation.manifest import MANIFEST, read_manifest
 from clism_core.training.resume import wherever_it_stands
 from clism_core.utils.digests import named_files_digest
 from clism_core.utils.errors import InputError
+from clism_core.utils.fields import Input, LabelledFiles, ModelRef, PreparedData, walk
 from clism_core.utils.storage import exists, expand, join
 
 
@@ -16,7 +16,7 @@ class InputDigests:
     """Computes digests of inputs; each input is read once."""
 
     def __init__(self) -> None:
-        self._digests: dict[tuple[str, str], str | None] = {}
+        self._digests: dict[tuple[type[Input], str], str | None] = {}
 
     def of(self, config: Any) -> dict[str, str]:
         """Return the digests of the existing inputs of a job's configuration, by path.
@@ -30,31 +30,24 @@ class InputDigests:
         Raises:
             InputError: an input exists and cannot be read, or is of another kind than its field wants.
         """
-        found = {path: self._digest(field, path) for field, path in _paths(dataclasses.asdict(config))}
+        found = {
+            field.value: self._digest(kind, field.value)
+            for field in walk(config)
+            for kind in _DIGESTS
+            if field.is_marked(kind) and isinstance(field.value, str) and field.value
+        }
         there: dict[str, str] = wherever_it_stands(
             {path: digest for path, digest in found.items() if digest is not None}
         )
         return there
 
-    def _digest(self, field: str, path: str) -> str | None:
-        if (field, path) not in self._digests:
+    def _digest(self, kind: type[Input], path: str) -> str | None:
+        if (kind, path) not in self._digests:
             try:
-                self._digests[field, path] = _FIELDS[field](path)
+                self._digests[kind, path] = _DIGESTS[kind](path)
             except OSError as error:
                 raise InputError(f"{path} cannot be read: {error}") from error
-        return self._digests[field, path]
-
-
-def _paths(fields: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the fields that name paths, and the paths; `path` is a part of the field that it stands in."""
-    if isinstance(fields, dict):
-        for key, value in fields.items():
-            yield from _paths(value, name if key == "path" else str(key))
-    elif isinstance(fields, list):
-        for value in fields:
-            yield from _paths(value, name)
-    elif isinstance(fields, str) and fields and name in _FIELDS:
-        yield name, fields
+        return self._digests[kind, path]
 
 
 def _of_model(folder: str) -> str | None:
@@ -70,10 +63,8 @@ def _of_files(path: str) -> str | None:
     return named_files_digest(files) if files else None
 
 
-_FIELDS: Mapping[str, Callable[[str], str | None]] = {
-    "model": _of_model,
-    "data": _of_prepared,
-    "train": _of_files,
-    "dev": _of_files,
-    "tests": _of_files,
+_DIGESTS: Mapping[type[Input], Callable[[str], str | None]] = {
+    ModelRef: _of_model,
+    PreparedData: _of_prepared,
+    LabelledFiles: _of_files,
 }

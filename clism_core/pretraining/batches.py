@@ -3,11 +3,15 @@
 Shapes: B inputs, L tokens of X, S tokens of the plain source, K questions of an input at most, M masked tokens.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
+from annotated_types import Ge, Gt, Lt
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
@@ -24,12 +28,12 @@ PLAIN_SOURCE, MASKED_TOKENS = "plain_source", "masked_tokens"
 class MaskingConfig:
     """How a sentence pair becomes a training input."""
 
-    max_length: int = 256
+    max_length: Annotated[int, Ge(16)] = 256
     """Tokens of an input X at most, template tokens included; each side gets half of what they leave."""
-    max_spans: int = 2
+    max_spans: Annotated[int, Ge(1)] = 2
     """Spans of a sentence pair that are drawn and masked with [QUE]; the data may hold more. The more are masked, the
     less is left to tell them apart by."""
-    mlm_probability: float = 0.15
+    mlm_probability: Annotated[float, Gt(0), Lt(1)] = 0.15
     """Share of X's tokens that MLM predicts; of these 80 % become <mask>, 10 % a random token, 10 % stay. Special
     tokens are neither predicted nor drawn, <unk> among them: it may stand for anything."""
     mask_answers: bool = False

@@ -1,10 +1,13 @@
 """The configuration of a pre-training run, and what can be wrong with it."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
+from annotated_types import Ge
 
 from clism_core.model.precision import PrecisionName
 from clism_core.pretraining.batches import MaskingConfig
@@ -15,35 +18,36 @@ from clism_core.training.config import WorkersConfig, run_problems
 from clism_core.training.loop import LoopConfig
 from clism_core.training.optimizer import OptimizerConfig
 from clism_core.utils.errors import InputError
+from clism_core.utils.fields import Adjustable, Incidental, ModelRef, Output, PreparedData, bound_problems
 
 
 @dataclass
 class PretrainConfig:
     """Pre-training with CLISM, CACR and MLM."""
 
-    model: str
+    model: Annotated[str, ModelRef()]
     """Encoder to start from: a hub id, a folder, or a name of the MLflow registry such as models:/NAME@ALIAS."""
-    data: str | list[DataSetConfig]
+    data: Annotated[str | list[DataSetConfig], PreparedData()]
     """Folder of prepared data, from jobs/prepare.py; s3:// works. Or several that are trained on together, in
     proportion to their weights: '[{path: DIR_A, weight: 2}, {path: DIR_B, weight: 1}]' takes two thirds of the inputs
     from DIR_A and one third from DIR_B, whatever their sizes; each sample is seen before any of its language pair in
     this data set comes again. Their order does not matter. Held-out sentences are held out in all, and all are
     evaluated together."""
-    output: str = ""
+    output: Annotated[str, Output()] = ""
     """Folder for checkpoints and the model; the same folder again goes on where a run was stopped. s3:// works.
     Empty: a new folder below CLISM_HOME/outputs."""
-    seed: int = 0
+    seed: Annotated[int, Ge(0)] = 0
     """Of order, masking, dropout and new weights."""
-    global_batch_size: int = 64
+    global_batch_size: Annotated[int, Ge(1)] = 64
     """Inputs of a step over all workers; a multiple of their number."""
-    micro_batch_size: int | None = None
+    micro_batch_size: Annotated[int | None, Incidental(), Ge(1)] = None
     """Inputs of a worker in one forward pass; more are accumulated. null: all of its part at once."""
     pairs_per_sample: dict[float, int] = field(default_factory=lambda: {0.0: 1})
     """Sentence pairs that are joined into one input, by share of the training: {0: 1, 0.6: 4} joins four in the last
     two fifths."""
-    length_window: int = 16
+    length_window: Annotated[int, Ge(1)] = 16
     """Global batches whose inputs are sorted by length together, so that little is padding; 1 leaves them mixed."""
-    sampling_alpha: float = 1.0
+    sampling_alpha: Annotated[float, Ge(0)] = 1.0
     """Language pairs are drawn in proportion to size ** alpha, in each data set; below 1, small ones more often."""
     max_samples: int | None = None
     """Samples that are trained on, drawn from all that are not held out: the same ones for every model and seed, and a
@@ -51,11 +55,11 @@ class PretrainConfig:
     span_kind: TrainedSpans = "all"
     """Which of the data's spans are masked in training: all, entities or noun_chunks; the held-out part is asked for
     all of them in any case."""
-    precision: PrecisionName = "auto"
+    precision: Annotated[PrecisionName, Adjustable()] = "auto"
     """fp32, bf16, fp16 (with loss scaling), or auto: what suits the device."""
-    export: Literal["last", "best"] = "last"
+    export: Annotated[Literal["last", "best"], Adjustable()] = "last"
     """Which checkpoint becomes the model: the last, or the one with the best score on the held-out part."""
-    register: bool = True
+    register: Annotated[bool, Incidental()] = True
     """Whether the model becomes a version of clism-encoder in the MLflow registry."""
     masking: MaskingConfig = field(default_factory=MaskingConfig)
     """How sentence pairs become inputs."""
@@ -67,7 +71,7 @@ class PretrainConfig:
     """Adam and its schedule."""
     loop: LoopConfig = field(default_factory=LoopConfig)
     """How long, and how often what."""
-    workers: WorkersConfig = field(default_factory=WorkersConfig)
+    workers: Annotated[WorkersConfig, Incidental()] = field(default_factory=WorkersConfig)
     """The Ray Train workers."""
 
 
@@ -89,27 +93,17 @@ def check_config(config: PretrainConfig) -> None:
     Raises:
         InputError: with all problems, one a line.
     """
-    stages = config.pairs_per_sample
-    masking = config.masking
+    stages, warmup, steps = config.pairs_per_sample, config.optimizer.warmup_steps, config.loop.steps
     problems = {
         f"--pairs_per_sample {stages}: shares of the training from 0 to below 1 that include 0, each with at least "
         "1 pair": 0 not in stages or not all(0 <= start < 1 and size >= 1 for start, size in stages.items()),
-        **config.objectives.problems(),
-        "--masking.max_length: must be at least 16": masking.max_length < 16,
-        "--masking.max_spans: must be at least 1": masking.max_spans < 1,
-        "--masking.mlm_probability: must be above 0 and below 1": not 0 < masking.mlm_probability < 1,
-        "--sampling_alpha: must not be negative": config.sampling_alpha < 0,
-        f"--max_samples: must be at least --global_batch_size ({config.global_batch_size})": config.max_samples
-        is not None
-        and config.max_samples < config.global_batch_size,
-        "--held_out.max_samples: must be at least 1": config.held_out.max_samples < 1,
-        "--held_out.fraction: must be from 0 to below 1": not 0 <= config.held_out.fraction < 1,
-        "--loop.steps: must be at least 1": config.loop.steps < 1,
-        "--optimizer.warmup_steps: must be from 0 to below --loop.steps": not (
-            0 <= config.optimizer.warmup_steps < config.loop.steps
+        "--objectives: all weights are 0": not config.objectives.weights(),
+        f"--max_samples {config.max_samples}: must be at least --global_batch_size ({config.global_batch_size})": (
+            config.max_samples is not None and config.max_samples < config.global_batch_size
         ),
+        f"--optimizer.warmup_steps {warmup}: must be below --loop.steps ({steps})": warmup >= max(1, steps),
     }
-    found = [*run_problems(config), *(problem for problem, is_so in problems.items() if is_so)]
+    found = [*bound_problems(config), *run_problems(config), *(problem for problem, is_so in problems.items() if is_so)]
     found += _data_problems(config)
     if found:
         raise InputError("\n".join(found))

@@ -1,10 +1,12 @@
 """Prepared data for training: the held-out part taken off, everything else tokenized once into Ray's object store."""
 
+from __future__ import annotations
+
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import ray
+from annotated_types import Ge, Lt
 from transformers import PreTrainedTokenizerBase
 
 from clism_core.cluster.ray_data import configure_execution
@@ -44,12 +47,12 @@ BLOCK_BYTES = 4 * 2**20
 class HeldOutConfig:
     """Which samples are evaluated on the way instead of trained on."""
 
-    fraction: float = 0.01
+    fraction: Annotated[float, Ge(0), Lt(1)] = 0.01
     """Share of the source sentences that is held out, by a hash of the normalised sentence: all translations of a
     sentence are on the same side."""
     origins: list[str] = field(default_factory=list)
     """Origins that are held out as a whole, besides; and with them their source sentences wherever else they stand."""
-    max_samples: int = 300
+    max_samples: Annotated[int, Ge(1)] = 300
     """Held-out samples of a language pair that an evaluation uses, drawn by a hash of their ids; from all data sets
     alike, whatever their weights."""
 
@@ -126,7 +129,7 @@ def _source_hashes(sources: pa.ChunkedArray) -> Hashes:
     return np.array([source_hash(source) for source in sources.to_pylist()], dtype=np.uint64)
 
 
-def read_samples(data_set: DataSet, columns: list[str]) -> "ray.data.Dataset":
+def read_samples(data_set: DataSet, columns: list[str]) -> ray.data.Dataset:
     """Return the samples of a prepared data set, with their ids as they stand there.
 
     Read by tasks alone: what a lost node held can be read again, where `ray.data.read_parquet` looks at the files by
@@ -209,7 +212,7 @@ def encode_training_data(
     """
     text_tokenizer = ray.put(TextTokenizer(tokenizer))
 
-    def blocks_of(data_set: DataSet) -> "list[ray.ObjectRef[pa.Table]]":
+    def blocks_of(data_set: DataSet) -> list[ray.ObjectRef[pa.Table]]:
         id_prefix = data_set.id_prefix
 
         def encode(table: pa.Table) -> pa.Table:
@@ -264,12 +267,12 @@ def _folders(data_sets: Sequence[DataSet]) -> str:
 
 
 @lru_cache(maxsize=1)
-def _get(text_tokenizer: "ray.ObjectRef[TextTokenizer]") -> TextTokenizer:
+def _get(text_tokenizer: ray.ObjectRef[TextTokenizer]) -> TextTokenizer:
     """Fetch the tokenizer once for all tasks of a process."""
     return ray.get(text_tokenizer)
 
 
-def _index(blocks_by_set: "Sequence[Sequence[ray.ObjectRef[pa.Table]]]", max_samples: int | None) -> EncodedData:
+def _index(blocks_by_set: Sequence[Sequence[ray.ObjectRef[pa.Table]]], max_samples: int | None) -> EncodedData:
     """Number the samples in the order of data sets and, in each, of ids, whatever the blocks they lie in.
 
     Of more than `max_samples` some are drawn, the same ones always, and what is drawn for a number is for a larger one.

@@ -1,12 +1,18 @@
 """Prepared data sets that are trained on together, and the share that each has in the training."""
 
+from __future__ import annotations
+
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Gt, Lt
 
 from clism_core.preparation.manifest import Manifest, read_manifest
 from clism_core.utils.errors import InputError
+from clism_core.utils.fields import PreparedData
 from clism_core.utils.storage import absolute
 
 FIELD = "--data"
@@ -17,9 +23,9 @@ _ID_PREFIX_LENGTH = 12  # hexadecimal digits of 64
 class DataSetConfig:
     """One of several prepared data sets."""
 
-    path: str
+    path: Annotated[str, PreparedData()]
     """Folder of prepared data, from jobs/prepare.py; s3:// works."""
-    weight: float = 1.0
+    weight: Annotated[float, Gt(0), Lt(math.inf)] = 1.0
     """Proportion in the mixture: weight / sum of the weights of all data sets is its share of the inputs, whatever its
     size. A small data set of a great weight is gone through more often, each time in another order."""
 
@@ -39,9 +45,6 @@ def mixture_problems(data: Sequence[DataSetConfig]) -> Iterator[str]:
     """Yield what is wrong with the entries themselves, one sentence each; `data` is what the field holds."""
     if not data:
         yield f"{FIELD}: names no data set; give a folder, or a list such as [{{path: DIR, weight: 1}}]"
-    for number, entry in enumerate(data):
-        if not (math.isfinite(entry.weight) and entry.weight > 0):
-            yield f"{FIELD}[{number}].weight {entry.weight} of {entry.path}: must be a finite number above 0"
     for path, times in Counter(absolute(entry.path) for entry in data).items():
         if times > 1:
             yield f"{FIELD}: {path} is given {times} times; give it once, with the sum of the weights"

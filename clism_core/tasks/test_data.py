@@ -4,13 +4,16 @@ A model gives one output for each record of a test set. From the outputs come th
 other scorers read, and from the predictions come the scores: so scores can be had anew without the model.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 from clism_core.tasks.hub import HubSplit
 from clism_core.tasks.scored_examples import ScoredExamples
 from clism_core.utils.digests import text_digest
+from clism_core.utils.fields import LabelledFiles
 
 Kind = Literal["mrc", "ner", "retrieval"]
 
@@ -23,7 +26,7 @@ class TestSetConfig:
 
     dataset: str
     """Its name in the results, such as xquad or mlqa."""
-    path: str | HubSplit
+    path: Annotated[str | HubSplit, LabelledFiles()]
     """A file, a folder or a glob, local or s3://: questions in SQuAD format, sentences in CoNLL's or WikiAnn's, for
     retrieval a TSV file of two columns. Or a data set of the Hugging Face hub: {name: google/xquad, subset: xquad.ar,
     split: validation}."""

@@ -1,14 +1,17 @@
 """The settings that every training has, whatever is trained."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Any, Literal, Protocol, TypeVar, cast
+from typing import Annotated, Any, Literal, Protocol, TypeVar, cast
 
 import yaml
+from annotated_types import Ge, Gt, Le
 
 from clism_core.model.precision import PrecisionName
-from clism_core.training.loop import CadenceConfig, LoopConfig
+from clism_core.training.loop import LoopConfig
 from clism_core.training.optimizer import OptimizerConfig
 
 ConfigT = TypeVar("ConfigT")
@@ -18,18 +21,18 @@ ConfigT = TypeVar("ConfigT")
 class WorkersConfig:
     """The Ray Train workers."""
 
-    number: int = 1
+    number: Annotated[int, Ge(1)] = 1
     """Workers; with GPUs, one GPU each. The training does not depend on it."""
     use_gpu: bool | None = None
     """Whether workers train on GPUs, one each; null: if the cluster has enough of them now. Give true where GPU nodes
     come when they are wanted."""
-    cpus: float = 0.5
+    cpus: Annotated[float, Ge(0)] = 0.5
     """CPUs that Ray reserves for a worker. Leave some for the data tasks beside the workers; it does not bound the
     threads of a worker."""
-    gpus: float = 1.0
+    gpus: Annotated[float, Gt(0), Le(1)] = 1.0
     """GPUs that Ray reserves for a worker that trains on one. Below 1, several runs of one worker each share a GPU, as
     the trials of a sweep do with small models; its memory must be enough for all of them."""
-    threads: int | None = None
+    threads: Annotated[int | None, Ge(1)] = None
     """Threads that a worker on CPUs computes with; null: the cores of its node, shared among the run's workers there.
     More than there are cores for, as of runs side by side, make all of them many times slower."""
     max_failures: int = 3
@@ -57,7 +60,7 @@ class RunSettings:
     workers: WorkersConfig
 
     @classmethod
-    def of(cls, config: object, **others: Any) -> "RunSettings":
+    def of(cls, config: object, **others: Any) -> RunSettings:
         """Return the settings of a job's configuration; `others` are those that it has not, or not like this."""
         given = {entry.name: getattr(config, entry.name) for entry in fields(cls) if entry.name not in others}
         return cls(**given, **others)
@@ -79,43 +82,21 @@ def plain_config(config: Any, kind: type[ConfigT]) -> ConfigT:
 
 
 class _Config(Protocol):
-    seed: int
     global_batch_size: int
-    micro_batch_size: int | None
-    length_window: int
     optimizer: OptimizerConfig
     workers: WorkersConfig
 
-    @property
-    def loop(self) -> CadenceConfig: ...
-
 
 def run_problems(config: _Config) -> Iterator[str]:
-    """Yield what is wrong with the fields that the configurations of all trainings have, one sentence each."""
-    number, size = config.workers.number, config.global_batch_size
-    optimizer, loop = config.optimizer, config.loop
+    """Yield the conflicts between fields that the configurations of all trainings have, one sentence each."""
+    number, size, warmup = config.workers.number, config.global_batch_size, config.optimizer.warmup_steps
     problems = {
-        f"--workers.number {number}: must be at least 1": number < 1,
-        f"--global_batch_size {size}: must be a multiple of --workers.number ({number})": size < 1
-        or size % max(1, number) != 0,
-        "--micro_batch_size: must be at least 1": config.micro_batch_size is not None and config.micro_batch_size < 1,
-        "--length_window: must be at least 1": config.length_window < 1,
-        f"--seed {config.seed}: must not be negative": config.seed < 0,
-        "--optimizer.learning_rate: must be above 0": optimizer.learning_rate <= 0,
-        "--optimizer.head_learning_rate: must be above 0": optimizer.head_learning_rate is not None
-        and optimizer.head_learning_rate <= 0,
-        "--optimizer.max_gradient_norm: must be above 0": optimizer.max_gradient_norm <= 0,
-        f"--optimizer.warmup_steps {optimizer.warmup_steps}: must be a whole number, or a share of all steps below 1": (
-            optimizer.warmup_steps >= 1 and optimizer.warmup_steps % 1 != 0
+        f"--global_batch_size {size}: must be a multiple of --workers.number ({number})": number >= 1
+        and size % number != 0,
+        f"--optimizer.warmup_steps {warmup}: must be a whole number, or a share of all steps below 1": (
+            warmup >= 1 and warmup % 1 != 0
         ),
-        "--workers.cpus: must not be negative": config.workers.cpus < 0,
-        "--workers.gpus: must be 1, or above 0 and below 1 where there is one worker": not 0 < config.workers.gpus <= 1
-        or (config.workers.gpus < 1 and number > 1),
-        "--workers.threads: must be at least 1": config.workers.threads is not None and config.workers.threads < 1,
-        "--loop: evaluate_every, checkpoint_every and log_every must be at least 1": min(
-            loop.evaluate_every, loop.checkpoint_every, loop.log_every
-        )
-        < 1,
-        "--loop.evaluate_at: steps are counted from 1": min(loop.evaluate_at, default=1) < 1,
+        f"--workers.gpus {config.workers.gpus}: must be 1 if there is more than one worker": number > 1
+        and config.workers.gpus < 1,
     }
     yield from (problem for problem, is_so in problems.items() if is_so)

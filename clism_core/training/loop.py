@@ -1,13 +1,17 @@
 """The training loop of one worker: steps, evaluation, checkpoints, metrics, and a stop when asked."""
 
+from __future__ import annotations
+
 import logging
 import math
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import ray.train
+from annotated_types import Ge
 from ray.train import Checkpoint, CheckpointUploadMode
 from torch import nn
 
@@ -17,6 +21,7 @@ from clism_core.tracking.run import TrackedRun
 from clism_core.training.checkpoints import TrainingState, save_checkpoint
 from clism_core.training.metrics import Meter
 from clism_core.training.step import GradientStep
+from clism_core.utils.fields import Adjustable, Incidental
 
 logger = logging.getLogger(__name__)
 
@@ -25,13 +30,13 @@ logger = logging.getLogger(__name__)
 class CadenceConfig:
     """What happens on the way, counted in steps of a global batch."""
 
-    evaluate_every: int = 500
+    evaluate_every: Annotated[int, Adjustable(), Ge(1)] = 500
     """Steps between evaluations of the held-out part; one more comes at the end. The best one so far is saved."""
-    checkpoint_every: int = 500
+    checkpoint_every: Annotated[int, Incidental(), Ge(1)] = 500
     """Steps between checkpoints, of which the last one and the best evaluated one are kept."""
-    evaluate_at: list[int] = field(default_factory=list)
+    evaluate_at: Annotated[list[int], Adjustable(), Ge(1)] = field(default_factory=list)
     """More steps after which the held-out part is evaluated, such as early ones, where scores change fast."""
-    log_every: int = 10
+    log_every: Annotated[int, Incidental(), Ge(1)] = 10
     """Steps between metrics in MLflow; losses are means over these steps."""
 
 
@@ -39,7 +44,7 @@ class CadenceConfig:
 class LoopConfig(CadenceConfig):
     """How long to train, and what happens on the way, counted in steps of a global batch."""
 
-    steps: int = 15_000
+    steps: Annotated[int, Ge(1)] = 15_000
     """Optimiser steps in all."""
 
 

@@ -1,9 +1,12 @@
 """Adam with linear warm-up and linear decay."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
+from annotated_types import Ge, Gt
 from torch import nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LRScheduler
@@ -14,12 +17,12 @@ from transformers import get_linear_schedule_with_warmup
 class OptimizerConfig:
     """Adam; with weight decay, AdamW."""
 
-    learning_rate: float = 1e-5
+    learning_rate: Annotated[float, Gt(0)] = 1e-5
     """At the end of the warm-up."""
-    head_learning_rate: float | None = None
+    head_learning_rate: Annotated[float | None, Gt(0)] = None
     """Learning rate of heads that start untrained on a trained encoder: the span head or, in NER, the tagger; null: the
     same as the encoder's."""
-    warmup_steps: int | float = 1500
+    warmup_steps: Annotated[int | float, Ge(0)] = 1500
     """Steps of a global batch in which the rate grows from 0; after them it falls, to 0 at the last step. Below 1: the
     share of all steps that they are."""
     betas: tuple[float, float] = field(default=(0.9, 0.999))
@@ -28,7 +31,7 @@ class OptimizerConfig:
     """Added to the denominator."""
     weight_decay: float = 0.0
     """Decoupled decay of weight matrices; biases and normalisations are spared."""
-    max_gradient_norm: float = 1.0
+    max_gradient_norm: Annotated[float, Gt(0)] = 1.0
     """Gradients of a larger norm are scaled down to it."""
 
 

@@ -1,9 +1,7 @@
 """What a run is: kept in its output folder, and compared when the same folder is given again."""
 
-import dataclasses
 import hashlib
 import json
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +9,20 @@ from transformers import PreTrainedTokenizerBase
 
 from clism_core.tracking.run import flatten
 from clism_core.utils.errors import InputError
+from clism_core.utils.fields import Marker, without_fields
 from clism_core.utils.storage import exists, join, read_json, write_json
 
 RUN_FILE = "run.json"
-CHANGEABLE = ("output", "micro_batch_size", "export", "register", "workers", "precision", "data", "model", "demo")
-"""Fields that may change when a run is resumed; data and model may have moved, but not changed, nor the weights."""
-CHANGEABLE_IN_LOOP = ("evaluate_every", "evaluate_at", "checkpoint_every", "log_every")
 
 
-def unchangeable(config: Any, changeable: Collection[str]) -> dict[str, Any]:
-    """Return the fields of a job's configuration but those named, and those of its loop that may change, as JSON has
-    them."""
-    fields = {name: value for name, value in dataclasses.asdict(config).items() if name not in changeable}
-    fields["loop"] = {name: value for name, value in fields["loop"].items() if name not in CHANGEABLE_IN_LOOP}
-    identity: dict[str, Any] = json.loads(json.dumps(flatten(fields)))
+def identity_fields(config: Any, *changeable: type[Marker]) -> dict[str, Any]:
+    """Return the fields of a configuration by dotted names, as JSON has them.
+
+    Args:
+        config: of a job.
+        changeable: kinds of fields that may differ between configurations of the same run.
+    """
+    identity: dict[str, Any] = json.loads(json.dumps(flatten(without_fields(config, *changeable))))
     return identity
 
 

@@ -70,6 +70,12 @@ def test_options_are_frozen(job: str) -> None:
     )
 
 
+@pytest.mark.parametrize("job", CONFIG_CLASSES)
+def test_help_shows_plain_types(job: str) -> None:
+    """Which takes `from __future__ import annotations` in each module of configurations."""
+    assert "Annotated" not in build_parser(config_class(job), None).format_help()
+
+
 @pytest.mark.parametrize("preset", [pytest.param(preset, id=preset.stem) for preset in PRESETS])
 def test_preset_sets_every_field(preset: Path) -> None:
     text = yaml.safe_load(preset.read_text())

@@ -1,5 +1,4 @@
 import json
-import math
 from pathlib import Path
 
 import pytest
@@ -26,10 +25,6 @@ def entries(*folders: str) -> list[DataSetConfig]:
     ("data", "message"),
     [
         pytest.param([], "--data: names no data set", id="none"),
-        pytest.param([DataSetConfig("a"), DataSetConfig("b", 0)], r"--data[1].weight 0 of b: must be", id="zero"),
-        pytest.param([DataSetConfig("a", -1), DataSetConfig("b")], r"--data[0].weight -1 of a: must be", id="negative"),
-        pytest.param([DataSetConfig("a", math.inf)], r"--data[0].weight inf of a: must be", id="infinite"),
-        pytest.param([DataSetConfig("a", math.nan)], r"--data[0].weight nan of a: must be", id="no number"),
         pytest.param([DataSetConfig("/x/a"), DataSetConfig("/x/./a/")], "--data: /x/a is given 2 times", id="twice"),
         pytest.param([DataSetConfig("s3://x/a"), DataSetConfig("s3://x/a/")], "--data: s3://x/a is given 2", id="s3"),
     ],

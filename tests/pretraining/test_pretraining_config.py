@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import pytest
@@ -34,17 +35,34 @@ def test_a_share_of_the_steps_is_a_warm_up() -> None:
         pytest.param({"pairs_per_sample": {0.5: 2}}, "--pairs_per_sample", id="no first stage"),
         pytest.param({"pairs_per_sample": {0.0: 1, 1.0: 2}}, "--pairs_per_sample", id="a stage after the end"),
         pytest.param({"objectives": ObjectivesConfig(w_clism=0, w_cacr=0, w_mlm=0)}, "all weights are 0", id="none"),
-        pytest.param({"objectives": ObjectivesConfig(w_mlm=-1)}, "negative", id="negative weight"),
+        pytest.param(
+            {"objectives": ObjectivesConfig(w_mlm=-1)},
+            "--objectives.w_mlm -1: must be at least 0",
+            id="negative weight",
+        ),
         pytest.param({"objectives": ObjectivesConfig(temperature=0)}, "temperature", id="temperature"),
         pytest.param({"optimizer": OptimizerConfig(warmup_steps=20_000)}, "warmup_steps", id="endless warm-up"),
         pytest.param({"optimizer": OptimizerConfig(warmup_steps=1.5)}, "a whole number, or a share", id="half a step"),
-        pytest.param({"optimizer": OptimizerConfig(warmup_steps=-0.1)}, "must be from 0 to below", id="negative share"),
-        pytest.param({"loop": LoopConfig(evaluate_at=[5, 0])}, "evaluate_at: steps are counted from 1", id="step 0"),
+        pytest.param(
+            {"optimizer": OptimizerConfig(warmup_steps=-0.1)},
+            r"warmup_steps -0\.1: must be at least 0",
+            id="negative share",
+        ),
+        pytest.param(
+            {"loop": LoopConfig(evaluate_at=[5, 0])}, r"--loop\.evaluate_at\[1\] 0: must be at least 1", id="step 0"
+        ),
         pytest.param({"optimizer": OptimizerConfig(max_gradient_norm=0)}, "max_gradient_norm", id="no gradient"),
         pytest.param({"optimizer": OptimizerConfig(head_learning_rate=0)}, "head_learning_rate", id="head"),
         pytest.param({"held_out": HeldOutConfig(max_samples=0)}, "held_out.max_samples", id="nothing evaluated"),
         pytest.param({"seed": -1}, "--seed -1", id="seed"),
-        pytest.param({"data": [DataSetConfig("a", weight=0)]}, r"--data\[0\]\.weight 0", id="data weight"),
+        *(
+            pytest.param(
+                {"data": [DataSetConfig("a"), DataSetConfig("b", weight)]},
+                rf"--data\[1\]\.weight {weight}: must be above 0 and below inf",
+                id=f"data weight {weight}",
+            )
+            for weight in (0, -1, math.inf, math.nan)
+        ),
         pytest.param(
             {"data": "[{path: a}, {path: b, wieght: 2}]"},
             r"--data\[1\]: no field is called wieght, only path and weight; write",

@@ -13,22 +13,11 @@ from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.training.config import WorkersConfig
 from clism_core.training.data.loader import INGEST_CPUS
 from clism_core.training.resume import wherever_it_stands
+from clism_core.utils.fields import Incidental, without_fields
 from clism_core.utils.storage import join
 
 Label = str | int | float | bool
 Kind = Literal["pretrain", "finetune", "evaluate"]
-CHANGEABLE = (
-    "output",
-    "register",
-    "register_metrics",
-    "workers",
-    "use_gpu",
-    "micro_batch_size",
-    "batch_size",
-    "resamples",
-)
-"""Fields of a run that may change without making it another one."""
-CHANGEABLE_IN_LOOP = ("checkpoint_every", "log_every")
 EVALUATION_WORKERS = WorkersConfig(number=1, cpus=1.0 - INGEST_CPUS)
 """What an evaluation takes of the cluster: one copy of its model, on a CPU or, where there are any, a GPU."""
 _DIGITS = 12
@@ -109,11 +98,9 @@ def all_stages(chains: Iterable[Chain]) -> dict[str, Stage]:
 
 
 def _stage(kind: Kind, config: Any, before: Stage | None, labels: Mapping[str, Label]) -> Stage:
-    fields = {name: value for name, value in dataclasses.asdict(config).items() if name not in CHANGEABLE}
+    fields = without_fields(config, Incidental)
     if isinstance(config, FinetuneConfig):  # what it says of the other task is none of its own
         fields.pop("ner" if config.task == "mrc" else "mrc")
-    if "loop" in fields:
-        fields["loop"] = {name: value for name, value in fields["loop"].items() if name not in CHANGEABLE_IN_LOOP}
     content = json.dumps(wherever_it_stands([kind, fields, before.name if before else None]), sort_keys=True)
     fingerprint = hashlib.sha256(content.encode()).hexdigest()[:_DIGITS]
     return Stage(kind, fingerprint, config, before.name if before else None, labels)

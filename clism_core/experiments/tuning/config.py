@@ -102,7 +102,7 @@ def check_sweep(config: TuneConfig, space: Space) -> None:
     found = [*_sweep_problems(config.settled(space), space)]
     found += [problem for job, base in config.bases(space).items() for problem in _base_problems(space, job, base)]
     if not found:
-        found = list(dict.fromkeys(_drawn_problems(config, space)))
+        found = _drawn_problems(config, space)
     if found:
         raise InputError("\n".join(found))
 
@@ -162,7 +162,9 @@ def _finetune_problems(space: Space, base: FinetuneConfig) -> Iterator[str]:
         yield f"--finetune.steps {base.steps}: overrides the epochs that the space searches; give null"
 
 
-def _drawn_problems(config: TuneConfig, space: Space) -> Iterator[str]:
+def _drawn_problems(config: TuneConfig, space: Space) -> list[str]:
+    """Return the problems of drawn configurations; of each field only the first, as draws have different values."""
+    found: dict[str, str] = {}
     random = np.random.default_rng(config.seed)
     for _ in range(DRAWS):
         parameters = {name: domain.sample(random_state=random) for name, domain in space.parameters.items()}
@@ -170,4 +172,6 @@ def _drawn_problems(config: TuneConfig, space: Space) -> Iterator[str]:
             for job, drawn in trial_configs(config.bases(space), space, parameters).items():
                 _CHECKS[job](drawn)
         except InputError as error:
-            yield from (f"--space {config.space}: {line}" for line in str(error).splitlines())
+            for line in str(error).splitlines():
+                found.setdefault(line.split()[0] if line.startswith("--") else line, f"--space {config.space}: {line}")
+    return list(found.values())

@@ -30,8 +30,9 @@ from clism_core.experiments.tuning.results import TrialResult, read_results
 from clism_core.experiments.tuning.space import LISTING, Budget, SchedulerName, Space, choices, describe_domain
 from clism_core.experiments.tuning.trial import OBJECTIVE, PROGRESS, Sweep, Trial
 from clism_core.training.config import CONFIG_FILE, dump_config
-from clism_core.training.resume import CHANGEABLE, check_same_run, keep_identity, unchangeable, wherever_it_stands
+from clism_core.training.resume import check_same_run, identity_fields, keep_identity, wherever_it_stands
 from clism_core.utils.errors import InputError
+from clism_core.utils.fields import Adjustable, Incidental
 from clism_core.utils.storage import exists, filesystem, join, list_files, write_bytes
 
 logger = logging.getLogger(__name__)
@@ -112,8 +113,7 @@ def sweep_identity(config: TuneConfig, space: Space, bases: Mapping[str, Any]) -
 
 
 def _fields(base: Any) -> dict[str, Any]:
-    fields = unchangeable(base, [name for name in CHANGEABLE if name not in ("model", "data")])
-    identity: dict[str, Any] = wherever_it_stands(fields)
+    identity: dict[str, Any] = wherever_it_stands(identity_fields(base, Incidental, Adjustable))
     return identity
 
 

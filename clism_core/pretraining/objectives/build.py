@@ -1,9 +1,13 @@
 """Registry of the pre-training objectives, with their weights."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, Gt
 
 from clism_core.model.objective import AnyObjective
 from clism_core.pretraining.model import PretrainingModel
@@ -16,22 +20,14 @@ from clism_core.pretraining.objectives.mlm import MLM
 class ObjectivesConfig:
     """Weights of the losses in `L = w_clism L_CLISM + w_cacr L_CACR + w_mlm L_MLM` (Eq. 9); 0 skips an objective."""
 
-    w_clism: float = 1.0
+    w_clism: Annotated[float, Ge(0)] = 1.0
     """Weight of cross-lingual informative span masking."""
-    w_cacr: float = 1.0
+    w_cacr: Annotated[float, Ge(0)] = 1.0
     """Weight of contrastive consistency."""
-    w_mlm: float = 1.0
+    w_mlm: Annotated[float, Ge(0)] = 1.0
     """Weight of masked language modelling."""
-    temperature: float = 0.05
+    temperature: Annotated[float, Gt(0)] = 0.05
     """What CACR divides cosines by. The paper prints 20, which leaves a nearly flat softmax."""
-
-    def problems(self) -> dict[str, bool]:
-        """Return what may be wrong with the fields, by message, and whether it is."""
-        weights = [getattr(self, entry.name) for entry in fields(self) if entry.name.startswith("w_")]
-        return {
-            "--objectives: all weights are 0, or one is negative": not any(weights) or min(weights) < 0,
-            "--objectives.temperature: must be above 0": self.temperature <= 0,
-        }
 
     def weights(self) -> dict[str, float]:
         """Return the weights of the objectives that are on, by objective name."""

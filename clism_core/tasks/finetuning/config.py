@@ -1,10 +1,14 @@
 """The configuration of a fine-tuning run, and what can be wrong with it."""
 
+from __future__ import annotations
+
 import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Lt
 
 from clism_core.model.precision import PrecisionName
 from clism_core.tasks.hub import HubSplit
@@ -15,6 +19,7 @@ from clism_core.training.config import WorkersConfig, run_problems
 from clism_core.training.loop import CadenceConfig
 from clism_core.training.optimizer import OptimizerConfig
 from clism_core.utils.errors import InputError
+from clism_core.utils.fields import Adjustable, Incidental, LabelledFiles, ModelRef, Output, bound_problems
 
 Source = str | list[str | HubSplit]
 """Labelled data: a file, a folder or a glob; or a list of these and of data sets of the hub."""
@@ -28,47 +33,47 @@ class FinetuneConfig:
 
     task: TaskName
     """mrc: a span of a passage answers a question; ner: tokens are tagged as parts of entities."""
-    model: str
+    model: Annotated[str, ModelRef()]
     """Encoder to start from: a hub id, a folder, or a name of the MLflow registry such as
     models:/clism-encoder@candidate."""
-    train: Source
+    train: Annotated[Source, LabelledFiles()]
     """Labelled data to train on: a file, a folder or a glob, or a list of them; s3:// works. For mrc in SQuAD format,
     for ner in CoNLL's or WikiAnn's; or data sets of the Hugging Face hub: '[{name: rajpurkar/squad, split: train}]'."""
-    dev: Source
+    dev: Annotated[Source, LabelledFiles()]
     """Labelled data that is evaluated on the way, of the same language: models are selected by it alone."""
-    output: str = ""
+    output: Annotated[str, Output()] = ""
     """Folder for checkpoints and the model; the same folder again goes on where a run was stopped. s3:// works.
     Empty: a new folder below CLISM_HOME/outputs."""
     language: str = "en"
     """Of the training and development data."""
     encoding: str = "utf-8"
     """Of the files of ner; those of CoNLL-2002 are often latin-1."""
-    examples: int | None = None
+    examples: Annotated[int | None, Ge(1)] = None
     """Few-shot: how many questions or sentences are drawn from the training data; null: all of them."""
-    sample_seed: int = 0
+    sample_seed: Annotated[int, Ge(0)] = 0
     """Which examples are drawn; the same ones for every model."""
-    epochs: float = 5.0
+    epochs: Annotated[float, Gt(0), Lt(math.inf)] = 5.0
     """How often the training data is gone through."""
-    steps: int | None = None
+    steps: Annotated[int | None, Ge(1)] = None
     """Optimiser steps in all, instead of epochs."""
-    dev_examples: int | None = None
+    dev_examples: Annotated[int | None, Ge(1)] = None
     """Questions or sentences of the development data that are evaluated, the same ones each time; null: all."""
     reinit_head: bool = False
     """Begin with a new span head, instead of the pre-trained one that lies beside the encoder."""
-    seed: int = 0
+    seed: Annotated[int, Ge(0)] = 0
     """Of order, dropout and new weights."""
-    global_batch_size: int = 32
+    global_batch_size: Annotated[int, Ge(1)] = 32
     """Inputs of a step over all workers; a multiple of their number."""
-    micro_batch_size: int | None = None
+    micro_batch_size: Annotated[int | None, Incidental(), Ge(1)] = None
     """Inputs of a worker in one forward pass; more are accumulated. null: all of its part at once."""
-    length_window: int = 16
+    length_window: Annotated[int, Ge(1)] = 16
     """Global batches whose inputs are sorted by length together, so that little is padding; 1 leaves them mixed. A
     tenth of the data at most: few-shot examples stay mixed."""
-    precision: PrecisionName = "auto"
+    precision: Annotated[PrecisionName, Adjustable()] = "auto"
     """fp32, bf16, fp16 (with loss scaling), or auto: what suits the device."""
-    export: Literal["last", "best"] = "best"
+    export: Annotated[Literal["last", "best"], Adjustable()] = "best"
     """Which checkpoint becomes the model: the last, or the one with the best F1 on the development data."""
-    register: bool = True
+    register: Annotated[bool, Incidental()] = True
     """Whether the model becomes a version of clism-mrc or clism-ner in the MLflow registry."""
     mrc: MrcConfig = field(default_factory=MrcConfig)
     """Inputs and outputs of question answering."""
@@ -78,7 +83,7 @@ class FinetuneConfig:
     """Adam and its schedule."""
     loop: CadenceConfig = field(default_factory=CadenceConfig)
     """How often what."""
-    workers: WorkersConfig = field(default_factory=WorkersConfig)
+    workers: Annotated[WorkersConfig, Incidental()] = field(default_factory=WorkersConfig)
     """The Ray Train workers."""
 
     @property
@@ -97,18 +102,15 @@ def check_config(config: FinetuneConfig) -> None:
     problems = {
         "--train: names no data": not config.train,
         "--dev: names no data": not config.dev,
-        "--examples: must be at least 1": config.examples is not None and config.examples < 1,
-        "--dev_examples: must be at least 1": config.dev_examples is not None and config.dev_examples < 1,
-        "--sample_seed: must not be negative": config.sample_seed < 0,
-        "--steps: must be at least 1": steps is not None and steps < 1,
-        "--epochs: must be above 0": not 0 < config.epochs < math.inf,
-        "--optimizer.warmup_steps: must not be negative, and below --steps": not warmup >= 0
-        or (steps is not None and warmup >= max(1, steps)),
+        f"--optimizer.warmup_steps {warmup}: must be below --steps ({steps})": steps is not None
+        and warmup >= max(1, steps),
         f"--language {config.language!r}: must be a code such as en": not _LANGUAGE.fullmatch(config.language),
         "--reinit_head: --task ner has no pre-trained head to replace; leave it out": config.task == "ner"
         and config.reinit_head,
     }
-    found = [*run_problems(config), *(problem for problem, is_so in problems.items() if is_so)]
+    other = "ner" if config.task == "mrc" else "mrc"
+    found = [*bound_problems(config, skip=[other]), *run_problems(config)]
+    found += (problem for problem, is_so in problems.items() if is_so)
     found += _task_problems(config)
     if found:
         raise InputError("\n".join(found))

@@ -31,26 +31,12 @@ from clism_core.training.data.sampler import Integers, SampleOrder, make_stages
 from clism_core.training.driver import Hooks, Trained, choose_device, run_training
 from clism_core.training.loop import LoopConfig
 from clism_core.training.recipe import Recipe
-from clism_core.training.resume import check_same_run, keep_identity, unchangeable, vocabulary_digest
+from clism_core.training.resume import check_same_run, identity_fields, keep_identity, vocabulary_digest
 from clism_core.utils.errors import InputError
+from clism_core.utils.fields import Adjustable, Incidental, Input
 from clism_core.utils.storage import join, write_bytes
 
 logger = logging.getLogger(__name__)
-
-CHANGEABLE = (
-    "output",
-    "micro_batch_size",
-    "export",
-    "register",
-    "workers",
-    "precision",
-    "train",
-    "dev",
-    "model",
-    "demo",
-)
-"""Fields that may change when a run is resumed; data and model may have moved, but not changed."""
-
 
 NOTICED = {
     "cut_questions": "questions are longer than --mrc.max_question_length and lose their end",
@@ -125,7 +111,8 @@ def finetune(config: FinetuneConfig, run: TrackedRun, *, hooks: Hooks | None = N
 def run_identity(config: FinetuneConfig) -> dict[str, Any]:
     """Return the fields of the configuration that make a run what it is; those of the other task are none."""
     other = "ner" if config.task == "mrc" else "mrc"
-    return unchangeable(config, (*CHANGEABLE, other))
+    fields = identity_fields(plain_config(config, FinetuneConfig), Incidental, Adjustable, Input)
+    return {name: value for name, value in fields.items() if name.split(".")[0] != other}
 
 
 def sources_identity(data: LabelledData, model_folder: str) -> dict[str, str]:

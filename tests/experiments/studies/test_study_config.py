@@ -49,7 +49,7 @@ def test_what_a_job_finds_wrong_has_the_name_that_it_has_here(tmp_path: Path) ->
     with pytest.raises(InputError) as error:
         check_study(wrong)
     for told in (
-        "--pretrain.loop.steps: must be at least 1",
+        "--pretrain.loop.steps 0: must be at least 1",
         "--mrc.train: names no data",
         "--ner.task mrc: must be ner",
     ):

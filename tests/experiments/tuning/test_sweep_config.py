@@ -67,7 +67,7 @@ def test_a_sound_sweep_has_no_problems() -> None:
         pytest.param(
             CONFIG,
             replace(SPACE, parameters={"objectives.temperature": tune.choice([0.1, -0.1])}),
-            "--space mine: --objectives.temperature: must be above 0",
+            "--space mine: --objectives.temperature -0.1: must be above 0",
             id="value that the job refuses",
         ),
         pytest.param(
@@ -95,6 +95,13 @@ def test_what_is_wrong_is_said_before_anything_starts(config: TuneConfig, space:
     with pytest.raises(InputError) as raised:
         check_sweep(config, space)
     assert message in str(raised.value)
+
+
+def test_each_field_is_told_once_whatever_values_are_drawn() -> None:
+    space = replace(SPACE, parameters={"objectives.temperature": tune.uniform(-2.0, -1.0), "seed": tune.choice([-1])})
+    with pytest.raises(InputError) as raised:
+        check_sweep(CONFIG, space)
+    assert [line.split()[2] for line in str(raised.value).splitlines()] == ["--seed", "--objectives.temperature"]
 
 
 def test_a_joint_trial_changes_each_job_by_its_own_fields() -> None:
