@@ -8,6 +8,7 @@ from clism_core.preparation.cleaning import CleaningConfig
 from clism_core.preparation.cleaning_stage import make_row
 from clism_core.preparation.corpus import CorpusConfig, RawRow
 from clism_core.preparation.corpus.check import MAX_BAD_ROWS
+from clism_core.preparation.corpus.formats import format_of
 from clism_core.preparation.schema import RejectReason
 from clism_core.utils.errors import InputError
 
@@ -22,8 +23,6 @@ _WITNESSES = (
     RejectReason.EMPTY_TARGET,
 )
 """Reasons that nearly all rows of a file have where the file, its columns or its languages are others than said."""
-_PLACES = {"moses": "path and target_path", "tmx": "the languages of its tuv elements"}
-"""The fields of a corpus that say where source and target stand; of the other formats, the columns."""
 
 
 def check_texts(
@@ -66,7 +65,7 @@ def _reasons(
 
 def _cause(reason: RejectReason, corpus: CorpusConfig, *, are_swapped: bool) -> str:
     """Return what is likely to be wrong, and what to do about it."""
-    places = _PLACES.get(corpus.format, "source_column and target_column")
+    places = format_of(corpus).places
     match reason:
         case RejectReason.WRONG_LANGUAGE:
             cause = "the two are swapped, for the other way round they fit; swap" if are_swapped else "look at"

@@ -16,6 +16,7 @@ from clism_core.preparation.alignment.aligner import aligner_class
 from clism_core.preparation.config import PrepareConfig
 from clism_core.preparation.corpus import check_corpus, input_paths, source_identity
 from clism_core.preparation.corpus import with_absolute_paths as corpus_with_absolute_paths
+from clism_core.preparation.corpus.formats import FORMATS
 from clism_core.preparation.entities import check_entities, find_pipeline
 from clism_core.preparation.manifest import (
     MANIFEST,
@@ -227,7 +228,9 @@ def _fingerprint(config: PrepareConfig, inputs: Sequence[Sequence[FileDigest]], 
     del settings["output"]
     for corpus in settings["corpora"]:
         for name in _PATHS:
-            if corpus["format"] != "hub":  # whose path is a name; the contents of files count, not their places
+            if FORMATS[
+                corpus["format"]
+            ].has_files:  # whose path is a name; the contents of files count, not their places
                 del corpus[name]
     for (part, name), folder in model_folders(config).items():
         settings[part][name] = folder_digest(folder)

@@ -5,6 +5,8 @@ from typing import Literal, NamedTuple
 
 from clism_core.preparation.schema import RejectReason
 
+FormatName = Literal["tsv", "moses", "tmx", "jsonl", "parquet", "hub"]
+
 
 @dataclass
 class CorpusConfig:
@@ -18,7 +20,7 @@ class CorpusConfig:
     """Language code of the source, such as en. In TMX, en also matches en-US."""
     target_lang: str
     """Language code of the target, such as ar."""
-    format: Literal["tsv", "moses", "tmx", "jsonl", "parquet", "hub"] = "tsv"
+    format: FormatName = "tsv"
     """`tsv`: one pair per line, columns separated by tabs, no quoting. `moses`: two files; line i of one is the
     translation of line i of the other. `tmx`: translation memories. `jsonl`: one JSON object per line. `parquet`: one
     pair per row. `hub`: a data set of the Hugging Face Hub whose files are Parquet."""

@@ -5,6 +5,7 @@ import dataclasses
 import pyarrow as pa
 
 from clism_core.preparation.corpus.config import CorpusConfig
+from clism_core.preparation.corpus.formats import format_of
 from clism_core.preparation.corpus.lines import open_stream
 from clism_core.utils import storage
 from clism_core.utils.errors import InputError
@@ -34,7 +35,7 @@ def input_paths(config: CorpusConfig) -> list[str]:
 
 def corpus_files(config: CorpusConfig) -> list[str]:
     """Return the files of `config.path` alone; raises as `input_paths` does."""
-    if config.format == "hub":
+    if not format_of(config).has_files:
         return []
     try:
         files = storage.expand(config.path)
@@ -45,10 +46,10 @@ def corpus_files(config: CorpusConfig) -> list[str]:
     if files == [config.path]:
         return files
     # Two sorted lists of file names need not correspond, so that unrelated sentences could be paired.
-    if config.format == "moses":
+    if format_of(config).is_pair_of_files:
         raise InputError(
-            f"corpora: {config.path} is a folder or a glob, but format moses takes one pair of files; add one entry to "
-            "corpora for each pair of files"
+            f"corpora: {config.path} is a folder or a glob, but format {config.format} takes one pair of files; add "
+            "one entry to corpora for each pair of files"
         )
     if config.alignment_path is not None and len(files) > 1:
         raise InputError(
@@ -60,7 +61,7 @@ def corpus_files(config: CorpusConfig) -> list[str]:
 
 def with_absolute_paths(config: CorpusConfig) -> CorpusConfig:
     """Return `config` with absolute paths, which do not depend on the working directory; names on the hub are kept."""
-    is_name = config.format == "hub" and not storage.exists(config.path)
+    is_name = not format_of(config).has_files and not storage.exists(config.path)
     return dataclasses.replace(
         config,
         path=config.path if is_name else storage.absolute(config.path),
@@ -69,13 +70,13 @@ def with_absolute_paths(config: CorpusConfig) -> CorpusConfig:
     )
 
 
-def check_file_type(path: str, file_format: str) -> None:
-    """Raise `InputError` if a file does not exist, or its first bytes do not match its extension or `file_format`."""
+def check_file_type(path: str, file_type: str) -> None:
+    """Raise `InputError` if a file does not exist, or its first bytes do not match its extension or `file_type`."""
     with open_stream(path, decompress=False) as stream:
         head = stream.read(16)
     actual = next((kind for magic, kind in _MAGIC_BYTES.items() if head.startswith(magic)), None)
     expected = next((kind for kind, extension in _EXTENSIONS.items() if path.endswith(extension)), None)
-    if file_format == "parquet":
+    if file_type == "Parquet":
         if not head.startswith(b"PAR1"):
             raise InputError(f"corpora: {path} is not a Parquet file; give its actual format")
     elif actual in _EXTENSIONS and actual != expected:
@@ -84,7 +85,7 @@ def check_file_type(path: str, file_format: str) -> None:
         )
     elif expected is not None and head and actual != expected:
         raise InputError(f"corpora: {path} is not a {expected} file; rename it without {_EXTENSIONS[expected]}")
-    elif actual == "UTF-16" and file_format != "tmx":  # XML declares its own encoding
+    elif actual == "UTF-16" and file_type != "XML":  # which declares its encoding
         raise InputError(f"corpora: {path} is encoded in UTF-16; convert it to UTF-8")
     elif actual == "Parquet":
         raise InputError(f"corpora: {path} is a Parquet file; give format: parquet")

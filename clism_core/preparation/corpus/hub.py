@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from clism_core.preparation.corpus.columns import ROWS_PER_BATCH, check_schema, read_batches
 from clism_core.preparation.corpus.config import CorpusConfig, RawRow
+from clism_core.preparation.corpus.format import COLUMNS, Format
 from clism_core.utils import storage
 from clism_core.utils.digests import folder_digest
 from clism_core.utils.hub_datasets import CONVERTED, hub_errors, load_builder
@@ -101,3 +102,12 @@ def _row_count(file: str) -> int:
 
 def _hub_errors(path: str, hint: str = "") -> AbstractContextManager[None]:
     return hub_errors(f"corpora: {path}", instead=_INSTEAD, hint=hint)
+
+
+FORMAT = Format(
+    read=read,
+    fields=COLUMNS | {"subset", "split", "revision"},
+    named_columns=True,
+    titles=lambda config: [title(config)],
+    identity=identity,
+)

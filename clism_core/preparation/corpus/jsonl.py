@@ -1,13 +1,15 @@
 """Reader of JSON Lines: one JSON object per line, whose texts are selected by dotted paths such as `translation.en`."""
 
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 from clism_core.preparation.corpus.config import CorpusConfig, RawRow
+from clism_core.preparation.corpus.format import COLUMNS, Format
 from clism_core.preparation.corpus.lines import line_blocks, remaining
 from clism_core.preparation.schema import RejectReason
-from clism_core.utils.text import LONE_SURROGATE
+from clism_core.utils.errors import InputError
+from clism_core.utils.text import LONE_SURROGATE, listed
 
 
 def read(path: str, config: CorpusConfig, limit: int | None) -> Generator[RawRow, None, int]:
@@ -80,3 +82,37 @@ def _text(value: Any) -> str | None:
 
 def _text_without_surrogates(value: Any) -> str | None:
     return LONE_SURROGATE.sub("\ufffd", value) if isinstance(value, str) else None
+
+
+def _check_origins(rows: Mapping[str, Sequence[RawRow]], config: CorpusConfig) -> None:
+    if config.origin_column is None:
+        return
+    checked = [row for part in rows.values() for row in part]
+    path = next(iter(rows))
+    # A file without origins is valid if other files of the corpus have them.
+    if not any(row.origin for row in checked):
+        raise InputError(
+            f"corpora: {config.path}: origin_column {config.origin_column!r} not found in any of the {len(checked):,} "
+            f"rows checked; in {path} {_known_fields(path)}"
+        )
+
+
+def _invalid_records(path: str, config: CorpusConfig) -> str:
+    return (
+        f"are not a JSON object on one line with text in {config.source_column} and {config.target_column}; "
+        f"{_known_fields(path)}"
+    )
+
+
+def _known_fields(path: str) -> str:
+    names = field_names(path)
+    return f"the first line has text in {listed(names)}" if names else "the first line is not a JSON object with text"
+
+
+FORMAT = Format(
+    read=read,
+    fields=COLUMNS,
+    named_columns=True,
+    describe={RejectReason.INVALID_RECORD: _invalid_records},
+    check=_check_origins,
+)

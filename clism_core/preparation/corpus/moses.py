@@ -3,6 +3,7 @@
 from collections.abc import Generator
 
 from clism_core.preparation.corpus.config import CorpusConfig, RawRow
+from clism_core.preparation.corpus.format import Format
 from clism_core.preparation.corpus.lines import Counted, lines, zip_counted
 from clism_core.preparation.schema import RejectReason
 
@@ -20,3 +21,12 @@ def read(path: str, config: CorpusConfig, limit: int | None) -> Generator[RawRow
         yield RawRow(path, number, source, target, reason=reason)
     assert pairs.total is not None
     return pairs.total
+
+
+FORMAT = Format(
+    read=read,
+    fields=frozenset({"target_path"}),
+    required={"target_path": "the file of the target language"},
+    places="path and target_path",
+    is_pair_of_files=True,
+)

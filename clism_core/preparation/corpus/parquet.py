@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from clism_core.preparation.corpus.columns import ROWS_PER_BATCH, check_schema, read_batches, wanted_columns
 from clism_core.preparation.corpus.config import CorpusConfig, RawRow
+from clism_core.preparation.corpus.format import COLUMNS, Format
 from clism_core.utils import storage
 from clism_core.utils.errors import InputError
 
@@ -29,3 +30,6 @@ def read(path: str, config: CorpusConfig, limit: int | None) -> Generator[RawRow
             return int(file.metadata.num_rows)
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"corpora: {path} cannot be read: {error}") from error
+
+
+FORMAT = Format(read=read, fields=COLUMNS, named_columns=True, file_type="Parquet")

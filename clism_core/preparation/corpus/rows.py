@@ -1,24 +1,12 @@
 """Rows of a corpus of any format and any number of files."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 
-from clism_core.preparation.corpus import hub, jsonl, moses, parquet, tmx, tsv
 from clism_core.preparation.corpus.config import CorpusConfig, RawRow
 from clism_core.preparation.corpus.files import corpus_files
+from clism_core.preparation.corpus.formats import format_of
 from clism_core.preparation.corpus.lines import Counted, lines, remaining, zip_counted
 from clism_core.preparation.schema import RejectReason
-
-_Reader = Callable[[str, CorpusConfig, int | None], Generator[RawRow, None, int]]
-"""Generator of a file's rows, up to the limit, that returns the total number of rows."""
-
-_READERS: dict[str, _Reader] = {
-    "tsv": tsv.read,
-    "moses": moses.read,
-    "tmx": tmx.read,
-    "jsonl": jsonl.read,
-    "parquet": parquet.read,
-    "hub": hub.read,
-}
 
 
 class CappedRows:
@@ -48,12 +36,13 @@ def read_rows(config: CorpusConfig) -> Iterator[RawRow]:
 
 def read_file(path: str, config: CorpusConfig) -> Iterator[RawRow]:
     """Yield the rows of one file of the corpus, or of the hub data set with this title."""
-    yield from _READERS[config.format](path, config, None)
+    yield from format_of(config).read(path, config, None)
 
 
 def titles(config: CorpusConfig) -> list[str]:
     """Return the values of `RawRow.path`, in order: the files, or the title of a hub data set."""
-    return [hub.title(config)] if config.format == "hub" else corpus_files(config)
+    corpus_format = format_of(config)
+    return corpus_files(config) if corpus_format.titles is None else corpus_format.titles(config)
 
 
 def source_identity(config: CorpusConfig) -> dict[str, str]:
@@ -62,7 +51,7 @@ def source_identity(config: CorpusConfig) -> dict[str, str]:
     It consists of `name`, `subset`, `split` and `revision`, which is a commit. Raises `InputError` if the hub does not
     answer.
     """
-    return hub.identity(config) if config.format == "hub" else {}
+    return format_of(config).identity(config)
 
 
 def _read(config: CorpusConfig, *, limit: int | None) -> Generator[RawRow, None, int]:
@@ -82,5 +71,5 @@ def _read(config: CorpusConfig, *, limit: int | None) -> Generator[RawRow, None,
 def _read_files(config: CorpusConfig, limit: int | None) -> Generator[RawRow, None, int]:
     total = 0
     for path in titles(config):
-        total += yield from _READERS[config.format](path, config, remaining(limit, total))
+        total += yield from format_of(config).read(path, config, remaining(limit, total))
     return total

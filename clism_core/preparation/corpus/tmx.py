@@ -9,9 +9,11 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.expatreader import create_parser
 
 from clism_core.preparation.corpus.config import CorpusConfig, RawRow
+from clism_core.preparation.corpus.format import ROWS_CHECKED, Format
 from clism_core.preparation.corpus.lines import MAX_TEXT, open_stream
 from clism_core.preparation.schema import RejectReason
 from clism_core.utils.errors import InputError
+from clism_core.utils.text import listed
 
 _CODES = frozenset({"bpt", "ept", "it", "ph", "ut"})
 """Inline elements that hold markup of the original document instead of text."""
@@ -166,3 +168,16 @@ def _find(texts: dict[str, str | None], wanted: str) -> str | None:
     if wanted in texts:
         return wanted
     return next((lang for lang in texts if _matches(lang, wanted)), None)
+
+
+def _missing_language(path: str, config: CorpusConfig) -> str:
+    found = listed(languages(path, config, ROWS_CHECKED))
+    return f"lack {config.source_lang} or {config.target_lang}; the languages of the file are {found}"
+
+
+FORMAT = Format(
+    read=read,
+    file_type="XML",
+    places="the languages of its tuv elements",
+    describe={RejectReason.EMPTY_SOURCE: _missing_language, RejectReason.EMPTY_TARGET: _missing_language},
+)

@@ -2,10 +2,11 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 from clism_core.preparation.corpus.config import CorpusConfig, RawRow
+from clism_core.preparation.corpus.format import COLUMNS, ROWS_CHECKED, Format
 from clism_core.preparation.corpus.lines import MAX_TEXT, line_blocks, lines, remaining
 from clism_core.preparation.schema import RejectReason
 from clism_core.utils.errors import InputError
@@ -87,3 +88,45 @@ def _layout(path: str, config: CorpusConfig, first_line: str | None) -> _Layout:
 
     origin = None if config.origin_column is None else index("origin_column")
     return _Layout(columns=len(names), source=index("source_column"), target=index("target_column"), origin=origin)
+
+
+def _wrong_columns(path: str, _: CorpusConfig) -> str:
+    first, *common = column_counts(path, ROWS_CHECKED)
+    return (
+        f"have a different number of columns from the first line, which has {first}; most have {common[0]}; remove any "
+        "text before the rows, or give the actual format of the file"
+    )
+
+
+def _check_equal_columns(rows: Mapping[str, Sequence[RawRow]], config: CorpusConfig) -> None:
+    """Raise `InputError` if files of one corpus differ in their number of columns, or in columns given by number."""
+    first, *others = rows
+    expected = first_fields(first)
+    numbered = [name for name in sorted(COLUMNS) if _is_numbered(name, config)]
+    for path in others:
+        found = first_fields(path)
+        if len(found) != len(expected):
+            raise InputError(
+                f"corpora: {path} has {len(found)} columns, but {first} of the same corpus has {len(expected)}; add "
+                "one entry to corpora for each kind of file"
+            )
+        for name in numbered if config.header else ():
+            column = getattr(config, name)
+            if found[column - 1] != expected[column - 1]:
+                raise InputError(
+                    f"corpora: {path}: {name} is {column}, which is {listed([found[column - 1]])} in its header, but "
+                    f"{listed([expected[column - 1]])} in the header of {first} of the same corpus; give the columns "
+                    "by name, or add one entry to corpora for each kind of file"
+                )
+
+
+def _is_numbered(name: str, config: CorpusConfig) -> bool:
+    return isinstance(getattr(config, name), int)
+
+
+FORMAT = Format(
+    read=read,
+    fields=COLUMNS | {"header"},
+    describe={RejectReason.WRONG_COLUMN_COUNT: _wrong_columns},
+    check=_check_equal_columns,
+)
