@@ -6,22 +6,18 @@ from collections.abc import Collection, Iterable
 from functools import cache
 from importlib.util import find_spec
 
-logger = logging.getLogger(__name__)
+from clism_core.utils.words import base_language
 
-_NOT_AMONG_ALIASES = {"no": "nb"}
-"""Codes that spaCy's own list of aliases lacks."""
+logger = logging.getLogger(__name__)
 
 
 @cache
 def spacy_language(language: str) -> str | None:
     """Return spaCy's code of `language` (`en`, `pt-BR`, `eng`, ...), None where spaCy does not know the language."""
-    from spacy.util import find_matching_language, registry
+    from spacy.util import registry
 
-    code = re.split("[-_]", language.lower())[0]
-    if code in registry.languages or find_spec(f"spacy.lang.{code}"):
-        return code
-    matching: str | None = _NOT_AMONG_ALIASES.get(code) or find_matching_language(code)
-    return matching
+    codes = (re.split("[-_]", language.lower())[0], base_language(language))
+    return next((code for code in codes if code in registry.languages or find_spec(f"spacy.lang.{code}")), None)
 
 
 @cache

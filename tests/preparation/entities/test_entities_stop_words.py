@@ -11,6 +11,11 @@ from clism_core.preparation.entities.stop_words import is_informative, spacy_lan
         pytest.param("pt_BR", "pt", id="underscore"),
         pytest.param("deu", "de", id="three-letters"),
         pytest.param("no", "nb", id="norwegian"),
+        pytest.param("nor", "nb", id="norwegian-three-letters"),
+        pytest.param("vie", "vi", id="three-letters-without-a-pipeline"),
+        pytest.param("cmn-Hans", "zh", id="mandarin"),
+        pytest.param("fil", None, id="filipino"),
+        pytest.param("rom", None, id="romany-is-not-romanian"),
         pytest.param("mt", None, id="unknown"),
     ],
 )
