@@ -1,8 +1,9 @@
 """The model card of a pre-trained encoder."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+
+from huggingface_hub import ModelCardData
 
 from clism_core.model.resolve import is_hub_id
 from clism_core.pretraining.config import PretrainConfig, data_set_configs
@@ -14,9 +15,7 @@ from clism_core.utils.markdown import markdown_table
 _TARGET = re.compile(r"-(?=[a-z]{2,3}(?![^-_]))|-(?!.*-[a-z]{2,3}(?![^-_]))")
 
 TEMPLATE = """---
-{base_model}language: {languages}
-library_name: transformers
-tags: [cross-lingual, feature-extraction]
+{front_matter}
 ---
 # Encoder with [QUE], pre-trained with {objectives}
 
@@ -47,10 +46,15 @@ def model_card(
 ) -> str:
     """Return the card as Markdown with the front matter that the Hugging Face hub reads."""
     labels = {objective.name: objective.label for objective in OBJECTIVES}
+    front_matter = ModelCardData(
+        base_model=config.model if is_hub_id(config.model) else None,
+        language=languages_of(language_pairs),
+        library_name="transformers",
+        tags=["cross-lingual", "feature-extraction"],
+    )
     return TEMPLATE.format(
+        front_matter=front_matter.to_yaml(),
         model=config.model,
-        base_model=f"base_model: {config.model}\n" if is_hub_id(config.model) else "",
-        languages=json.dumps(languages_of(language_pairs)),  # quoted: `no` is false to YAML
         objectives=", ".join(labels[name] for name in config.objectives.weights()),
         steps=step,
         global_batch_size=config.global_batch_size,

@@ -39,6 +39,21 @@ def test_languages_of_pairs(language_pairs: list[str], expected: list[str]) -> N
     assert languages_of(language_pairs) == expected
 
 
-def test_the_front_matter_names_norwegian_as_text() -> None:
-    text = model_card(ONE, step=3, metrics={}, samples=40, language_pairs=["en-no"])
-    assert yaml.safe_load(text.split("---")[1])["language"] == ["en", "no"]
+@pytest.mark.parametrize(
+    ("model", "base_model"),
+    [
+        pytest.param("xlm-roberta-base", {"base_model": "xlm-roberta-base"}, id="from the hub"),
+        pytest.param("s3://bucket/mine", {}, id="folder"),
+    ],
+)
+def test_the_front_matter_is_what_the_hub_reads(model: str, base_model: dict[str, str]) -> None:
+    config = PretrainConfig(model=model, data="prepared")
+    text = model_card(config, step=3, metrics={}, samples=40, language_pairs=["en-no"])
+    empty, front_matter, rest = text.split("---\n", 2)
+    assert empty == ""
+    assert rest.startswith("# Encoder")
+    assert yaml.safe_load(front_matter) == base_model | {
+        "language": ["en", "no"],  # not false, as YAML reads `no` without quotes
+        "library_name": "transformers",
+        "tags": ["cross-lingual", "feature-extraction"],
+    }
