@@ -18,6 +18,7 @@ from clism_core.cluster.connect import connect
 from clism_core.command_line import run_job
 from clism_core.inference.config import PredictConfig
 from clism_core.inference.models import check_nodes
+from clism_core.inference.partial_results import staging_folder
 from clism_core.inference.predict_file import Plan, Predicted, plan, predict
 from clism_core.tasks.task import TaskName
 from clism_core.utils.text import listed, printable
@@ -28,7 +29,13 @@ def main(config: PredictConfig) -> None:
     planned = plan(config)  # before a cluster is started for nothing
     config = planned.config
     connect()
-    check_nodes([config.model], inputs=[config.input], workers=config.workers, use_gpu=config.use_gpu)
+    check_nodes(
+        [config.model],
+        inputs=[config.input],
+        output=staging_folder(config),
+        workers=config.workers,
+        use_gpu=config.use_gpu,
+    )
     began = time.monotonic()
     print(summary(predict(planned), planned, seconds=time.monotonic() - began))
 

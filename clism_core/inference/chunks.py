@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -15,6 +16,9 @@ from clism_core.inference.row_readers import Chunk, FileFormat, rows_of
 from clism_core.inference.row_writers import UnfitError, encode_rejects, encode_rows
 from clism_core.tasks.mrc.predictor import MrcPredictor
 from clism_core.tasks.task import TaskName
+
+SHOWN_ROWS = 3
+"""Rows of the output that are shown at the end."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class PredictedChunk(NamedTuple):
     """How many rows were rejected for what, as a JSON object."""
     cut: int
     """Questions that were longer than the model takes, and lost their end."""
+    first: str
+    """The first rows with their predictions, to be shown: a JSON list."""
 
 
 PREDICTED_SCHEMA = pa.schema(
@@ -54,6 +60,7 @@ PREDICTED_SCHEMA = pa.schema(
         *((name, pa.large_binary()) for name in ("content", "rejects")),
         ("reasons", pa.string()),
         ("cut", pa.int64()),
+        ("first", pa.string()),
     ]
 )
 """Of a table of predicted chunks."""
@@ -89,6 +96,7 @@ def predict_chunk(chunk: Chunk, *, predictor: Predictor, layout: Layout, config:
         rejects=encode_rejects(rejects),
         reasons=json.dumps(count_reasons(rejects)),
         cut=sum(cut),
+        first=json.dumps(_first_written(complete, unfit), default=str),
     )
 
 
@@ -99,6 +107,11 @@ def count_reasons(rejects: Sequence[Reject]) -> dict[str, int]:
         name = f"{reject.reason} ({reject.column})" if reject.column else str(reject.reason)
         counts[name] = counts.get(name, 0) + 1
     return counts
+
+
+def _first_written(rows: Sequence[tuple[int, Mapping[str, Any]]], unfit: Sequence[Reject]) -> list[Mapping[str, Any]]:
+    unwritten = {reject.row for reject in unfit}
+    return list(islice((values for number, values in rows if number not in unwritten), SHOWN_ROWS))
 
 
 def _encoded(rows: Sequence[tuple[int, Mapping[str, Any]]], layout: Layout) -> tuple[bytes, list[Reject]]:

@@ -46,13 +46,19 @@ def find_model(name: str) -> EvaluatedModel:
 
 
 def check_nodes(
-    models: Iterable[str], *, inputs: Iterable[str] = (), workers: int | None, use_gpu: bool | None
+    models: Iterable[str],
+    *,
+    inputs: Iterable[str] = (),
+    output: str | None = None,
+    workers: int | None,
+    use_gpu: bool | None,
 ) -> None:
-    """Check that all nodes of the cluster find what they predict with; only this process writes what comes of it.
+    """Check that all nodes of the cluster find what they predict with.
 
     Args:
         models: names of `EvaluatedModel`.
         inputs: files that the nodes read.
+        output: the folder that the nodes write to; None if only this process writes.
         workers, use_gpu: of the job's configuration.
 
     Raises:
@@ -60,7 +66,7 @@ def check_nodes(
     """
     names = list(models)
     check_shared(
-        output=None,
+        output=output,
         inputs=[*inputs, *filter(is_folder, names)],
         tracking=tracking_uri() if any(map(is_tracked, names)) else None,
         wanted={"GPU": workers or 1} if use_gpu else {},

@@ -1,10 +1,6 @@
-"""What is predicted already, in a folder beside the output: a prediction that was stopped goes on from there."""
+"""Chunks that are predicted already, in a folder beside the output, from which an interrupted prediction resumes."""
 
-import hashlib
-import json
 import logging
-import posixpath
-import time
 from collections.abc import Iterator
 
 import pyarrow as pa
@@ -12,100 +8,63 @@ import pyarrow as pa
 from clism_core.inference.chunks import PREDICTED_SCHEMA, PredictedChunk
 from clism_core.inference.config import PredictConfig
 from clism_core.inference.row_readers import ROWS_PER_CHUNK, table_bytes
-from clism_core.utils import storage
+from clism_core.utils.digests import file_digests, text_digest
+from clism_core.utils.staging_store import StagingStore
 
-UNFINISHED_ENDING = ".unfinished"
-_PARTS_OF_KEY = ("the model", "the input", "the names of the columns", "the format of unfinished work")
-_SECONDS_BETWEEN_PARTS = 30.0  # what a killed job may lose
-_BYTES_PER_PART = 64 << 20
+_CHUNKS = "chunks"
+_DIGITS = 16  # of each digest of the key
+_AT_ONCE = 8  # chunks in the memory of the driver: enough to hide the latency of an object store
 
 logger = logging.getLogger(__name__)
 
 
-class FinishedChunks:
-    """The chunks from the first one on that are predicted, as files `FIRST-STOP.arrow` of `OUTPUT.unfinished/KEY`.
+class PartialResults(StagingStore):
+    """The files `chunks/FIRST_ROW.arrow` of `OUTPUT.unfinished/KEY`, each with what the model has made of a chunk.
 
-    The key is made of hashes of what the predictions depend on: those of another model, or of an input that has
-    changed, go.
+    Args:
+        config: with absolute paths.
+        fingerprint: of the model.
     """
 
     def __init__(self, config: PredictConfig, *, fingerprint: str) -> None:
-        """Take up what an earlier run has left.
+        columns = (config.question_column, config.context_column, config.text_column, config.tokens_column)
+        dependencies = {
+            "the model": fingerprint,
+            "the input": file_digests([config.input]),
+            "the names of the columns": columns,
+            "the format of unfinished work": (ROWS_PER_CHUNK, PREDICTED_SCHEMA.names),
+        }
+        key = {name: text_digest(repr(value))[:_DIGITS] for name, value in dependencies.items()}
+        super().__init__(staging_folder(config), key)
 
-        Args:
-            config: with absolute paths.
-            fingerprint: of the model.
+    def finished(self) -> set[int]:
+        """Return the numbers of the first rows of the chunks that are predicted."""
+        found = {int(name) for name in self.names(_CHUNKS)}
+        if found:
+            logger.info("resuming: %d chunks of %d rows are predicted already", len(found), ROWS_PER_CHUNK)
+        return found
+
+    def write_chunk(self, chunk: PredictedChunk) -> None:
+        """Write a chunk; an actor does it, which the driver may have lost sight of.
+
+        Raises:
+            InputError: this node does not see the folder that the driver has opened.
         """
-        self._root = config.output + UNFINISHED_ENDING
-        key = _key(config, fingerprint)
-        self._folder = storage.join(self._root, key)
-        self._parts = []
-        others = set()
-        for part in storage.list_files(self._root):
-            folder = posixpath.dirname(part)
-            if folder == self._folder and part.endswith(".arrow"):
-                self._parts.append(part)
-            else:
-                storage.delete(part)
-                others.add(posixpath.basename(folder))
-        for other in sorted(others - {key}):
-            logger.warning(
-                "what an earlier run has predicted in %s goes, and prediction begins at row 1: %s changed since",
-                *(self._root, _difference(other, key)),
-            )
-        self.count = int(self._parts[-1].removesuffix(".arrow").rpartition("-")[2]) if self._parts else 0
-        self._waiting: list[PredictedChunk] = []
-        self._waiting_bytes = 0
-        self._written = time.monotonic()
-        if self.count:
-            logger.info("going on: %d chunks of %d rows are predicted already", self.count, ROWS_PER_CHUNK)
+        self.check_opened()
+        table = pa.Table.from_pylist([chunk._asdict()], schema=PREDICTED_SCHEMA)
+        self.write(table_bytes(table), _CHUNKS, _file_name(chunk.first_row))
 
-    def add(self, chunk: PredictedChunk) -> None:
-        """Take the next chunk; it is written within half a minute."""
-        self._waiting.append(chunk)
-        self._waiting_bytes += len(chunk.content)
-        if self._waiting_bytes >= _BYTES_PER_PART or time.monotonic() - self._written >= _SECONDS_BETWEEN_PARTS:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what was taken and is not written yet."""
-        if self._waiting:
-            stop = self.count + len(self._waiting)
-            part = storage.join(self._folder, f"{self.count:09d}-{stop:09d}.arrow")
-            table = pa.Table.from_pylist([chunk._asdict() for chunk in self._waiting], schema=PREDICTED_SCHEMA)
-            storage.write_bytes(part, table_bytes(table))
-            self._parts.append(part)
-            self.count = stop
-            self._waiting, self._waiting_bytes = [], 0
-        self._written = time.monotonic()
-
-    def __iter__(self) -> Iterator[PredictedChunk]:
-        """Yield all chunks that are written, in their order, a file of them held at once."""
-        for part in self._parts:
-            for chunk in pa.ipc.open_stream(storage.read_bytes(part)).read_all().to_pylist():
-                yield PredictedChunk(**chunk)
-
-    def delete(self) -> None:
-        """Remove the folder."""
-        storage.delete(self._root)
+    def read_chunks(self, first_rows: set[int]) -> Iterator[PredictedChunk]:
+        """Yield the chunks with these first rows, in the order of the input; a few of them are in memory at once."""
+        for content in self.read_all(_CHUNKS, [_file_name(row) for row in sorted(first_rows)], at_once=_AT_ONCE):
+            (chunk,) = pa.ipc.open_stream(content).read_all().to_pylist()
+            yield PredictedChunk(**chunk)
 
 
-def _key(config: PredictConfig, fingerprint: str) -> str:
-    """Return the hashes of `_PARTS_OF_KEY`, joined by "-"."""
-    store, inner = storage.filesystem(config.input)
-    info = store.get_file_info(inner)
-    parts = (
-        fingerprint,
-        (config.input, info.size, info.mtime_ns),
-        (config.question_column, config.context_column, config.text_column, config.tokens_column),
-        (ROWS_PER_CHUNK, PREDICTED_SCHEMA.names),
-    )
-    return "-".join(hashlib.blake2b(json.dumps(part).encode(), digest_size=8).hexdigest() for part in parts)
+def staging_folder(config: PredictConfig) -> str:
+    """Return the folder of the unfinished work; all nodes must see it."""
+    return config.output + ".unfinished"
 
 
-def _difference(one: str, other: str) -> str:
-    """Return what differs between two keys."""
-    hashes = one.split("-"), other.split("-")
-    if len(hashes[0]) != len(hashes[1]):  # no key, or that of another version
-        return _PARTS_OF_KEY[-1]
-    return " and ".join(name for name, a, b in zip(_PARTS_OF_KEY, *hashes, strict=True) if a != b)
+def _file_name(first_row: int) -> str:
+    return f"{first_row:012d}.arrow"

@@ -1,7 +1,8 @@
 """From a file of inputs to a file of predictions: what is checked before, and the way through Ray Data.
 
-One task reads the file in chunks; actors that hold the model predict them side by side; this process keeps what they
-make, in the order of the input, and puts it into one file in the end. No process holds more than some chunks.
+One task reads the file in chunks; actors that hold the model predict them concurrently and write what they make into
+the staging store, a file for each chunk; this process puts the files together in the order of the input. No process
+holds more than some chunks.
 """
 
 import dataclasses
@@ -11,8 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import ray
@@ -21,10 +21,10 @@ from ray.data.block import BlockMetadata
 
 from clism_core.cluster.nodes import node_resources
 from clism_core.cluster.ray_data import map_with_retries
-from clism_core.inference.chunks import PREDICTED_SCHEMA, Layout, PredictedChunk, predict_chunk
+from clism_core.inference.chunks import SHOWN_ROWS, Layout, PredictedChunk, predict_chunk
 from clism_core.inference.config import PredictConfig
 from clism_core.inference.models import find_model
-from clism_core.inference.partial_results import FinishedChunks
+from clism_core.inference.partial_results import PartialResults
 from clism_core.inference.pool import find_pool
 from clism_core.inference.predictor import Predictor, load_predictor
 from clism_core.inference.records import OUTPUT_COLUMNS, check_columns
@@ -33,7 +33,6 @@ from clism_core.inference.row_readers import (
     FileFormat,
     columns_of,
     file_format,
-    first_rows,
     read_chunks,
     rows_of,
     schema_of,
@@ -48,9 +47,9 @@ from clism_core.utils.progress import Progress
 
 logger = logging.getLogger(__name__)
 
-SHOWN_ROWS = 3
 REJECTS_ENDING = ".rejects.jsonl"
 _CHUNK_SCHEMA = pa.schema([("first_row", pa.int64()), ("rows", pa.int64()), ("content", pa.large_binary())])
+_DONE_COLUMNS = ["first_row", "rows"]
 
 
 @dataclass(frozen=True)
@@ -144,7 +143,7 @@ def predict(plan: Plan) -> Predicted:
         InputError: the input turns out to be one that cannot be used; there is no output then.
     """
     try:
-        return finish(plan, lambda done: _predicted_chunks(plan, skip=done))
+        return finish(plan, lambda results, finished: _predict_chunks(plan, results, finished=finished))
     except Exception as error:
         cause = input_error_within(error)
         if cause is None:
@@ -152,29 +151,28 @@ def predict(plan: Plan) -> Predicted:
         raise cause from None
 
 
-def finish(plan: Plan, predicted_chunks: Callable[[int], Iterable[PredictedChunk]]) -> Predicted:
-    """Keep chunks as they come, and write the output when all are there.
+PredictChunks: TypeAlias = Callable[[PartialResults, set[int]], Iterable[tuple[int, int]]]
+"""Predicts the chunks whose first rows are not in the set, writes them, and yields the first row and rows of each."""
 
-    Args:
-        plan: whose output it is.
-        predicted_chunks: gives the chunks in the order of the input, without so many that are predicted already.
-    """
-    finished = FinishedChunks(plan.config, fingerprint=plan.model_fingerprint)
+
+def finish(plan: Plan, predict_chunks: PredictChunks) -> Predicted:
+    """Have the chunks predicted that an earlier run has not predicted, and write the output of all."""
+    results = PartialResults(plan.config, fingerprint=plan.model_fingerprint)
+    results.open()
+    finished = results.finished()
     progress = Progress("predicting")
-    try:
-        for chunk in predicted_chunks(finished.count):
-            finished.add(chunk)
-            progress.add(chunk.rows)
-    finally:
-        finished.flush()
-    predicted = write_output(finished, config=plan.config, layout=plan.layout)
-    finished.delete()
-    return predicted
+    predicted = set()
+    for first_row, rows in predict_chunks(results, finished):
+        predicted.add(first_row)
+        progress.add(rows)
+    done = write_output(results.read_chunks(finished | predicted), config=plan.config, layout=plan.layout)
+    results.delete()
+    return done
 
 
 def write_output(chunks: Iterable[PredictedChunk], *, config: PredictConfig, layout: Layout) -> Predicted:
     """Write what comes of the chunks, which are in the order of the input, as one file and a list of rejects."""
-    predicted, cut, rejected = 0, 0, Counter[str]()
+    predicted, cut, rejected, first = 0, 0, Counter[str](), list[Mapping[str, Any]]()
     path = rejects_path(config)
     with (
         whole_file(config.output) as output,
@@ -187,22 +185,23 @@ def write_output(chunks: Iterable[PredictedChunk], *, config: PredictConfig, lay
             predicted += chunk.predicted
             cut += chunk.cut
             rejected.update(json.loads(chunk.reasons))
+            if len(first) < SHOWN_ROWS:
+                first += json.loads(chunk.first)
     if not rejected:
         storage.delete(path)
     if cut:
         logger.warning(
             "%d of %d questions are longer than the model's max_question_length and lost their end", cut, predicted
         )
-    first = first_rows(config.output, count=SHOWN_ROWS)
-    return Predicted(predicted=predicted, rejected=dict(rejected), rejects_path=path, first=first)
+    return Predicted(predicted=predicted, rejected=dict(rejected), rejects_path=path, first=first[:SHOWN_ROWS])
 
 
 class _ChunkSource(Datasource):
-    """The chunks of one file, without the first ones. A row is a chunk, so that Ray never cuts one."""
+    """The chunks of one file, without those that are finished. A row is a chunk, so that Ray never cuts one."""
 
-    def __init__(self, path: str, *, skip: int) -> None:
+    def __init__(self, path: str, *, finished: set[int]) -> None:
         self._path = path
-        self._skip = skip
+        self._finished = finished
 
     def estimate_inmemory_data_size(self) -> int | None:
         """Say that the size is not known: it takes reading to know."""
@@ -211,13 +210,14 @@ class _ChunkSource(Datasource):
     def get_read_tasks(self, *_: Any, **__: Any) -> list[ReadTask]:
         """Return one task: compressed files cannot be entered in the middle."""
         metadata = BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None)
-        return [ReadTask(_reader(self._path, self._skip), metadata, _CHUNK_SCHEMA)]
+        return [ReadTask(_reader(self._path, self._finished), metadata, _CHUNK_SCHEMA)]
 
 
-def _reader(path: str, skip: int) -> Callable[[], Iterator[pa.Table]]:
+def _reader(path: str, finished: set[int]) -> Callable[[], Iterator[pa.Table]]:
     def read() -> Iterator[pa.Table]:
-        for chunk in islice(read_chunks(path), skip, None):
-            yield pa.Table.from_pylist([chunk._asdict()], schema=_CHUNK_SCHEMA)
+        for chunk in read_chunks(path):
+            if chunk.first_row not in finished:
+                yield pa.Table.from_pylist([chunk._asdict()], schema=_CHUNK_SCHEMA)
 
     return read
 
@@ -225,38 +225,37 @@ def _reader(path: str, skip: int) -> Callable[[], Iterator[pa.Table]]:
 class _ChunkPredictor:
     """An actor with the model, which is loaded with the first chunk: Ray does not hand on what a constructor raises."""
 
-    def __init__(self, config: PredictConfig, layout: Layout) -> None:
+    def __init__(self, config: PredictConfig, layout: Layout, results: PartialResults) -> None:
         self._config = config
         self._layout = layout
+        self._results = results
 
     @cached_property
     def _predictor(self) -> Predictor:
         return load_predictor(resolve_model(self._config.model), batch_size=self._config.batch_size)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        made = [
-            predict_chunk(Chunk(**chunk), predictor=self._predictor, layout=self._layout, config=self._config)
-            for chunk in batch.to_pylist()
-        ]
-        return pa.Table.from_pylist([chunk._asdict() for chunk in made], schema=PREDICTED_SCHEMA)
+        for chunk in batch.to_pylist():
+            self._results.write_chunk(
+                predict_chunk(Chunk(**chunk), predictor=self._predictor, layout=self._layout, config=self._config)
+            )
+        return batch.select(_DONE_COLUMNS)
 
 
-def _predicted_chunks(plan: Plan, *, skip: int) -> Iterator[PredictedChunk]:
+def _predict_chunks(plan: Plan, results: PartialResults, *, finished: set[int]) -> Iterator[tuple[int, int]]:
     config = plan.config
     pool = find_pool(node_resources(), model_size=plan.model_size, wanted=config.workers, use_gpu=config.use_gpu)
     # The reader wants no CPU of its own, or it would wait for ever where the models take them all.
-    chunks = ray.data.read_datasource(_ChunkSource(config.input, skip=skip), override_num_blocks=1, num_cpus=0)
+    chunks = ray.data.read_datasource(_ChunkSource(config.input, finished=finished), override_num_blocks=1, num_cpus=0)
     predicted = map_with_retries(
         chunks,
         _ChunkPredictor,
-        fn_constructor_args=(config, plan.layout),
+        fn_constructor_args=(config, plan.layout, results),
         batch_size=1,
         compute=ActorPoolStrategy(min_size=1, max_size=pool.workers),
         num_cpus=1,
         num_gpus=pool.gpus,
     )
-    context = predicted.context
-    context.target_max_block_size = 1  # bytes: every chunk is a block, to be predicted beside the others
-    context.execution_options.preserve_order = True
+    predicted.context.target_max_block_size = 1  # bytes: every chunk is a block, to be predicted beside the others
     for chunk in predicted.iter_rows():
-        yield PredictedChunk(**chunk)
+        yield chunk["first_row"], chunk["rows"]

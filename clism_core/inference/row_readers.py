@@ -88,13 +88,6 @@ def rows_of(chunk: Chunk, kind: FileFormat) -> list[Row]:
     return parse(chunk)
 
 
-def first_rows(path: str, *, count: int) -> list[dict[str, Any]]:
-    """Return the first `count` rows of a file by column, without those that cannot be read."""
-    chunk = next(read_chunks(path, rows_per_chunk=count), None)
-    rows = rows_of(chunk, file_format(path, option="input")) if chunk else []
-    return [row.values for row in rows if row.values is not None]
-
-
 def schema_of(chunk: Chunk) -> pa.Schema:
     """Return the schema of a chunk of a Parquet file."""
     return pa.ipc.open_stream(chunk.content).schema

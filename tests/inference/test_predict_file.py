@@ -18,6 +18,7 @@ from tiny import write_encoder
 
 from clism_core.inference.chunks import Layout, PredictedChunk, predict_chunk
 from clism_core.inference.config import PredictConfig
+from clism_core.inference.partial_results import PartialResults
 from clism_core.inference.predict_file import Plan, _check_paths, _layout, finish, rejects_path, write_output
 from clism_core.inference.row_readers import file_format, read_chunks, rows_of
 from clism_core.tasks.mrc.model import MrcModel
@@ -73,6 +74,15 @@ QUESTIONS: list[dict[str, Any]] = [
     {"id": "null", "question": "كم؟", "context": "三 days"},
     {"id": "", "question": "¿Qué?", "context": "Ábc , d"},
 ]
+COLUMNS = ["question", "context", "answer", "score", "start", "end"]
+SCHEMA = pa.schema(
+    [
+        *((name, pa.string()) for name in COLUMNS[:3]),
+        ("score", pa.float64()),
+        ("start", pa.int64()),
+        ("end", pa.int64()),
+    ]
+)
 ANSWERS = [("Rom,", 4), ("三", 1), ("Ábc", 3)]
 
 
@@ -382,15 +392,16 @@ def stop_after(plan: Plan, stop: int | None) -> list[int]:
     """Predict with one row a chunk, until an error after `stop` chunks; return the rows that were predicted."""
     predicted: list[int] = []
 
-    def predicted_chunks(done: int) -> Iterator[PredictedChunk]:
+    def predict_chunks(results: PartialResults, finished: set[int]) -> Iterator[tuple[int, int]]:
         for number, chunk in enumerate(chunks(plan.config, plan.layout, 1)):
             if number == stop:
                 raise OSError("no space left on device")
-            if number >= done:
+            if chunk.first_row not in finished:
                 predicted.append(chunk.first_row)
-                yield chunk
+                results.write_chunk(chunk)
+                yield chunk.first_row, chunk.rows
 
-    finish(plan, predicted_chunks)
+    finish(plan, predict_chunks)
     return predicted
 
 
@@ -439,16 +450,70 @@ def test_of_other_questions_or_another_model_nothing_is_kept(
     if "model" in change:
         plan = dataclasses.replace(plan, model_fingerprint="another")
     if "input" in change:
-        os.utime(tmp_path / "x.jsonl", (1, 1))
+        (tmp_path / "x.jsonl").write_text((tmp_path / "x.jsonl").read_text().replace("Rom", "Bam"))
     if change == "column":
         plan = dataclasses.replace(plan, config=dataclasses.replace(plan.config, context_column="question"))
     if change == "version":
         (folder,) = (tmp_path / "y.jsonl.unfinished").iterdir()
         folder.rename(folder.with_name("0123456789abcdef"))  # as it was called once: one hash of all
-    assert "y.jsonl.unfinished goes" not in caplog.text
+    assert "is discarded" not in caplog.text
     assert stop_after(plan, None) == [1, 2, 3]
-    assert f"y.jsonl.unfinished goes, and prediction begins at row 1: {told} changed since" in caplog.text
+    assert f"y.jsonl.unfinished is discarded and the job starts from the beginning: {told} changed" in caplog.text
     assert sorted(file.name for file in tmp_path.iterdir()) == ["x.jsonl", "y.jsonl"]
+
+
+def test_chunks_out_of_order_and_made_twice_are_one_output(tmp_path: Path) -> None:
+    write_questions(tmp_path / "x.jsonl")
+    plan = plan_of(tmp_path / "x.jsonl", str(tmp_path / "y.jsonl"))
+    made = list(chunks(plan.config, plan.layout, 1))
+
+    def predict_chunks(results: PartialResults, _: set[int]) -> Iterator[tuple[int, int]]:
+        other = PartialResults(plan.config, fingerprint=plan.model_fingerprint)  # as a second driver's actor has it
+        for chunk in [made[2], made[0], made[2], made[1]]:
+            results.write_chunk(chunk)
+            other.write_chunk(chunk)
+            yield chunk.first_row, chunk.rows
+
+    assert finish(plan, predict_chunks).predicted == 3
+    assert [row["id"] for row in rows(tmp_path / "y.jsonl")] == [row["id"] for row in QUESTIONS]
+
+
+def test_a_gap_is_predicted_and_nothing_else(tmp_path: Path) -> None:
+    """As if the actor of the second chunk was lost with the job, and another one had gone ahead."""
+    write_questions(tmp_path / "x.jsonl")
+    plan = plan_of(tmp_path / "x.jsonl", str(tmp_path / "y.jsonl"))
+    results = PartialResults(plan.config, fingerprint=plan.model_fingerprint)
+    results.open()
+    first, _, third = chunks(plan.config, plan.layout, 1)
+    results.write_chunk(first)
+    results.write_chunk(third)
+    os.utime(tmp_path / "x.jsonl", (1, 1))  # the copy that a submitted job gets
+    assert stop_after(plan, None) == [2]
+    assert [row["answer"] for row in rows(tmp_path / "y.jsonl")] == [answer for answer, _ in ANSWERS]
+
+
+def test_an_actor_that_does_not_see_the_output_is_an_input_error(tmp_path: Path) -> None:
+    write_questions(tmp_path / "x.jsonl")
+    plan = plan_of(tmp_path / "x.jsonl", str(tmp_path / "y.jsonl"))
+    results = PartialResults(plan.config, fingerprint=plan.model_fingerprint)
+    with pytest.raises(InputError, match=r"y\.jsonl\.unfinished is not visible on all nodes"):
+        results.write_chunk(next(chunks(plan.config, plan.layout, 1)))
+    assert [file.name for file in tmp_path.iterdir()] == ["x.jsonl"]
+
+
+@pytest.mark.parametrize("name", ["y.jsonl", "y.csv", "y.parquet"])
+def test_the_first_written_rows_are_shown(tmp_path: Path, name: str) -> None:
+    lines = [{"question": f"q{number}", "context": "c d"} for number in range(6)]
+    lines[0] = {"question": "none"}
+    if name != "y.jsonl":
+        lines[2]["new"] = "does not fit"
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    plan = plan_of(tmp_path / "x.jsonl", str(tmp_path / name))
+    plan = dataclasses.replace(plan, layout=dataclasses.replace(plan.layout, columns=COLUMNS, schema=SCHEMA))
+    done = write_output(chunks(plan.config, plan.layout, 2), config=plan.config, layout=plan.layout)
+    expected = [1, 2, 3] if name == "y.jsonl" else [1, 3, 4]
+    assert [row["question"] for row in done.first] == [f"q{number}" for number in expected]
+    assert [row["answer"] for row in done.first] == ["c"] * 3
 
 
 def test_an_input_is_not_replaced_by_the_rejects(tmp_path: Path) -> None:

@@ -77,14 +77,21 @@ def test_bad_options_are_found_before_a_cluster_is_started(
     assert not (tmp_path / "y.csv").exists()
 
 
-def test_nodes_need_to_see_input_and_model_only(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nodes_need_to_see_input_model_and_unfinished_output(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "x.csv").write_text("question,context\nq,c\n")
     asked: dict[str, Any] = {}
     monkeypatch.setattr("predict.connect", lambda: None)
     monkeypatch.setattr("clism_core.inference.models.check_shared", lambda **given: asked.update(given))
     monkeypatch.setattr("predict.predict", lambda _: Predicted(1, {}, "", []))
     assert run(model, tmp_path / "x.csv", tmp_path / "y.csv") == EXIT_DONE
-    assert asked == {"output": None, "inputs": [str(tmp_path / "x.csv"), str(model)], "tracking": None, "wanted": {}}
+    assert asked == {
+        "output": str(tmp_path / "y.csv.unfinished"),
+        "inputs": [str(tmp_path / "x.csv"), str(model)],
+        "tracking": None,
+        "wanted": {},
+    }
     assert run(model, tmp_path / "x.csv", tmp_path / "y.csv", "--use_gpu", "true") == EXIT_DONE
     assert asked["wanted"] == {"GPU": 1}
     assert not (tmp_path / "y.csv").exists(), "a folder stands where the output is to be"
