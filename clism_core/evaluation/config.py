@@ -59,25 +59,27 @@ def check_config(config: EvaluateConfig) -> None:
     Raises:
         InputError: with all problems, one a line.
     """
-    problems = {
-        "--tests: names no test set": not config.tests,
-        "--model: names no model": not config.model,
-    }
-    found = [*(problem for problem, is_so in problems.items() if is_so), *bound_problems(config)]
-    found += [
-        problem for number, test in enumerate(config.tests) for problem in _test_problems(f"tests[{number}]", test)
-    ]
+    found = [] if config.model else ["--model: names no model"]
+    found += [*bound_problems(config), *test_problems(config.tests, field="tests")]
     if found:
         raise InputError("\n".join(found))
+
+
+def test_problems(tests: Sequence[TestSetConfig], *, field: str) -> Iterator[str]:
+    """Yield what is wrong with test sets themselves, one sentence each; `field` is the one that holds them."""
+    if not tests:
+        yield f"--{field}: names no test set"
+    for number, test in enumerate(tests):
+        yield from _test_problems(f"--{field}[{number}]", test)
 
 
 def _test_problems(place: str, test: TestSetConfig) -> Iterator[str]:
     if not _DATASET.fullmatch(test.dataset) or test.dataset == _RESERVED:
         yield (
-            f"{place}.dataset is {test.dataset!r}; give a name of letters, digits, dots, hyphens and underscores that "
+            f"{place}.dataset {test.dataset!r}: give a name of letters, digits, dots, hyphens and underscores that "
             f"is not {_RESERVED}"
         )
     if test.kind == "retrieval" and test.scorer is not None:
-        yield f"{place}.scorer is {test.scorer}, which scores answers; leave it out for retrieval"
+        yield f"{place}.scorer {test.scorer}: scores answers; leave it out for retrieval"
     if test.kind == "retrieval" and isinstance(test.path, HubSplit):
         yield f"{place}.path: pairs for retrieval are read from TSV files only; save the data set as one"

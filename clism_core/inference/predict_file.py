@@ -43,6 +43,7 @@ from clism_core.tasks.saved_task import read_task, task_of
 from clism_core.tasks.task import TaskName
 from clism_core.utils import storage
 from clism_core.utils.errors import InputError, input_error_within
+from clism_core.utils.fields import check_bounds
 from clism_core.utils.progress import Progress
 
 logger = logging.getLogger(__name__)
@@ -84,8 +85,7 @@ def plan(config: PredictConfig) -> Plan:
     Raises:
         InputError: they cannot be used, or there is an output already.
     """
-    if config.batch_size < 1 or (config.workers is not None and config.workers < 1):
-        raise InputError(f"--batch_size {config.batch_size}, --workers {config.workers}: must be at least 1")
+    check_bounds(config)
     formats = file_format(config.input, option="input"), file_format(config.output, option="output")
     config = dataclasses.replace(config, input=storage.absolute(config.input), output=storage.absolute(config.output))
     _check_paths(config)

@@ -1,12 +1,15 @@
 """Cleaning of a sentence pair, and what makes it unfit."""
 
+from __future__ import annotations
+
 import unicodedata
 from dataclasses import dataclass
+from typing import Annotated
 
 import regex
+from annotated_types import Ge, Le
 
 from clism_core.preparation.schema import RejectReason
-from clism_core.utils.errors import InputError
 from clism_core.utils.words import Word
 
 # What shows nothing and hides a word from its twin: soft hyphens, direction marks, zero-width spaces, byte order marks.
@@ -23,19 +26,12 @@ _REPLACEMENT_CHARACTER = "\ufffd"
 class CleaningConfig:
     """What a sentence may be."""
 
-    max_characters: int = 2000
+    max_characters: Annotated[int, Ge(1)] = 2000
     """Longest source or target, in code points."""
-    max_words: int = 200
+    max_words: Annotated[int, Ge(1), Le(_MOST_WORDS)] = 200
     """Longest source or target, in words; below 1,024, from which on eflomal aligns nothing."""
     wrong_language: bool = True
     """Reject what is surely in another language, or in another script, than it is said to be in."""
-
-    def check(self) -> None:
-        """Raise `InputError` where a limit cannot be."""
-        if self.max_characters < 1:
-            raise InputError(f"cleaning.max_characters is {self.max_characters}; give a number from 1 on")
-        if not 1 <= self.max_words <= _MOST_WORDS:
-            raise InputError(f"cleaning.max_words is {self.max_words}; give a number from 1 to {_MOST_WORDS}")
 
 
 def clean(text: str) -> str:

@@ -1,6 +1,11 @@
 """The configuration of `prepare`."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
+from typing import Annotated
+
+from annotated_types import Ge
 
 from clism_core.preparation.alignment.config import AlignerConfig
 from clism_core.preparation.cleaning import CleaningConfig
@@ -22,7 +27,7 @@ class PrepareConfig:
     """Which spans of the source become questions."""
     cleaning: CleaningConfig = field(default_factory=CleaningConfig)
     """What a sentence may be."""
-    max_answer_words: int = 10
+    max_answer_words: Annotated[int, Ge(1)] = 10
     """Longest answer, in words (the paper: 10)."""
-    rows_per_file: int = 5000
+    rows_per_file: Annotated[int, Ge(1)] = 5000
     """Rows that are cleaned, aligned and searched together, and end up in one file of samples and one of rejects."""

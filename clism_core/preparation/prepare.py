@@ -36,6 +36,7 @@ from clism_core.preparation.statistics import BlockStatistics, merge_statistics
 from clism_core.utils import storage
 from clism_core.utils.digests import FileDigest, count_kinds, file_digests, folder_digest, folder_state
 from clism_core.utils.errors import InputError, input_error_within
+from clism_core.utils.fields import check_bounds
 from clism_core.utils.words import SEGMENTED_LANGUAGES, base_language, check_segmenter
 
 __all__ = ["Preparation", "PrepareConfig", "model_folders", "plan", "prepare", "prepared_before"]
@@ -144,17 +145,7 @@ def _statistics(made: Iterable[Made], digests: list[str | None]) -> Iterator[Blo
 
 def check(config: PrepareConfig) -> None:
     """Raise `InputError` where `config` names what is not there, as far as that is known without reading it all."""
-    config.cleaning.check()
-    limits = {
-        "max_answer_words": config.max_answer_words,
-        "rows_per_file": config.rows_per_file,
-        "aligner.batch_size": config.aligner.batch_size,
-        "aligner.train_pairs": config.aligner.train_pairs,
-        "aligner.iterations": config.aligner.iterations,
-    }
-    for name, value in limits.items():
-        if value < 1:
-            raise InputError(f"{name} is {value}; give 1 or more")
+    check_bounds(config)
     if not 1 <= len(config.corpora) <= _MOST_CORPORA:
         raise InputError(
             f"corpora has {len(config.corpora)} entries; give 1 to {_MOST_CORPORA}, each of any number of files"

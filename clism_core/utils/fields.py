@@ -17,6 +17,8 @@ from typing import Any, NamedTuple, TypeVar, cast, get_type_hints
 
 from annotated_types import Ge, Gt, Le, Lt
 
+from clism_core.utils.errors import InputError
+
 ConfigT = TypeVar("ConfigT")
 
 
@@ -147,6 +149,16 @@ def bound_problems(config: Any, *, skip: Collection[str] = ()) -> Iterator[str]:
         if not all(getattr(operator, name)(field.value, bound) for name, bound in bounds.items()):
             allowed = " and ".join(f"{_BOUNDS[name]} {bound:g}" for name, bound in bounds.items())
             yield f"--{field.name} {field.value}: must be {allowed}"
+
+
+def check_bounds(config: Any) -> None:
+    """Check the bounds of all fields.
+
+    Raises:
+        InputError: with all problems, one a line.
+    """
+    if problems := list(bound_problems(config)):
+        raise InputError("\n".join(problems))
 
 
 def _is_marked(markers: Markers, kinds: tuple[type[Any], ...]) -> bool:

@@ -164,14 +164,14 @@ def test_all_problems_of_a_configuration_are_named_at_once() -> None:
     with pytest.raises(InputError) as error:
         check_config(EvaluateConfig("m", tests, batch_size=0, workers=0, resamples=1))
     lines = str(error.value).split("\n")
-    assert [line.split(":")[0].split(" is ")[0] for line in lines] == [
+    assert [line.split(":")[0].split(" '")[0] for line in lines] == [
         "--batch_size 0",
         "--workers 0",
         "--resamples 1",
-        "tests[0].dataset",
-        "tests[1].dataset",
-        "tests[2].scorer",
-        "tests[2].path",
+        "--tests[0].dataset",
+        "--tests[1].dataset",
+        "--tests[2].scorer squad-1.1",
+        "--tests[2].path",
     ]
 
 

@@ -4,7 +4,6 @@ import pytest
 
 from clism_core.preparation.cleaning import CleaningConfig, clean, is_too_long, text_reason
 from clism_core.preparation.schema import RejectReason
-from clism_core.utils.errors import InputError
 from clism_core.utils.words import segment
 
 
@@ -68,16 +67,3 @@ def test_reasons(source: str, target: str, expected: RejectReason | None) -> Non
 )
 def test_too_long(text: str, expected: bool) -> None:
     assert is_too_long(text, segment(text), CleaningConfig(max_characters=5, max_words=3)) is expected
-
-
-def test_limit_of_eflomal() -> None:
-    CleaningConfig(max_words=1023).check()
-    with pytest.raises(InputError, match=r"cleaning\.max_words is 1024"):
-        CleaningConfig(max_words=1024).check()
-
-
-@pytest.mark.parametrize("limit", [0, -1])
-def test_no_text_has_less_than_one_character(limit: int) -> None:
-    CleaningConfig(max_characters=1).check()
-    with pytest.raises(InputError, match=rf"cleaning\.max_characters is {limit}; give a number from 1"):
-        CleaningConfig(max_characters=limit).check()

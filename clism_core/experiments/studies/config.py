@@ -1,14 +1,16 @@
 """The configuration of the paper's studies, and what can be wrong with it."""
 
+from __future__ import annotations
+
 import dataclasses
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from clism_core.evaluation import config as evaluation
+from annotated_types import Ge, Gt
+
 from clism_core.evaluation.bootstrap import RESAMPLES
-from clism_core.evaluation.config import EvaluateConfig
+from clism_core.evaluation.config import LEAST_RESAMPLES, EvaluateConfig, test_problems
 from clism_core.experiments.studies.estimate import ClusterConfig, EstimateConfig
 from clism_core.pretraining import config as pretraining
 from clism_core.pretraining.config import PretrainConfig
@@ -17,6 +19,7 @@ from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.tasks.task import TaskName
 from clism_core.tasks.test_data import TestSetConfig
 from clism_core.utils.errors import InputError
+from clism_core.utils.fields import ModelRef, Output, bound_problems
 
 StudyName = Literal["main", "per-language", "fewshot", "ablation", "convergence", "data-scale", "temperature"]
 Scale = Literal["demo", "paper"]
@@ -36,33 +39,33 @@ class StudyConfig:
     scale: Scale = "demo"
     """The preset that all other fields begin from, of jobs/configs/study-*.yaml: demo (minutes, generated data), or
     paper."""
-    output: str = ""
+    output: Annotated[str, Output()] = ""
     """Folder for runs, tables and figures. Studies with the same folder share their runs, and runs that are finished
     there are not repeated. s3:// works. Empty: CLISM_HOME/studies/SCALE."""
     dry_run: bool = False
     """Only list the runs that are missing, and estimate time and cost on `cluster`."""
-    encoders: dict[str, str] = field(default_factory=dict)
+    encoders: Annotated[dict[str, str], ModelRef()] = field(default_factory=dict)
     """The encoders that are compared, as they are: names as tables have them, with the models."""
     ours: dict[str, str] = field(default_factory=dict)
     """Those that are pre-trained further: names with those of the encoders that they begin from. Studies of one of them
     take the first."""
     tasks: list[StudyTask] = field(default_factory=lambda: ["mrc", "ner", "wikiann"])
     """What encoders are fine-tuned for; fewshot and temperature take mrc, and convergence, too."""
-    seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
+    seeds: Annotated[list[int], Ge(0)] = field(default_factory=lambda: [0, 1, 2])
     """Of repeated fine-tunings. Pre-training is done once, with the seed of `pretrain`."""
-    examples: list[int] = field(default_factory=lambda: [64, 128, 256, 512, 1024])
+    examples: Annotated[list[int], Ge(1)] = field(default_factory=lambda: [64, 128, 256, 512, 1024])
     """Few-shot: numbers of English examples."""
-    samples: list[int] = field(default_factory=lambda: [0, 1, 2, 3, 4])
+    samples: Annotated[list[int], Ge(0)] = field(default_factory=lambda: [0, 1, 2, 3, 4])
     """Few-shot: seeds of the samples that are drawn for each number."""
-    few_shot_steps: int = 200
+    few_shot_steps: Annotated[int, Ge(1)] = 200
     """Few-shot: steps of a fine-tuning."""
-    temperatures: list[float] = field(default_factory=lambda: [0.02, 0.05, 0.1, 0.5, 1.0, 5.0, 20.0])
+    temperatures: Annotated[list[float], Gt(0)] = field(default_factory=lambda: [0.02, 0.05, 0.1, 0.5, 1.0, 5.0, 20.0])
     """Of the temperature study."""
-    temperature_examples: int = 128
+    temperature_examples: Annotated[int, Ge(1)] = 128
     """English examples that show what a temperature is worth."""
-    pretraining_samples: list[int] = field(default_factory=list)
+    pretraining_samples: Annotated[list[int], Ge(1)] = field(default_factory=list)
     """Of the data-scale study: numbers of samples that are pre-trained on, besides none."""
-    curve_steps: list[int] = field(default_factory=lambda: [50, 100, 200, 400, 800, 1600, 3200])
+    curve_steps: Annotated[list[int], Ge(1)] = field(default_factory=lambda: [50, 100, 200, 400, 800, 1600, 3200])
     """Of the convergence study: steps of fine-tuning whose development scores are drawn, besides the last."""
     pretrain: PretrainConfig = field(default_factory=lambda: PretrainConfig(model="", data=""))
     """What all pre-trainings have in common; the study gives the model, whatever stands there."""
@@ -78,12 +81,12 @@ class StudyConfig:
     """Test sets of named entities."""
     wikiann_tests: list[TestSetConfig] = field(default_factory=list)
     """Test sets of models that were fine-tuned on WikiAnn."""
-    max_concurrent: int | None = None
+    max_concurrent: Annotated[int | None, Ge(1)] = None
     """Runs that stand side by side; null: as many as the cluster, as it is now, has room for. Give it where nodes come
     when they are wanted."""
-    batch_size: int = 32
+    batch_size: Annotated[int, Ge(1)] = 32
     """Inputs of a forward pass of an evaluation."""
-    resamples: int = RESAMPLES
+    resamples: Annotated[int, Ge(LEAST_RESAMPLES)] = RESAMPLES
     """How often test examples are drawn anew for intervals and p values."""
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
     """What a dry run reckons with."""
@@ -115,7 +118,7 @@ def check_study(config: StudyConfig) -> None:
     Raises:
         InputError: with all problems, one a line.
     """
-    found = [*_own_problems(config)]
+    found = [*bound_problems(config, skip=("pretrain", *TASKS)), *_own_problems(config)]
     some_model = "given by the study"
     bases: Mapping[str, tuple[Any, Callable[[Any], None]]] = {
         "pretrain": (config.pretrain, pretraining.check_config),
@@ -125,15 +128,9 @@ def check_study(config: StudyConfig) -> None:
         found += _problems(f"--{name}.", lambda: check(dataclasses.replace(base, model=some_model)))  # noqa: B023
     for task in config.tasks:
         if config.name != "convergence":
-            checked = dataclasses.replace(config.evaluation(task), model=some_model)
-            found += _problems(f"--{task}_", lambda: evaluation.check_config(checked))  # noqa: B023
+            found += test_problems(getattr(config, f"{task}_tests"), field=f"{task}_tests")
     if found:
-        found = [_COMMON.sub(r"--\1", line) for line in found]
-        raise InputError("\n".join(dict.fromkeys(found)))
-
-
-_COMMON = re.compile(r"--(?:mrc|ner|wikiann)_(resamples|batch_size)")
-"""What evaluations of all tasks have in common, by the names that their checks know it by."""
+        raise InputError("\n".join(found))
 
 
 def _problems(prefix: str, check: Callable[[], None]) -> list[str]:
@@ -141,13 +138,11 @@ def _problems(prefix: str, check: Callable[[], None]) -> list[str]:
     try:
         check()
     except InputError as error:
-        lines = (line if line.startswith("--") else f"--{line}" for line in str(error).splitlines())
-        return [line.replace("--", prefix, 1) for line in lines]
+        return [line.replace("--", prefix, 1) for line in str(error).splitlines()]
     return []
 
 
 def _own_problems(config: StudyConfig) -> Iterator[str]:
-    numbers = (*config.examples, config.temperature_examples, config.few_shot_steps, *config.pretraining_samples)
     strangers = sorted(set(config.ours.values()) - config.encoders.keys())
     problems = {
         "--encoders: names no encoder": not config.encoders,
@@ -157,11 +152,6 @@ def _own_problems(config: StudyConfig) -> Iterator[str]:
         "--tasks: name at least one, and each once": not config.tasks or len(set(config.tasks)) < len(config.tasks),
         f"--tasks: {config.name} needs mrc": config.name in ("fewshot", "temperature", "convergence")
         and "mrc" not in config.tasks,
-        "--examples, --temperature_examples, --few_shot_steps, --pretraining_samples: must be at least 1": min(numbers)
-        < 1,
-        "--temperatures: must be above 0": min(config.temperatures, default=1.0) <= 0,
-        "--curve_steps: are counted from 1": min(config.curve_steps, default=1) < 1,
-        "--max_concurrent: must be at least 1": config.max_concurrent is not None and config.max_concurrent < 1,
     }
     datasets = [{test.dataset for test in config.evaluation(task).tests} for task in config.tasks]
     shared = sorted(name for name in set[str]().union(*datasets) if sum(name in names for names in datasets) > 1)

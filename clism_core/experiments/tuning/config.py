@@ -1,11 +1,14 @@
 """The configuration of a sweep, and what can be wrong with it and its search space."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
+from annotated_types import Ge
 from ray.tune.search.sample import Function
 
 from clism_core.experiments.tuning.overrides import with_fields
@@ -16,6 +19,7 @@ from clism_core.tasks.finetuning import config as finetuning
 from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.training.config import plain_config
 from clism_core.utils.errors import InputError
+from clism_core.utils.fields import Output, bound_problems
 
 DRAWS = 20
 """Configurations that are drawn from a search space to see whether its job takes them, before anything starts."""
@@ -35,21 +39,21 @@ class TuneConfig:
 
     space: str
     """A module of tune_spaces, such as temperature or loss_weights, or a Python file of your own that defines SPACE."""
-    output: str = ""
+    output: Annotated[str, Output()] = ""
     """Folder for trials, tables, plots and the best preset; the same folder again goes on where a sweep was stopped.
     s3:// works. Empty: a new folder below CLISM_HOME/outputs."""
-    trials: int | None = None
+    trials: Annotated[int | None, Ge(1)] = None
     """Configurations that are tried; null: what the space says. A grid is tried in whole."""
     searcher: str | None = None
     """grid, random, or a searcher of Ray Tune by name: optuna, hyperopt, ...; null: what the space says."""
     scheduler: SchedulerName | None = None
     """Who stops trials early: asha, median_stopping_rule, or fifo (nobody); null: what the space says."""
-    max_concurrent: int | None = None
+    max_concurrent: Annotated[int | None, Ge(1)] = None
     """Trials that run side by side; null: as many as the cluster, as it is now, has room for. Give it where nodes come
     when they are wanted. Of a sweep that goes on, no more than it was begun with."""
     retry_failed: bool = False
     """Where a sweep goes on, try its failed trials again, from their last checkpoints."""
-    seed: int = 0
+    seed: Annotated[int, Ge(0)] = 0
     """Of the search; that of the trainings is theirs."""
     register: bool = True
     """Whether the best model becomes a version in the MLflow registry."""
@@ -108,11 +112,8 @@ def check_sweep(config: TuneConfig, space: Space) -> None:
 
 
 def _sweep_problems(config: TuneConfig, space: Space) -> Iterator[str]:
-    assert config.trials is not None
+    yield from bound_problems(config, skip=KINDS)
     problems = {
-        f"--trials {config.trials}: must be at least 1": config.trials < 1,
-        "--max_concurrent: must be at least 1": config.max_concurrent is not None and config.max_concurrent < 1,
-        f"--seed {config.seed}: must not be negative": config.seed < 0,
         f"--searcher {config.searcher}: is none of {', '.join(SEARCHERS)}": config.searcher not in SEARCHERS,
         f"--space {config.space}: has no parameters": not space.parameters,
         f"--space {config.space}: a function (tune.sample_from) cannot be compared when a sweep goes on": any(

@@ -1,7 +1,11 @@
 """How word alignments are made."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Ge
 
 from clism_core.preparation.alignment.symmetrize import Symmetrization
 
@@ -28,10 +32,10 @@ class AlignerConfig:
     symmetrization: Symmetrization = "grow_diag"
     """How eflomal's two directions become one: `intersection` has the fewest links and the fewest wrong ones, `union`
     the most, `grow_diag` and `grow_diag_final_and` those between."""
-    train_pairs: int = 200_000
+    train_pairs: Annotated[int, Ge(1)] = 200_000
     """Sentence pairs of a language pair that eflomal learns its priors from, drawn from all of the corpus; with these
     every file of rows is aligned by itself."""
-    iterations: int = 2
+    iterations: Annotated[int, Ge(1)] = 2
     """Iterations of eflomal's last model over a file of rows, after one of each simpler model. With priors, two find
     what ten find."""
     seed: int | None = 0
@@ -43,5 +47,5 @@ class AlignerConfig:
     method: EmbeddingMethod = "grow"
     """Of `embedding`: `argmax`, the words that are each other's best; `itermax`, those and the best of what is left
     (more links, more wrong ones); `grow`, the first and those of the second that are beside one of the first."""
-    batch_size: int = 32
+    batch_size: Annotated[int, Ge(1)] = 32
     """Sentence pairs that the encoder sees at once."""

@@ -55,8 +55,6 @@ def _check_languages(config: CorpusConfig) -> None:
 
 def _check_fields(config: CorpusConfig) -> None:
     where = f"corpora: {config.path}"
-    if config.max_pairs is not None and config.max_pairs < 1:
-        raise InputError(f"{where}: max_pairs is {config.max_pairs}; give 1 or more, or null for all pairs")
     corpus_format = format_of(config)
     for name, content in corpus_format.required.items():
         if getattr(config, name) is None:

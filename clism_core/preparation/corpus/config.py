@@ -1,7 +1,11 @@
 """Configuration and rows of a parallel corpus."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
+
+from annotated_types import Ge
 
 from clism_core.preparation.schema import RejectReason
 
@@ -35,7 +39,7 @@ class CorpusConfig:
     """Column of a pair's origin, given like `source_column` and passed on as `origin`; None if there is none."""
     header: bool = False
     """Whether the first line of each TSV file holds the column names."""
-    max_pairs: int | None = None
+    max_pairs: Annotated[int | None, Ge(1)] = None
     """Number of pairs to read from the start of the corpus; the rest is only counted. None reads all."""
     alignment_path: str | None = None
     """Word alignments in Pharaoh format (`0-0 1-2`), line i for pair i of the corpus (not counting a header), over

@@ -25,10 +25,9 @@ _MOST_NEW_STRINGS = 500_000
 def check_entities(config: EntitiesConfig, *, languages: Collection[str]) -> None:
     """Check `config` for sources in `languages`; log a warning of those that have no stop words.
 
-    Raises `InputError` where a number cannot be, the pipeline is not there or lacks what `span_kind` needs, or is for
+    Raises `InputError` where the pipeline is not there or lacks what `span_kind` needs, or is for
     another language.
     """
-    config.check()
     pipeline = find_pipeline(config)
     for language in sorted(set(languages)):
         if pipeline is not None and not supports_language(pipeline, language):

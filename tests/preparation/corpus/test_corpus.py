@@ -132,7 +132,6 @@ def test_fewer_than_90_percent_rejects_are_not_an_error(tmp_path: Path) -> None:
             b"a\n", {"format": "moses", "target_path": "x", "header": True}, "header is given", id="moses-with-header"
         ),
         pytest.param(b"a\tb\n", {"split": "test"}, "split is given, but format is tsv", id="split-of-a-file"),
-        pytest.param(b"a\tb\n", {"max_pairs": 0}, "max_pairs is 0", id="cap"),
         pytest.param(b"a\tb\n", {"alignment_path": "/nowhere/links"}, "/nowhere/links cannot be read", id="no-links"),
         pytest.param(b"x" * (1 << 21), {}, "the first line has more than 1,048,576 bytes", id="no-lines"),
     ],

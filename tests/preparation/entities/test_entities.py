@@ -185,17 +185,3 @@ def test_check_of_a_pipeline_for_another_language(tmp_path: Path) -> None:
     check_entities(config, languages=["no"])
     with pytest.raises(InputError, match="is for nb, but a source_lang of corpora is sv"):
         check_entities(config, languages=["nb", "sv"])
-
-
-@pytest.mark.parametrize(
-    ("config", "message"),
-    [
-        pytest.param(EntitiesConfig(max_tokens=0), r"entities.max_tokens is 0; give 1 or more", id="zero"),
-        pytest.param(EntitiesConfig(ngram_min_count=-1), r"entities.ngram_min_count is -1", id="negative"),
-        pytest.param(EntitiesConfig(ngram_max_share=0), r"entities.ngram_max_share is 0", id="no-share"),
-        pytest.param(EntitiesConfig(ngram_max_share=1.5), r"entities.ngram_max_share is 1.5", id="more-than-all"),
-    ],
-)
-def test_check_of_numbers(config: EntitiesConfig, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        check_entities(config, languages=["en"])
