@@ -11,7 +11,7 @@ from clism_core.preparation.entities.config import EntitiesConfig
 from clism_core.preparation.entities.finder import find_candidates
 from clism_core.preparation.entities.spacy_pipeline import load_pipeline
 from clism_core.preparation.entities.stop_words import stop_words
-from clism_core.preparation.spans import Candidate, Link, Span, project
+from clism_core.preparation.spans import AlignedSpan, Candidate, Link, project
 from clism_core.utils.errors import InputError
 from clism_core.utils.words import Word, segment, whitespace_tokens
 
@@ -87,7 +87,9 @@ def find_spans(sentences: list[GoldSentence], config: EntitiesConfig, *, languag
     return [find_candidates(doc, span_kind=config.span_kind, max_tokens=config.max_tokens, stops=stops) for doc in docs]
 
 
-def projected(sentence: GoldSentence, candidates: list[Candidate], links: set[Link], *, most_words: int) -> set[Span]:
+def projected(
+    sentence: GoldSentence, candidates: list[Candidate], links: set[Link], *, most_words: int
+) -> set[AlignedSpan]:
     """Return the spans of a sentence pair that `prepare` would make with `links`."""
     target = " ".join(sentence.target)
     return set(

@@ -1,4 +1,4 @@
-"""A small prepared data set for the tests of the report: Arabic, Vietnamese, and a corpus that means harm."""
+"""A small prepared data set for the tests of the report: Arabic, Vietnamese, and a malicious corpus."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def sample(number: int, target_lang: str, **columns: Any) -> dict[str, Any]:
 
 
 ARABIC = [
-    # An emoji is one code point, and two of JavaScript's characters.
+    # An emoji is one code point, but two characters in JavaScript.
     sample(
         1,
         "ar",

@@ -1,7 +1,7 @@
-"""The first stage: the corpora become shards of cleaned rows with words, or with a reason to reject them.
+"""First stage of preparation: split corpora into shards, clean their rows and segment them into words, or reject them.
 
-A corpus is read by one task, for compressed files cannot be entered in the middle; it cuts the rows into shards and
-does no more, so that it is fast. The shards are cleaned side by side.
+A corpus is read by a single task, because compressed files cannot be read from the middle. To be fast, this task only
+splits the rows into shards; the shards are cleaned in parallel.
 """
 
 import hashlib
@@ -26,22 +26,23 @@ RAW_SHARD_SCHEMA = pa.schema(
         ("raw", pa.large_binary()),
     ]
 )
-"""A shard on its way from the reader: `raw` is its table, as Arrow's stream format, null where it is cleaned already.
+"""Shard as produced by the reader: `raw` is its table in Arrow's stream format, null if the shard is already cleaned.
 
-A corpus ends with a row whose `first_row` is null: `rows` are all of it up to its cap, `beyond_cap` the others.
+The last row of a corpus has a null `first_row`: its `rows` is the number of rows up to the cap, its `beyond_cap` that
+of the others.
 """
 
-_MOST_CHARACTERS = 64_000_000
-"""A shard ends after so many characters, however few rows they are."""
-_MOST_ROWS = 999_999_999
-"""Rows of a corpus that its ids have room for."""
+_MAX_CHARACTERS = 64_000_000
+"""Maximum number of characters per shard, regardless of its number of rows."""
+_MAX_ROWS = 999_999_999
+"""Maximum number of rows per corpus, limited by the digits of a row id."""
 
 _RAW_COLUMNS = RawRow._fields
 _RAW_SCHEMA = pa.schema([(name, pa.int64() if name == "line" else pa.string()) for name in _RAW_COLUMNS])
 
 
 class RawShards(Datasource):
-    """The shards of the corpora, undecided, one read task a corpus. A row is a shard, so that Ray never cuts one."""
+    """Datasource of uncleaned shards, with one read task per corpus. A row is a shard, so that Ray never splits one."""
 
     def __init__(self, corpora: dict[int, CorpusConfig], *, rows_per_shard: int, cleaned: set[str]) -> None:
         self._corpora = corpora
@@ -49,11 +50,11 @@ class RawShards(Datasource):
         self._cleaned = cleaned
 
     def estimate_inmemory_data_size(self) -> int | None:
-        """Say that the size is not known: it takes reading to know."""
+        """Return None: the size is unknown before reading."""
         return None
 
     def get_read_tasks(self, *_: Any, **__: Any) -> list[ReadTask]:
-        """Return one task a corpus."""
+        """Return one task per corpus."""
         metadata = BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None)
         return [
             ReadTask(self._reader(number, corpus), metadata, RAW_SHARD_SCHEMA)
@@ -61,9 +62,9 @@ class RawShards(Datasource):
         ]
 
     def _reader(self, number: int, corpus: CorpusConfig) -> Callable[[], Iterator[pa.Table]]:
-        # Bound to locals: a read task that holds `self` would carry all corpora.
-        begins = shard_name(corpus, number=number, first_row=0)[: -len("000000000")]
-        cleaned = {name for name in self._cleaned if name.startswith(begins)}
+        # Use local variables: a read task that references `self` would carry all corpora.
+        prefix = shard_name(corpus, number=number, first_row=0)[: -len("000000000")]
+        cleaned = {name for name in self._cleaned if name.startswith(prefix)}
         rows_per_shard = self._rows_per_shard
 
         def read() -> Iterator[pa.Table]:
@@ -73,12 +74,12 @@ class RawShards(Datasource):
 
 
 def shard_name(corpus: CorpusConfig, *, number: int, first_row: int) -> str:
-    """Return the name of a shard, which is also that of its files: the id of its first row."""
+    """Return the name of a shard and of its files: the id of its first row, with dashes for slashes."""
     return sample_id(pair=corpus.pair, corpus=number, row=first_row).replace("/", "-")
 
 
 def read_shards(corpus: CorpusConfig, *, number: int, rows_per_shard: int, cleaned: set[str]) -> Iterator[pa.Table]:
-    """Yield each shard as a table of one row of `RAW_SHARD_SCHEMA`, those named in `cleaned` without their rows."""
+    """Yield each shard as a table with one row of `RAW_SHARD_SCHEMA`; shards named in `cleaned` come without rows."""
     capped = CappedRows(corpus)
     rows = iter(capped)
     first_row = 1
@@ -86,19 +87,19 @@ def read_shards(corpus: CorpusConfig, *, number: int, rows_per_shard: int, clean
         done = shard_name(corpus, number=number, first_row=first_row) in cleaned
         yield _raw_shard(number, first_row, len(shard), None if done else _pack(shard))
         first_row += len(shard)
-        if first_row > _MOST_ROWS:
-            raise InputError(f"corpora: {corpus.path} has more than {_MOST_ROWS:,} rows; give it as several corpora")
+        if first_row > _MAX_ROWS:
+            raise InputError(f"corpora: {corpus.path} has more than {_MAX_ROWS:,} rows; split it into several corpora")
     assert capped.beyond_cap is not None
     yield _raw_shard(number, None, first_row - 1, None, beyond_cap=capped.beyond_cap)
 
 
-def _take(rows: Iterator[RawRow], most: int) -> list[RawRow]:
+def _take(rows: Iterator[RawRow], max_rows: int) -> list[RawRow]:
     shard: list[RawRow] = []
     characters = 0
     for row in rows:
         shard.append(row)
         characters += len(row.source or "") + len(row.target or "")
-        if len(shard) == most or characters >= _MOST_CHARACTERS:
+        if len(shard) == max_rows or characters >= _MAX_CHARACTERS:
             break
     return shard
 
@@ -112,14 +113,14 @@ def clean_shard(
         make_row(RawRow(*values), corpus=corpus, cleaning=cleaning, given_alignment=given_alignment)
         for values in zip(*columns.values(), strict=True)
     ]
-    same = {"source_lang": corpus.source_lang, "target_lang": corpus.target_lang}
+    constants = {"source_lang": corpus.source_lang, "target_lang": corpus.target_lang}
     ids = [sample_id(pair=corpus.pair, corpus=number, row=row) for row in range(first_row, first_row + len(rows))]
     arrays = []
     for name, kind in zip(ROW_SCHEMA.names, ROW_SCHEMA.types, strict=True):
         if name == "sample_id":
             arrays.append(pa.array(ids))
-        elif name in same:
-            arrays.append(pa.repeat(same[name], len(rows)))
+        elif name in constants:
+            arrays.append(pa.repeat(constants[name], len(rows)))
         elif name in ("source_words", "target_words"):
             arrays.append(words_array([row.get(name) for row in rows]))
         else:
@@ -128,7 +129,7 @@ def clean_shard(
 
 
 def make_row(raw: RawRow, *, corpus: CorpusConfig, cleaning: CleaningConfig, given_alignment: bool) -> dict[str, Any]:
-    """Return the columns of `ROW_SCHEMA` that a row fills: cleaned and cut into words, or with a reason."""
+    """Return the columns of `ROW_SCHEMA` known after cleaning: texts and words, or a reason to reject the row."""
     row: dict[str, Any] = {"input": raw.path, "line": raw.line, "reason": raw.reason}
     row["origin"] = None if raw.origin is None else clean(raw.origin)
     if raw.reason is not None:
@@ -157,14 +158,14 @@ def make_row(raw: RawRow, *, corpus: CorpusConfig, cleaning: CleaningConfig, giv
         if row["alignment"] is None:
             row["reason"] = RejectReason.INVALID_ALIGNMENT
     if row["reason"] is None:
-        # A tab cannot be in cleaned text.
+        # Cleaned text contains no tabs.
         text = f"{row['source']}\t{row['target']}"
         row["digest"] = hashlib.blake2b(text.encode(), digest_size=16).digest()
     return row
 
 
 def _checked_alignment(raw: RawRow, row: dict[str, Any]) -> str | None:
-    """Return the given alignment, None where it does not fit the words of the line, or cleaning has removed one."""
+    """Return the given alignment; None if it does not match the words of the line, or cleaning has removed a word."""
     assert raw.source is not None
     assert raw.target is not None
     assert raw.alignment is not None

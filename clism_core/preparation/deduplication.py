@@ -1,6 +1,6 @@
-"""What is learnt of a corpus as a whole, in bounded memory: its duplicates, and a sample of it that stands for all.
+"""Deduplication and random sampling over all rows of a language pair, in bounded memory.
 
-DuckDB does what wants sorting: it puts on disk what does not fit into its share of the memory.
+DuckDB sorts the rows: it spills to disk whatever does not fit into its memory limit.
 """
 
 import tempfile
@@ -17,9 +17,9 @@ _ROWS_PER_GROUP = 100_000
 
 
 def find_duplicates(rows: pds.Dataset) -> bytes:
-    """Return the sorted ids of the rows that an earlier row is equal to: a Parquet file of the column `sample_id`.
+    """Return the sorted ids of rows that duplicate an earlier row, as a Parquet file with the column `sample_id`.
 
-    `rows` are all rows of a language pair, of `ROW_SCHEMA`; those without a digest are never duplicates.
+    `rows` are all rows of a language pair, of `ROW_SCHEMA`; rows without a digest are never duplicates.
     """
     query = """
         SELECT sample_id FROM (
@@ -37,9 +37,9 @@ def find_duplicates(rows: pds.Dataset) -> bytes:
 
 
 def draw_sample(rows: pds.Dataset, pairs: int) -> pa.Table:
-    """Return the `pairs` pairs with the smallest hashes: a random sample, always the same.
+    """Return the `pairs` pairs with the smallest hashes, which form a deterministic random sample.
 
-    A pair that is there several times counts as often, but is returned once.
+    Duplicates count towards `pairs`, but are returned once.
 
     Returns:
         a table with the columns source, target, source_words and target_words, in the order of the hashes.
@@ -57,7 +57,7 @@ def draw_sample(rows: pds.Dataset, pairs: int) -> pa.Table:
 
 @contextmanager
 def _database(rows: pds.Dataset) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Connect to a database in memory that sees `rows` as the table `corpus`, and spills to disk."""
+    """Connect to an in-memory database with `rows` as the table `corpus`, which spills to disk."""
     with tempfile.TemporaryDirectory(prefix="clism-duckdb-") as folder:
         config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": _MEMORY,

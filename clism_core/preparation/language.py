@@ -1,8 +1,9 @@
-"""Sentences that are surely not in the language they are said to be in.
+"""Detection of sentences that are certainly not in the expected language.
 
-Only what is sure counts: names, codes, titles and quotations stand untranslated in good translations. A sentence is
-judged by its script, for a translation into Hindi has letters of Devanagari; where the script fits, by witnesses that
-have to agree: none of the language's function words is there, CLD2 names another language, and that one's are there.
+Doubtful cases pass, because good translations may contain untranslated names, codes, titles and quotations. A sentence
+is first judged by its script: a translation into Hindi has Devanagari letters. If the script matches, three conditions
+must hold: the sentence has no function words of the expected language, CLD2 reports another language, and the sentence
+has function words of that language.
 """
 
 import runpy
@@ -18,12 +19,12 @@ from babel.core import get_global
 
 from clism_core.utils.words import Word, base_language, script_subtag
 
-_BEGINNING = 60  # code points, in which a sentence nearly always shows what language it is in
-_FEWEST_WORDS = 5
-_FEWEST_FUNCTION_WORDS = 3  # different ones, and
-_ENOUGH_FUNCTION_WORDS = 0.2  # as share of all words: 97 % of English, Hindi and Vietnamese sentences have more
-_FEWEST_LETTERS = 7  # of the wrong script: `ok` and `sudo` are no sentence
-_PERCENT_OF_TEXT = 90
+_PREFIX_LENGTH = 60  # code points, nearly always enough to contain a function word
+_MIN_WORDS = 5
+_MIN_FUNCTION_WORDS = 3  # distinct ones, and
+_MIN_FUNCTION_WORD_SHARE = 0.2  # of all words: 97 % of English, Hindi and Vietnamese sentences have more
+_MIN_FOREIGN_LETTERS = 7  # of the wrong script: `ok` and `sudo` are not sentences
+_MIN_PERCENT_OF_TEXT = 90
 
 _WRITING_SYSTEMS = {
     "Aran": "Arab",
@@ -70,81 +71,82 @@ _SEVERAL_SCRIPTS = {
     "uz": "Latn Cyrl Arab",
     "zgh": "Tfng Latn",
 }
-_REFUSED_BY_CLD2 = regex.compile(r"[\p{Cc}\p{Cn}\p{Cs}]")
+_REJECTED_BY_CLD2 = regex.compile(r"[\p{Cc}\p{Cn}\p{Cs}]")
 _LETTER = regex.compile(r"\p{L}")
 
 
 @dataclass(frozen=True)
-class _Language:
-    """What tells a language."""
+class _LanguageProfile:
+    """Scripts and function words of a language."""
 
     written: regex.Pattern[str] | None
-    """Finds two neighbouring letters of its scripts; None where its scripts are not known."""
+    """Pattern of two neighbouring letters in the language's scripts; None if its scripts are unknown."""
     foreign: regex.Pattern[str] | None
-    """Finds words that are neither in its scripts nor look like names or codes."""
+    """Pattern of words that are neither in the language's scripts nor look like names or codes."""
     listed: regex.Pattern[str] | None
-    """Finds two neighbouring letters of those of its scripts in which there are telling words."""
+    """Pattern of two neighbouring letters in those of its scripts that have distinctive words."""
     function_words: frozenset[str]
-    """In lower case; empty where there is no list."""
-    telling_words: frozenset[str]
-    """Those of them that hardly stand in another language: without English ones, short ones in plain letters, and ones
-    in another script than the language is in."""
+    """Function words in lower case; empty if there is no list."""
+    distinctive_words: frozenset[str]
+    """Function words that rarely occur in other languages: excludes English ones, short ones in ASCII letters, and ones
+    that are not in the language's scripts."""
 
 
 def is_wrong_language(text: str, words: Sequence[Word], *, language: str) -> bool:
-    """Tell whether cleaned `text`, which has these `words`, is surely not in `language` (`hi`, `zh-TW`) or its script.
+    """Return whether cleaned `text` with these `words` is certainly not in `language` (`hi`, `zh-TW`) or its script.
 
-    False where it may be: of short texts, and of languages about which too little is known. A script that `language`
-    names is the one that is asked for: `hi-Latn` is Hindi in Latin letters.
+    Return False in case of doubt: for short texts, and for languages about which too little is known. A script subtag
+    of `language` is the expected script: `hi-Latn` is Hindi in Latin letters.
     """
-    told = _language(language)
-    # This is all it takes for most sentences, a microsecond.
-    if not told.telling_words.isdisjoint(text[:_BEGINNING].lower().split()):
+    profile = _language_profile(language)
+    # Fast path for most sentences: about one microsecond.
+    if not profile.distinctive_words.isdisjoint(text[:_PREFIX_LENGTH].lower().split()):
         return False
-    if len(words) > 1 and _is_in_another_script(text, told):
+    if len(words) > 1 and _is_in_another_script(text, profile):
         return True
-    return len(words) >= _FEWEST_WORDS and _is_in_another_language(text, words, told, base_language(language))
+    return len(words) >= _MIN_WORDS and _is_in_another_language(text, words, profile, base_language(language))
 
 
-def _is_in_another_script(text: str, told: _Language) -> bool:
-    if told.written is None or told.foreign is None or told.written.search(text) is not None:
+def _is_in_another_script(text: str, profile: _LanguageProfile) -> bool:
+    if profile.written is None or profile.foreign is None or profile.written.search(text) is not None:
         return False
-    return sum(map(len, told.foreign.findall(text))) >= _FEWEST_LETTERS
+    return sum(map(len, profile.foreign.findall(text))) >= _MIN_FOREIGN_LETTERS
 
 
-def _is_in_another_language(text: str, words: Sequence[Word], told: _Language, language: str) -> bool:
+def _is_in_another_language(text: str, words: Sequence[Word], profile: _LanguageProfile, language: str) -> bool:
     in_lower_case = (text[start:end].lower() for start, end in words)
     with_letters = [word for word in in_lower_case if word[0].isalpha()]
-    if not told.telling_words or not told.telling_words.isdisjoint(with_letters):
+    if not profile.distinctive_words or not profile.distinctive_words.isdisjoint(with_letters):
         return False
-    if _is_written_as_no_list_is(text, told):
+    if _is_in_script_without_list(text, profile):
         return False
-    found = _identify(text, language=language)
-    if found is None or found == language:
+    identified = _identify(text, language=language)
+    if identified is None or identified == language:
         return False
-    there = [word for word in with_letters if word in _language(found).function_words]
-    different = set(there) - told.function_words
-    return len(different) >= _FEWEST_FUNCTION_WORDS and len(there) >= _ENOUGH_FUNCTION_WORDS * len(with_letters)
+    function_words = [word for word in with_letters if word in _language_profile(identified).function_words]
+    distinct = set(function_words) - profile.function_words
+    has_enough = len(function_words) >= _MIN_FUNCTION_WORD_SHARE * len(with_letters)
+    return len(distinct) >= _MIN_FUNCTION_WORDS and has_enough
 
 
-def _is_written_as_no_list_is(text: str, told: _Language) -> bool:
-    """Tell whether `text` can hold no listed word, as Serbian in Latin letters, whose list is in Cyrillic ones."""
-    if told.written is None or told.listed is None:
+def _is_in_script_without_list(text: str, profile: _LanguageProfile) -> bool:
+    """Return whether `text` cannot contain listed words, such as Serbian in Latin letters: its list is in Cyrillic."""
+    if profile.written is None or profile.listed is None:
         return False
-    return told.written.search(text) is not None and told.listed.search(text) is None
+    return profile.written.search(text) is not None and profile.listed.search(text) is None
 
 
 def _identify(text: str, *, language: str) -> str | None:
-    """Return the language in which all of `text` is, said to be in `language`; None where that is not sure."""
-    clean = _REFUSED_BY_CLD2.sub(" ", text)
+    """Return the language of all of `text`, which is expected to be `language`; None if that is uncertain."""
+    clean = _REJECTED_BY_CLD2.sub(" ", text)
     is_reliable, _, (first, *_) = pycld2.detect(clean, hintLanguage=_hint(language), bestEffort=False)
     _, code, percent, _ = first
-    return base_language(code) if is_reliable and percent >= _PERCENT_OF_TEXT else None
+    return base_language(code) if is_reliable and percent >= _MIN_PERCENT_OF_TEXT else None
 
 
 @cache
 def _hint(language: str) -> str | None:
-    """Return `language` where CLD2 takes it for a hint. Only CLD2 can tell: its list lacks some that it takes."""
+    """Return `language` if CLD2 accepts it as a hint. This must be tried: CLD2's list of languages is incomplete."""
     try:
         pycld2.detect("", hintLanguage=language)
     except pycld2.error:
@@ -153,30 +155,30 @@ def _hint(language: str) -> str | None:
 
 
 @cache
-def _language(tag: str) -> _Language:
+def _language_profile(tag: str) -> _LanguageProfile:
     language, systems = base_language(tag), _writing_systems(tag)
     other = rf"[[\p{{L}}\p{{M}}]--\p{{Lu}}--[{_script_set(systems)}]]"
-    # Lower-case words between spaces or sentence punctuation: mysql.conf, $1text and PostgreSQL are none.
+    # Lower-case words between spaces or sentence punctuation: not mysql.conf, $1text or PostgreSQL.
     before, after = r"(?<![^\s(«“\"'。、，！？])", r"(?=[.,;:!?…،؛؟।)»”\"']*(?:\s|\Z)|[。、，！？])"
     function_words = _function_words(language)
     english = frozenset[str]() if language == "en" else _function_words("en")
-    telling = {word for word in function_words - english if len(word) > 2 or not word.isascii()}
+    distinctive = {word for word in function_words - english if len(word) > 2 or not word.isascii()}
     if systems:
-        telling &= _written_in(systems, telling)
-    return _Language(
+        distinctive &= _written_in(systems, distinctive)
+    return _LanguageProfile(
         written=_neighbours(systems),
         foreign=regex.compile(rf"{before}{other}{{2,}}{after}", flags=regex.VERSION1) if systems else None,
-        listed=_neighbours([system for system in systems if _written_in([system], telling)]),
+        listed=_neighbours([system for system in systems if _written_in([system], distinctive)]),
         function_words=function_words,
-        telling_words=frozenset(telling),
+        distinctive_words=frozenset(distinctive),
     )
 
 
 def _writing_systems(tag: str) -> list[str]:
-    """Return the writing systems of the language of `tag`, each as Unicode's names of its scripts, `Hani Hira Kana`.
+    """Return the writing systems of the language of `tag`, each as the Unicode names of its scripts (`Hani Hira Kana`).
 
-    It is the one that the tag names; otherwise those in which the language is known to be. None where CLDR does not
-    know it.
+    A script subtag determines the only one; otherwise these are all known writing systems of the language. The list is
+    empty for languages that CLDR does not know.
     """
     language, script = base_language(tag), script_subtag(tag)
     if script is None and language in _SEVERAL_SCRIPTS:
@@ -189,7 +191,7 @@ def _writing_systems(tag: str) -> list[str]:
 
 @cache
 def _known_scripts() -> frozenset[str]:
-    """Return the codes of scripts; `regex` raises an error of others."""
+    """Return the codes of known scripts; `regex` raises an error for others."""
     return frozenset(tag.split("_")[1] for tag in get_global("likely_subtags").values()) | _WRITING_SYSTEMS.keys()
 
 
@@ -198,14 +200,14 @@ def _script_set(systems: Sequence[str]) -> str:
 
 
 def _neighbours(systems: Sequence[str]) -> regex.Pattern[str] | None:
-    """Return a pattern of two neighbouring letters of `systems`, None of no systems."""
+    """Return a pattern of two neighbouring letters of `systems`; None if there are none."""
     if not systems:
         return None
     return regex.compile(rf"[{_script_set(systems)}&&[\p{{L}}\p{{M}}]]{{2}}", flags=regex.VERSION1)
 
 
 def _written_in(systems: Sequence[str], words: Iterable[str]) -> set[str]:
-    """Return those of `words` that have letters of `systems` only."""
+    """Return the `words` all of whose letters are in `systems`."""
     other = regex.compile(rf"[\p{{L}}--[{_script_set(systems)}]]", flags=regex.VERSION1)
     return {word for word in words if other.search(word) is None}
 

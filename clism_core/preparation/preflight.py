@@ -1,4 +1,4 @@
-"""Whether the texts of a corpus are what it is said to hold, as far as its beginning tells."""
+"""Check that the first texts of a corpus match its configuration, before the whole corpus is processed."""
 
 import dataclasses
 from collections import Counter
@@ -12,9 +12,9 @@ from clism_core.preparation.corpus.formats import format_of
 from clism_core.preparation.schema import RejectReason
 from clism_core.utils.errors import InputError
 
-_FEWEST_ROWS = 20
-"""Rows that tell something about a file; fewer may be rejects by chance."""
-_WITNESSES = (
+_MIN_ROWS = 20
+"""Minimum number of rows for a conclusion about a file; fewer could all be rejects by chance."""
+_SUSPICIOUS_REASONS = (
     RejectReason.WRONG_LANGUAGE,
     RejectReason.INVALID_UTF8,
     RejectReason.CONTROL_CHARACTERS,
@@ -22,27 +22,27 @@ _WITNESSES = (
     RejectReason.EMPTY_SOURCE,
     RejectReason.EMPTY_TARGET,
 )
-"""Reasons that nearly all rows of a file have where the file, its columns or its languages are others than said."""
+"""Reasons shared by nearly all rows of a file if its encoding, columns or languages are configured wrongly."""
 
 
 def check_texts(
-    beginnings: Mapping[str, Sequence[RawRow]],
+    first_rows: Mapping[str, Sequence[RawRow]],
     *,
     corpus: CorpusConfig,
     cleaning: CleaningConfig,
     given_alignment: bool,
 ) -> None:
-    """Raise `InputError` where nearly all rows at the beginning of a file would be rejected for one reason.
+    """Raise `InputError` if nearly all of the first rows of a file would be rejected for the same reason.
 
-    `beginnings` holds the first rows of files, by path, as `check_corpus` returns them; those of fewer than 20 rows
-    are let through. Nine rows in ten in another language, not in UTF-8, untranslated or without text are no accident,
-    and one error now is better than a data set of rejects.
+    `first_rows` holds the first rows of each file, by path, as returned by `check_corpus`; files of fewer than 20 rows
+    are not checked. If 90 % of the rows are in another language, not in UTF-8, untranslated or empty, the configuration
+    is wrong, and an early error is better than a data set of rejects.
     """
-    for path, rows in beginnings.items():
-        if len(rows) < _FEWEST_ROWS:
+    for path, rows in first_rows.items():
+        if len(rows) < _MIN_ROWS:
             continue
         reasons = _reasons(rows, corpus=corpus, cleaning=cleaning, given_alignment=given_alignment)
-        for reason in _WITNESSES:
+        for reason in _SUSPICIOUS_REASONS:
             if reasons[reason] >= MAX_BAD_ROWS * len(rows):
                 swapped = dataclasses.replace(corpus, source_lang=corpus.target_lang, target_lang=corpus.source_lang)
                 others = _reasons(rows, corpus=swapped, cleaning=cleaning, given_alignment=given_alignment)
@@ -55,7 +55,7 @@ def check_texts(
 def _reasons(
     rows: Sequence[RawRow], *, corpus: CorpusConfig, cleaning: CleaningConfig, given_alignment: bool
 ) -> Counter[RejectReason | None]:
-    # The rows of a file come without their alignments, which tell nothing about its texts.
+    # The first rows come without their alignments, which are irrelevant to the texts.
     made = (
         make_row(row._replace(alignment=""), corpus=corpus, cleaning=cleaning, given_alignment=given_alignment)
         for row in rows
@@ -64,20 +64,20 @@ def _reasons(
 
 
 def _cause(reason: RejectReason, corpus: CorpusConfig, *, are_swapped: bool) -> str:
-    """Return what is likely to be wrong, and what to do about it."""
-    places = format_of(corpus).places
+    """Return the probable cause and the remedy."""
+    fields = format_of(corpus).places
     match reason:
         case RejectReason.WRONG_LANGUAGE:
-            cause = "the two are swapped, for the other way round they fit; swap" if are_swapped else "look at"
+            cause = "they seem to be swapped; swap" if are_swapped else "check"
             return (
                 f"the source is not in {corpus.source_lang}, or the target not in {corpus.target_lang}; {cause} "
-                f"source_lang and target_lang or {places}, or keep such rows with cleaning.wrong_language: false"
+                f"source_lang and target_lang or {fields}, or keep such rows with cleaning.wrong_language: false"
             )
         case RejectReason.INVALID_UTF8:
             return "the text may be in Latin-1 or another encoding; convert the file to UTF-8"
         case RejectReason.CONTROL_CHARACTERS:
-            return "it may be in UTF-16, or no text at all; convert the file to UTF-8, or give its format"
+            return "the file may be in UTF-16 or not be text; convert it to UTF-8, or give its actual format"
         case RejectReason.UNTRANSLATED:
-            return f"source and target are the same text; look at {places}, which may name the same one twice"
+            return f"source and target are the same text; check {fields}, which may both name the same text"
         case _:
-            return f"there is no text; look at {places}, which may name another place than the text's"
+            return f"there is no text; check {fields}, which may not be where the text is"

@@ -1,4 +1,4 @@
-"""The last stage: a shard of cleaned rows becomes a file of samples and a file of rejects."""
+"""Last stage of preparation: turn each shard of cleaned rows into a file of samples and a file of rejects."""
 
 import hashlib
 from functools import cached_property
@@ -32,13 +32,13 @@ MADE = "made"
 
 
 class SampleMaker:
-    """Finds spans and their answers: the state of an actor, which loads the spaCy pipeline and the aligner once."""
+    """Actor that finds spans and their answers; it loads the spaCy pipeline and the aligner once."""
 
     def __init__(self, config: PrepareConfig, work: Work, *, pair_rows: dict[str, int]) -> None:
         self._config = config
         self._work = work
         self._pair_rows = pair_rows
-        self._aligners: dict[str, Aligner] = {}  # of the last language pair
+        self._aligners: dict[str, Aligner] = {}  # for the most recent language pair only
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Make the samples of the shards in `batch`, whose columns are the fields of `Shard`; return their rows."""
@@ -48,7 +48,7 @@ class SampleMaker:
 
     @cached_property
     def _entities(self) -> EntityFinder:
-        # Loaded at the first shard: Ray does not hand on what a constructor raises.
+        # Loaded at the first shard, because Ray does not pass on exceptions of a constructor.
         languages = {corpus.source_lang for corpus in self._config.corpora}
         ngrams = {language: self._work.ngrams_path(language) for language in languages}
         return EntityFinder(self._config.entities, ngrams=ngrams)
@@ -73,7 +73,7 @@ class SampleMaker:
         self._work.write_json(made, MADE, f"{shard.name}.json")
 
     def _align(self, rows: pa.Table, pair: str) -> pa.Table:
-        """Fill in `alignment` where a row has no reason yet."""
+        """Fill in `alignment` for rows that are not rejected yet."""
         places = pc.indices_nonzero(pc.is_null(rows["reason"]))
         live = rows.take(places)
         links = self._aligner(pair).align(words_as_text(live, "source"), words_as_text(live, "target"))
@@ -91,7 +91,7 @@ class SampleMaker:
 
 
 def mark_duplicates(rows: pa.Table, path: str) -> pa.Table:
-    """Give the rows whose ids are in the sorted Parquet file `path` the reason `duplicate`."""
+    """Set the reason `duplicate` on rows whose ids are in the sorted Parquet file `path`."""
     store, inner = storage.filesystem(path)
     first, last = rows["sample_id"][0].as_py(), rows["sample_id"][-1].as_py()
     within = (pc.field("sample_id") >= first) & (pc.field("sample_id") <= last)
@@ -102,7 +102,7 @@ def mark_duplicates(rows: pa.Table, path: str) -> pa.Table:
 
 
 def add_spans(table: pa.Table, *, max_answer_words: int) -> pa.Table:
-    """Fill in `spans` where a row has no reason yet; where no candidate has an answer, `no_answer` is the reason."""
+    """Fill in `spans` for rows that are not rejected yet; reject rows without an answer as `no_answer`."""
     reasons = table["reason"].to_pylist()
     spans: list[object] = [None] * table.num_rows
     columns = zip(
@@ -135,11 +135,11 @@ class Made(TypedDict):
 
     statistics: BlockStatistics
     digest: str | None
-    """SHA-256, in hex, of the file of samples; None where there is none."""
+    """SHA-256 of the file of samples, in hexadecimal; None if there is no such file."""
 
 
 def write_shard(rows: pa.Table, name: str, output: str) -> Made:
-    """Write the samples and the rejects among `rows` to files of this name, where there are any."""
+    """Write the samples and the rejects among `rows`, if any, to files of this name."""
     is_sample = pc.is_null(rows["reason"])
     samples = rows.filter(is_sample).select(SAMPLE_SCHEMA.names).cast(SAMPLE_SCHEMA)
     rejects = rows.filter(pc.invert(is_sample)).select(REJECT_SCHEMA.names).cast(REJECT_SCHEMA)
@@ -147,7 +147,7 @@ def write_shard(rows: pa.Table, name: str, output: str) -> Made:
     for part, table in ((SAMPLES, samples), (REJECTS, rejects)):
         path = storage.join(output, part, f"{name}.parquet")
         if not table.num_rows:
-            storage.delete(path)  # an earlier attempt may have had some, where nothing seeds the aligner
+            storage.delete(path)  # from an earlier attempt: an aligner without a seed may give other results
             continue
         content = parquet_bytes(table)
         storage.write_bytes(path, content)

@@ -1,4 +1,4 @@
-"""The columns of prepared data, and of the rows on their way through the pipeline.
+"""Schemas of prepared data and of the rows within the preparation pipeline.
 
 All offsets are Unicode code points into the cleaned text, end exclusive.
 """
@@ -15,32 +15,32 @@ from clism_core.utils.words import Word
 
 
 class RejectReason(StrEnum):
-    """Why a row of the input is no sample: a closed list."""
+    """Reason why an input row did not become a sample; a closed list."""
 
     INVALID_UTF8 = "invalid_utf8"
-    """The line is not UTF-8, or holds U+FFFD, which an earlier failed conversion has left."""
+    """The line is not UTF-8, or contains U+FFFD from an earlier failed conversion."""
     WRONG_COLUMN_COUNT = "wrong_column_count"
-    """The line has another number of columns than the first line of its file."""
+    """The number of columns differs from that of the first line of the file."""
     INVALID_RECORD = "invalid_record"
-    """The record lacks a field, a field is no text, or the line is no JSON object."""
+    """The line is not a JSON object, or a field is missing or not text."""
     EMPTY_SOURCE = "empty_source"
     EMPTY_TARGET = "empty_target"
     CONTROL_CHARACTERS = "control_characters"
-    """A control character other than white space."""
+    """The source or target contains a control character other than white space."""
     TOO_LONG = "too_long"
-    """More characters or words than `cleaning` allows, on either side."""
+    """The source or target has more characters or words than `cleaning` allows."""
     UNTRANSLATED = "untranslated"
-    """Source and target are the same but for case."""
+    """Source and target are equal, ignoring case."""
     WRONG_LANGUAGE = "wrong_language"
-    """The source or the target is surely not in the language, or not in the script, that it is said to be in."""
+    """The source or target is certainly not in the configured language, or not in its script."""
     DUPLICATE = "duplicate"
     """An earlier row of this language pair has the same cleaned source and target."""
     INVALID_ALIGNMENT = "invalid_alignment"
-    """The given alignment is no list of `i-j`, or names a word that the row does not have."""
+    """The given alignment is not a list of `i-j`, or refers to a word that the row does not have."""
     NO_SPAN = "no_span"
-    """The source holds no informative span."""
+    """The source contains no informative span."""
     NO_ANSWER = "no_answer"
-    """There are spans, but the translation of none is one run of words."""
+    """There are spans, but none of them is aligned to one contiguous run of words."""
 
 
 _ROWS_AT_ONCE = 10_000
@@ -74,7 +74,7 @@ SAMPLE_SCHEMA = pa.schema(
         ("alignment", pa.string()),
     ]
 )
-"""`samples/*.parquet`. `source_words` and `target_words` are what was aligned; `alignment` numbers them (`0-0 1-2`)."""
+"""Schema of `samples/*.parquet`. `alignment` refers to `source_words` and `target_words` by index (`0-0 1-2`)."""
 
 REJECT_SCHEMA = pa.schema(
     [
@@ -88,7 +88,7 @@ REJECT_SCHEMA = pa.schema(
         ("reason", pa.string()),
     ]
 )
-"""`rejects/*.parquet`. `line` is 1-based; `source` and `target` are null where the line could not be cut in columns."""
+"""Schema of `rejects/*.parquet`. `line` is 1-based; `source` and `target` are null if the line could not be parsed."""
 
 ROW_SCHEMA = pa.schema(
     [
@@ -100,20 +100,19 @@ ROW_SCHEMA = pa.schema(
         ("reason", pa.string()),
     ]
 )
-"""A row in the pipeline: each stage fills in its columns, and passes on untouched what already has a `reason`.
+"""Schema of rows in the pipeline: each stage fills in its columns, and does not change rows that have a `reason`.
 
-`digest` is a hash of the cleaned source and target, null where there is a reason: rows that have the same are
-duplicates.
+`digest` is a hash of the cleaned source and target, null for rejected rows; rows with equal digests are duplicates.
 """
 
 
 def sample_id(*, pair: str, corpus: int, row: int) -> str:
-    """Return the id of a row: unique, and in the order of the `corpora` and of their rows, which count from 1."""
+    """Return the id of a row. Ids are unique and sort in the order of the `corpora` and of their rows, from 1."""
     return f"{pair}/{corpus:02d}/{row:09d}"
 
 
 def words_array(words: Sequence[Sequence[Word] | None]) -> pa.Array:
-    """Return a column of the type `WORDS`."""
+    """Return words as a column of type `WORDS`."""
     ends = np.cumsum([0, *(len(row or ()) for row in words)], dtype=np.int32)
     places = np.array([place for row in words for word in row or () for place in word], dtype=np.int32).reshape(-1, 2)
     structs = pa.StructArray.from_arrays([pa.array(places[:, 0]), pa.array(places[:, 1])], fields=[*WORDS.value_type])
@@ -122,7 +121,7 @@ def words_array(words: Sequence[Sequence[Word] | None]) -> pa.Array:
 
 
 def words_of(column: pa.ChunkedArray) -> list[list[Word]]:
-    """Return the words of each row of a column of the type `WORDS`; none where it is null."""
+    """Return the words of each row of a column of type `WORDS`; an empty list for null."""
     rows: list[list[Word]] = []
     for chunk in column.chunks:
         words = chunk.flatten()
@@ -134,7 +133,7 @@ def words_of(column: pa.ChunkedArray) -> list[list[Word]]:
 
 
 def each_words_as_text(table: pa.Table, side: str) -> Iterator[list[str]]:
-    """Yield what `words_as_text` returns, making a few thousand rows of it at once."""
+    """Yield the rows of `words_as_text`, computed in batches to bound memory."""
     for batch in table.to_batches(max_chunksize=_ROWS_AT_ONCE):
         yield from words_as_text(pa.Table.from_batches([batch]), side)
 
@@ -146,6 +145,6 @@ def words_as_text(table: pa.Table, side: str) -> list[list[str]]:
 
 
 def replace_column(table: pa.Table, name: str, values: list[object]) -> pa.Table:
-    """Return `table` with the column `name` made of `values`, of the type that the schema gives it."""
+    """Return `table` with the column `name` replaced by `values`, with the type given by `ROW_SCHEMA`."""
     field = ROW_SCHEMA.field(name)
     return table.set_column(table.schema.get_field_index(name), field, pa.array(values, type=field.type))

@@ -1,4 +1,4 @@
-"""Answer projection: the words of the target that are the translation of a span of the source (DESIGN 1.1)."""
+"""Answer projection: from spans of the source to the target words that translate them (DESIGN 1.1)."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -7,22 +7,22 @@ from typing import NamedTuple
 from clism_core.utils.words import Word
 
 Link = tuple[int, int]
-"""A source word and the target word it is aligned to, by number."""
+"""Indices of a source word and of the target word to which it is aligned."""
 
 NOUN_CHUNK, NGRAM = "NOUN_CHUNK", "NGRAM"
-"""The labels of candidates that are no entities; entities win over noun chunks, and these over n-grams."""
+"""Labels of candidates that are not entities. Entities take precedence over noun chunks, and these over n-grams."""
 
 
 class Candidate(NamedTuple):
-    """A span of the source that would make a question: code points, end exclusive, and its entity type."""
+    """Source span that may become a question: code points, end exclusive, and its entity type."""
 
     start: int
     end: int
     label: str
 
 
-class Span(NamedTuple):
-    """A span of the source with its answer in the target: code points, end exclusive."""
+class AlignedSpan(NamedTuple):
+    """Source span with its answer in the target: code points, end exclusive."""
 
     source_start: int
     source_end: int
@@ -39,11 +39,11 @@ def project(
     target: str,
     links: Iterable[Link],
     max_answer_words: int,
-) -> list[Span]:
-    """Return the candidates that have an answer, in the order of the source, none overlapping on either side.
+) -> list[AlignedSpan]:
+    """Return the candidates that have an answer, in source order, without overlaps in the source or the target.
 
-    Where candidates or their answers overlap, entities win over noun chunks and these over n-grams, then the longer
-    one, then the left one.
+    If candidates or their answers overlap, entities take precedence over noun chunks and these over n-grams, then
+    longer spans over shorter ones, then left ones over right ones.
     """
     sources_of: dict[int, set[int]] = defaultdict(set)
     targets_of: dict[int, set[int]] = defaultdict(set)
@@ -51,24 +51,24 @@ def project(
         targets_of[i].add(j)
         sources_of[j].add(i)
 
-    spans: list[Span] = []
+    spans: list[AlignedSpan] = []
     for candidate in sorted(candidates, key=_priority):
         span_words = _words_within(candidate, source_words)
         answer = consistent_answer(span_words, targets_of=targets_of, sources_of=sources_of)
         if not answer or len(answer) > max_answer_words:
             continue
         start, end = target_words[answer[0]][0], target_words[answer[-1]][1]
-        span = Span(candidate.start, candidate.end, start, end, candidate.label)
+        span = AlignedSpan(candidate.start, candidate.end, start, end, candidate.label)
         if any(map(str.isalnum, target[start:end])) and not any(_overlap(span, kept) for kept in spans):
             spans.append(span)
     return sorted(spans)
 
 
 def consistent_answer(span: range, *, targets_of: dict[int, set[int]], sources_of: dict[int, set[int]]) -> range:
-    """Return the target words aligned to the source words `span`, an empty range where they are no answer.
+    """Return the target words aligned to the source words `span`; an empty range if they do not form an answer.
 
-    They must be one contiguous run, and none of them may be aligned to a word outside `span`: the consistency of
-    phrase pairs in Koehn, Och and Marcu (2003), without their unaligned words.
+    They must be contiguous, and none of them may be aligned to a word outside `span`. This is the consistency of phrase
+    pairs in Koehn, Och and Marcu (2003), without unaligned words at the boundaries.
     """
     aligned = {j for i in span for j in targets_of.get(i, ())}
     if not aligned or max(aligned) - min(aligned) + 1 != len(aligned):
@@ -84,14 +84,14 @@ def _priority(candidate: Candidate) -> tuple[int, int, int]:
 
 
 def _words_within(candidate: Candidate, words: Sequence[Word]) -> range:
-    """Return the numbers of the words that make up `candidate`, none where it begins or ends within a word."""
+    """Return the indices of the words that make up `candidate`; empty if it begins or ends within a word."""
     inside = [number for number, (start, end) in enumerate(words) if candidate.start <= start and end <= candidate.end]
     if not inside or words[inside[0]][0] != candidate.start or words[inside[-1]][1] != candidate.end:
         return range(0)
     return range(inside[0], inside[-1] + 1)
 
 
-def _overlap(one: Span, other: Span) -> bool:
+def _overlap(one: AlignedSpan, other: AlignedSpan) -> bool:
     in_source = one.source_start < other.source_end and other.source_start < one.source_end
     in_target = one.target_start < other.target_end and other.target_start < one.target_end
     return in_source or in_target

@@ -1,6 +1,6 @@
-"""What the samples and rejects of a language pair are like: counted block by block, and added up in any order.
+"""Statistics of the samples and rejects of a language pair, computed per block and merged in any order.
 
-All numbers are integers, so that sums are exact, and the size is bounded, whatever the number of rows.
+All numbers are integers, so that sums are exact. The size is bounded for any number of rows.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,15 +17,15 @@ from clism_core.preparation.schema import REJECT_SCHEMA, SAMPLE_SCHEMA
 from clism_core.utils.digests import text_hash
 
 MAX_ORIGINS = 200
-"""Origins of a language pair that are counted one by one."""
+"""Maximum number of origins per language pair that are counted separately."""
 
 Integers = npt.NDArray[np.int64]
 
 
 class Histogram(TypedDict):
-    """Counts of values of 0 and more: bin `i` holds those from `i * width` to below `(i + 1) * width`.
+    """Counts of non-negative values: bin `i` counts values from `i * width` to below `(i + 1) * width`.
 
-    Empty bins at the end are left out. The last bin that a histogram can have holds all greater values as well.
+    Trailing empty bins are omitted. The last possible bin also counts all greater values.
     """
 
     width: int
@@ -43,27 +43,27 @@ class OriginCounts(TypedDict):
 
 
 class Statistics(TypedDict):
-    """What the samples of a language pair are like, and where its rows come from."""
+    """Properties of the samples of a language pair, and the origins of its rows."""
 
     origins: dict[str, OriginCounts]
-    """By origin, "" for rows without one; at most `MAX_ORIGINS`, those whose names have the smallest hashes."""
+    """Counts by origin, "" for rows without one; at most `MAX_ORIGINS`, those whose names have the smallest hashes."""
     other_origins: OriginCounts
-    """Of all other origins together."""
+    """Total counts of all other origins."""
     labels: dict[str, int]
-    """Spans by label."""
+    """Number of spans by label."""
     spans_per_sample: Histogram
     span_words: Histogram
-    """Lengths of spans, in words of the source."""
+    """Lengths of spans in source words."""
     answer_words: Histogram
-    """Lengths of answers, in words of the target."""
+    """Lengths of answers in target words."""
     source_words: Histogram
-    """Lengths of the sources of samples, in words."""
+    """Lengths of sources in words."""
     target_words: Histogram
     source_aligned: int
-    """Words of the sources that have a link."""
+    """Number of source words that have a link."""
     target_aligned: int
     source_coverage: Histogram
-    """Samples by the share of their source words that have a link, in whole per cent, rounded down."""
+    """Percentage of source words that have a link, per sample, rounded down."""
     target_coverage: Histogram
 
 
@@ -74,7 +74,7 @@ class BlockStatistics(TypedDict):
     samples: int
     spans: int
     rejects: dict[str, int]
-    """By reason."""
+    """Number of rejects by reason."""
     statistics: Statistics
     examples: Examples
 
@@ -88,18 +88,18 @@ HISTOGRAMS: Mapping[str, tuple[int, int]] = {
     "source_coverage": (5, 21),
     "target_coverage": (5, 21),
 }
-"""Width of a bin, and the greatest number of bins; the last of the coverage is 100 % alone."""
+"""Width and maximum number of bins; the last bin of a coverage histogram is 100 % only."""
 
 
 def block_statistics(samples: pa.Table, rejects: pa.Table) -> BlockStatistics:
     """Count the rows of one language pair.
 
     Args:
-        samples: Of `SAMPLE_SCHEMA`. Those without words and alignment count in no length and no coverage.
-        rejects: Of `REJECT_SCHEMA`.
+        samples: Table of `SAMPLE_SCHEMA`. Samples without words and alignment are left out of lengths and coverage.
+        rejects: Table of `REJECT_SCHEMA`.
 
     Returns:
-        what `json` can write, and `merge_statistics` add to that of other rows.
+        statistics that can be written as JSON, and merged with those of other rows by `merge_statistics`.
     """
     return BlockStatistics(
         rows=samples.num_rows + rejects.num_rows,
@@ -112,24 +112,24 @@ def block_statistics(samples: pa.Table, rejects: pa.Table) -> BlockStatistics:
 
 
 def merge_statistics(parts: Iterable[BlockStatistics]) -> BlockStatistics:
-    """Return the statistics of the rows of all `parts`, which are of one language pair; their order is free.
+    """Return the statistics over the rows of all `parts` of one language pair, in any order.
 
-    `parts` are read one by one. None give the statistics of no rows.
+    `parts` are consumed one by one; without parts, all counts are zero.
     """
     return reduce(_add, parts, block_statistics(SAMPLE_SCHEMA.empty_table(), REJECT_SCHEMA.empty_table()))
 
 
 def mean(histogram: Histogram) -> float:
-    """Return the mean of the values, NaN where there are none."""
+    """Return the mean of the values; NaN if there are none."""
     values = sum(histogram["counts"])
     return histogram["sum"] / values if values else float("nan")
 
 
 def quantile(histogram: Histogram, share: float) -> tuple[int, int]:
-    """Return the bin that holds the smallest value which at least `share` (0 to 1) of all values do not exceed.
+    """Return the bin of the `share`-quantile, the smallest value that at least `share` (0 to 1) of all do not exceed.
 
     Returns:
-        the bin's least and greatest value; (0, 0) where there are no values.
+        the smallest and greatest value of the bin; (0, 0) if there are no values.
     """
     cumulated = np.cumsum(histogram["counts"])
     if not len(cumulated):
@@ -164,7 +164,7 @@ def _statistics(samples: pa.Table, rejects: pa.Table) -> Statistics:
 
 
 class _Words:
-    """The words of one side of the samples, all in one row."""
+    """Words of the sources or targets of all samples, concatenated."""
 
     def __init__(self, samples: pa.Table, side: str) -> None:
         self.counts: Integers = pc.list_value_length(samples[f"{side}_words"]).to_numpy().astype(np.int64)
@@ -174,7 +174,7 @@ class _Words:
         self._spans, self._side = samples["spans"], side
 
     def in_spans(self) -> Integers:
-        """Return the number of words of each span: of those that begin in it, for it begins and ends with words."""
+        """Return the number of words of each span; words that begin in it count, since spans end at word boundaries."""
         span_rows = pc.list_parent_indices(self._spans).to_numpy()
         spans = pc.list_flatten(self._spans)
         before_end, before_start = (
@@ -185,7 +185,7 @@ class _Words:
         return lengths
 
     def named(self, words: Integers, rows: Integers) -> Integers:
-        """Return the number of words of each sample that are among `words` of the samples `rows`."""
+        """Return the number of distinct words of each sample among `words`, given as indices within samples `rows`."""
         is_named = np.zeros(len(self._keys), dtype=np.int64)
         is_named[self._offsets[rows] + words] = 1
         cumulated = np.concatenate([[0], np.cumsum(is_named)])
@@ -194,7 +194,7 @@ class _Words:
 
 
 class _Links(NamedTuple):
-    """Links of all samples: the numbers of the source word, of the target word and of the sample of each."""
+    """Links of all samples, as indices of source words, target words and samples."""
 
     sources: Integers
     targets: Integers
@@ -209,7 +209,7 @@ def _links(alignments: pa.ChunkedArray) -> _Links:
 
 
 def _key(rows: Integers, places: npt.NDArray[np.integer]) -> Integers:
-    """Return numbers that are in the order of the rows and, within a row, of the places in its text."""
+    """Return numbers that sort by row and, within a row, by position in the text."""
     return (rows.astype(np.int64) << 32) + places
 
 
@@ -240,10 +240,10 @@ def _count_origins(origins: pa.ChunkedArray, spans: pa.ChunkedArray, rejects: pa
 
 
 def _cap_origins(counted: dict[str, OriginCounts]) -> tuple[dict[str, OriginCounts], OriginCounts]:
-    """Return the counts of `MAX_ORIGINS` origins, and of all others together.
+    """Return the counts of `MAX_ORIGINS` origins, and the total counts of all others.
 
-    Which those are is decided by the hashes of their names: an origin that is among the smallest of all is among the
-    smallest of every part, so that its counts are complete whatever was merged in which order.
+    Origins are selected by the smallest hashes of their names. An origin that is selected overall is also selected in
+    every part, so that its counts are complete regardless of the order of merging.
     """
     names = sorted(counted, key=text_hash)
     other = _no_origin()

@@ -24,13 +24,13 @@ def test_clean(text: str, expected: str) -> None:
     assert clean(text) == expected
 
 
-def test_cleaning_keeps_the_number_of_words_between_spaces() -> None:
+def test_cleaning_keeps_the_number_of_space_separated_words() -> None:
     text = "\ufeffa\u00a0\u200eb\u200b , c\u0301\u2003d"
     assert len(clean(text).split()) == len(text.split()) == 5
 
 
-def test_what_is_no_character_of_cleaned_text_is_printable_to_python() -> None:
-    # What `clean` takes for granted of printable text, for every character that there is.
+def test_no_character_removed_by_cleaning_is_printable() -> None:
+    # Assumption of the fast path of `clean`, checked for every character.
     every = "".join(map(chr, (*range(0xD800), *range(0xE000, 0x110000))))
     printable = "".join(filter(str.isprintable, every))
     assert clean(f"a{printable}a") == unicodedata.normalize("NFC", f"a{printable}a")

@@ -58,7 +58,7 @@ def test_rejects(source: str, target: str, reason: RejectReason) -> None:
     assert "digest" not in found
 
 
-def test_what_the_reader_has_rejected_stays_rejected() -> None:
+def test_rejects_of_the_reader_stay_rejected() -> None:
     found = row("caf\ufffd", None, reason=RejectReason.EMPTY_TARGET)
     assert (found["reason"], found["source"], found["target"]) == (RejectReason.EMPTY_TARGET, "caf\ufffd", None)
 
@@ -125,7 +125,7 @@ def test_shards(tmp_path: Path) -> None:
     assert table["digest"].type == pa.binary(16)
 
 
-def test_cleaned_shards_are_passed_over_and_rows_beyond_the_cap_counted(tmp_path: Path) -> None:
+def test_cleaned_shards_are_skipped_and_rows_beyond_the_cap_counted(tmp_path: Path) -> None:
     file = tmp_path / "c.tsv"
     file.write_text("a\tx\nb\ty\nc\tz\nd\tw\ne\tv\n")
     corpus = CorpusConfig(path=str(file), source_lang="en", target_lang="de", max_pairs=3)
@@ -138,7 +138,7 @@ def test_cleaned_shards_are_passed_over_and_rows_beyond_the_cap_counted(tmp_path
 
 
 def test_shards_of_long_rows_are_shorter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clism_core.preparation.cleaning_stage._MOST_CHARACTERS", 10)
+    monkeypatch.setattr("clism_core.preparation.cleaning_stage._MAX_CHARACTERS", 10)
     file = tmp_path / "c.tsv"
     file.write_text("a\tx\nsixteen letters!\ty\nb\tx\n")
     found = [(shard["first_row"], shard["rows"]) for shard in shards(CorpusConfig(str(file), "en", "de"))]

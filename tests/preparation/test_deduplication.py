@@ -11,7 +11,7 @@ from clism_core.preparation.schema import ROW_SCHEMA
 
 
 def rows(tmp_path: Path, *files: list[tuple[str, str | None]]) -> pds.Dataset:
-    """Return rows of (id, digest), a file of them each."""
+    """Return rows of (id, digest), read from one file per argument."""
     paths = []
     tmp_path.mkdir(exist_ok=True)
     for number, given in enumerate(files):
@@ -31,7 +31,7 @@ def rows(tmp_path: Path, *files: list[tuple[str, str | None]]) -> pds.Dataset:
     return pds.dataset(paths, schema=ROW_SCHEMA)
 
 
-def test_the_first_of_equal_rows_is_no_duplicate(tmp_path: Path) -> None:
+def test_first_of_equal_rows_is_not_a_duplicate(tmp_path: Path) -> None:
     dataset = rows(tmp_path, [("a/1", "x"), ("a/2", "y"), ("a/3", "x")], [("a/4", "z"), ("a/5", "y"), ("a/6", "x")])
     assert pq.read_table(pa.BufferReader(find_duplicates(dataset))).to_pydict() == {"sample_id": ["a/3", "a/5", "a/6"]}
 
@@ -48,7 +48,7 @@ def test_no_duplicates(tmp_path: Path, given: list[tuple[str, str | None]]) -> N
     assert pq.read_table(pa.BufferReader(find_duplicates(rows(tmp_path, given)))).num_rows == 0
 
 
-def test_sample_is_of_the_smallest_digests_each_once(tmp_path: Path) -> None:
+def test_sample_has_the_smallest_digests_without_duplicates(tmp_path: Path) -> None:
     given = [("a/1", "d"), ("a/2", "b"), ("a/3", None), ("a/4", "c"), ("a/5", "b"), ("a/6", "a"), ("a/7", "e")]
     one, two = rows(tmp_path / "one", given), rows(tmp_path / "two", given[::-1][:3], given[::-1][3:])
     for dataset in (one, two):

@@ -80,7 +80,7 @@ def test_wrong_language(language: str, text: str) -> None:
         pytest.param("dsb", "Wšykne luźe su lichotne roźone", id="lower-sorbian"),
     ],
 )
-def test_what_may_be_right(language: str, text: str) -> None:
+def test_doubtful_sentences_pass(language: str, text: str) -> None:
     assert judge(text, language) is False
 
 
@@ -90,15 +90,15 @@ def stop_list_languages() -> list[str]:
 
 
 @pytest.mark.parametrize("language", [*stop_list_languages(), "no", "iw", "tlh"])
-def test_any_language_can_be_judged_by_all_witnesses(language: str) -> None:
-    """Text of none of its function words is shown to CLD2, which raises an error of hints that it does not take."""
+def test_any_language_can_be_checked_by_all_criteria(language: str) -> None:
+    """Text without function words is passed to CLD2, which raises an error for hints that it does not support."""
     letters = sorted(filter(str.isalpha, "".join(stop_words(language)))) or ["x"]
-    word = 4 * letters[len(letters) // 2]  # of the middle, for a few are stray ones of another script
+    word = 4 * letters[len(letters) // 2]  # from the middle, since a few lists contain letters of another script
     assert judge(" ".join([word] * 6), language) is False
 
 
-def test_a_list_in_another_script_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """spaCy's Serbian words are in Cyrillic letters; many are Croatian words too, in Latin ones."""
+def test_list_in_another_script_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """spaCy's Serbian stop words are in Cyrillic letters; many are also Croatian words, in Latin letters."""
     monkeypatch.setattr(pycld2, "detect", lambda *_, **__: (True, 66, [("CROATIAN", "hr", 99, 1000.0)]))
     text = "Nisam znao da je on tako dugo bio tamo, jer mi to niko nije rekao."
     assert judge(text, "sr") is False

@@ -27,11 +27,11 @@ def check(path: Path, *, given_alignment: bool = False, cleaning: CleaningConfig
             GOOD.encode() * 20,
             {"source_lang": "ru", "target_lang": "en"},
             r"c\.tsv: 20 of the first 20 rows are wrong_language: the source is not in ru, or the target not in en; "
-            "the two are swapped, for the other way round they fit; swap source_lang and target_lang or source_",
+            "they seem to be swapped; swap source_lang and target_lang or source_",
             id="languages-swapped",
         ),
         pytest.param(
-            GOOD.encode() * 20, {"target_lang": "ar"}, "target not in ar; look at source_lang", id="another-language"
+            GOOD.encode() * 20, {"target_lang": "ar"}, "target not in ar; check source_lang", id="another-language"
         ),
         pytest.param(
             "The house\tUne maison dorée\n".encode("latin-1") * 20,
@@ -40,12 +40,15 @@ def check(path: Path, *, given_alignment: bool = False, cleaning: CleaningConfig
             id="latin-1",
         ),
         pytest.param(
-            GOOD.encode("utf-16-le") * 20, {}, "rows are control_characters: it may be in UTF-16", id="utf-16-unmarked"
+            GOOD.encode("utf-16-le") * 20,
+            {},
+            "rows are control_characters: the file may be in UTF-16",
+            id="utf-16-unmarked",
         ),
         pytest.param(
             GOOD.encode() * 20,
             {"target_column": 1},
-            "rows are untranslated: .* look at source_column and target_column",
+            "rows are untranslated: .* check source_column and target_column",
             id="one-column-twice",
         ),
         pytest.param(b"The house\t \n" * 20, {}, "rows are empty_target: there is no text", id="no-target"),
@@ -55,7 +58,9 @@ def check(path: Path, *, given_alignment: bool = False, cleaning: CleaningConfig
         ),
     ],
 )
-def test_files_that_cannot_be_trusted(tmp_path: Path, content: bytes, fields: dict[str, Any], message: str) -> None:
+def test_files_that_do_not_match_their_config(
+    tmp_path: Path, content: bytes, fields: dict[str, Any], message: str
+) -> None:
     path = write(tmp_path / "c.tsv", content)
     with pytest.raises(InputError, match=message):
         check(path, **fields)
@@ -69,11 +74,11 @@ def test_files_that_cannot_be_trusted(tmp_path: Path, content: bytes, fields: di
         pytest.param(GOOD * 20, id="good"),
     ],
 )
-def test_files_with_rejects_that_are_no_error(tmp_path: Path, content: str) -> None:
+def test_files_with_few_rejects_are_valid(tmp_path: Path, content: str) -> None:
     check(write(tmp_path / "c.tsv", content.encode()))
 
 
-def test_languages_do_not_count_where_cleaning_does_not_look_at_them(tmp_path: Path) -> None:
+def test_languages_are_not_checked_if_cleaning_ignores_them(tmp_path: Path) -> None:
     path = write(tmp_path / "c.tsv", GOOD.encode() * 20)
     check(path, source_lang="ru", target_lang="en", cleaning=CleaningConfig(wrong_language=False))
 
@@ -86,7 +91,7 @@ def test_corpus_with_alignments(tmp_path: Path) -> None:
         check(path, source_lang="ru", target_lang="en", alignment_path=links, given_alignment=True)
 
 
-def test_each_file_of_a_corpus_is_looked_at(tmp_path: Path) -> None:
+def test_each_file_of_a_corpus_is_checked(tmp_path: Path) -> None:
     write(tmp_path / "set" / "a.tsv", GOOD.encode() * 900)
     write(tmp_path / "set" / "b.tsv", UNTRANSLATED.encode() * 20)
     with pytest.raises(InputError, match=r"b\.tsv: 20 of the first 20 rows"):
@@ -95,5 +100,5 @@ def test_each_file_of_a_corpus_is_looked_at(tmp_path: Path) -> None:
 
 def test_sides_of_a_moses_pair(tmp_path: Path) -> None:
     path = write(tmp_path / "c.en", b"The house is old.\n" * 20)
-    with pytest.raises(InputError, match=r"untranslated: .* look at path and target_path"):
+    with pytest.raises(InputError, match=r"untranslated: .* check path and target_path"):
         check(path, format="moses", target_path=str(path))

@@ -10,7 +10,7 @@ from clism_core.preparation.schema import REJECT_SCHEMA, ROW_SCHEMA, SAMPLE_SCHE
 
 
 def row(number: int, **columns: Any) -> dict[str, Any]:
-    """Return a row: Rome is a place, and the second word of the target."""
+    """Return a row in which Rome is a place, aligned to the second word of the target."""
     languages = {"sample_id": f"en-de/00/{number:09d}", "source_lang": "en", "target_lang": "de"}
     text = {"source": "Rome is old", "target": "alt ist Rom", "input": "c.tsv", "line": number}
     words = {
@@ -48,7 +48,7 @@ def test_duplicates_are_marked(tmp_path: Path) -> None:
     assert marked.schema == ROW_SCHEMA
 
 
-def test_shard_becomes_two_files_and_counts(tmp_path: Path) -> None:
+def test_shard_is_written_as_two_files_with_counts(tmp_path: Path) -> None:
     spans = [{"source_start": 0, "source_end": 4, "target_start": 8, "target_end": 11, "label": "GPE"}]
     shard = table(row(1, spans=spans), row(2, reason="no_span", source_words=None), row(3, spans=spans))
     made = write_shard(shard, "en-de-00-000000001", str(tmp_path))

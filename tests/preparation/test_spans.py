@@ -1,6 +1,6 @@
 import pytest
 
-from clism_core.preparation.spans import NGRAM, NOUN_CHUNK, Candidate, Link, Span, project
+from clism_core.preparation.spans import NGRAM, NOUN_CHUNK, AlignedSpan, Candidate, Link, project
 from clism_core.utils.words import segment
 
 SOURCE = "New York beats Italy , the home team"
@@ -34,7 +34,7 @@ def test_offsets_and_label() -> None:
         links={(3, 3)},
         max_answer_words=10,
     )
-    assert spans == [Span(15, 20, 17, 24, "GPE")]
+    assert spans == [AlignedSpan(15, 20, 17, 24, "GPE")]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_answer_of_too_many_words() -> None:
     assert answers([NEW_YORK], links, max_answer_words=1) == []
 
 
-def test_left_one_of_equally_long_ones() -> None:
+def test_left_one_of_equally_long_spans() -> None:
     left, right = Candidate(0, 8, "ORG"), Candidate(4, 14, "ORG")
     assert answers([right, left], {(0, 0), (1, 1), (2, 2)}) == [("York beats", "york schlägt")]
     same_length = [Candidate(23, 31, "ORG"), Candidate(0, 8, "ORG"), Candidate(4, 8, "ORG")]

@@ -31,7 +31,7 @@ def whitespace_words(text: str) -> list[tuple[int, int]]:
 
 
 def sample(number: int, **columns: Any) -> dict[str, Any]:
-    """Return a row of `SAMPLE_SCHEMA`; its words stand between blanks."""
+    """Return a row of `SAMPLE_SCHEMA`; its words are separated by spaces."""
     row = {"sample_id": f"en-de/00/{number:09d}", "source_lang": "en", "target_lang": "de", "origin": "news", **columns}
     for side in ("source", "target"):
         row[f"{side}_words"] = [{"start": start, "end": end} for start, end in whitespace_words(row[side])]
@@ -109,7 +109,7 @@ def test_counts_of_two_samples() -> None:
     }
 
 
-def test_nothing_is_counted_of_nothing() -> None:
+def test_statistics_without_rows_are_zero() -> None:
     assert merge_statistics([]) == count([], [])
     assert count([], [])["rows"] == 0
     assert count([], [])["statistics"]["source_words"] == {"width": 5, "counts": [], "sum": 0, "max": 0}
@@ -137,7 +137,7 @@ def many_rows() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     return samples, rejects
 
 
-def test_merging_blocks_in_any_order_gives_the_statistics_of_all_rows() -> None:
+def test_blocks_merge_in_any_order() -> None:
     samples, rejects = many_rows()
     whole = count(samples, rejects)
     blocks = [count(samples[place::13], rejects[place::13]) for place in range(13)]
@@ -147,7 +147,7 @@ def test_merging_blocks_in_any_order_gives_the_statistics_of_all_rows() -> None:
     assert json.loads(json.dumps(tree)) == whole
 
 
-def test_slices_and_chunks_of_tables_count_as_tables_of_their_own() -> None:
+def test_slices_and_chunks_of_tables_count_like_whole_tables() -> None:
     samples, rejects = many_rows()
     sample_table = pa.Table.from_pylist(samples, SAMPLE_SCHEMA)
     reject_table = pa.Table.from_pylist(rejects, REJECT_SCHEMA)
@@ -167,7 +167,7 @@ def test_origins_beyond_the_limit_are_counted_together() -> None:
     assert statistics["origins"][name]["samples"] == by_hand
 
 
-def test_lengths_beyond_the_last_bin_are_in_it() -> None:
+def test_lengths_beyond_the_last_bin_count_in_it() -> None:
     row = sample(1, source="a " * 2000, target="b", spans=[span((0, 1), (0, 1), "ORG")], alignment="0-0")
     lengths = count([row], [])["statistics"]["source_words"]
     assert lengths["counts"] == [0] * 200 + [1]
@@ -175,7 +175,7 @@ def test_lengths_beyond_the_last_bin_are_in_it() -> None:
     assert quantile(lengths, 0.5) == (1000, 2000)
 
 
-def test_samples_without_words_count_in_no_length() -> None:
+def test_samples_without_words_are_left_out_of_lengths() -> None:
     bare = NEW_YORK | {"source_words": None, "target_words": None, "alignment": None, "sample_id": "x"}
     statistics = count([bare, ROME], [])["statistics"]
     assert statistics["labels"] == {"GPE": 2, "PERSON": 1}
@@ -204,7 +204,7 @@ def test_examples_are_bounded() -> None:
 
 
 def examples_of(part: int, *, samples: int, rejects: dict[str, int]) -> Examples:
-    """Return all samples and rejects of a part; of the columns there are only those that the drawing looks at."""
+    """Return all samples and rejects of a part, with the columns that the selection needs only."""
     ids = sorted((f"{part}/{number}" for number in range(samples)), key=text_hash)
     lines = sorted(range(1000 * part, 1000 * part + 1000), key=lambda line: text_hash(str(line)))
     rows = {reason: [{"line": line, "input": ""} for line in lines[:count]] for reason, count in rejects.items()}
@@ -212,7 +212,7 @@ def examples_of(part: int, *, samples: int, rejects: dict[str, int]) -> Examples
 
 
 def drop(examples: Examples, *, rows: int) -> None:
-    """Drop what is hardly shown of a part of 1,000 rows."""
+    """Drop the examples of a part of 1,000 rows that are unlikely to be shown."""
     rejects = {reason: len(rejects) for reason, rejects in examples["rejects"].items()}
     drop_examples(examples, rows=rows, part_rows=1000, part_samples=len(examples["samples"]), part_rejects=rejects)
 
@@ -234,7 +234,7 @@ def test_parts_keep_2000_of_the_samples_of_100_000_rows(samples: int, share: flo
     assert 0 < len(kept) < len(names) or share == 1
 
 
-def test_as_many_samples_are_shown_of_parts_as_of_the_whole() -> None:
+def test_parts_show_as_many_samples_as_the_whole() -> None:
     parts = [examples_of(part, samples=50, rejects={}) for part in range(100)]
     names = [sample["sample_id"] for part in parts for sample in part["samples"]]
     for part in parts:
@@ -249,7 +249,7 @@ def test_parts_keep_100_of_the_rejects_of_a_reason_and_never_lose_a_rare_one() -
     for part in parts:
         drop(part, rows=101_000)
     kept = [len(part["rejects"]["no_span"]) for part in parts[:100]]
-    assert min(kept) == 1  # as every 500th of 50,000 in a hundred parts would be
+    assert min(kept) == 1  # as if every 500th of 50,000 in a hundred parts were kept
     assert 100 <= sum(kept) < 250
     shown = merge_examples(parts)["rejects"]
     lines = sorted((1000 * part + line for part in range(100) for line in range(1000)), key=lambda n: text_hash(str(n)))

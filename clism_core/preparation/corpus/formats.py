@@ -15,5 +15,5 @@ FORMATS: dict[FormatName, Format] = {
 
 
 def format_of(config: CorpusConfig) -> Format:
-    """Return the format that a corpus has."""
+    """Return the format of a corpus."""
     return FORMATS[config.format]

@@ -1,4 +1,4 @@
-"""Informative spans of the source, by any spaCy pipeline of any language, or by none."""
+"""Informative spans of the source, found by a spaCy pipeline of any language or by n-gram frequency."""
 
 from clism_core.preparation.entities.config import EntitiesConfig, SpanKind
 from clism_core.preparation.entities.finder import EntityFinder, check_entities, find_candidates

@@ -1,4 +1,4 @@
-"""Informative spans of the source: entities, noun chunks, n-grams (DESIGN 1.1)."""
+"""Search for informative spans of the source: entities, noun chunks, n-grams (DESIGN 1.1)."""
 
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
@@ -18,45 +18,45 @@ from clism_core.utils.words import Word
 if TYPE_CHECKING:
     from spacy.tokens import Doc
 
-_MOST_NEW_STRINGS = 500_000
-"""Words that a pipeline may learn, about 65 MB, before it is loaded anew: it never forgets one."""
+_MAX_NEW_STRINGS = 500_000
+"""Number of new words (about 65 MB) after which a pipeline is reloaded, because its vocabulary never shrinks."""
 
 
 def check_entities(config: EntitiesConfig, *, languages: Collection[str]) -> None:
-    """Check `config` for sources in `languages`; log a warning of those that have no stop words.
+    """Check `config` for sources in `languages`, and log a warning for languages without stop words.
 
-    Raises `InputError` where the pipeline is not there or lacks what `span_kind` needs, or is for
-    another language.
+    Raises `InputError` if the pipeline is not installed, lacks a component that `span_kind` needs, or is for another
+    language.
     """
     pipeline = find_pipeline(config)
     for language in sorted(set(languages)):
         if pipeline is not None and not supports_language(pipeline, language):
             raise InputError(
                 f"entities.pipeline: {pipeline['name']} is for {pipeline['lang']}, but a source_lang of corpora is "
-                f"{language}; give a pipeline for it, a multilingual one (xx), or entities.span_kind ngrams"
+                f"{language}; give a pipeline for {language}, a multilingual one (xx), or entities.span_kind ngrams"
             )
     warn_without_stop_words(languages)
 
 
 class EntityFinder:
-    """Fills in `candidates`: the state of an actor, which loads the pipeline or the n-grams once.
+    """Actor state that fills in `candidates`; it loads the pipeline or the n-grams once.
 
-    The same sentence has the same candidates in every block of the same rows. They hardly depend on the other rows:
-    with the pipelines for CPUs that spaCy publishes, its numbers differ in the sixth decimal place; with a transformer,
-    which pads sentences to one length, somewhat more.
+    The candidates of a sentence are the same in every block of the same rows, and hardly depend on the other rows:
+    with the CPU pipelines that spaCy publishes, scores differ in the sixth decimal place; with a transformer, which
+    pads sentences to the same length, somewhat more.
     """
 
     def __init__(self, config: EntitiesConfig, *, ngrams: dict[str, str] | None = None) -> None:
-        """Load what `span_kind` needs; `ngrams` maps source languages to the paths of their `NgramVocabulary`."""
-        # Actors run side by side, one on each CPU.
+        """Load the models for `span_kind`; `ngrams` maps source languages to the paths of their `NgramVocabulary`."""
+        # Actors run concurrently, one per CPU.
         threadpool_limits(limits=1, user_api="blas")
         is_by_ngrams = config.span_kind == "ngrams"
         self._find = _NgramSearch(config, paths=ngrams or {}) if is_by_ngrams else _PipelineSearch(config)
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        """Look for candidates where a row has no reason yet; where there are none, `no_span` is the reason.
+        """Find candidates in rows that are not rejected yet; reject rows without candidates as `no_span`.
 
-        The rows of `table` are of one language pair.
+        All rows of `table` are of the same language pair.
         """
         reasons = table["reason"].to_pylist()
         candidates: list[object] = [None] * table.num_rows
@@ -80,7 +80,7 @@ class _PipelineSearch:
             self._load()
         config, stops = self._config, stop_words(rows["source_lang"][0].as_py())
         texts = rows["source"].to_pylist()
-        # Shorter ones first: batches of like length. Equal sentences are analysed once.
+        # Sort by length for batches of similar length. Equal sentences are analysed only once.
         unique = sorted(set(texts), key=lambda text: (len(text), text))
         docs = self._nlp.pipe(unique, batch_size=config.batch_size)
         found = {
@@ -91,22 +91,22 @@ class _PipelineSearch:
 
     def _load(self) -> None:
         self._nlp = load_pipeline(self._config)
-        self._most_strings = len(self._nlp.vocab.strings) + _MOST_NEW_STRINGS
+        self._most_strings = len(self._nlp.vocab.strings) + _MAX_NEW_STRINGS
 
 
 class _NgramSearch:
     def __init__(self, config: EntitiesConfig, *, paths: dict[str, str]) -> None:
-        self._most = config.ngram_max_per_sentence
+        self._max_ngrams = config.ngram_max_per_sentence
         self._vocabularies = {language: NgramVocabulary.load(path) for language, path in paths.items()}
 
     def __call__(self, rows: pa.Table) -> list[list[Candidate]]:
         vocabulary = self._vocabularies[rows["source_lang"][0].as_py()]
         columns = zip(rows["source"].to_pylist(), words_of(rows["source_words"]), strict=True)
-        return [find_ngrams(text, words, vocabulary=vocabulary, most=self._most) for text, words in columns]
+        return [find_ngrams(text, words, vocabulary=vocabulary, max_ngrams=self._max_ngrams) for text, words in columns]
 
 
 def find_candidates(doc: "Doc", *, span_kind: SpanKind, max_tokens: int, stops: Collection[str]) -> list[Candidate]:
-    """Return the informative spans of an analysed sentence; noun chunks that overlap an entity are left out."""
+    """Return the informative spans of an analysed sentence, without noun chunks that overlap an entity."""
     found = [] if span_kind == "noun_chunks" else [(entity, entity.label_) for entity in doc.ents]
     if span_kind != "entities":
         in_entity = {token.i for entity, _ in found for token in entity}
@@ -120,7 +120,7 @@ def find_candidates(doc: "Doc", *, span_kind: SpanKind, max_tokens: int, stops: 
     ]
 
 
-def find_ngrams(text: str, words: Sequence[Word], *, vocabulary: NgramVocabulary, most: int) -> list[Candidate]:
-    """Return the informative n-grams of a sentence, at most `most`, none overlapping."""
-    ngrams = vocabulary.find([text[start:end] for start, end in words], most=most)
+def find_ngrams(text: str, words: Sequence[Word], *, vocabulary: NgramVocabulary, max_ngrams: int) -> list[Candidate]:
+    """Return at most `max_ngrams` informative n-grams of a sentence, without overlaps."""
+    ngrams = vocabulary.find([text[start:end] for start, end in words], max_ngrams=max_ngrams)
     return [Candidate(words[ngram.start][0], words[ngram.stop - 1][1], NGRAM) for ngram in ngrams]

@@ -1,9 +1,9 @@
 """Informative n-grams by frequency: spans for languages without a pipeline, learnt from a sample of the corpus.
 
-A single word is informative where it is rare. Several words are where they, moreover, belong together: their pointwise
-mutual information is that of PMI-Masking (Levine et al., 2021, arXiv 2010.01825), the least over all ways to cut them
-in parts: log2 p(w1 ... wn) / (p(part 1) ... p(part m)), where p(x) is the number of sentences with x over the sum of
-these numbers of all words.
+A single word is informative if it is rare. Several words must also form a collocation: their pointwise mutual
+information, defined as in PMI-Masking (Levine et al., 2021, arXiv 2010.01825), is the minimum over all segmentations
+of log2 p(w1 ... wn) / (p(part 1) ... p(part m)), where p(x) is the number of sentences with x divided by the sum of
+these numbers over all words.
 """
 
 import json
@@ -23,18 +23,19 @@ _APOSTROPHES = ("'", "’")
 
 @dataclass(frozen=True)
 class NgramVocabulary:
-    """The informative n-grams of a language."""
+    """Informative n-grams of a language."""
 
     language: str
     sentences: int
-    """Of the sample."""
+    """Number of sentences in the sample."""
     counts: dict[str, int]
-    """The sentences of the sample with each n-gram: its words in lower case but for acronyms, a space between them."""
+    """Number of sentences of the sample with each n-gram; its words are separated by spaces, and in lower case unless
+    they are acronyms."""
 
-    def find(self, words: Sequence[str], *, most: int) -> list[range]:
-        """Return the informative n-grams of a sentence, as ranges of `words`, from left to right, none overlapping.
+    def find(self, words: Sequence[str], *, max_ngrams: int) -> list[range]:
+        """Return the informative n-grams of a sentence, as ranges of `words`, from left to right, without overlaps.
 
-        There are at most `most`, chosen one after the other: the rarest first, then the longer, then the left one.
+        At most `max_ngrams` are selected greedily: rare ones first, then long ones, then left ones.
         """
         forms = list(map(_form, words))
         found = [
@@ -42,18 +43,18 @@ class NgramVocabulary:
             for start, end, ngram in _ngrams(forms, max_words=self._max_words)
             if ngram in self.counts
         ]
-        chosen: list[range] = []
+        selected: list[range] = []
         for _, _, start, end in sorted(found):
-            if len(chosen) < most and all(end <= other.start or other.stop <= start for other in chosen):
-                chosen.append(range(start, end))
-        return sorted(chosen, key=lambda ngram: ngram.start)
+            if len(selected) < max_ngrams and all(end <= other.start or other.stop <= start for other in selected):
+                selected.append(range(start, end))
+        return sorted(selected, key=lambda ngram: ngram.start)
 
     @cached_property
     def _max_words(self) -> int:
         return max(ngram.count(" ") + 1 for ngram in self.counts)
 
     def save(self, path: str) -> None:
-        """Write the vocabulary to the JSON file `path`, local or s3://; the same one always as the same bytes."""
+        """Write the vocabulary to the JSON file `path`, local or s3://; equal vocabularies give identical files."""
         content = {"language": self.language, "sentences": self.sentences, "counts": self.counts}
         storage.write_bytes(path, json.dumps(content, ensure_ascii=False, indent=0).encode())
 
@@ -64,48 +65,48 @@ class NgramVocabulary:
 
 
 def learn_ngrams(
-    sentences: Iterable[Sequence[str]], *, config: EntitiesConfig, language: str, most_counted: int = 2_000_000
+    sentences: Iterable[Sequence[str]], *, config: EntitiesConfig, language: str, max_counted: int = 2_000_000
 ) -> NgramVocabulary:
     """Return the informative n-grams of a sample of sentences of `language`, each given as its words.
 
-    An n-gram has at most `ngram_max_words` words, none of them punctuation, and neither begins nor ends with a stop
-    word. It occurs in `ngram_min_count` sentences or more, and at most in the share `ngram_max_share` of them; if it
-    has several words, their mutual information is `ngram_min_pmi` or more.
+    An n-gram has at most `ngram_max_words` words without punctuation, and neither begins nor ends with a stop word. It
+    occurs in at least `ngram_min_count` sentences and at most in the share `ngram_max_share` of them; the mutual
+    information of several words is at least `ngram_min_pmi`.
 
-    The same sentences in the same order give the same vocabulary. No more than `most_counted` n-grams, and those of one
-    sentence, are counted at once (about 200 bytes each): beyond, the rarest are forgotten until half are left (after
-    lossy counting, Manku and Motwani 2002), and those that come back are counted too low.
+    The same sentences in the same order give the same vocabulary. At most `max_counted` n-grams, plus those of one
+    sentence, are counted at the same time (about 200 bytes each). Beyond that, the rarest are dropped until half are
+    left, similar to lossy counting (Manku and Motwani 2002); the counts of those that occur again are too low.
 
-    Raises `InputError` where no n-gram is informative.
+    Raises `InputError` if no n-gram is informative.
     """
-    counts, number, words = _count(sentences, max_words=config.ngram_max_words, most_counted=most_counted)
-    most = config.ngram_max_share * number
+    counts, number, words = _count(sentences, max_words=config.ngram_max_words, max_counted=max_counted)
+    max_count = config.ngram_max_share * number
     stops = stop_words(language)
     informative = {
         ngram: counts[ngram]
         for ngram in sorted(counts)
-        if config.ngram_min_count <= counts[ngram] <= most
+        if config.ngram_min_count <= counts[ngram] <= max_count
         and _has_informative_ends(ngram, stops=stops)
         and mutual_information(ngram, counts=counts, words=words) >= config.ngram_min_pmi
     }
     if not informative:
         raise InputError(
-            f"entities.span_kind: no informative n-gram of {language} occurs in {config.ngram_min_count} to {most:g} "
-            f"of {number:,} sentences; lower entities.ngram_min_count or raise entities.ngram_max_share"
+            f"entities.span_kind: no informative n-gram of {language} occurs in {config.ngram_min_count} to "
+            f"{max_count:g} of {number:,} sentences; lower entities.ngram_min_count or raise entities.ngram_max_share"
         )
     return NgramVocabulary(language, number, informative)
 
 
 def mutual_information(ngram: str, *, counts: dict[str, int], words: int) -> float:
-    """Return the PMI of `ngram` in bits, infinity for a single word.
+    """Return the PMI of `ngram` in bits; infinity for a single word.
 
     Args:
-        ngram: words with a space between them.
-        counts: of `ngram` and all n-grams within it.
+        ngram: words separated by spaces.
+        counts: counts of `ngram` and all n-grams within it.
         words: sum of the counts of all single words.
     """
     parts = ngram.split(" ")
-    # likeliest[start, end]: of all ways to cut these words in parts, the largest log2 p(part 1) ... p(part m)
+    # likeliest[start, end]: maximum of log2 p(part 1) ... p(part m) over all segmentations of these words
     likeliest: dict[tuple[int, int], float] = {}
     for length in range(1, len(parts) + 1):
         for start in range(len(parts) - length + 1):
@@ -119,8 +120,8 @@ def mutual_information(ngram: str, *, counts: dict[str, int], words: int) -> flo
     return whole - cut
 
 
-def _count(sentences: Iterable[Sequence[str]], *, max_words: int, most_counted: int) -> tuple[Counter[str], int, int]:
-    """Return the sentences with each n-gram, the number of all sentences, and the sum of the counts of all words."""
+def _count(sentences: Iterable[Sequence[str]], *, max_words: int, max_counted: int) -> tuple[Counter[str], int, int]:
+    """Return the number of sentences with each n-gram, of all sentences, and the sum of the counts of all words."""
     counts: Counter[str] = Counter()
     number = words = 0
     for sentence in sentences:
@@ -129,19 +130,19 @@ def _count(sentences: Iterable[Sequence[str]], *, max_words: int, most_counted: 
         ngrams = {ngram for _, _, ngram in _ngrams(forms, max_words=max_words)}
         counts.update(ngrams)
         words += sum(" " not in ngram for ngram in ngrams)
-        if len(counts) > most_counted:
-            counts = _without_rarest(counts, left=most_counted // 2)
+        if len(counts) > max_counted:
+            counts = _drop_rarest(counts, keep=max_counted // 2)
     return counts, number, words
 
 
-def _without_rarest(counts: Counter[str], *, left: int) -> Counter[str]:
-    # An n-gram is counted whenever one that holds it is, so that none is forgotten before those that hold it.
+def _drop_rarest(counts: Counter[str], *, keep: int) -> Counter[str]:
+    # An n-gram is counted whenever a longer one that contains it is, so that it is never dropped before the longer one.
     by_count = Counter(counts.values())
-    total, least = len(counts), 0
-    while total > left:
-        least += 1
-        total -= by_count[least]
-    return Counter({ngram: count for ngram, count in counts.items() if count > least})
+    total, dropped_count = len(counts), 0
+    while total > keep:
+        dropped_count += 1
+        total -= by_count[dropped_count]
+    return Counter({ngram: count for ngram, count in counts.items() if count > dropped_count})
 
 
 def _ngrams(forms: Sequence[str], *, max_words: int) -> Iterator[tuple[int, int, str]]:
@@ -155,7 +156,7 @@ def _ngrams(forms: Sequence[str], *, max_words: int) -> Iterator[tuple[int, int,
 
 
 def _form(word: str) -> str:
-    """Return what counts as the same word: US is not us."""
+    """Return the form under which a word is counted: in lower case, unless it is an acronym (US is not us)."""
     return word if is_acronym(word) else word.lower()
 
 
@@ -167,7 +168,7 @@ def _has_informative_ends(ngram: str, *, stops: Collection[str]) -> bool:
 
 
 def _is_contraction(word: str, *, stops: Collection[str]) -> bool:
-    """Tell whether `word` is two stop words in one: "don't" is "do" and "n't", "qu'il" is "qu'" and "il"."""
+    """Return whether `word` is a contraction of two stop words: "don't" is "do" + "n't", "qu'il" is "qu'" + "il"."""
     return any(mark in word for mark in _APOSTROPHES) and any(
         word[:cut] in stops and word[cut:] in stops for cut in range(1, len(word))
     )

@@ -1,4 +1,4 @@
-"""Words that say nothing of their own, by language; which words are informative."""
+"""Stop words by language, and the test for informative words."""
 
 import logging
 import re
@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 @cache
 def spacy_language(language: str) -> str | None:
-    """Return spaCy's code of `language` (`en`, `pt-BR`, `eng`, ...), None where spaCy does not know the language."""
+    """Return spaCy's code of `language` (`en`, `pt-BR`, `eng`, ...); None if spaCy does not support the language."""
     from spacy.util import registry
 
     codes = (re.split("[-_]", language.lower())[0], base_language(language))
@@ -22,7 +22,7 @@ def spacy_language(language: str) -> str | None:
 
 @cache
 def stop_words(language: str) -> frozenset[str]:
-    """Return spaCy's stop words of `language`, in lower case; none where it has no list. Needs no pipeline."""
+    """Return spaCy's stop words of `language` in lower case; empty if it has no list. Needs no pipeline."""
     from spacy.util import get_lang_class
 
     code = spacy_language(language)
@@ -30,21 +30,21 @@ def stop_words(language: str) -> frozenset[str]:
 
 
 def warn_without_stop_words(languages: Iterable[str]) -> None:
-    """Log a warning of the `languages` that have no stop words, if there are any."""
+    """Log a warning about those of `languages` that have no stop words."""
     if missing := sorted(language for language in set(languages) if not stop_words(language)):
         logger.warning(
-            "spaCy has no stop words for %s: spans there need no more than one letter or digit", ", ".join(missing)
+            "spaCy has no stop words for %s: any span with a letter or digit counts as informative", ", ".join(missing)
         )
 
 
 def is_informative(word: str, *, stops: Collection[str]) -> bool:
-    """Tell whether `word` holds a letter or digit and is none of `stops`.
+    """Return whether `word` contains a letter or digit and is not one of `stops`.
 
-    US, WHO and IT are none: acronyms are not looked up in lower case.
+    Acronyms such as US, WHO and IT are informative: they are not looked up in lower case.
     """
     return any(map(str.isalnum, word)) and (is_acronym(word) or word.lower() not in stops)
 
 
 def is_acronym(word: str) -> bool:
-    """Tell whether `word` is two characters or more, its letters all upper case."""
+    """Return whether `word` has at least two characters and its letters are all upper case."""
     return len(word) > 1 and word.isupper()

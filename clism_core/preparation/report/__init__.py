@@ -1,1 +1,1 @@
-"""What is in a prepared data set, as a page (`report.html`) and as text for the terminal."""
+"""Report on prepared data, as a page (`report.html`) and as text for the terminal."""

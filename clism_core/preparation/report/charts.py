@@ -1,8 +1,8 @@
-"""Histograms as SVG for a page: drawn by matplotlib, coloured by the page's style sheet, so light and dark alike.
+"""Histograms as inline SVG: drawn by matplotlib, coloured by the page's style sheet for light and dark mode.
 
-Matplotlib is there already and chooses axes and ticks; what Plotly or Vega would add are megabytes of script in every
-report, of which Vega's wants `eval`. The SVG holds no ids, no style and no script, so that any number of charts fits
-into one page with a strict content security policy.
+Matplotlib is already a dependency and chooses axes and ticks. Plotly or Vega would add megabytes of script to every
+report, and Vega needs `eval`. The SVG contains no ids, styles or scripts, so that any number of charts fits into one
+page with a strict content security policy.
 """
 
 import io
@@ -25,9 +25,9 @@ _COLOURS = {
     _SERIES[0]: "var(--source)",
     _SERIES[1]: "var(--target)",
 }
-"""What stands in the drawing for the colours of the page."""
+"""Placeholder colours of the drawing, and the page's colours that replace them."""
 _SHOWN = 0.995
-"""Share of the values that a chart shows: a few very long ones would squeeze all others together."""
+"""Share of the values that a chart shows: a few outliers would compress all others."""
 _STEPS = [1, 2, 2.5, 5, 10]
 _SIZE = (3.4, 2.2)  # inches
 _PRESENTATION = {"fill", "fill-opacity", "opacity", "stroke", "stroke-width", "stroke-opacity", "text-anchor"}
@@ -35,19 +35,19 @@ _SVG = "{http://www.w3.org/2000/svg}"
 
 
 def histogram_svg(histograms: Mapping[str, Histogram], *, x_label: str, y_label: str, description: str) -> Markup:
-    """Draw one or two histograms of the same bins, by name, as an SVG element.
+    """Return one or two histograms with the same bins as an SVG element.
 
     Args:
-        histograms: What to draw, in the colours of the source and of the target; in shares of its values.
-        x_label: What a value is, and its unit.
-        y_label: What the shares are of.
-        description: What somebody hears who cannot see the chart.
+        histograms: Histograms by name, drawn in the colours of source and target, as shares of their values.
+        x_label: Meaning of a value, with its unit.
+        y_label: Items of which the shares are shown.
+        description: Text for screen readers.
     """
     figure = Figure(figsize=_SIZE, layout="constrained")
     axes = figure.add_subplot()
     width = next(iter(histograms.values()))["width"]
     bins = 1 + max(quantile(histogram, _SHOWN)[0] // width for histogram in histograms.values())
-    first = int(all(histogram["counts"][:1] == [0] for histogram in histograms.values()))  # nothing is 0 words long
+    first = int(all(histogram["counts"][:1] == [0] for histogram in histograms.values()))  # omit an empty bin 0
     bar = width * 0.84 / len(histograms)
     for place, (colour, histogram) in enumerate(zip(_SERIES, histograms.values(), strict=False)):
         shares = _shares(histogram, bins)
@@ -75,7 +75,7 @@ def _shares(histogram: Histogram, bins: int) -> np.ndarray:
 
 
 def _inline(figure: Figure, description: str) -> Markup:
-    """Return the figure with attributes in place of styles, which a page's policy may forbid, and without ids."""
+    """Return the figure without ids, and with attributes instead of styles, which a page's policy may forbid."""
     drawn = io.BytesIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "clism", "font.size": 9}):
         figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None})

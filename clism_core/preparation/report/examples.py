@@ -1,4 +1,4 @@
-"""The samples and rejects that a report shows: drawn by hashes, so that the drawing does not depend on the order."""
+"""Samples and rejects shown in a report, selected by hash so that the selection does not depend on the order."""
 
 import heapq
 from collections import defaultdict
@@ -13,17 +13,17 @@ import pyarrow.compute as pc
 from clism_core.utils.digests import text_hash
 
 MAX_SAMPLES = 200
-"""Samples shown of a language pair."""
+"""Maximum number of samples shown per language pair."""
 MAX_REJECTS = 10
-"""Rejects shown of a language pair and reason."""
+"""Maximum number of rejects shown per language pair and reason."""
 MAX_REJECT_CHARACTERS = 1000
-"""Of each side of a reject; one that was rejected as too long may be of any length."""
+"""Maximum length of the source and target of a reject: a row rejected as too long may have any length."""
 
 Hashes = npt.NDArray[np.uint64]
 
 
 class RejectExample(TypedDict):
-    """A rejected row; `source` and `target` are cut to `MAX_REJECT_CHARACTERS`, their full lengths stand beside."""
+    """Rejected row, with `source` and `target` truncated to `MAX_REJECT_CHARACTERS` and their full lengths."""
 
     input: str
     line: int
@@ -35,21 +35,21 @@ class RejectExample(TypedDict):
 
 
 class Examples(TypedDict):
-    """What a report shows of a language pair."""
+    """Examples of a language pair for a report."""
 
     samples: list[dict[str, Any]]
     """Rows of `SAMPLE_SCHEMA`, in the order of the hashes of their ids."""
     rejects: dict[str, list[RejectExample]]
-    """By reason, in the order of the hashes of their line numbers."""
+    """Rejects by reason, in the order of the hashes of their line numbers."""
 
 
 def choose_examples(samples: pa.Table, rejects: pa.Table) -> Examples:
-    """Draw examples from tables of `SAMPLE_SCHEMA` and `REJECT_SCHEMA`."""
+    """Select examples from tables of `SAMPLE_SCHEMA` and `REJECT_SCHEMA`."""
     return Examples(samples=_choose_samples(samples), rejects=_choose_rejects(rejects))
 
 
 def merge_examples(parts: Iterable[Examples]) -> Examples:
-    """Return the examples that `choose_examples` draws from the tables of all `parts` together."""
+    """Return the examples that `choose_examples` would select from the combined tables of all `parts`."""
     samples: list[dict[str, Any]] = []
     rejects: dict[str, list[RejectExample]] = defaultdict(list)
     for part in parts:
@@ -62,19 +62,19 @@ def merge_examples(parts: Iterable[Examples]) -> Examples:
 def drop_examples(
     examples: Examples, *, rows: int, part_rows: int, part_samples: int, part_rejects: Mapping[str, int]
 ) -> None:
-    """Take away the examples of a part of a language pair that will hardly be among those of the whole pair.
+    """Drop the examples of a part that are unlikely to be among the examples of the whole language pair.
 
-    A corpus of many parts would otherwise keep `MAX_SAMPLES` of each. As nobody knows yet what the other parts hold,
-    they are taken to be like this one, and ten times too many stay: where samples, or the rejects of a reason, are up
-    to ten times as frequent here as in the whole pair, hardly any is missed. One reject of each reason stays in any
-    case, so that a reason which this part alone has is shown.
+    Otherwise each of many parts would keep `MAX_SAMPLES`. The content of the other parts is not known yet, so they are
+    assumed to be like this one, and ten times as many examples as expected are kept: hardly any is lost if samples, or
+    the rejects of a reason, are up to ten times as frequent in this part as in the whole pair. One reject per reason is
+    always kept, so that a reason that occurs only in this part is shown.
 
     Args:
-        examples: Of the part; changed in place.
-        rows: Rows of the language pair.
-        part_rows: Rows of the part.
-        part_samples: Samples of the part.
-        part_rejects: Rejects of the part by reason.
+        examples: Examples of the part; modified in place.
+        rows: Number of rows of the language pair.
+        part_rows: Number of rows of the part.
+        part_samples: Number of samples of the part.
+        part_rejects: Number of rejects of the part by reason.
     """
     limit = _likely_limit(MAX_SAMPLES, rows=rows, part_rows=part_rows, frequency=part_samples)
     examples["samples"] = [sample for sample in examples["samples"] if _sample_key(sample)[0] < limit]
@@ -84,7 +84,7 @@ def drop_examples(
 
 
 def _likely_limit(shown: int, *, rows: int, part_rows: int, frequency: int) -> int:
-    """Return a hash below which ten times `shown` of `rows` are, of which as many count as `frequency` of a part."""
+    """Return the hash below which 10 * `shown` items of all `rows` are expected, given `frequency` in the part."""
     return 10 * shown * 2**64 * part_rows // max(rows * frequency, 1)
 
 
@@ -103,7 +103,7 @@ def _choose_rejects(rejects: pa.Table) -> dict[str, list[RejectExample]]:
 
 
 def _smallest(texts: pa.ChunkedArray, count: int) -> npt.NDArray[np.intp]:
-    """Return the places of the `count` smallest hashes of `texts`, and of all that are equal to the last of them."""
+    """Return the indices of the `count` smallest hashes of `texts`, including all ties with the last one."""
     hashes: Hashes = np.array([text_hash(text) for text in texts.to_pylist()], dtype=np.uint64)
     if len(hashes) <= count:
         return np.arange(len(hashes))
@@ -119,7 +119,7 @@ def _sample_key(sample: dict[str, Any]) -> tuple[int, str]:
 
 
 def _reject_key(reject: RejectExample) -> tuple[int, str]:
-    # Lines of several inputs share their numbers, and one input may be given by several paths: the name decides last.
+    # Lines of several inputs have the same number, so that ties are broken by the input's name.
     return text_hash(str(reject["line"])), reject["input"]
 
 

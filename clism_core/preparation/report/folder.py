@@ -1,4 +1,4 @@
-"""The statistics of data that is prepared already, read from its files."""
+"""Statistics of existing prepared data, computed from its files."""
 
 from collections.abc import Iterator
 
@@ -15,9 +15,9 @@ _ROWS_AT_ONCE = 8192
 
 
 def manifest_with_statistics(folder: str) -> Manifest:
-    """Return the manifest of prepared data; statistics that it lacks are computed from the files, which takes a while.
+    """Return the manifest of prepared data; missing statistics are computed from the files, which takes a while.
 
-    Raises `InputError` where `folder` holds no prepared data.
+    Raises `InputError` if `folder` does not contain prepared data.
     """
     manifest = read_manifest(folder)
     if all("statistics" in counts for counts in manifest["pairs"].values()):
@@ -32,10 +32,10 @@ def manifest_with_statistics(folder: str) -> Manifest:
 
 
 def statistics_of_folder(folder: str) -> dict[str, BlockStatistics]:
-    """Return the statistics of prepared data by language pair, from its files of samples and of rejects.
+    """Return the statistics of prepared data by language pair, computed from its files of samples and rejects.
 
-    They are read as a stream, a few thousand rows at once. A column that an older version of this project has not
-    written counts as empty: rejects without `origin` are rows without one.
+    Files are streamed, a few thousand rows at a time. Columns that an older version of this project did not write are
+    treated as null, such as `origin` of rejects.
     """
     statistics: dict[str, BlockStatistics] = {}
     no_samples, no_rejects = SAMPLE_SCHEMA.empty_table(), REJECT_SCHEMA.empty_table()
@@ -49,8 +49,8 @@ def statistics_of_folder(folder: str) -> dict[str, BlockStatistics]:
 
 
 def _blocks(folder: str, schema: pa.Schema) -> Iterator[tuple[str, pa.Table]]:
-    """Yield the rows of the Parquet files in `folder`, each table of one language pair."""
-    if not storage.exists(folder):  # there is no such folder where every row is of the other kind
+    """Yield the rows of the Parquet files in `folder`, as tables of one language pair each."""
+    if not storage.exists(folder):  # if all rows are samples, or all are rejects, there is only one of the folders
         return
     store, inner = storage.filesystem(folder)
     files = pds.dataset(inner, schema=schema, format="parquet", filesystem=store)

@@ -1,14 +1,14 @@
-// Browses the samples and rejects that the page holds as JSON. Texts enter the document as text nodes, never as HTML.
-// The state lives in the address (#tab=samples&pair=en-ar&label=GPE), so that a view can be linked to.
+// Browser for the samples and rejects embedded in the page as JSON. Texts are inserted as text nodes, never as HTML.
+// The state is kept in the URL fragment (#tab=samples&pair=en-ar&label=GPE), so that views can be linked to.
 "use strict";
 (() => {
   const PAGE_SIZE = 20;
   const TABS = ["overview", "samples", "rejects", "making"];
   const HUES = 8;
-  const REJECTS_A_REASON = 30;
-  const MORE_REJECTS = `The first ${REJECTS_A_REASON} are shown; choose a language pair or a text to see others.`;
-  // What turns the direction of a text or breaks its line is shown by its number instead of taking effect. Joiners and
-  // the marks LRM, RLM and ALM stay: scripts need them, and they do no harm beyond their place.
+  const REJECTS_PER_REASON = 30;
+  const MORE_REJECTS = `The first ${REJECTS_PER_REASON} are shown; filter by language pair or text to see others.`;
+  // Characters that change the direction of text or break lines are shown by their code points. Joiners and the marks
+  // LRM, RLM and ALM are kept: scripts need them, and their effect is local.
   const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069\u2028\u2029\ufeff]/;
 
   const byId = (id) => document.getElementById(id);
@@ -41,10 +41,10 @@
   function go(changes) {
     state = { ...state, page: "1", ...changes };
     render();
-    location.hash = address(); // and no history.replaceState, which viewers that sandbox the page may refuse
+    location.hash = address(); // not history.replaceState, which viewers that sandbox the page may forbid
   }
 
-  // ---- small builders ----
+  // ---- helpers that build elements ----
 
   function element(name, { className = "", text = null, ...attributes } = {}, children = []) {
     const made = document.createElement(name);
@@ -61,7 +61,7 @@
     for (const character of characters) {
       if (CONTROL.test(character)) {
         const code = `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
-        parts.push(run, element("span", { className: "control", text: code, title: `the character ${code}` }));
+        parts.push(run, element("span", { className: "control", text: code, title: `character ${code}` }));
         run = "";
       } else run += character;
     }
@@ -84,7 +84,7 @@
     return [...counts].sort((one, other) => other[1] - one[1] || (one[0] < other[0] ? -1 : 1));
   }
 
-  // ---- a sample: its text cut at the ends of words and spans; offsets are code points ----
+  // ---- samples: text is split at the boundaries of words and spans; offsets are code points ----
 
   function cut(length, ranges) {
     const ends = new Set([0, length]);
@@ -149,7 +149,7 @@
     made.links = links;
     made.addEventListener("mouseover", (event) => lightUp(made, event.target));
     made.addEventListener("mouseleave", () => clear(made));
-    made.addEventListener("click", (event) => lightUp(made, event.target)); // there is no hovering on a touch screen
+    made.addEventListener("click", (event) => lightUp(made, event.target)); // touch screens have no hover
     return made;
   }
 
@@ -182,7 +182,7 @@
     words[next].classList.add("here");
   }
 
-  // ---- the two lists ----
+  // ---- lists of samples and rejects ----
 
   const isWanted = (row) => (!state.pair || row.pair.pair === state.pair) && row.plain.includes(plain(state.text));
 
@@ -209,7 +209,7 @@
     byId("cards").replaceChildren(...found.slice(from, from + PAGE_SIZE).map(card));
     const total = pairs.reduce((sum, pair) => sum + pair.sample_count, 0);
     byId("found").textContent =
-      `${number(found.length)} found among ${number(samples.length)} samples, drawn at random from ${number(total)}`;
+      `${number(found.length)} of ${number(samples.length)} samples, selected at random from ${number(total)}`;
     byId("page").textContent = `page ${number(page)} of ${number(pages)}`;
     for (const button of document.querySelectorAll("[data-page]")) {
       const next = page + Number(button.dataset.page);
@@ -227,7 +227,7 @@
     const characters = Array.from(text);
     const paragraph = element("p", { className: "text", dir: "auto", lang: row.pair[side].lang }, visible(characters));
     const missing = row[`${side}_characters`] - characters.length;
-    if (missing > 0) paragraph.append(element("span", { className: "muted", text: ` … and ${number(missing)} characters more` }));
+    if (missing > 0) paragraph.append(element("span", { className: "muted", text: ` … and ${number(missing)} more characters` }));
     return paragraph;
   }
 
@@ -253,20 +253,20 @@
 
     const found = rejects.filter((row) => isWanted(row) && (!state.reason || row.reason === state.reason));
     byId("reject-found").textContent =
-      `${number(found.length)} found among ${number(rejects.length)} rejects, drawn at random of each reason`;
+      `${number(found.length)} of ${number(rejects.length)} rejects, selected at random for each reason`;
     const groups = reasons.map(([reason, rows]) => [reason, rows, found.filter((row) => row.reason === reason)]);
     byId("reject-groups").replaceChildren(
       ...groups
         .filter(([, , shown]) => shown.length)
         .flatMap(([reason, rows, shown]) => [
           element("h2", { text: `${reason} ` }, [element("span", { className: "muted", text: `${number(rows)} ${rows === 1 ? "row" : "rows"}` })]),
-          ...shown.slice(0, REJECTS_A_REASON).map(rejectedRow),
-          ...(shown.length > REJECTS_A_REASON ? [element("p", { className: "muted", text: MORE_REJECTS })] : []),
+          ...shown.slice(0, REJECTS_PER_REASON).map(rejectedRow),
+          ...(shown.length > REJECTS_PER_REASON ? [element("p", { className: "muted", text: MORE_REJECTS })] : []),
         ]),
     );
   }
 
-  // ---- the page ----
+  // ---- page ----
 
   function render() {
     for (const tab of TABS) {

@@ -1,7 +1,7 @@
-"""`report.html`: one file with charts and examples of a prepared data set, which needs no network.
+"""`report.html`: a self-contained page with charts and examples of prepared data, which needs no network.
 
-The texts of a corpus are not to be trusted: they reach the page as escaped text or as JSON, never as HTML, and the
-page's content security policy runs no script but its own.
+The texts of a corpus are not trusted: they are embedded as escaped text or as JSON, never as HTML, and the page's
+content security policy allows no script but its own.
 """
 
 import base64
@@ -25,10 +25,10 @@ from clism_core.utils.words import base_language, script_subtag
 
 REPORT = "report.html"
 MAX_EXAMPLES = 4000
-"""Samples on the page, of all language pairs together."""
+"""Maximum number of samples on the page, over all language pairs."""
 SHOWN_LABELS, SHOWN_ORIGINS = 16, 12
 _RIGHT_TO_LEFT = frozenset({"Adlm", "Arab", "Aran", "Hebr", "Mand", "Nkoo", "Rohg", "Samr", "Syrc", "Thaa", "Yezi"})
-"""Scripts. Babel knows the direction of languages only: of Uzbek, and not of Uzbek in Arabic letters."""
+"""Right-to-left scripts. Babel knows the direction of languages (Uzbek), not of scripts (Uzbek in Arabic script)."""
 
 _CHARTS = [
     ("Spans per sample", "spans", "samples", {"spans": "spans_per_sample"}),
@@ -41,11 +41,11 @@ _CHARTS = [
         {"source": "source_coverage", "target": "target_coverage"},
     ),
 ]
-"""Title, what a value is, what the shares are of, and the statistics that are drawn, by the names that they get."""
+"""Charts: title, meaning of a value, items of which shares are shown, and statistics by the name of their series."""
 
 
 class Chart(NamedTuple):
-    """A drawing and the names of its series, each with its values in words."""
+    """Chart with the names of its series, each with its values as text."""
 
     title: str
     svg: Markup
@@ -56,9 +56,9 @@ def write_report(manifest: Manifest, *, examples: Mapping[str, Examples], folder
     """Write `report.html` into the prepared data at `folder`; return its path.
 
     Args:
-        manifest: With the statistics of all language pairs.
-        examples: By language pair; pairs without any are allowed.
-        folder: Local or s3://.
+        manifest: Manifest with the statistics of all language pairs.
+        examples: Examples by language pair; pairs may be missing.
+        folder: Local path or s3:// URI.
     """
     path = storage.join(folder, REPORT)
     storage.write_bytes(path, render_report(manifest, examples=examples).encode())
@@ -66,7 +66,7 @@ def write_report(manifest: Manifest, *, examples: Mapping[str, Examples], folder
 
 
 def render_report(manifest: Manifest, *, examples: Mapping[str, Examples]) -> str:
-    """Return the page; the arguments are those of `write_report`."""
+    """Return the report as HTML, for the arguments of `write_report`."""
     style, script = (_asset(name) for name in ("page.css", "page.js"))
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader(__package__, "."),
@@ -91,13 +91,13 @@ def render_report(manifest: Manifest, *, examples: Mapping[str, Examples]) -> st
 
 
 def embedded_data(manifest: Manifest, examples: Mapping[str, Examples]) -> list[dict[str, Any]]:
-    """Return what the page's script browses: the language pairs with their samples and rejects."""
+    """Return the data for the page's script: the language pairs with their samples and rejects."""
     shown = min(MAX_SAMPLES, MAX_EXAMPLES // max(len(examples), 1))
     data = []
     for pair, counts in manifest["pairs"].items():
         source, _, target = pair.partition("-")
         chosen = examples.get(pair, Examples(samples=[], rejects={}))
-        if chosen["samples"]:  # for a language may have a hyphen of its own: zh-Hans
+        if chosen["samples"]:  # a language code may contain a hyphen: zh-Hans
             source, target = (chosen["samples"][0][f"{side}_lang"] for side in ("source", "target"))
         data.append(
             {
@@ -114,9 +114,9 @@ def embedded_data(manifest: Manifest, examples: Mapping[str, Examples]) -> list[
 
 
 def direction(language: str) -> str:
-    """Return `ltr` or `rtl`, as the script that a tag names or else the language is written.
+    """Return the direction of text, `ltr` or `rtl`, by the script subtag if there is one, else by the language.
 
-    For a language that is not known it is `auto`, which goes by the text's first letter.
+    For an unknown language it is `auto`, which depends on the first letter of the text.
     """
     if script := script_subtag(language):
         return "rtl" if script in _RIGHT_TO_LEFT else "ltr"
@@ -125,7 +125,7 @@ def direction(language: str) -> str:
 
 
 def _compact(sample: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a sample with its spans and words as lists of numbers, which are a third as long in JSON."""
+    """Return a sample with its spans and words as lists of numbers, which take a third of the space in JSON."""
     words = {
         side: [[word["start"], word["end"]] for word in sample[side] or ()] for side in ("source_words", "target_words")
     }
@@ -142,7 +142,7 @@ def _asset(name: str) -> Markup:
 
 
 def _policy(*, style: str, script: str) -> str:
-    """Return a content security policy that lets the page use its own script and style, and load nothing."""
+    """Return a content security policy that allows only the page's own script and style, and loads nothing."""
     style_hash, script_hash = (
         base64.b64encode(hashlib.sha256(part.encode()).digest()).decode() for part in (style, script)
     )
@@ -165,7 +165,7 @@ def _totals(manifest: Manifest) -> dict[str, int]:
 def _pair(name: str, counts: PairCounts) -> dict[str, Any]:
     statistics = counts["statistics"]
     named: list[Origin] = origins(statistics)
-    # Those that were counted together are the last; more than that many are counted so.
+    # If there are more than `MAX_ORIGINS`, the last entry is the total of all others.
     others = [named.pop()] if len(named) > MAX_ORIGINS else []
     return {
         "name": name,

@@ -1,4 +1,4 @@
-"""The statistics of a prepared data set as plain text."""
+"""Statistics of prepared data as plain text."""
 
 from collections.abc import Sequence, Set
 
@@ -13,9 +13,9 @@ SHOWN_LABELS, SHOWN_ORIGINS = 20, 20
 
 
 def format_statistics(manifest: Manifest) -> str:
-    """Return a summary of a prepared data set for the terminal: a table of the language pairs, and tables of each.
+    """Return a summary of prepared data for the terminal: a table of all language pairs, then tables for each pair.
 
-    `manifest` holds the statistics of all language pairs; `manifest_with_statistics` reads one that does.
+    `manifest` contains the statistics of all language pairs, as returned by `manifest_with_statistics`.
     """
     pairs = manifest["pairs"].items()
     header = ["pair", "rows", "samples", "", "spans", "rejects", "", "beyond cap"]
@@ -52,14 +52,14 @@ def _pair_block(pair: str, counts: PairCounts, statistics: Statistics) -> str:
         ["words per target", spread(statistics["target_words"])],
         ["words with a link", f"{source_coverage} of the source, {target_coverage} of the target"],
     ]
-    became = [[name, f"{rows:,}", percent(rows, counts["rows"])] for name, rows in outcome(counts)]
+    outcomes = [[name, f"{rows:,}", percent(rows, counts["rows"])] for name, rows in outcome(counts)]
     labels = [
         [label, f"{spans:,}", percent(spans, counts["spans"])]
         for label, spans in ranked(statistics["labels"], shown=SHOWN_LABELS)
     ]
     tables = [
         _aligned(lengths, left={0, 1}),
-        _table(["rows became", "rows", ""], became),
+        _table(["outcome", "rows", ""], outcomes),
         _table(["origin", "rows", "samples", "", "spans", "rejects"], _origin_rows(statistics), left={0, 5}),
         _table(["label", "spans", ""], labels),
     ]

@@ -24,7 +24,7 @@ NLP = spacy.blank("en")
 
 
 def sentence(entities: list[tuple[int, int, str]]) -> Doc:
-    """Return "He beat the US in the old town of Rome", analysed by hand; `entities` are ranges of tokens."""
+    """Return "He beat the US in the old town of Rome", annotated by hand; `entities` are ranges of tokens."""
     analysis = [
         # word, part of speech, head, dependency
         ("He", "PRON", 1, "nsubj"),
@@ -78,13 +78,13 @@ def test_candidates(entities: list[tuple[int, int, str]], span_kind: SpanKind, e
     assert [(doc.text[candidate.start : candidate.end], candidate.label) for candidate in found] == expected
 
 
-def test_punctuation_is_no_information() -> None:
+def test_punctuation_is_not_informative() -> None:
     doc = Doc(NLP.vocab, words=["-", "the"])
     doc.ents = [Span(doc, 0, 2, "ORG")]
     assert find_candidates(doc, span_kind="entities", max_tokens=5, stops=stop_words("en")) == []
 
 
-def test_stop_words_are_those_of_the_source() -> None:
+def test_stop_words_are_in_the_source_language() -> None:
     doc = Doc(NLP.vocab, words=["Die", "Welt"])
     doc.ents = [Span(doc, 0, 1, "ORG")]
     assert len(find_candidates(doc, span_kind="entities", max_tokens=5, stops=stop_words("en"))) == 1
@@ -136,7 +136,7 @@ def test_block_of_rejects_only(city_pipeline: str) -> None:
     assert texts(found) == [None]
 
 
-def test_other_rows_of_the_block_change_nothing(english_pipeline: None) -> None:
+def test_candidates_do_not_depend_on_other_rows(english_pipeline: None) -> None:
     sources = [
         "Italy have defeated Portugal 31-5 in the 2007 Rugby World Cup .",
         "Andrea Masi opened the scoring in the fourth minute .",

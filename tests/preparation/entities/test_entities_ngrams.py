@@ -10,11 +10,11 @@ from clism_core.utils.errors import InputError
 FILLER = [f"filler{number}" for number in range(6)]
 
 
-def learn(sentences: list[str], language: str = "en", most_counted: int = 1000, **settings: Any) -> NgramVocabulary:
+def learn(sentences: list[str], language: str = "en", max_counted: int = 1000, **settings: Any) -> NgramVocabulary:
     defaults = {"ngram_min_count": 2, "ngram_max_share": 0.5, "ngram_min_pmi": 1.0}
     config = EntitiesConfig(**{**defaults, **settings})
     words = (sentence.split() for sentence in sentences)
-    return learn_ngrams(words, config=config, language=language, most_counted=most_counted)
+    return learn_ngrams(words, config=config, language=language, max_counted=max_counted)
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def learn(sentences: list[str], language: str = "en", most_counted: int = 1000, 
         pytest.param("a b", {"a": 2, "b": 4, "a b": 2}, 16, 2.0, id="log2-of-(2/16)/(2/16*4/16)"),
         pytest.param("a b", {"a": 4, "b": 4, "a b": 1}, 16, 0.0, id="chance"),
         pytest.param(
-            # log2 p: a -3, b -2, c -2, a b -3, b c -4, a b c -4; the likeliest cut is "a b" + "c": -5
+            # log2 p: a -3, b -2, c -2, a b -3, b c -4, a b c -4; the likeliest segmentation is "a b" + "c": -5
             "a b c",
             {"a": 2, "b": 4, "c": 4, "a b": 2, "b c": 1, "a b c": 1},
             16,
@@ -32,7 +32,7 @@ def learn(sentences: list[str], language: str = "en", most_counted: int = 1000, 
             id="two-words-and-one",
         ),
         pytest.param(
-            # a -1, b -1, c -1, a b -4, b c -4, a b c -4; the likeliest cut is in three: -3
+            # a -1, b -1, c -1, a b -4, b c -4, a b c -4; the likeliest segmentation has three parts: -3
             "a b c",
             {"a": 8, "b": 8, "c": 8, "a b": 1, "b c": 1, "a b c": 1},
             16,
@@ -83,22 +83,22 @@ def test_nothing_informative_is_an_error() -> None:
         learn(["Rome"] * 3, ngram_min_count=5)
 
 
-def test_what_comes_again_outlasts_the_bound() -> None:
+def test_frequent_ngrams_survive_the_limit() -> None:
     sentences = [f"rome w{number}" for number in range(50)]  # three n-grams each, and two of them new
-    bounded = learn(sentences, most_counted=10, ngram_max_share=1.0)
+    bounded = learn(sentences, max_counted=10, ngram_max_share=1.0)
     assert bounded.counts == {"rome": 50} == learn(sentences, ngram_max_share=1.0).counts
 
 
-def test_forgotten_ngrams_are_counted_anew() -> None:
-    # After two sentences there are five n-grams; with room for four, all are forgotten but "oslo", which came twice.
+def test_dropped_ngrams_are_counted_from_zero() -> None:
+    # After two sentences there are five n-grams; with a limit of four, all are dropped but "oslo", which occurs twice.
     sentences = ["oslo paris", "oslo rome", "rome", "rome"]
     assert learn(sentences, ngram_max_share=1.0).counts["rome"] == 3
-    bounded = learn(sentences, most_counted=4, ngram_max_share=1.0)
+    bounded = learn(sentences, max_counted=4, ngram_max_share=1.0)
     assert bounded.counts == {"oslo": 2, "rome": 2}
 
 
 @pytest.mark.parametrize(
-    ("text", "most", "expected"),
+    ("text", "max_ngrams", "expected"),
     [
         pytest.param("they fly to Oslo", 5, ["Oslo"], id="one"),
         pytest.param("New York", 5, ["New York"], id="longer-of-equally-rare-ones"),
@@ -110,11 +110,11 @@ def test_forgotten_ngrams_are_counted_anew() -> None:
         pytest.param("nothing here", 5, [], id="none"),
     ],
 )
-def test_find(text: str, most: int, expected: list[str]) -> None:
+def test_find(text: str, max_ngrams: int, expected: list[str]) -> None:
     counts = {"new york": 4, "new": 4, "york": 6, "oslo": 5, "rome": 3, "paris": 3}
     counts |= {"york city": 2, "city hall": 3, "hall": 8}
     words = text.split()
-    found = NgramVocabulary("en", 100, counts).find(words, most=most)
+    found = NgramVocabulary("en", 100, counts).find(words, max_ngrams=max_ngrams)
     assert [" ".join(words[ngram.start : ngram.stop]) for ngram in found] == expected
 
 

@@ -37,13 +37,13 @@ def test_pipeline_in_a_folder(tmp_path: Path) -> None:
     assert [(entity.text, entity.label_) for entity in loaded("Das ist Rom").ents] == [("Rom", "GPE")]
 
 
-def test_what_the_patterns_look_at_stays(tmp_path: Path) -> None:
+def test_components_that_patterns_need_are_kept(tmp_path: Path) -> None:
     loaded = load_pipeline(saved(with_ruler("de", [{"POS": "PROPN"}]), tmp_path))
     assert loaded.pipe_names == ["attribute_ruler", "entity_ruler"]
     assert [entity.text for entity in loaded("Das ist Rom").ents] == ["Rom"]
 
 
-def test_component_that_does_not_say_what_it_assigns_stays(tmp_path: Path) -> None:
+def test_component_that_does_not_declare_what_it_assigns_is_kept(tmp_path: Path) -> None:
     @Language.component("test_marks_everything", requires=["token.pos"])
     def mark(doc: spacy.tokens.Doc) -> spacy.tokens.Doc:
         doc.set_ents([spacy.tokens.Span(doc, 0, len(doc), "ALL")])
@@ -92,10 +92,10 @@ def test_pipeline_that_is_not_installed() -> None:
         pytest.param("de", ["parser"], "entities+noun_chunks", "has no NER", id="chunks-without-ner"),
         pytest.param("de", ["ner"], "entities+noun_chunks", "has no parser", id="ner-without-parser"),
         pytest.param("de", ["tagger"], "noun_chunks", "has no parser", id="no-parser"),
-        pytest.param("pl", ["parser"], "noun_chunks", "knows no noun chunks of pl", id="no-noun-chunks"),
+        pytest.param("pl", ["parser"], "noun_chunks", "does not support noun chunks for pl", id="no-noun-chunks"),
     ],
 )
-def test_pipeline_that_lacks_something(
+def test_pipeline_without_a_required_component(
     tmp_path: Path, language: str, components: list[str], span_kind: Any, message: str
 ) -> None:
     nlp = spacy.blank(language)
@@ -122,7 +122,7 @@ def test_component_of_a_package_that_is_not_installed(tmp_path: Path) -> None:
     config = saved(nlp, tmp_path)
     written = (tmp_path / "config.cfg").read_text()
     (tmp_path / "config.cfg").write_text(written.replace('factory = "attribute_ruler"', 'factory = "nowhere_ruler"'))
-    with pytest.raises(InputError, match=r"wants the component attribute_ruler \(nowhere_ruler\)"):
+    with pytest.raises(InputError, match=r"needs the component attribute_ruler \(nowhere_ruler\)"):
         find_pipeline(config)
 
 

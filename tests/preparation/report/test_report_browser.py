@@ -1,4 +1,4 @@
-"""The page in a real browser: what its script shows, and that nothing complains."""
+"""The page in a real browser: the output of its script, and an empty console."""
 
 import html
 import re
@@ -24,7 +24,7 @@ pytestmark = [
 
 
 class Node(NamedTuple):
-    """An element that is shown: its name, its attributes and its text."""
+    """Name, attributes and text of an element."""
 
     name: str
     attributes: dict[str, str | None]
@@ -32,7 +32,7 @@ class Node(NamedTuple):
 
 
 class Document(HTMLParser):
-    """The elements of a document as a browser has left it."""
+    """Elements of a document after its script has run in a browser."""
 
     VOID = frozenset({"meta", "input", "link", "br", "rect"})
 
@@ -75,7 +75,7 @@ Opened = tuple[Document, str]
 
 
 def visit(file: Path, fragment: str, profile: Path) -> Opened:
-    """Return the document after its script has run, and the browser's console."""
+    """Return the document after its script has run, and the output on the browser's console."""
     assert BROWSER is not None
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", f"--user-data-dir={profile}"]
     options += ["--enable-logging=stderr", "--virtual-time-budget=2000", "--dump-dom"]
@@ -86,7 +86,7 @@ def visit(file: Path, fragment: str, profile: Path) -> Opened:
 
 @pytest.fixture(scope="module")
 def show(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Document]:
-    """Return a function that opens the report at a fragment of its address, and checks that the console is empty."""
+    """Return a function that opens the report at a URL fragment and checks that the console is empty."""
     folder = tmp_path_factory.mktemp("report")
     file = folder / "report.html"
     file.write_text(render_report(manifest(), examples=examples()), "utf-8")
@@ -113,7 +113,7 @@ def test_filters_spans_and_direction(show: Callable[[str], Document]) -> None:
     source, target = document.find("p", "text")
     assert (source.attributes["dir"], source.attributes["lang"]) == ("ltr", "en")
     assert (target.attributes["dir"], target.attributes["lang"]) == ("rtl", "ar")
-    assert "".join(document.by_id("found").text) == "1 found among 48 samples, drawn at random from 48"
+    assert "".join(document.by_id("found").text) == "1 of 48 samples, selected at random from 48"
     assert "hidden" in document.by_id("overview").attributes
     assert "hidden" not in document.by_id("samples").attributes
 
@@ -128,7 +128,7 @@ def test_masked_form(show: Callable[[str], Document]) -> None:
 
 def test_pages(show: Callable[[str], Document]) -> None:
     document = show("tab=samples&pair=en-vi&origin=news&page=3")
-    assert len(document.find("article", "sample")) == 5  # of 45, 20 a page
+    assert len(document.find("article", "sample")) == 5  # of 45, with 20 per page
     assert "".join(document.by_id("page").text) == "page 3 of 3"
 
 
@@ -141,14 +141,14 @@ def test_rejects_by_reason(show: Callable[[str], Document]) -> None:
         "wrong_column_count 1 row",
     ]
     assert document.texts("p", "text")[-4:] == [
-        "x" * 1000 + " … and 234 characters more",
+        "x" * 1000 + " … and 234 more characters",
         "empty",
         "not read",
         "not read",
     ]
 
 
-def test_harmful_texts_are_shown_and_do_nothing(show: Callable[[str], Document]) -> None:
+def test_malicious_texts_are_shown_and_have_no_effect(show: Callable[[str], Document]) -> None:
     document = show("tab=samples&pair=en-%3Ci%3E")
     assert "".join(node.text[0] for node in document.nodes if node.name == "title") == "Prepared data: 48 samples"
     source, target = document.texts("p", "text")
@@ -157,7 +157,7 @@ def test_harmful_texts_are_shown_and_do_nothing(show: Callable[[str], Document])
     assert document.texts("span", "control") == ["U+202E", "U+2028"]
 
 
-def test_hovering_a_word_lights_its_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hovering_over_a_word_highlights_its_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hover = """
     for (const word of document.querySelectorAll('.word[data-side="target"]'))
       if (word.textContent === "يعيش") word.dispatchEvent(new MouseEvent("mouseover", { bubbles: true }));
@@ -169,7 +169,7 @@ def test_hovering_a_word_lights_its_links(tmp_path: Path, monkeypatch: pytest.Mo
     assert document.texts("span", "lit") == ["lives", "يعيش"]
 
 
-def test_keys_walk_over_samples_and_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_navigate_samples_and_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keys = """
     for (const key of ["j", "ArrowRight", "ArrowRight", "ArrowRight"])
       document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
@@ -181,7 +181,7 @@ def test_keys_walk_over_samples_and_words(tmp_path: Path, monkeypatch: pytest.Mo
     assert document.texts("span", "lit") == ["lives", "يعيش"]
 
 
-def test_works_in_a_sandboxed_frame_as_in_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_page_works_in_a_sandboxed_frame_as_in_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     click = """
     document.getElementById("tab-samples").click();
     document.querySelector('[data-page="1"]').click();
@@ -197,7 +197,7 @@ def test_works_in_a_sandboxed_frame_as_in_mlflow(tmp_path: Path, monkeypatch: py
 
 
 def _with_script(more: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Write the report with more script behind its own, and return the file."""
+    """Write the report with `more` appended to its script, and return the file."""
     asset = report_page._asset
     monkeypatch.setattr(report_page, "_asset", lambda name: asset(name) + Markup(more if name == "page.js" else ""))
     file = folder / "report.html"

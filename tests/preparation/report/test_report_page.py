@@ -1,4 +1,4 @@
-"""The page as a file: what it holds, and that nothing of a corpus becomes HTML."""
+"""The page as a file: its content, and that no text of a corpus becomes HTML."""
 
 import base64
 import copy
@@ -15,7 +15,7 @@ from clism_core.preparation.report.page import direction, render_report, write_r
 
 
 class Page(HTMLParser):
-    """Collects the elements with their attributes, and what scripts and styles hold."""
+    """Parser that collects elements with their attributes, and the content of scripts and styles."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ def embedded(page: Page) -> list[dict[str, Any]]:
     return pairs
 
 
-def test_texts_come_back_from_the_embedded_json(page: Page) -> None:
+def test_texts_round_trip_through_the_embedded_json(page: Page) -> None:
     arabic, _, harmful = embedded(page)
     shown = {row["sample_id"]: row for row in arabic["samples"]}["en-ar/00/000000001"]
     assert (shown["source"], shown["target"]) == (ARABIC[0]["source"], ARABIC[0]["target"])
@@ -67,7 +67,7 @@ def test_texts_come_back_from_the_embedded_json(page: Page) -> None:
     assert harmful["samples"][0]["target"] == "a\u202eb\u2028c"
 
 
-def test_nothing_of_a_corpus_is_html(page: Page, html: str) -> None:
+def test_no_text_of_a_corpus_is_html(page: Page, html: str) -> None:
     tags = [tag for tag, _ in page.elements]
     assert tags.count("script") == 2
     assert not {"img", "i", "u", "iframe", "object", "link"} & set(tags)
@@ -75,7 +75,7 @@ def test_nothing_of_a_corpus_is_html(page: Page, html: str) -> None:
     assert "\u202e" not in html.replace(json.dumps("\u202e")[1:-1], "").split('id="data"')[0]
 
 
-def test_only_its_own_script_and_style_may_run(page: Page) -> None:
+def test_policy_allows_only_the_own_script_and_style(page: Page) -> None:
     (policy,) = [
         attributes["content"]
         for attributes in page.attributes("meta")
@@ -93,26 +93,26 @@ def test_only_its_own_script_and_style_may_run(page: Page) -> None:
         assert (attributes.get("href") or "#").startswith("#"), tag
 
 
-def test_counts_stand_on_the_page(page: Page) -> None:
+def test_counts_are_on_the_page(page: Page) -> None:
     texts = " ".join(page.texts)
     assert "samples 48 90.6% of the rows" in texts
-    assert "spans with an answer 49 1.02 a sample" in texts
+    assert "spans with an answer 49 1.02 per sample" in texts
     assert "no_span 2 33.3%" in texts
-    assert "1,000 more rows lie beyond max_pairs" in " ".join(texts.split())
+    assert "1,000 more rows are beyond max_pairs" in " ".join(texts.split())
     assert "ab" * 32 in texts
 
 
-def test_charts_say_in_words_what_they_show(page: Page) -> None:
+def test_charts_have_descriptions(page: Page) -> None:
     labels = [attributes["aria-label"] for attributes in page.attributes("svg") if attributes.get("role") == "img"]
     assert labels[:2] == [
-        "Spans per sample: spans: mean 1.5, median 1, 90% at most 2, greatest 2",
-        "Length of spans: span: mean 1.0, median 1, 90% at most 1, greatest 1; "
-        "answer: mean 1.0, median 1, 90% at most 1, greatest 1",
+        "Spans per sample: spans: mean 1.5, median 1, 90% at most 2, max 2",
+        "Length of spans: span: mean 1.0, median 1, 90% at most 1, max 1; "
+        "answer: mean 1.0, median 1, 90% at most 1, max 1",
     ]
     assert len(labels) == 12
 
 
-def test_a_language_pair_without_samples_has_no_charts() -> None:
+def test_language_pair_without_samples_has_no_charts() -> None:
     empty = copy.deepcopy(manifest())
     counts = empty["pairs"]["en-vi"]
     nothing = copy.deepcopy(counts["statistics"]) | {"labels": {}, "origins": {}}
@@ -124,7 +124,7 @@ def test_a_language_pair_without_samples_has_no_charts() -> None:
     assert [pair["samples"] for pair in embedded(shown)] == [[], [], []]
 
 
-def test_the_file_is_the_page(tmp_path: Path, html: str) -> None:
+def test_page_is_written_to_the_file(tmp_path: Path, html: str) -> None:
     path = write_report(manifest(), examples=examples(), folder=str(tmp_path))
     assert path == str(tmp_path / "report.html")
     assert Path(path).read_text("utf-8") == html
@@ -148,14 +148,14 @@ def test_direction_of_a_language(language: str, expected: str) -> None:
     assert direction(language) == expected
 
 
-def test_the_page_says_which_origins_are_counted_one_by_one() -> None:
-    told = "Only 200 origins are counted one by one, chosen by the hashes of their names"
+def test_page_explains_which_origins_are_counted_separately() -> None:
+    note = "Only 200 origins are counted separately, selected by a hash of their names"
     many = copy.deepcopy(manifest())
     statistics: Any = many["pairs"]["en-vi"]["statistics"]
     statistics["origins"] = {f"site {i}": {"samples": i, "spans": i, "rejects": {}} for i in range(200)}
-    assert told not in " ".join(Page(render_report(many, examples={})).texts)
+    assert note not in " ".join(Page(render_report(many, examples={})).texts)
     statistics["other_origins"] = {"samples": 7, "spans": 7, "rejects": {}}
     texts = " ".join(Page(render_report(many, examples={})).texts)
-    assert told in texts
+    assert note in texts
     assert "(other origins) 7 of 7" in texts
     assert "188 more origins are in the manifest" in texts  # 12 are on the page

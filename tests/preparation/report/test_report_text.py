@@ -28,15 +28,15 @@ en-ar     6        2  33.3%      3        4  66.7%       1,000
 en-ar
 =====
 
-spans per sample   mean 1.5, median 1, 90% at most 2, greatest 2
-words per span     mean 1.0, median 1, 90% at most 1, greatest 1
-words per answer   mean 1.0, median 1, 90% at most 1, greatest 1
-words per source   mean 3.5, median 0-4, 90% at most 5, greatest 5
-words per target   mean 3.0, median 0-4, 90% at most 4, greatest 4
+spans per sample   mean 1.5, median 1, 90% at most 2, max 2
+words per span     mean 1.0, median 1, 90% at most 1, max 1
+words per answer   mean 1.0, median 1, 90% at most 1, max 1
+words per source   mean 3.5, median 0-4, 90% at most 5, max 5
+words per target   mean 3.0, median 0-4, 90% at most 4, max 4
 words with a link  85.7% of the source, 100.0% of the target
 
-rows became         rows
------------         ----
+outcome             rows
+-------             ----
 samples                2  33.3%
 no_span                2  33.3%
 too_long               1  16.7%
@@ -75,13 +75,13 @@ def test_greatest_counts_first(shown: int, expected: list[tuple[str, int]]) -> N
     assert ranked({"a": 2, "c": 2, "b": 5}, shown=shown) == expected
 
 
-def test_spread_of_nothing() -> None:
+def test_spread_without_values() -> None:
     assert spread({"width": 1, "counts": [], "sum": 0, "max": 0}) == "none"
 
 
 @pytest.fixture
 def prepared(tmp_path: Path) -> Path:
-    """Write prepared data as an older version did: no statistics, no origins of rejects; a file may hold two pairs."""
+    """Write prepared data of an older version, without statistics and origins of rejects; a file may hold two pairs."""
     for part in ("samples", "rejects"):
         (tmp_path / part).mkdir()
     for number, (samples, rejects) in enumerate(tables().values()):
@@ -112,7 +112,7 @@ def test_statistics_are_computed_from_the_files(prepared: Path) -> None:
     }
 
 
-def test_a_manifest_without_statistics_gets_them(prepared: Path) -> None:
+def test_missing_statistics_are_added_to_the_manifest(prepared: Path) -> None:
     assert "statistics" not in read_manifest(str(prepared))["pairs"]["en-ar"]
     complete = manifest_with_statistics(str(prepared))
     expected: PairCounts = manifest()["pairs"]["en-vi"]
@@ -120,11 +120,11 @@ def test_a_manifest_without_statistics_gets_them(prepared: Path) -> None:
     assert complete["fingerprint"] == "ab" * 32
 
 
-def test_a_manifest_with_statistics_is_taken_as_it_is(tmp_path: Path) -> None:
+def test_manifest_with_statistics_is_unchanged(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text(json.dumps(manifest()))
     assert manifest_with_statistics(str(tmp_path)) == manifest()
 
 
-def test_a_folder_without_prepared_data(tmp_path: Path) -> None:
+def test_folder_without_prepared_data(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no prepared data"):
         manifest_with_statistics(str(tmp_path))
