@@ -7,7 +7,8 @@ import pyarrow as pa
 
 from clism_core.inference.chunks import PREDICTED_SCHEMA, PredictedChunk
 from clism_core.inference.config import PredictConfig
-from clism_core.inference.row_readers import ROWS_PER_CHUNK, table_bytes
+from clism_core.inference.row_readers import ROWS_PER_CHUNK
+from clism_core.utils.arrow import stream_bytes
 from clism_core.utils.digests import file_digests, text_digest
 from clism_core.utils.staging_store import StagingStore
 
@@ -52,7 +53,7 @@ class PartialResults(StagingStore):
         """
         self.check_opened()
         table = pa.Table.from_pylist([chunk._asdict()], schema=PREDICTED_SCHEMA)
-        self.write(table_bytes(table), _CHUNKS, _file_name(chunk.first_row))
+        self.write(stream_bytes(table), _CHUNKS, _file_name(chunk.first_row))
 
     def read_chunks(self, first_rows: set[int]) -> Iterator[PredictedChunk]:
         """Yield the chunks with these first rows, in the order of the input; a few of them are in memory at once."""

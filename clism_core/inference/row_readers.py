@@ -18,7 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from clism_core.utils import storage
+from clism_core.utils.arrow import stream_bytes
 from clism_core.utils.errors import InputError
+from clism_core.utils.text import json_object
 
 FileFormat: TypeAlias = Literal["jsonl", "csv", "parquet"]
 
@@ -124,15 +126,7 @@ def _jsonl_chunks(path: str, size: int) -> Iterator[Chunk]:
 
 def _jsonl_rows(chunk: Chunk) -> list[Row]:
     lines = chunk.content.decode().removesuffix("\n").split("\n")
-    return [Row(number, _json_object(line)) for number, line in enumerate(lines, chunk.first_row) if line.strip()]
-
-
-def _json_object(line: str) -> dict[str, Any] | None:
-    try:
-        values = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return values if isinstance(values, dict) else None
+    return [Row(number, json_object(line)) for number, line in enumerate(lines, chunk.first_row) if line.strip()]
 
 
 def _csv_chunks(path: str, size: int) -> Iterator[Chunk]:
@@ -167,21 +161,13 @@ def _parquet_chunks(path: str, size: int) -> Iterator[Chunk]:
         file = pq.ParquetFile(content, buffer_size=_BUFFER, pre_buffer=False)
         _check_columns(file.schema_arrow.names, path)
         for batch in file.iter_batches(batch_size=size):
-            yield Chunk(first, batch.num_rows, table_bytes(pa.Table.from_batches([batch])))
+            yield Chunk(first, batch.num_rows, stream_bytes(pa.Table.from_batches([batch])))
             first += batch.num_rows
 
 
 def _parquet_rows(chunk: Chunk) -> list[Row]:
     table = pa.ipc.open_stream(chunk.content).read_all()
     return [Row(number, values) for number, values in enumerate(table.to_pylist(), chunk.first_row)]
-
-
-def table_bytes(table: pa.Table) -> bytes:
-    """Return a table in Arrow's stream format."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as stream:
-        stream.write_table(table)
-    return bytes(sink.getvalue().to_pybytes())
 
 
 def _check_columns(names: Sequence[str], path: str) -> None:

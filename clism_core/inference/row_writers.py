@@ -17,9 +17,10 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from clism_core.inference.records import Reject
-from clism_core.inference.row_readers import FileFormat, table_bytes
+from clism_core.inference.row_readers import FileFormat
 from clism_core.tasks.task import TaskName
 from clism_core.utils import storage
+from clism_core.utils.arrow import stream_bytes
 from clism_core.utils.errors import InputError
 
 _ENTITY = pa.struct(
@@ -207,7 +208,7 @@ def _parquet_bytes(rows: Sequence[tuple[int, Mapping[str, Any]]], schema: pa.Sch
         )
         if unfit is not None:
             raise UnfitError(unfit)
-    return table_bytes(table)
+    return stream_bytes(table)
 
 
 def _not_arrow(rows: Sequence[tuple[int, Mapping[str, Any]]], schema: pa.Schema) -> str:

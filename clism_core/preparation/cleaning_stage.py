@@ -17,6 +17,7 @@ from clism_core.preparation.cleaning import CleaningConfig, clean, is_too_long, 
 from clism_core.preparation.corpus import CappedRows, CorpusConfig, RawRow
 from clism_core.preparation.language import is_wrong_language
 from clism_core.preparation.schema import ROW_SCHEMA, RejectReason, sample_id, words_array
+from clism_core.utils.arrow import stream_bytes
 from clism_core.utils.errors import InputError
 from clism_core.utils.words import segment, whitespace_tokens
 
@@ -182,11 +183,7 @@ def _pack(rows: Sequence[RawRow]) -> bytes:
     arrays = [
         pa.array(values, type=kind) for values, kind in zip(zip(*rows, strict=True), _RAW_SCHEMA.types, strict=True)
     ]
-    table = pa.table(arrays, schema=_RAW_SCHEMA)
-    content = pa.BufferOutputStream()
-    with pa.ipc.new_stream(content, _RAW_SCHEMA) as writer:
-        writer.write_table(table)
-    return bytes(content.getvalue().to_pybytes())
+    return stream_bytes(pa.table(arrays, schema=_RAW_SCHEMA))
 
 
 def _raw_shard(

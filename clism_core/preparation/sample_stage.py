@@ -23,9 +23,10 @@ from clism_core.preparation.schema import (
     words_of,
 )
 from clism_core.preparation.spans import Candidate, project
-from clism_core.preparation.staging import Shard, Work, parquet_bytes
+from clism_core.preparation.staging import Shard, Work
 from clism_core.preparation.statistics import BlockStatistics, block_statistics
 from clism_core.utils import storage
+from clism_core.utils.arrow import parquet_bytes
 
 MADE = "made"
 """The part of the work that says of each shard what it has become."""

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from clism_core.preparation.manifest import UNFINISHED, WORK
 from clism_core.preparation.schema import ROW_SCHEMA
 from clism_core.utils import storage
+from clism_core.utils.arrow import parquet_bytes
 from clism_core.utils.errors import InputError
 from clism_core.utils.staging_store import StagingStore
 
@@ -85,10 +86,3 @@ class Work(StagingStore):
     def ngrams_path(self, language: str) -> str:
         """Return the path of the n-grams of a source language."""
         return self.path(NGRAMS, f"{language}.json")
-
-
-def parquet_bytes(table: pa.Table) -> bytes:
-    """Return `table` as a Parquet file."""
-    content = pa.BufferOutputStream()
-    pq.write_table(table, content, compression="zstd")
-    return bytes(content.getvalue().to_pybytes())

@@ -1,8 +1,10 @@
 """Untrusted text from corpora and models: invalid characters, and safe output on a terminal."""
 
 import itertools
+import json
 import re
 from collections.abc import Iterable
+from typing import Any
 
 MAX_NAME_LENGTH = 80
 """Maximum number of code points shown of a name in a list."""
@@ -27,3 +29,12 @@ def listed(names: Iterable[str]) -> str:
     first = list(itertools.islice(names, MAX_NAMES + 1))
     shown = [printable(name if len(name) <= MAX_NAME_LENGTH else f"{name[:MAX_NAME_LENGTH]}...") for name in first]
     return ", ".join([*shown[:MAX_NAMES], "..."] if len(first) > MAX_NAMES else shown)
+
+
+def json_object(text: str) -> dict[str, Any] | None:
+    """Return the JSON object that `text` is; None if it is anything else."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):  # the latter if brackets nest too deeply
+        return None
+    return value if isinstance(value, dict) else None

@@ -1,6 +1,6 @@
 import pytest
 
-from clism_core.utils.text import listed, printable
+from clism_core.utils.text import json_object, listed, printable
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,17 @@ def test_long_lists_and_names_are_truncated() -> None:
     assert listed(["x" * 81]) == "x" * 80 + "..."
     assert listed(map(str, range(20))).endswith("18, 19")
     assert listed(map(str, range(21))).endswith("18, 19, ...")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param('{"a": [1, "b"]}', {"a": [1, "b"]}, id="object"),
+        pytest.param("[1]", None, id="list"),
+        pytest.param("{", None, id="not JSON"),
+        pytest.param("", None, id="empty"),
+        pytest.param("[" * 100_000, None, id="nested too deeply"),
+    ],
+)
+def test_json_object(text: str, expected: dict[str, object] | None) -> None:
+    assert json_object(text) == expected

@@ -1,6 +1,5 @@
 """Reader of JSON Lines: one JSON object per line, whose texts are selected by dotted paths such as `translation.en`."""
 
-import json
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,7 +8,7 @@ from clism_core.preparation.corpus.format import COLUMNS, Format
 from clism_core.preparation.corpus.lines import line_blocks, remaining
 from clism_core.preparation.schema import RejectReason
 from clism_core.utils.errors import InputError
-from clism_core.utils.text import LONE_SURROGATE, listed
+from clism_core.utils.text import LONE_SURROGATE, json_object, listed
 
 
 def read(path: str, config: CorpusConfig, limit: int | None) -> Generator[RawRow, None, int]:
@@ -27,7 +26,7 @@ def read(path: str, config: CorpusConfig, limit: int | None) -> Generator[RawRow
             if line is None:
                 yield RawRow(path, number, reason=RejectReason.TOO_LONG)
                 continue
-            record = _parse(line)
+            record = json_object(line)
             source, target = _find(record, source_path), _find(record, target_path)
             origin = None if origin_path is None else _origin(_find(record, origin_path))
             reason = None if isinstance(source, str) and isinstance(target, str) else RejectReason.INVALID_RECORD
@@ -41,7 +40,7 @@ def read(path: str, config: CorpusConfig, limit: int | None) -> Generator[RawRow
 def field_names(path: str) -> list[str]:
     """Return the dotted paths of all texts in the first line of a file; an empty list if it is not a JSON object."""
     first = next(line_blocks(path), [None])[0]
-    return list(_text_paths(_parse(first or "")))
+    return list(_text_paths(json_object(first or "")))
 
 
 def _text_paths(record: Any, prefix: str = "") -> Iterator[str]:
@@ -50,14 +49,6 @@ def _text_paths(record: Any, prefix: str = "") -> Iterator[str]:
             if isinstance(value, str):
                 yield f"{prefix}{name}"
             yield from _text_paths(value, f"{prefix}{name}.")
-
-
-def _parse(line: str) -> Any:
-    """Return the parsed line; None if it is not valid JSON."""
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError):  # the latter if brackets nest too deeply
-        return None
 
 
 def _find(record: Any, path: str) -> Any:
