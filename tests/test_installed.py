@@ -72,7 +72,19 @@ def test_packages_are_imported_from_the_wheel(environment: Environment) -> None:
     files = [Path(line) for line in environment.run("python", "-c", code).stdout.splitlines()]
     assert len(files) == 2
     assert all(file.is_relative_to(environment.folder) for file in files)
-    assert (files[0].parent / "py.typed").exists()
+
+
+def files_below(folder: Path) -> set[str]:
+    found = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
+    return {file for file in found if "__pycache__" not in file}
+
+
+@pytest.mark.parametrize(
+    ("folder", "package"), [("clism_core", "clism_core"), ("tune_spaces", "tune_spaces"), ("jobs", "clism_jobs")]
+)
+def test_all_files_are_installed(environment: Environment, folder: str, package: str) -> None:
+    (packages,) = (environment.folder / "lib").glob("python*/site-packages")
+    assert files_below(packages / package) == files_below(CHECKOUT / folder)
 
 
 def test_help_lists_the_jobs(environment: Environment) -> None:
