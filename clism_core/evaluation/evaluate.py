@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clism_core.evaluation.chart import scores_figure
-from clism_core.evaluation.config import EvaluateConfig, check_config, with_absolute_paths
+from clism_core.evaluation.config import EvaluateConfig, check_config
 from clism_core.evaluation.datasets import read_test_sets
 from clism_core.evaluation.predictions import Predictions, is_evaluation
 from clism_core.evaluation.scoring import Scores, conclusions, differences, metrics_of
@@ -22,6 +22,7 @@ from clism_core.evaluation.table import COMPARISON, Row, csv_text, markdown, tab
 from clism_core.evaluation.tracking import log_evaluation, tag_version
 from clism_core.inference.models import EvaluatedModel, check_nodes, find_model
 from clism_core.inference.pool import predict
+from clism_core.model.paths import with_absolute_paths
 from clism_core.tasks.saved_task import task_of
 from clism_core.tasks.scored_examples import ScoredExamples
 from clism_core.tasks.task import TaskConfig
@@ -95,7 +96,6 @@ def plan(config: EvaluateConfig) -> Plan:
     model = find_model(config.model)
     test_sets = read_test_sets(config.tests, model.task)
     output = storage.absolute(config.output or default_output("evaluate"))
-    tests = with_absolute_paths(config.tests)
     compare, compared = config.compare, None
     if compare:
         _check_sizes(test_sets)
@@ -111,8 +111,8 @@ def plan(config: EvaluateConfig) -> Plan:
             compared = find_model(compare)
             compare = compared.name
             _check_same_task(model, compared, test_sets)
-    config = dataclasses.replace(config, model=model.name, tests=tests, compare=compare, output=output)
-    return Plan(config, model, test_sets, compared)
+    found = dataclasses.replace(config, model=model.name, compare=compare, output=output)
+    return Plan(with_absolute_paths(found), model, test_sets, compared)
 
 
 def _check_sizes(test_sets: Sequence[TestSet]) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from annotated_types import Ge
 
-from clism_core.utils.fields import ModelRef, Output
+from clism_core.utils.fields import ModelRef, Output, RowsFile
 
 
 @dataclass
@@ -16,7 +16,7 @@ class PredictConfig:
 
     model: Annotated[str, ModelRef()]
     """A task model: models:/clism-mrc@champion, models:/clism-ner/3, a folder that jobs/finetune.py has made, s3://..."""
-    input: str
+    input: Annotated[str, RowsFile()]
     """A file that ends in .jsonl, .csv (either of them with .gz) or .parquet; local or s3://."""
     output: Annotated[str, Output()]
     """The file to make, of any of these formats. It appears as a whole at the end; until then OUTPUT.unfinished keeps

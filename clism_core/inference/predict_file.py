@@ -38,6 +38,7 @@ from clism_core.inference.row_readers import (
     schema_of,
 )
 from clism_core.inference.row_writers import OUTPUT_FIELDS, row_writer, table_schema, whole_file
+from clism_core.model.paths import with_absolute_paths
 from clism_core.model.resolve import resolve_model
 from clism_core.tasks.saved_task import read_task, task_of
 from clism_core.tasks.task import TaskName
@@ -87,7 +88,7 @@ def plan(config: PredictConfig) -> Plan:
     """
     check_bounds(config)
     formats = file_format(config.input, option="input"), file_format(config.output, option="output")
-    config = dataclasses.replace(config, input=storage.absolute(config.input), output=storage.absolute(config.output))
+    config = with_absolute_paths(config)
     _check_paths(config)
     model = find_model(config.model)
     task = model.task or read_task(resolve_model(model.name))  # which says what is missing

@@ -54,6 +54,10 @@ class LabelledFiles(Input):
     """File, folder or glob of labelled data or test data. Only the driver reads it."""
 
 
+class RowsFile(Input):
+    """File of rows to predict. Every node reads it."""
+
+
 Markers = tuple[Any, ...]
 
 
