@@ -37,7 +37,7 @@ from clism_core.inference.row_readers import (
     rows_of,
     schema_of,
 )
-from clism_core.inference.row_writers import OUTPUT_FIELDS, row_writer, table_schema, whole_file
+from clism_core.inference.row_writers import OUTPUT_FIELDS, output_file, row_writer, table_schema
 from clism_core.model.paths import with_absolute_paths
 from clism_core.model.resolve import resolve_model
 from clism_core.tasks.saved_task import read_task, task_of
@@ -176,8 +176,8 @@ def write_output(chunks: Iterable[PredictedChunk], *, config: PredictConfig, lay
     predicted, cut, rejected, first = 0, 0, Counter[str](), list[Mapping[str, Any]]()
     path = rejects_path(config)
     with (
-        whole_file(config.output) as output,
-        whole_file(path) as rejects,
+        output_file(config.output) as output,
+        output_file(path) as rejects,
         row_writer(output, kind=layout.output_format, columns=layout.columns, schema=layout.schema) as write,
     ):
         for chunk in chunks:

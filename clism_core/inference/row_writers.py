@@ -4,17 +4,12 @@ import csv
 import gzip
 import io
 import json
-import os
-import tempfile
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import contextmanager
 from typing import IO, Any, Protocol, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyarrow import fs
 
 from clism_core.inference.records import Reject
 from clism_core.inference.row_readers import FileFormat
@@ -111,36 +106,14 @@ def table_schema(rows: Sequence[Mapping[str, Any]]) -> pa.Schema:
 
 
 @contextmanager
-def whole_file(path: str) -> Iterator[IO[bytes]]:
-    """Give a file to write to, gzip-compressed if `path` ends in .gz; it is put at `path` where the block succeeds."""
-    with ExitStack() as stack:
-        if storage.is_local(path):
-            target = Path(storage.absolute(path))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+def output_file(path: str) -> Iterator[IO[bytes]]:
+    """Open a file that appears at `path` when the block succeeds, gzip-compressed if its name ends in .gz."""
+    with storage.atomic_file(path) as file:
+        if path.endswith(".gz"):
+            with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as compressed:
+                yield cast("IO[bytes]", compressed)
         else:
-            folder = stack.enter_context(tempfile.TemporaryDirectory())
-            unfinished = Path(folder) / "output"
-        stack.callback(unfinished.unlink, missing_ok=True)
-        with unfinished.open("wb") as file:
-            if path.endswith(".gz"):
-                with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as compressed:
-                    yield cast("IO[bytes]", compressed)
-            else:
-                yield file
-            file.flush()
-            os.fsync(file.fileno())  # or a power cut may leave the name without the content
-        _put(unfinished, path)
-
-
-def _put(file: Path, path: str) -> None:
-    store, inner = storage.filesystem(path)
-    if storage.is_local(path):
-        file.replace(inner)
-        return
-    # An object store shows an object when it is complete; a stream that an exception closes here would complete half of
-    # it, but Ctrl-C comes only after this call.
-    fs.copy_files(str(file), inner, source_filesystem=fs.LocalFileSystem(), destination_filesystem=store)
+            yield file
 
 
 @contextmanager

@@ -10,9 +10,12 @@ import json
 import os
 import posixpath
 import re
+import tempfile
 import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote
 
 import pyarrow as pa
@@ -76,18 +79,34 @@ def read_bytes(path: str) -> bytes:
 def write_bytes(path: str, content: bytes) -> None:
     """Create or replace the file at `path` atomically, with its parent folders."""
     store, inner = filesystem(path)
-    folder, name = posixpath.split(inner)
-    _make_folder(store, folder)
-    if not isinstance(store, fs.LocalFileSystem):  # in an object store, an object appears once it is complete
-        with store.open_output_stream(inner, compression=None) as stream:
-            stream.write(content)
+    if is_local(path):
+        with atomic_file(path) as file:
+            file.write(content)
         return
-    unfinished = Path(folder, f".{name}.{uuid.uuid4().hex}")
-    with unfinished.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())  # otherwise a power failure may leave the name without the content
-    unfinished.replace(inner)
+    with store.open_output_stream(inner, compression=None) as stream:  # an object appears once it is complete
+        stream.write(content)
+
+
+@contextmanager
+def atomic_file(path: str) -> Iterator[IO[bytes]]:
+    """Open a file for writing, and put it at `path` when the block succeeds; parent folders are created."""
+    store, inner = filesystem(path)
+    with ExitStack() as stack:
+        if is_local(path):
+            target = Path(inner)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+        else:
+            unfinished = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "unfinished"
+        stack.callback(unfinished.unlink, missing_ok=True)
+        with unfinished.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())  # otherwise a power failure may leave the name without the content
+        if is_local(path):
+            unfinished.replace(inner)
+        else:  # in one call: closing a stream to the store after an exception would complete a part of the object
+            fs.copy_files(str(unfinished), inner, fs.LocalFileSystem(), store)
 
 
 def read_json(path: str) -> Any:

@@ -21,6 +21,18 @@ def test_missing_file(root: str) -> None:
         storage.read_bytes(storage.join(root, "none"))
 
 
+def test_a_file_appears_as_a_whole(root: str) -> None:
+    path = storage.join(root, "a", "b.txt")
+    with storage.atomic_file(path) as file:
+        file.write(b"one")
+        assert not storage.exists(path)
+    assert storage.read_bytes(path) == b"one"
+    with pytest.raises(ZeroDivisionError), storage.atomic_file(path) as file:
+        file.write(b"two" + b"x" * (1 // 0))
+    assert storage.read_bytes(path) == b"one"
+    assert len(storage.list_files(root)) == 1
+
+
 def test_json_comes_back(root: str) -> None:
     path = storage.join(root, "a", "note.json")
     content = {"name": "Zürich", "half a pair": "\ud83d", "scores": [0.1, None], "none": {}}
