@@ -220,9 +220,7 @@ def _fingerprint(config: PrepareConfig, inputs: Sequence[Sequence[FileDigest]], 
     del settings["output"]
     for corpus in settings["corpora"]:
         for name in _PATHS:
-            if FORMATS[
-                corpus["format"]
-            ].has_files:  # whose path is a name; the contents of files count, not their places
+            if FORMATS[corpus["format"]].has_files:  # their content counts, not their place
                 del corpus[name]
     for (part, name), folder in model_folders(config).items():
         settings[part][name] = folder_digest(folder)

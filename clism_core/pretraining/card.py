@@ -1,7 +1,6 @@
 """The model card of a pre-trained encoder."""
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from huggingface_hub import ModelCardData
 
@@ -9,10 +8,8 @@ from clism_core.model.resolve import is_hub_id
 from clism_core.pretraining.config import PretrainConfig, data_set_configs
 from clism_core.pretraining.evaluation.measures import BASELINES, RETRIEVAL, objective_measures
 from clism_core.pretraining.objectives.build import OBJECTIVES
+from clism_core.utils.language_pair import LanguagePair
 from clism_core.utils.markdown import markdown_table
-
-# Languages are written in lower case, as `zh`, scripts and regions otherwise, as `Hant` and `TW`.
-_TARGET = re.compile(r"-(?=[a-z]{2,3}(?![^-_]))|-(?!.*-[a-z]{2,3}(?![^-_]))")
 
 TEMPLATE = """---
 {front_matter}
@@ -42,13 +39,18 @@ Span exact match is the share of masked spans whose translation is found to the 
 
 
 def model_card(
-    config: PretrainConfig, *, step: int, metrics: Mapping[str, float], samples: int, language_pairs: Sequence[str]
+    config: PretrainConfig,
+    *,
+    step: int,
+    metrics: Mapping[str, float],
+    samples: int,
+    language_pairs: Sequence[LanguagePair],
 ) -> str:
     """Return the card as Markdown with the front matter that the Hugging Face hub reads."""
     labels = {objective.name: objective.label for objective in OBJECTIVES}
     front_matter = ModelCardData(
         base_model=config.model if is_hub_id(config.model) else None,
-        language=languages_of(language_pairs),
+        language=sorted({language for pair in language_pairs for language in pair}),
         library_name="transformers",
         tags=["cross-lingual", "feature-extraction"],
     )
@@ -59,15 +61,10 @@ def model_card(
         steps=step,
         global_batch_size=config.global_batch_size,
         samples=samples,
-        pairs=", ".join(language_pairs),
+        pairs=", ".join(map(str, language_pairs)),
         mixture=mixture_text(config),
         table=metrics_table(metrics),
     )
-
-
-def languages_of(language_pairs: Iterable[str]) -> list[str]:
-    """Return the languages of pairs, which may have hyphens of their own: `en` and `zh-TW` of `en-zh-TW`."""
-    return sorted({language for pair in language_pairs for language in _TARGET.split(pair, maxsplit=1)})
 
 
 def mixture_text(config: PretrainConfig) -> str:

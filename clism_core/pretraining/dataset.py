@@ -27,6 +27,7 @@ from clism_core.training.data.indexed_rows import IndexedRows
 from clism_core.training.data.sampler import Integers
 from clism_core.utils.digests import text_hash
 from clism_core.utils.errors import InputError
+from clism_core.utils.language_pair import LanguagePair
 from clism_core.utils.storage import filesystem, join, list_files
 
 HELD_OUT_COLUMNS = [*SAMPLE_COLUMNS, "source_words", "target_words", "alignment", "origin"]
@@ -66,7 +67,7 @@ class EncodedData(IndexedRows):
 
     pair_codes: Integers  # [N] places in language_pairs
     set_numbers: Integers  # [N] data sets
-    language_pairs: list[str]
+    language_pairs: list[LanguagePair]
     spans: int
     unencodable_spans: int
 
@@ -178,9 +179,9 @@ def load_held_out(data_sets: Sequence[DataSet], sentences: HeldOutSentences) -> 
         samples = read_samples(data_set, HELD_OUT_COLUMNS)
         return list(samples.map_batches(keep, batch_format="pyarrow", batch_size=None, num_cpus=TASK_CPUS).take_all())
 
-    config, by_pair = sentences.config, dict[tuple[str, str], list[dict[str, Any]]]()
+    config, by_pair = sentences.config, dict[LanguagePair, list[dict[str, Any]]]()
     for row in (row for data_set in data_sets for row in held_out_of(data_set)):
-        by_pair.setdefault((row["source_lang"], row["target_lang"]), []).append(row)
+        by_pair.setdefault(LanguagePair.of(row), []).append(row)
     if not by_pair:
         raise InputError(
             f"--held_out: no sample of {_folders(data_sets)} is held out with fraction {config.fraction} and origins "
@@ -289,8 +290,10 @@ def _index(blocks_by_set: Sequence[Sequence[ray.ObjectRef[pa.Table]]], max_sampl
     if max_samples is not None:
         order = order[np.sort(np.random.default_rng(0).permutation(len(order))[:max_samples])]
     sizes = [part.num_rows for part in parts]
-    pairs = table["language_pair"].unique().sort()
-    codes = pc.index_in(table["language_pair"], value_set=pairs).to_numpy()
+    distinct = table.group_by(["source_lang", "target_lang"]).aggregate([])
+    pairs = sorted(map(LanguagePair.of, distinct.to_pylist()), key=str)
+    pair_of_row = pc.binary_join_element_wise(table["source_lang"], table["target_lang"], "-")
+    codes = pc.index_in(pair_of_row, value_set=pa.array([str(pair) for pair in pairs])).to_numpy()
     return EncodedData(
         blocks=[block for block, _ in filled],
         block_numbers=np.repeat(np.arange(len(sizes)), sizes)[order],
@@ -298,7 +301,7 @@ def _index(blocks_by_set: Sequence[Sequence[ray.ObjectRef[pa.Table]]], max_sampl
         lengths=table["length"].to_numpy().astype(np.int64)[order],
         pair_codes=codes.astype(np.int64)[order],
         set_numbers=table["set_number"].to_numpy()[order],
-        language_pairs=pairs.to_pylist(),
+        language_pairs=pairs,
         spans=int(table["spans"].to_numpy()[order].sum()),
         unencodable_spans=int(table["unencodable_spans"].to_numpy()[order].sum()),
     )
@@ -310,6 +313,6 @@ def _index_columns(block: pa.Table, set_number: int) -> pa.Table:
     """Return the columns of a block that the index is made of."""
     lengths = pc.add(pc.list_value_length(block["source_ids"]), pc.list_value_length(block["target_ids"]))
     numbers = pa.array(np.full(block.num_rows, set_number, dtype=np.int64))
-    columns = block.select(["sample_id", "language_pair", "unencodable_spans"])
+    columns = block.select(["sample_id", "source_lang", "target_lang", "unencodable_spans"])
     columns = columns.append_column("spans", pc.list_value_length(block["spans"]))
     return columns.append_column("length", lengths).append_column("set_number", numbers)

@@ -15,7 +15,8 @@ ENCODED_SPAN = pa.struct([(name, pa.int32()) for name in ("source_start", "sourc
 ENCODED_SCHEMA = pa.schema(
     [
         ("sample_id", pa.string()),
-        ("language_pair", pa.string()),
+        ("source_lang", pa.string()),
+        ("target_lang", pa.string()),
         ("source_ids", pa.list_(pa.int32())),
         ("target_ids", pa.list_(pa.int32())),
         ("spans", pa.list_(ENCODED_SPAN)),
@@ -80,7 +81,8 @@ def encode_row(text_tokenizer: TextTokenizer, row: dict[str, Any]) -> dict[str, 
             )
     return {
         "sample_id": row["sample_id"],
-        "language_pair": f"{row['source_lang']}-{row['target_lang']}",
+        "source_lang": row["source_lang"],
+        "target_lang": row["target_lang"],
         "source_ids": source.ids,
         "target_ids": target.ids,
         "spans": encoded,

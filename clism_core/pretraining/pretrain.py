@@ -19,6 +19,7 @@ from clism_core.training.config import CONFIG_FILE, RunSettings, dump_config, pl
 from clism_core.training.data.sampler import SampleOrder, make_stages
 from clism_core.training.driver import Hooks, Trained, choose_device, run_training
 from clism_core.training.resume import check_same_run, keep_identity
+from clism_core.utils.language_pair import LanguagePair
 from clism_core.utils.storage import join, write_bytes
 
 logger = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ class Pretrained(Trained):
     """What a run has come to, and what it was trained on."""
 
     samples: int
-    language_pairs: list[str]
+    language_pairs: list[LanguagePair]
 
 
 def pretrain(config: PretrainConfig, run: TrackedRun, *, hooks: Hooks | None = None) -> Pretrained:

@@ -1,16 +1,17 @@
 import pytest
 import yaml
 
-from clism_core.pretraining.card import languages_of, mixture_text, model_card
+from clism_core.pretraining.card import mixture_text, model_card
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.pretraining.mixture import DataSetConfig
+from clism_core.utils.language_pair import LanguagePair
 
 ONE = PretrainConfig(model="xlm-roberta-base", data="prepared")
 TWO = PretrainConfig(model="xlm-roberta-base", data=[DataSetConfig("wiki", 2), DataSetConfig("news", 1)])
 
 
 def card(config: PretrainConfig) -> str:
-    return model_card(config, step=3, metrics={}, samples=40, language_pairs=["en-de"])
+    return model_card(config, step=3, metrics={}, samples=40, language_pairs=[LanguagePair("en", "de")])
 
 
 def test_the_card_of_a_mixture_gives_the_shares() -> None:
@@ -24,22 +25,6 @@ def test_the_card_of_one_data_set_has_no_shares() -> None:
 
 
 @pytest.mark.parametrize(
-    ("language_pairs", "expected"),
-    [
-        pytest.param(["en-de", "en-ar"], ["ar", "de", "en"], id="two letters"),
-        pytest.param(["en-zh-TW"], ["en", "zh-TW"], id="region of the target"),
-        pytest.param(["zh-Hant-TW-en"], ["en", "zh-Hant-TW"], id="script and region of the source"),
-        pytest.param(["sr-Latn-pt-BR"], ["pt-BR", "sr-Latn"], id="both"),
-        pytest.param(["en-es-419"], ["en", "es-419"], id="region of digits"),
-        pytest.param(["eng-hsb"], ["eng", "hsb"], id="three letters"),
-        pytest.param(["en-x1"], ["en", "x1"], id="no code of a language"),
-    ],
-)
-def test_languages_of_pairs(language_pairs: list[str], expected: list[str]) -> None:
-    assert languages_of(language_pairs) == expected
-
-
-@pytest.mark.parametrize(
     ("model", "base_model"),
     [
         pytest.param("xlm-roberta-base", {"base_model": "xlm-roberta-base"}, id="from the hub"),
@@ -48,7 +33,7 @@ def test_languages_of_pairs(language_pairs: list[str], expected: list[str]) -> N
 )
 def test_the_front_matter_is_what_the_hub_reads(model: str, base_model: dict[str, str]) -> None:
     config = PretrainConfig(model=model, data="prepared")
-    text = model_card(config, step=3, metrics={}, samples=40, language_pairs=["en-no"])
+    text = model_card(config, step=3, metrics={}, samples=40, language_pairs=[LanguagePair("en", "no")])
     empty, front_matter, rest = text.split("---\n", 2)
     assert empty == ""
     assert rest.startswith("# Encoder")

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, NamedTuple
 from annotated_types import Ge
 
 from clism_core.preparation.schema import RejectReason
+from clism_core.utils.language_pair import LanguagePair
 
 FormatName = Literal["tsv", "moses", "tmx", "jsonl", "parquet", "hub"]
 
@@ -55,7 +56,7 @@ class CorpusConfig:
     @property
     def pair(self) -> str:
         """Language pair, such as en-ar."""
-        return f"{self.source_lang}-{self.target_lang}"
+        return str(LanguagePair(self.source_lang, self.target_lang))
 
 
 class RawRow(NamedTuple):

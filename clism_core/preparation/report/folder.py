@@ -10,6 +10,7 @@ from clism_core.preparation.manifest import REJECTS, SAMPLES, Manifest, PairCoun
 from clism_core.preparation.schema import REJECT_SCHEMA, SAMPLE_SCHEMA
 from clism_core.preparation.statistics import BlockStatistics, block_statistics, merge_statistics
 from clism_core.utils import storage
+from clism_core.utils.language_pair import LanguagePair
 
 _ROWS_AT_ONCE = 8192
 
@@ -59,4 +60,4 @@ def _blocks(folder: str, schema: pa.Schema) -> Iterator[tuple[str, pa.Table]]:
         languages = table.select(["source_lang", "target_lang"])
         for row in languages.group_by(languages.column_names).aggregate([]).to_pylist():
             is_of_pair = pc.and_(*(pc.equal(table[name], row[name]) for name in languages.column_names))
-            yield f"{row['source_lang']}-{row['target_lang']}", table.filter(is_of_pair)
+            yield str(LanguagePair.of(row)), table.filter(is_of_pair)

@@ -21,6 +21,7 @@ from clism_core.preparation.report.examples import MAX_SAMPLES, Examples
 from clism_core.preparation.report.summary import Origin, coverage, origins, outcome, percent, ranked, spread
 from clism_core.preparation.statistics import MAX_ORIGINS, Histogram, Statistics
 from clism_core.utils import storage
+from clism_core.utils.language_pair import LanguagePair
 from clism_core.utils.words import base_language, script_subtag
 
 REPORT = "report.html"
@@ -95,15 +96,13 @@ def embedded_data(manifest: Manifest, examples: Mapping[str, Examples]) -> list[
     shown = min(MAX_SAMPLES, MAX_EXAMPLES // max(len(examples), 1))
     data = []
     for pair, counts in manifest["pairs"].items():
-        source, _, target = pair.partition("-")
+        languages = LanguagePair.parse(pair)
         chosen = examples.get(pair, Examples(samples=[], rejects={}))
-        if chosen["samples"]:  # a language code may contain a hyphen: zh-Hans
-            source, target = (chosen["samples"][0][f"{side}_lang"] for side in ("source", "target"))
         data.append(
             {
                 "pair": pair,
-                "source": {"lang": source, "dir": direction(source)},
-                "target": {"lang": target, "dir": direction(target)},
+                "source": {"lang": languages.source, "dir": direction(languages.source)},
+                "target": {"lang": languages.target, "dir": direction(languages.target)},
                 "samples": [_compact(sample) for sample in chosen["samples"][:shown]],
                 "rejects": chosen["rejects"],
                 "sample_count": counts["samples"],

@@ -20,6 +20,7 @@ from clism_core.pretraining.evaluation.measures import evaluation_name
 from clism_core.pretraining.evaluation.retrieval import retrieval
 from clism_core.pretraining.evaluation.sentence_vectors import SentenceVectors
 from clism_core.pretraining.model import PretrainingModel
+from clism_core.utils.language_pair import LanguagePair
 
 
 class HeldOutEvaluation:
@@ -68,7 +69,7 @@ class HeldOutEvaluation:
             single = [(span, self.builder([[self._encode({**row, "spans": [span]})]])) for span in row["spans"]]
             spans = [span for span, batch in single if batch.question_mask.any()]
             drawn = random.Random(row["sample_id"]).sample(spans, min(self.builder.config.max_spans, len(spans)))
-            groups.setdefault(f"{row['source_lang']}-{row['target_lang']}", []).append({**row, "spans": drawn})
+            groups.setdefault(str(LanguagePair.of(row)), []).append({**row, "spans": drawn})
         return groups
 
     def _encode(self, row: dict[str, Any]) -> EncodedSample:
