@@ -3,7 +3,7 @@
 Shapes: B inputs, L tokens of the longest of them.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 from torch import Tensor
@@ -18,7 +18,7 @@ class ModelInputs:
     token_type_ids: Tensor | None  # [B, L], for encoders that use them
     keys: Tensor | None = None  # [B, 2] for contrastive objectives: inputs with an equal key are no negatives
     n_tokens: int = 0  # tokens of X that are no padding, of B * L places
-    truncated_questions: int = 0  # questions dropped because [QUE] or answer was cut off
+    counters: dict[str, int] = field(default_factory=dict)  # logged as `train/NAME`, summed over steps and workers
 
     def to(self, device: Any) -> Self:
         """Return the batch on `device`, a torch device."""

@@ -20,6 +20,8 @@ from clism_core.model.inputs import ModelInputs
 from clism_core.model.tokenizer import QUE, find_template
 from clism_core.pretraining.encoding import EncodedSample, Span
 
+TRUNCATED = "truncated_questions"
+"""Counter of questions that were dropped because `[QUE]` or answer was cut off."""
 PLAIN_SOURCE, MASKED_TOKENS = "plain_source", "masked_tokens"
 """Needs of objectives: the states of the unmasked source by itself, and tokens of X masked for MLM."""
 
@@ -198,7 +200,7 @@ class BatchBuilder:
             plain_mask=plain_mask,
             keys=torch.tensor([_group_keys(group) for group in groups]),
             n_tokens=int(attended.sum()),
-            truncated_questions=sum(entry.truncated for entry in inputs),
+            counters={TRUNCATED: sum(entry.truncated for entry in inputs)},
         )
 
     def _plain(self, texts: list[list[int]]) -> tuple[Tensor, Tensor, Tensor]:

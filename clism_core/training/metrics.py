@@ -4,6 +4,7 @@ import logging
 import math
 import resource
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -41,7 +42,8 @@ class Meter:
     def _reset(self) -> None:
         self.sums = StepSums()
         self._norms: list[float] = []
-        self._steps = self._tokens = self._cells = self._truncated = self._skipped = 0
+        self._steps = self._tokens = self._cells = self._skipped = 0
+        self._counters = Counter[str]()
         self._seconds_at_reset = self._seconds
 
     def add(self, micro_batches: Sequence[ModelInputs], *, gradient_norm: float | None, learning_rate: float) -> None:
@@ -51,7 +53,8 @@ class Meter:
         self._learning_rate = learning_rate
         self._tokens += sum(batch.n_tokens for batch in micro_batches)
         self._cells += sum(batch.input_ids.numel() for batch in micro_batches)
-        self._truncated += sum(batch.truncated_questions for batch in micro_batches)
+        for batch in micro_batches:
+            self._counters.update(batch.counters)
         if gradient_norm is None:
             self._skipped += 1
         else:
@@ -71,17 +74,18 @@ class Meter:
     def read(self, weights: Mapping[str, float]) -> dict[str, float]:
         """Return the metrics since the last reading (a collective) and begin anew.
 
-        Losses, metrics, padding and truncation are those of the global batches; memory is this worker's.
+        Losses, metrics, padding and counters of batches are those of the global batches; memory is this worker's.
         """
         metrics = self.sums.means()
         self._stop_clock()
-        local = torch.tensor([self._tokens, self._cells, self._truncated], dtype=torch.float64, device=self._device)
-        tokens, cells, truncated = sum_over_workers(local)
+        names = sorted(self._counters)  # the same ones on all workers
+        local = [self._tokens, self._cells, *(self._counters[name] for name in names)]
+        tokens, cells, *counts = sum_over_workers(torch.tensor(local, dtype=torch.float64, device=self._device))
         metrics["loss"] = sum(weight * metrics.get(f"{name}_loss", 0.0) for name, weight in weights.items())
         metrics["learning_rate"] = self._learning_rate
         metrics["seconds_per_step"] = (self._seconds - self._seconds_at_reset) / self._steps
         metrics["padding_share"] = 1 - tokens / cells
-        metrics["truncated_questions"] = truncated
+        metrics |= dict(zip(names, counts, strict=True))
         metrics["skipped_steps"] = self._skipped
         metrics["peak_memory_gb"] = _peak_memory_gb(self._device)
         if self._norms:

@@ -10,7 +10,7 @@ from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from clism_core.model.tokenizer import QUE
-from clism_core.pretraining.batches import Batch, BatchBuilder, MaskingConfig, draw_spans, mask_spans
+from clism_core.pretraining.batches import TRUNCATED, Batch, BatchBuilder, MaskingConfig, draw_spans, mask_spans
 from clism_core.pretraining.encoding import EncodedSample, Span
 
 CLS, SEP, PAD, UNK, MASK = range(5)
@@ -101,7 +101,7 @@ def test_truncated_questions_are_dropped_and_counted(
     )
     assert batch.input_ids.shape[1] <= 16
     assert int(batch.question_mask.sum()) == kept
-    assert batch.truncated_questions == len(spans) - kept
+    assert batch.counters[TRUNCATED] == len(spans) - kept
     for position in batch.question_position[batch.question_mask]:
         assert batch.input_ids[0, position] == QUE_ID
 

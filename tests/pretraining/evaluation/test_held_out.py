@@ -7,7 +7,7 @@ from tiny import make_sample, write_encoder
 
 from clism_core.model.encoder import load_encoder
 from clism_core.model.precision import Precision
-from clism_core.pretraining.batches import BatchBuilder, MaskingConfig
+from clism_core.pretraining.batches import TRUNCATED, BatchBuilder, MaskingConfig
 from clism_core.pretraining.evaluation.held_out import HeldOutEvaluation, score
 from clism_core.pretraining.model import PretrainingModel
 from clism_core.pretraining.objectives.build import ObjectivesConfig, build_objectives
@@ -116,7 +116,7 @@ def test_spans_behind_the_longest_input_are_not_asked_for(model: PretrainingMode
     precision = Precision("fp32", torch.device("cpu"))
     held_out = HeldOutEvaluation(rows(("de",)), model=model, builder=builder, batch_size=2, precision=precision)
     batch = builder([[sample] for sample in held_out.samples["en-de"]])
-    assert batch.truncated_questions == 0
+    assert batch.counters[TRUNCATED] == 0
     assert 0 < int(batch.question_mask.sum()) < len(SENTENCES)
 
     def tokens(text: str) -> int:
