@@ -33,7 +33,6 @@ from clism_core.demo.entities import entity_files, write_entities
 from clism_core.demo.questions import question_files, write_questions
 from clism_core.evaluation.config import with_absolute_paths
 from clism_core.experiments.studies.config import TASKS, StudyConfig, check_study
-from clism_core.experiments.studies.execution import describe
 from clism_core.experiments.studies.plan import Planned, estimate_study, plan_study, runs_at_a_time
 from clism_core.experiments.studies.study import Studied, check_labelled_data, run_study
 from clism_core.model.resolve import absolute_if_folder, is_folder, pin_version
@@ -46,6 +45,7 @@ from clism_core.utils.errors import InputError
 from clism_core.utils.home import home, tracking_uri
 from clism_core.utils.progress import duration
 from clism_core.utils.storage import absolute, is_local, join, write_bytes
+from clism_core.utils.text import describe
 
 FAILED = 1
 

@@ -3,7 +3,7 @@
 import itertools
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 MAX_NAME_LENGTH = 80
@@ -29,6 +29,13 @@ def listed(names: Iterable[str]) -> str:
     first = list(itertools.islice(names, MAX_NAMES + 1))
     shown = [printable(name if len(name) <= MAX_NAME_LENGTH else f"{name[:MAX_NAME_LENGTH]}...") for name in first]
     return ", ".join([*shown[:MAX_NAMES], "..."] if len(first) > MAX_NAMES else shown)
+
+
+def describe(values: Mapping[str, object]) -> str:
+    """Return names and values in one line, such as `seed 3, learning_rate 1e-05`; floats have four digits."""
+    return ", ".join(
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items()
+    )
 
 
 def json_object(text: str) -> dict[str, Any] | None:

@@ -1,6 +1,6 @@
 import pytest
 
-from clism_core.utils.text import json_object, listed, printable
+from clism_core.utils.text import describe, json_object, listed, printable
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,10 @@ def test_long_lists_and_names_are_truncated() -> None:
 )
 def test_json_object(text: str, expected: dict[str, object] | None) -> None:
     assert json_object(text) == expected
+
+
+def test_values_in_one_line() -> None:
+    assert describe({"seed": 3, "rate": 0.123456, "small": 1e-05, "name": "x", "none": None}) == (
+        "seed 3, rate 0.1235, small 1e-05, name x, none None"
+    )
+    assert describe({}) == ""

@@ -20,7 +20,7 @@ from clism_core.experiments.child_run import child_run
 from clism_core.experiments.concurrency import part_of_node, process_memory, share, with_own_threads
 from clism_core.experiments.studies.config import StudyConfig
 from clism_core.experiments.studies.plan import Planned
-from clism_core.experiments.studies.run_graph import Label, Stage
+from clism_core.experiments.studies.run_graph import Stage
 from clism_core.experiments.studies.run_records import Finished, model_of
 from clism_core.tracking.run import TrackedRun, end_lost_run, tracked_run
 from clism_core.training.driver import CHECKPOINTS, Hooks
@@ -28,6 +28,7 @@ from clism_core.training.export import RESULT_FILE
 from clism_core.utils.errors import failure_message
 from clism_core.utils.progress import time_left
 from clism_core.utils.storage import delete, exists, join
+from clism_core.utils.text import describe
 
 logger = logging.getLogger(__name__)
 
@@ -144,11 +145,6 @@ def _wait(
                 f", about {left} left" if pending else "",
             )
     return failed
-
-
-def describe(labels: Mapping[str, Label]) -> str:
-    """Return what tells a run from the others, in one line."""
-    return ", ".join(f"{name} {value}" for name, value in labels.items())
 
 
 @ray.remote(num_cpus=0, max_retries=3)

@@ -11,7 +11,7 @@ from typing import Any
 from clism_core.evaluation.datasets import read_test_sets
 from clism_core.experiments.studies.artefacts import Table
 from clism_core.experiments.studies.config import StudyConfig
-from clism_core.experiments.studies.execution import describe, run_stages
+from clism_core.experiments.studies.execution import run_stages
 from clism_core.experiments.studies.plan import Planned
 from clism_core.experiments.studies.registry import STUDIES
 from clism_core.experiments.studies.results import Measurements
@@ -21,6 +21,7 @@ from clism_core.tasks.finetuning.data import load_data
 from clism_core.tracking.run import TrackedRun
 from clism_core.utils.errors import InputError
 from clism_core.utils.storage import join, upload_folder
+from clism_core.utils.text import describe
 
 logger = logging.getLogger(__name__)
 

@@ -2,7 +2,6 @@
 
 import logging
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from ray.tune import Callback
@@ -13,6 +12,7 @@ from clism_core.tracking.run import end_lost_run
 from clism_core.training.driver import CHECKPOINTS
 from clism_core.utils import storage
 from clism_core.utils.progress import time_left
+from clism_core.utils.text import describe
 
 logger = logging.getLogger(__name__)
 
@@ -109,10 +109,3 @@ class SweepProgress(Callback):
     def _folders(self, trial_id: str) -> set[str]:
         """Return the folders of a trial that MLflow runs are known by."""
         return {self._sweep.trial_folder(trial_id), *self._sweep.run_folders(trial_id).values()}
-
-
-def describe(parameters: Mapping[str, Any]) -> str:
-    """Return the searched fields of a trial with their values, numbers short."""
-    return ", ".join(
-        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in parameters.items()
-    )

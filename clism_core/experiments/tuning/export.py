@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clism_core.experiments.tuning.callbacks import describe
 from clism_core.experiments.tuning.config import TuneConfig, trial_configs
 from clism_core.experiments.tuning.plots import sweep_figures
 from clism_core.experiments.tuning.results import TrialResult, csv_text, markdown
@@ -24,6 +23,7 @@ from clism_core.training.export import RESULT_FILE, Delivered, read_delivered
 from clism_core.utils.errors import InputError
 from clism_core.utils.home import tracking_uri
 from clism_core.utils.storage import delete, download_folder, exists, join, read_json, write_bytes, write_json
+from clism_core.utils.text import describe
 
 TABLE, CSV = "trials.md", "trials.csv"
 
