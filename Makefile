@@ -5,11 +5,6 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python3; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null && command -v $$name && break; done)
 
-DEMO := $(or $(CLISM_HOME),$(HOME)/.clism)/outputs/demo-$(shell date +%Y%m%d-%H%M%S)
-DEMO_MODEL := models:/clism-mrc@candidate
-DEMO_TESTS := [{dataset: known-names, path: "$(DEMO)/mrc/demo/known-names"}, \
-	{dataset: new-names, path: "$(DEMO)/mrc/demo/new-names"}]
-
 .PHONY: help setup demo test check clean
 
 help:  ## Show what can be made
@@ -18,11 +13,7 @@ help:  ## Show what can be made
 setup: $(VENV)/installed  ## Make the virtual environment .venv, or refresh it
 
 demo: setup  ## Run the jobs on an embedded demo: pre-train, fine-tune in English, evaluate in six languages, answer
-	$(BIN)/python jobs/pretrain.py
-	$(BIN)/python jobs/finetune.py --config jobs/configs/demo-mrc.yaml --output "$(DEMO)/mrc"
-	$(BIN)/python jobs/evaluate.py --model $(DEMO_MODEL) --output "$(DEMO)/evaluation" --tests '$(DEMO_TESTS)'
-	$(BIN)/python jobs/predict.py --model $(DEMO_MODEL) --input "$(DEMO)/mrc/demo/examples.jsonl" \
-		--output "$(DEMO)/answers.jsonl"
+	$(BIN)/python jobs/demo.py
 
 test: setup  ## Run the tests
 	$(BIN)/python -m pytest

@@ -27,15 +27,14 @@ def main() -> None:
         run("pretrain", "demo.yaml", output / name, seed, "--register=false", *arguments)
         model = f"--model={output / name / 'model'}"
         run("finetune", "demo-mrc.yaml", output / f"{name}-mrc", seed, "--register=false", model)
-    questions = output / "clism-mrc" / "demo"
     run(
         "evaluate",
         "evaluate.yaml",
         output / "evaluation",
         f"--model={output / 'clism-mrc' / 'model'}",
         f"--compare={output / 'no-clism-mrc' / 'model'}",
-        f"--tests=[{{dataset: known-names, path: '{questions / 'known-names'}'}}, "
-        f"{{dataset: new-names, path: '{questions / 'new-names'}'}}]",
+        "--tests=[{dataset: known-names, path: $CLISM_HOME/demo/questions/known-names}, "
+        "{dataset: new-names, path: $CLISM_HOME/demo/questions/new-names}]",
     )
 
 

@@ -15,6 +15,8 @@ from clism_core.cli import CALLED_JOB, JOBS, PROGRAM
 from clism_core.cluster.console import quieten_libraries
 from clism_core.training.config import CONFIG_FILE
 from clism_core.utils.errors import InputError, input_error_within
+from clism_core.utils.fields import with_changed
+from clism_core.utils.home import with_home
 from clism_core.utils.storage import is_local
 
 ConfigT = TypeVar("ConfigT")
@@ -100,6 +102,11 @@ def check_groups(
         check_groups(parser, kind, values[name], f"{prefix}{name}.")
 
 
+def with_home_folder(config: ConfigT) -> ConfigT:
+    """Return a configuration with the home folder for `$CLISM_HOME` at the start of its paths."""
+    return with_changed(config, lambda field: with_home(field.value) if isinstance(field.value, str) else field.value)
+
+
 def run_job(
     config_class: type[ConfigT],
     main: Callable[[ConfigT], None],
@@ -127,7 +134,7 @@ def run_job(
     logging.getLogger("clism_core").setLevel(logging.INFO)
     quieten_libraries()
     try:
-        main(config_class(**vars(config)))
+        main(with_home_folder(config_class(**vars(config))))
     except Exception as error:
         input_error = input_error_within(error)
         if input_error is None:

@@ -14,71 +14,45 @@ stopped; finished trials are not run again.
 import dataclasses
 import logging
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
-
-import finetune
-import pretrain
-from finetune import FinetuneJobConfig
-from pretrain import PretrainJobConfig
 
 from clism_core.cluster.connect import check_shared, connect
 from clism_core.command_line import PYTHON, run_job, stopped_text
-from clism_core.experiments.tuning.config import TuneConfig, check_sweep
+from clism_core.demo.build import write_missing_inputs
+from clism_core.experiments.tuning.config import TuneConfig, check_sweep, with_pinned_models
 from clism_core.experiments.tuning.export import Swept, deliver_sweep, reopen, swept_before
 from clism_core.experiments.tuning.space import Space
 from clism_core.experiments.tuning.sweep import check_same_sweep, identify_sweep, run_sweep, trials_side_by_side
 from clism_core.experiments.tuning.trial import Sweep
-from clism_core.model.resolve import is_folder, pin_version
+from clism_core.model.paths import with_absolute_paths
+from clism_core.model.resolve import is_folder
 from clism_core.pretraining.config import data_set_configs
 from clism_core.tasks.finetuning.data import source_files
 from clism_core.tracking.run import page_command, tracked_run
 from clism_core.utils.home import default_output, tracking_uri
-from clism_core.utils.storage import absolute, is_local
+from clism_core.utils.storage import is_local
 from tune_spaces import load_space
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass
-class TuneJobConfig(TuneConfig):
-    """A sweep. Model `demo`, data `demo`, and questions `demo` are made on the spot, once for all trials."""
-
-    pretrain: PretrainJobConfig = field(default_factory=lambda: PretrainJobConfig(model="", data=""))
-    """What all trials that pre-train have in common: a preset, `--pretrain jobs/configs/short.yaml`, and single fields,
-    `--pretrain.data prepared`."""
-    finetune: FinetuneJobConfig = field(
-        default_factory=lambda: FinetuneJobConfig(task="mrc", model="", train="", dev="")
-    )
-    """Likewise, what all trials that fine-tune have in common."""
-
-
-def main(config: TuneJobConfig) -> None:
-    """Search, deliver, and say what was found, where it is and what to type next."""
+def main(config: TuneConfig) -> None:
+    """Search, export the best model, and print the result, where it is and what to type next."""
     space = load_space(config.space)
     check_sweep(config, space)
-    config = with_absolute_paths(config, space).settled(space)
+    config = with_absolute_paths(dataclasses.replace(config, output=config.output or default_output("tune")))
+    config = with_pinned_models(config, space).settled(space)
     check_same_sweep(config, space)
     swept = swept_before(config, space) or search(config, space)
     print(stopped_text("tune", output=config.output) if swept is None else summary(swept))
 
 
-def with_absolute_paths(config: TuneJobConfig, space: Space) -> TuneJobConfig:
-    """Return the configuration with the paths that trials use, in whatever folder they run, made absolute."""
-    config = dataclasses.replace(config, output=absolute(config.output or default_output("tune")))
-    bases = config.bases(space)
-    if "pretrain" in bases:
-        config = dataclasses.replace(config, pretrain=pretrain.with_absolute_inputs(config.pretrain))
-    if "finetune" in bases:
-        config = dataclasses.replace(config, finetune=finetune.with_absolute_inputs(config.finetune))
-    return config
-
-
-def search(config: TuneJobConfig, space: Space) -> Swept | None:
+def search(config: TuneConfig, space: Space) -> Swept | None:
     """Run the trials; None if the sweep was stopped before its end."""
     connect()
     bases = config.bases(space)
     for job, base in bases.items():
+        write_missing_inputs(base)
         if base.loop.evaluate_at:
             logger.warning(
                 "--%s.loop.evaluate_at is not used: trials report what they evaluate every %d steps (evaluate_every)",
@@ -87,12 +61,11 @@ def search(config: TuneJobConfig, space: Space) -> Swept | None:
     inputs = [path for job in bases for path in read_by_trials(config, job) if is_folder(path) or Path(path).is_file()]
     wanted = max((base.workers.resources() for base in bases.values()), key=lambda each: each["CPU"])
     check_shared(output=config.output, inputs=inputs, tracking=tracking_uri(), wanted=wanted)
-    side_by_side = trials_side_by_side(config, space)  # before anything is made or changed
-    config = with_demo(config, space)
+    side_by_side = trials_side_by_side(config, space)  # before anything is changed
     identity = identify_sweep(config, space)
     reopen(config.output)
     with tracked_run(job="tune", output=config.output, config=dataclasses.asdict(config)) as run:
-        sweep = Sweep(space=space, bases=config.bases(space), output=config.output, parent=run)
+        sweep = Sweep(space=space, bases=bases, output=config.output, parent=run)
         finished, trials = run_sweep(config, sweep, identity=identity, side_by_side=side_by_side)
         if not finished:
             run.finish("KILLED")
@@ -100,42 +73,21 @@ def search(config: TuneJobConfig, space: Space) -> Swept | None:
         return deliver_sweep(config, sweep, trials)
 
 
-def read_by_trials(config: TuneJobConfig, job: str) -> list[str]:
-    """Return what the trials of a job read, wherever they run; a model of a registry or a hub is no path here.
+def read_by_trials(config: TuneConfig, job: str) -> list[str]:
+    """Return the paths that the trials of a job read, on any node; models of a registry or a hub are left as they are.
 
     Raises:
-        InputError: for labelled data that stand for no file.
+        InputError: if a path of labelled data matches no file.
     """
     if job == "pretrain":
         return [config.pretrain.model, *(entry.path for entry in data_set_configs(config.pretrain))]
     sources = {"train": config.finetune.train, "dev": config.finetune.dev}
-    files = [
-        file
-        for field, source in sources.items()
-        if source != finetune.DEMO
-        for file in source_files(field, source)
-        if isinstance(file, str)
-    ]
+    files = [file for field, source in sources.items() for file in source_files(field, source) if isinstance(file, str)]
     return [config.finetune.model, *files]
 
 
-def with_demo(config: TuneJobConfig, space: Space) -> TuneJobConfig:
-    """Make the demo's parts where they are asked for, once for all trials, and pin the versions of models."""
-    bases = config.bases(space)
-    if "pretrain" in bases:
-        made = pretrain.with_demo_parts(dataclasses.replace(config.pretrain, output=config.output))
-        config = dataclasses.replace(
-            config, pretrain=dataclasses.replace(made, output="", model=pin_version(made.model))
-        )
-    if "finetune" in bases:
-        asked = finetune.with_demo_questions(dataclasses.replace(config.finetune, output=config.output))
-        model = pin_version(asked.model) if asked.model else ""
-        config = dataclasses.replace(config, finetune=dataclasses.replace(asked, output="", model=model))
-    return config
-
-
 def summary(swept: Swept) -> str:
-    """Return what the user sees at the end."""
+    """Return the text that is printed at the end."""
     failed = "".join(f"\n  {line}" for line in swept.failed)
     problems = f"\nFailed trials:{failed}\n" if failed else ""
     commands = "\n".join(f"  {command(file)}" for file in swept.presets)
@@ -160,4 +112,4 @@ def command(preset: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(run_job(TuneJobConfig, main, description=__doc__))
+    sys.exit(run_job(TuneConfig, main, description=__doc__))

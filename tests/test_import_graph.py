@@ -26,11 +26,6 @@ LAYERS = (
 HEIGHT = {room: height for height, rooms in enumerate(LAYERS) for room in rooms}
 UPWARD = {
     ("clism_core.tracking.registry", "clism_core.tasks.task"): "a registered model's signature depends on its task",
-    **{
-        (f"jobs.{job}", f"jobs.{other}"): "the demo's parts"
-        for job in ("study", "tune")
-        for other in ("pretrain", "finetune")
-    },
 }
 """Imports to be removed, with the reason for each."""
 MAX_JOB_LINES = 120

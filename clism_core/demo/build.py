@@ -1,51 +1,160 @@
-"""The demo's model and data, made on the spot: what `--model demo` and `--data demo` stand for."""
+"""The demo's inputs in one folder: parallel corpora, prepared data, a small encoder, and labelled data with test sets.
 
+Presets name them below `$CLISM_HOME`, as in `data: $CLISM_HOME/demo/prepared`. Jobs whose presets do so call
+`write_missing_inputs` once they are connected to Ray, so that `python jobs/pretrain.py` works in a new home folder.
+"""
+
+import dataclasses
+import hashlib
+import json
 import logging
+import shutil
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
 
 from clism_core.demo.corpus import DemoCorpusConfig, write_corpus
 from clism_core.demo.encoder import DemoEncoderConfig, build_encoder
+from clism_core.demo.entities import DemoEntitiesConfig, write_entities
 from clism_core.demo.names import SOURCE_LANGUAGE
+from clism_core.demo.questions import DemoQuestionsConfig, write_questions
 from clism_core.preparation.alignment.config import AlignerConfig
 from clism_core.preparation.alignment.eflomal import find_program
 from clism_core.preparation.config import PrepareConfig
 from clism_core.preparation.corpus import CorpusConfig
 from clism_core.preparation.prepare import plan, prepare
 from clism_core.utils.errors import InputError
+from clism_core.utils.fields import Input, walk
+from clism_core.utils.home import home
+from clism_core.utils.storage import absolute, is_local
 
 logger = logging.getLogger(__name__)
+
+PARTS: Mapping[str, Collection[str]] = {
+    "corpus": ("corpus",),
+    "encoder": ("corpus", "encoder"),
+    "prepared": ("corpus", "encoder"),
+    "questions": ("questions",),
+    "entities": ("entities",),
+}
+"""Subfolders in the order in which they are written, with the fields of `DemoConfig` that they depend on."""
+NOTE = "demo.json"
+"""File that lists the finished parts with their sizes."""
 
 
 @dataclass
 class DemoConfig:
-    """Sizes of the demo."""
+    """The demo: generated data and a small encoder, and the jobs that use them."""
 
+    output: str = ""
+    """Folder for the inputs; local. Parts that are there with the same sizes are kept, others are replaced. Empty:
+    CLISM_HOME/demo, or CLISM_HOME/demo-DIGEST if the sizes are not the default ones."""
+    run_jobs: bool = True
+    """Whether pretrain, finetune, evaluate and predict are run on the inputs; false: only write the inputs."""
     corpus: DemoCorpusConfig = field(default_factory=DemoCorpusConfig)
-    """The generated parallel corpus."""
+    """Size of the generated parallel corpora."""
     encoder: DemoEncoderConfig = field(default_factory=DemoEncoderConfig)
-    """The small encoder."""
+    """Size of the encoder."""
+    questions: DemoQuestionsConfig = field(default_factory=DemoQuestionsConfig)
+    """Numbers of questions, for question answering."""
+    entities: DemoEntitiesConfig = field(default_factory=DemoEntitiesConfig)
+    """Numbers of sentences, for named entity recognition."""
+
+    def sizes(self, part: str | None = None) -> dict[str, Any]:
+        """Return the sizes that a part depends on, or all of them."""
+        names = ("corpus", "encoder", "questions", "entities") if part is None else PARTS[part]
+        return {name: dataclasses.asdict(getattr(self, name)) for name in names}
 
 
-def demo_folders(folder: Path) -> tuple[Path, Path]:
-    """Return where `build_demo` puts the encoder and the prepared data."""
-    return folder / "encoder", folder / "prepared"
+FOLDERS: Mapping[str, DemoConfig] = {
+    "demo": DemoConfig(),
+    "demo-small": DemoConfig(
+        corpus=DemoCorpusConfig(pairs_per_language=600, questions_per_language=100, held_out_pairs_per_language=60),
+        questions=DemoQuestionsConfig(train=512, dev=60, test=40, known_names_test=40),
+        entities=DemoEntitiesConfig(train=512, dev=60, test=40, known_names_test=40),
+    ),
+}
+"""Sizes of the inputs that presets name, by folder below the home folder. The small ones are for studies."""
 
 
-def build_demo(config: DemoConfig, folder: Path) -> tuple[Path, Path]:
-    """Write corpus, encoder and prepared data into `folder`; what is there already is kept.
+def demo_folder(config: DemoConfig) -> Path:
+    """Return the absolute path of the folder for the inputs.
 
-    Without the program eflomal, words are aligned by the encoder's own embeddings.
-
-    Returns:
-        the folders of the encoder and of the prepared data.
+    Raises:
+        InputError: if `output` is not a local folder.
     """
-    encoder, prepared = demo_folders(folder)
-    files = write_corpus(config.corpus, folder / "corpus")
-    logger.info("demo: wrote %d parallel corpora to %s", len(files), folder / "corpus")
-    if not (encoder / "tokenizer.json").exists():
-        build_encoder(config.encoder, files, encoder)
-        logger.info("demo: made a tokenizer and a small encoder in %s", encoder)
+    if not is_local(config.output):
+        raise InputError(f"--output {config.output}: the demo's inputs are written to a local folder; give one")
+    if config.output:
+        return Path(absolute(config.output))
+    if config.sizes() == FOLDERS["demo"].sizes():
+        return home() / "demo"
+    digest = hashlib.sha256(json.dumps(config.sizes(), sort_keys=True).encode()).hexdigest()
+    return home() / f"demo-{digest[:8]}"
+
+
+def write_missing_inputs(config: Any) -> None:
+    """Write the demo's inputs that a job's configuration names and that are missing.
+
+    Args:
+        config: the configuration of a job, with absolute paths. Those below a folder of `FOLDERS` in the home folder
+            are inputs of the demo.
+    """
+    inputs = [field.value for field in walk(config) if field.is_marked(Input) and isinstance(field.value, str)]
+    for name, sizes in FOLDERS.items():
+        folder = home() / name
+        parts = [part for part in PARTS if any(Path(path).is_relative_to(folder / part) for path in inputs)]
+        if parts:
+            write_demo(sizes, folder, parts)
+
+
+def write_demo(config: DemoConfig, folder: Path, parts: Collection[str] = tuple(PARTS)) -> None:
+    """Write parts of the demo's inputs, and the parts that they are made from, into `folder`.
+
+    Parts that are finished with the same sizes are kept; finished parts of other sizes are replaced. A second process
+    waits for the first one. `prepared` needs a Ray cluster. Without the program eflomal, words are aligned by the
+    encoder's own embeddings.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    note = folder / NOTE
+    needed = {name for part in parts for name in (part, *PARTS[part])}
+    with FileLock(folder / "demo.lock"):
+        for part in (part for part in PARTS if part in needed):
+            finished = json.loads(note.read_text()) if note.exists() else {}
+            is_there = (folder / part).exists()
+            if is_there and finished.get(part) == config.sizes(part):
+                continue
+            if is_there and part in finished:
+                logger.info("demo: replacing %s, which has other sizes", folder / part)
+                note.write_text(json.dumps({name: sizes for name, sizes in finished.items() if name != part}))
+                shutil.rmtree(folder / part)
+            logger.info("demo: writing %s", folder / part)
+            _write_part(part, config, folder)
+            note.write_text(json.dumps({**finished, part: config.sizes(part)}, indent=2))
+
+
+def _write_part(part: str, config: DemoConfig, folder: Path) -> None:
+    match part:
+        case "corpus":
+            write_corpus(config.corpus, folder / part)
+        case "encoder":
+            build_encoder(config.encoder, _corpus_files(config, folder), folder / part)
+        case "prepared":
+            _prepare(_corpus_files(config, folder), encoder=folder / "encoder", output=folder / part)
+        case "questions":
+            write_questions(config.questions, folder / part)
+        case "entities":
+            write_entities(config.entities, folder / part)
+
+
+def _corpus_files(config: DemoConfig, folder: Path) -> list[Path]:
+    return [folder / "corpus" / f"{SOURCE_LANGUAGE}-{target}.tsv" for target in config.corpus.target_langs]
+
+
+def _prepare(files: Collection[Path], *, encoder: Path, output: Path) -> None:
     corpora = [
         CorpusConfig(
             path=str(file),
@@ -58,8 +167,7 @@ def build_demo(config: DemoConfig, folder: Path) -> tuple[Path, Path]:
         )
         for file in files
     ]
-    prepare(plan(PrepareConfig(corpora=corpora, output=str(prepared), aligner=_aligner(encoder))))
-    return encoder, prepared
+    prepare(plan(PrepareConfig(corpora=corpora, output=str(output), aligner=_aligner(encoder))))
 
 
 def _aligner(encoder: Path) -> AlignerConfig:

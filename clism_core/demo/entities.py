@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -9,7 +10,6 @@ from typing import NamedTuple
 import regex
 
 from clism_core.demo.names import LANGUAGES, SOURCE_LANGUAGE, Gazetteer
-from clism_core.demo.questions import DemoQuestionsConfig
 from clism_core.demo.sentences import Text, split_names, write_sentences
 from clism_core.demo.world import build_world
 from clism_core.tasks.ner.conll_format import Sentence
@@ -25,6 +25,22 @@ MAX_FAILURES = 2000
 _TOKEN = regex.compile(r"[\p{L}\p{M}\p{N}]+(?:['’\-][\p{L}\p{M}\p{N}]+)*|\S")
 
 
+@dataclass
+class DemoEntitiesConfig:
+    """Numbers of tagged sentences to write."""
+
+    train: int = 1500
+    """English sentences to train with."""
+    dev: int = 200
+    """English sentences about the same names, to select models by."""
+    test: int = 200
+    """Test sentences about names that no training text has, the same ones in each language."""
+    known_names_test: int = 200
+    """Test sentences about names of the training text, the same ones in each language."""
+    seed: int = 0
+    """Seed for the facts, the sentences and the held-out names; use the seed of the corpus."""
+
+
 class DemoEntityFiles(NamedTuple):
     """Where the sentences are: files in CoNLL's format."""
 
@@ -35,17 +51,12 @@ class DemoEntityFiles(NamedTuple):
     known_names_tests: Path
 
 
-def entity_files(folder: Path) -> DemoEntityFiles:
-    """Return where `write_entities` writes."""
-    return DemoEntityFiles(folder / "train.conll", folder / "dev.conll", folder / "new-names", folder / "known-names")
-
-
-def write_entities(config: DemoQuestionsConfig, folder: Path) -> DemoEntityFiles:
-    """Write as many sentences as `config` has questions: English ones to train with, tests in all languages.
+def write_entities(config: DemoEntitiesConfig, folder: Path) -> DemoEntityFiles:
+    """Write English sentences to train with, and tests in all languages.
 
     The bytes depend on `config` alone. No English sentence stands twice, in one file or in two.
     """
-    files = entity_files(folder)
+    files = DemoEntityFiles(folder / "train.conll", folder / "dev.conll", folder / "new-names", folder / "known-names")
     known_names, new_names = split_names(config.seed)
     seen: set[str] = set()
     _write(config, "train", config.train, known_names, seen, {SOURCE_LANGUAGE: files.train})
@@ -59,7 +70,7 @@ def write_entities(config: DemoQuestionsConfig, folder: Path) -> DemoEntityFiles
 
 
 def _write(
-    config: DemoQuestionsConfig, name: str, size: int, names: Gazetteer, seen: set[str], paths: dict[str, Path]
+    config: DemoEntitiesConfig, name: str, size: int, names: Gazetteer, seen: set[str], paths: dict[str, Path]
 ) -> None:
     rng = random.Random(f"entities {config.seed} {name}")
     sentences = list(islice(_sentences(names, rng, tuple(paths), seen), size))

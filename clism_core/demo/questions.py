@@ -43,7 +43,7 @@ MAX_FAILURES = 2000
 class DemoQuestionsConfig:
     """How many questions to write."""
 
-    train: int = 1500
+    train: int = 6400
     """English questions to train with."""
     dev: int = 200
     """English questions about the same names, none of which is among those to train with."""
@@ -52,7 +52,7 @@ class DemoQuestionsConfig:
     language and in English."""
     known_names_test: int = 200
     """More test questions, likewise, about names of the training text."""
-    clauses_per_passage: int = 2
+    clauses_per_passage: int = 1
     """What a passage says of two subjects each: twice as many sentences."""
     seed: int = 0
     """Decides the facts and the questions, and which names are held out: as that of the corpus."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -78,13 +77,6 @@ class PretrainConfig:
 def data_set_configs(config: PretrainConfig) -> list[DataSetConfig]:
     """Return what `data` holds as a list; a folder alone has weight 1."""
     return [DataSetConfig(path=config.data)] if isinstance(config.data, str) else config.data
-
-
-def with_data_paths(config: PretrainConfig, change: Callable[[str], str]) -> str | list[DataSetConfig]:
-    """Return `data` with `change` applied to each folder."""
-    if isinstance(config.data, str):
-        return change(config.data)
-    return [replace(entry, path=change(entry.path)) for entry in config.data]
 
 
 def check_config(config: PretrainConfig) -> None:

@@ -7,14 +7,13 @@ from transformers import PreTrainedTokenizerBase
 
 from clism_core.pretraining.config import PretrainConfig, data_set_configs
 from clism_core.pretraining.mixture import DataSet
-from clism_core.training.config import plain_config
 from clism_core.training.resume import identity_fields, vocabulary_digest
 from clism_core.utils.fields import Adjustable, Incidental, Input
 
 
 def config_identity(config: PretrainConfig) -> dict[str, Any]:
     """Return the fields that make a run what it is, with dotted names; of several data sets the weights, sorted."""
-    identity = identity_fields(plain_config(config, PretrainConfig), Incidental, Adjustable, Input)
+    identity = identity_fields(config, Incidental, Adjustable, Input)
     if len(weights := [entry.weight for entry in data_set_configs(config)]) > 1:
         identity["data.weight"] = sorted(weights)
     return identity

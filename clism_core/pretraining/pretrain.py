@@ -15,7 +15,7 @@ from clism_core.pretraining.identity import identity
 from clism_core.pretraining.mixture import DataSet, open_data_sets
 from clism_core.pretraining.recipe import PretrainingRecipe
 from clism_core.tracking.run import LoggedDataSet, TrackedRun
-from clism_core.training.config import CONFIG_FILE, RunSettings, dump_config, plain_config
+from clism_core.training.config import CONFIG_FILE, RunSettings, dump_config
 from clism_core.training.data.sampler import SampleOrder, make_stages
 from clism_core.training.driver import Hooks, Trained, choose_device, run_training
 from clism_core.training.resume import check_same_run, keep_identity
@@ -74,7 +74,7 @@ def pretrain(config: PretrainConfig, run: TrackedRun, *, hooks: Hooks | None = N
     run.log_metrics({"data/samples": len(data), "data/unencodable_spans": data.unencodable_spans}, step=0)
     keep_identity(config.output, this_run)
     write_bytes(join(config.output, CONFIG_FILE), dump_config(config).encode())
-    recipe = PretrainingRecipe(plain_config(config, PretrainConfig), ray.put(held_out))
+    recipe = PretrainingRecipe(config, ray.put(held_out))
     trained = run_training(
         RunSettings.of(config), recipe, data=data, order=order, run=run, use_gpu=use_gpu, hooks=hooks
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, Literal, Protocol, TypeVar, cast
+from typing import Annotated, Any, Literal, Protocol
 
 import yaml
 from annotated_types import Ge, Gt, Le
@@ -13,8 +13,6 @@ from annotated_types import Ge, Gt, Le
 from clism_core.model.precision import PrecisionName
 from clism_core.training.loop import LoopConfig
 from clism_core.training.optimizer import OptimizerConfig
-
-ConfigT = TypeVar("ConfigT")
 
 
 @dataclass
@@ -73,12 +71,6 @@ CONFIG_FILE = "config.yaml"
 def dump_config(config: Any) -> str:
     """Return the resolved configuration of a job, a dataclass, as YAML, which `--config` takes."""
     return yaml.safe_dump(dataclasses.asdict(config), sort_keys=False, allow_unicode=True)
-
-
-def plain_config(config: Any, kind: type[ConfigT]) -> ConfigT:
-    """Return the configuration as one of `kind`, without what a job's subclass of it adds: workers cannot import the
-    job's module."""
-    return kind(**{entry.name: getattr(config, entry.name) for entry in fields(cast(Any, kind))})
 
 
 class _Config(Protocol):

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 SQLITE = "sqlite:///"
+HOME = "$CLISM_HOME"
 
 
 def home() -> Path:
@@ -12,6 +13,11 @@ def home() -> Path:
     folder = Path(os.environ.get("CLISM_HOME") or "~/.clism").expanduser().absolute()
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def with_home(path: str) -> str:
+    """Return `path` with the home folder for `$CLISM_HOME` at its start, whether or not the variable is set."""
+    return str(home()) + path.removeprefix(HOME) if path == HOME or path.startswith(f"{HOME}/") else path
 
 
 def tracking_uri() -> str:

@@ -5,14 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from clism_core.demo.entities import DemoEntityFiles, tag_text, write_entities
+from clism_core.demo.entities import DemoEntitiesConfig, DemoEntityFiles, tag_text, write_entities
 from clism_core.demo.names import LANGUAGES, Name
-from clism_core.demo.questions import DemoQuestionsConfig
 from clism_core.demo.sentences import Slot, Text
 from clism_core.tasks.ner.conll_format import CONLL_TYPES, read_tagged
 from clism_core.utils.errors import InputError
 
-SMALL = DemoQuestionsConfig(train=30, dev=10, test=12, known_names_test=8)
+SMALL = DemoEntitiesConfig(train=30, dev=10, test=12, known_names_test=8)
 
 
 @pytest.fixture(scope="module")

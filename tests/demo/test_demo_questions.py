@@ -23,7 +23,7 @@ from clism_core.demo.world import World, build_world
 from clism_core.tasks.mrc.squad_format import Question, find_misplaced, read_questions
 from clism_core.utils.errors import InputError
 
-SMALL = DemoQuestionsConfig(train=61, dev=9, test=14, known_names_test=6)
+SMALL = DemoQuestionsConfig(train=61, dev=9, test=14, known_names_test=6, clauses_per_passage=2)
 SUBJECTS = {fields(record)[0].name for record in (Person, CountryRecord, City, Organisation, Event, Match)}
 CLAUSES = [used_slots(pattern["en"][0]) for section in patterns()["clauses"].values() for pattern in section]
 ASKED = [
@@ -198,4 +198,4 @@ def test_passages_go_on_in_other_worlds(tmp_path: Path, monkeypatch: pytest.Monk
 def test_more_questions_than_there_are_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("clism_core.demo.questions.MAX_FAILURES", 3)
     with pytest.raises(InputError, match="demo: there are not enough questions that differ, after"):
-        write_questions(DemoQuestionsConfig(train=100_000, clauses_per_passage=1), tmp_path)
+        write_questions(DemoQuestionsConfig(train=100_000), tmp_path)

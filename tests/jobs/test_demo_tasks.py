@@ -1,44 +1,39 @@
-"""What `make demo` does after its pre-training, with its own arguments, at a small size."""
+"""The demo job: the commands that it runs, with their own arguments at a small size, and how it ends."""
 
 import json
-import shlex
-import subprocess
 from pathlib import Path
 
+import demo as job
 import evaluate
 import finetune
 import predict
 import pytest
 from tiny import write_encoder
 
-from clism_core.command_line import EXIT_DONE, run_job
-from clism_core.demo.questions import TEST_PAIRS
+from clism_core.command_line import EXIT_BAD_INPUT, EXIT_DONE, run_job
+from clism_core.demo.build import DemoConfig, write_demo
+from clism_core.demo.questions import TEST_PAIRS, DemoQuestionsConfig
 from clism_core.evaluation.config import EvaluateConfig
 from clism_core.inference.config import PredictConfig
+from clism_core.tasks.finetuning.config import FinetuneConfig
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def arguments_of_make(target: str, *, demo: Path) -> dict[str, list[str]]:
-    """Return the arguments of each job that `make target` runs, by the job's name."""
-    said = subprocess.run(
-        ["make", "--dry-run", "--always-make", target, f"DEMO={demo}"], cwd=ROOT, check=True, capture_output=True
-    ).stdout.decode()
-    commands = (shlex.split(line) for line in said.replace("\\\n", " ").splitlines() if "/python jobs/" in line)
-    return {Path(script).stem: arguments for _, script, *arguments in commands}
+SMALL = DemoConfig(questions=DemoQuestionsConfig(train=16, dev=4, test=4, known_names_test=6))
+SCRIPT = """
+import pathlib, sys
+pathlib.Path(__file__).with_suffix(".txt").write_text(" ".join(sys.argv[1:]))
+sys.exit({status})
+"""
 
 
+@pytest.mark.ray
+@pytest.mark.slow
 def test_fine_tuning_evaluation_and_three_answers(
-    ray_cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ray_cluster: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(ROOT)
-    demo = tmp_path / "demo"
-    given = arguments_of_make("demo", demo=demo)
-    assert list(given) == ["pretrain", "finetune", "evaluate", "predict"]
-    assert given["pretrain"] == []
+    folder, output = tmp_path / "demo", tmp_path / "outputs"
+    write_demo(SMALL, folder, ["questions"])
+    given = job.commands(folder, output)
     encoder = str(write_encoder("xlmr", tmp_path / "encoder"))
-    sizes = ["--demo.train=16", "--demo.dev=4", "--demo.test=4", "--demo.known_names_test=6"]
     few = [
         "--mrc.max_length=128",
         "--steps=2",
@@ -46,17 +41,71 @@ def test_fine_tuning_evaluation_and_three_answers(
         "--loop.evaluate_every=2",
         "--loop.checkpoint_every=2",
     ]
-    arguments = [*given["finetune"], f"--model={encoder}", *sizes, *few]
-    assert run_job(finetune.FinetuneJobConfig, finetune.main, description="", arguments=arguments) == EXIT_DONE
+    arguments = [*given["finetune"], f"--model={encoder}", *few]
+    assert run_job(FinetuneConfig, finetune.main, description="", arguments=arguments) == EXIT_DONE
     assert "models:/clism-mrc/" in capsys.readouterr().out
     arguments = [*given["evaluate"], "--resamples=100"]
     assert run_job(EvaluateConfig, evaluate.main, description="", arguments=arguments) == EXIT_DONE
     languages = {passage if passage == question else f"{passage}-{question}" for passage, question in TEST_PAIRS}
     for dataset in ("known-names", "new-names"):
-        predictions = (demo / "evaluation" / "predictions" / dataset).iterdir()
+        predictions = (output / "evaluate" / "predictions" / dataset).iterdir()
         assert {path.stem for path in predictions} == languages
     assert run_job(PredictConfig, predict.main, description="", arguments=given["predict"]) == EXIT_DONE
-    rows = [json.loads(line) for line in (demo / "answers.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in (output / "answers.jsonl").read_text(encoding="utf-8").splitlines()]
     assert len(rows) == 3
     said = capsys.readouterr().out
     assert all(f"{row['question']}  ->  {row['answer']}  (" in said for row in rows)
+
+
+@pytest.fixture
+def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand-ins of the jobs that note their arguments, in the place of the jobs; the inputs are not written."""
+    for name in ("pretrain", "finetune", "evaluate", "predict"):
+        (tmp_path / f"{name}.py").write_text(SCRIPT.format(status=0))
+    monkeypatch.setattr(job, "JOBS", tmp_path)
+    monkeypatch.setattr(job, "connect", lambda: None)
+    monkeypatch.setattr("ray.shutdown", lambda: None)
+    monkeypatch.setattr(job, "write_demo", lambda _config, folder: folder.mkdir(parents=True, exist_ok=True))
+    return tmp_path
+
+
+def test_the_jobs_run_in_their_order_with_what_was_written(
+    scripts: Path, home_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job.main(DemoConfig())
+    given = {name: (scripts / f"{name}.txt").read_text() for name in ("pretrain", "finetune", "evaluate", "predict")}
+    assert f"--data {home_folder}/demo/prepared" in given["pretrain"]
+    assert f"--train {home_folder}/demo/questions/train.json" in given["finetune"]
+    assert "--model models:/clism-mrc@candidate" in given["evaluate"]
+    assert f"--input {home_folder}/demo/questions/examples.jsonl" in given["predict"]
+    commands = [line for line in capsys.readouterr().out.splitlines() if line.startswith("$ ")]
+    assert [line.split("jobs/")[1].split(".py")[0] for line in commands] == list(given)
+
+
+def test_a_job_that_fails_is_the_last_one(scripts: Path, home_folder: Path) -> None:
+    (scripts / "finetune.py").write_text(SCRIPT.format(status=EXIT_BAD_INPUT))
+    with pytest.raises(SystemExit) as ended:
+        job.main(DemoConfig())
+    assert ended.value.code == EXIT_BAD_INPUT
+    assert {path.stem for path in scripts.glob("*.txt")} == {"pretrain", "finetune"}
+
+
+def test_a_stop_request_reaches_the_job_and_ends_the_demo(scripts: Path, home_folder: Path) -> None:
+    (scripts / "pretrain.py").write_text("""
+import os, pathlib, signal, sys
+def stop(*_):
+    pathlib.Path(__file__).with_suffix(".txt").write_text("stopped")
+    sys.exit(0)
+signal.signal(signal.SIGTERM, stop)
+os.kill(os.getppid(), signal.SIGTERM)
+signal.pause()
+""")
+    job.main(DemoConfig())
+    assert [path.name for path in scripts.glob("*.txt")] == ["pretrain.txt"]
+    assert (scripts / "pretrain.txt").read_text() == "stopped"
+
+
+def test_the_jobs_may_be_left_out(scripts: Path, home_folder: Path) -> None:
+    job.main(DemoConfig(run_jobs=False))
+    assert (home_folder / "demo").is_dir()
+    assert not list(scripts.glob("*.txt"))

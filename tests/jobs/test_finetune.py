@@ -56,7 +56,7 @@ def start(config: FinetuneConfig, folder: Path, *arguments: str) -> int:
     folder.mkdir(exist_ok=True)
     (folder / "config.yaml").write_text(dump_config(config))
     given = ["--config", str(folder / "config.yaml"), "--output", str(folder / "out"), *arguments]
-    return run_job(job.FinetuneJobConfig, job.main, description="", arguments=given)
+    return run_job(FinetuneConfig, job.main, description="", arguments=given)
 
 
 def test_from_labelled_questions_to_a_registered_model(

@@ -28,6 +28,7 @@ from weights import assert_same_training
 from clism_core.command_line import EXIT_BAD_INPUT, run_job
 from clism_core.model.resolve import resolve_model
 from clism_core.pretraining.batches import MaskingConfig
+from clism_core.pretraining.config import PretrainConfig
 from clism_core.pretraining.dataset import HeldOutConfig
 from clism_core.pretraining.pretrain import Pretrained, pretrain
 from clism_core.tracking.run import tracked_run
@@ -41,9 +42,9 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> job.PretrainJobConfig:
+def config(tmp_path_factory: pytest.TempPathFactory) -> PretrainConfig:
     root = tmp_path_factory.mktemp("pretrain")
-    return job.PretrainJobConfig(
+    return PretrainConfig(
         model=str(write_encoder("xlmr", root / "encoder")),
         data=str(write_prepared(root / "prepared")),
         global_batch_size=8,
@@ -57,14 +58,14 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> job.PretrainJobConfig:
     )
 
 
-def run(config: job.PretrainJobConfig, output: Path) -> Pretrained:
+def run(config: PretrainConfig, output: Path) -> Pretrained:
     config = replace(config, output=str(output))
     with tracked_run(job="pretrain", output=config.output, config=asdict(config)) as tracked:
         return pretrain(config, tracked)
 
 
 def test_from_prepared_data_to_a_registered_model(
-    ray_cluster: None, config: job.PretrainJobConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ray_cluster: None, config: PretrainConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "out"
     job.main(replace(config, output=str(output), model=os.path.relpath(config.model)))
@@ -113,14 +114,14 @@ def test_from_prepared_data_to_a_registered_model(
         job.main(replace(config, output=str(output), seed=1))
 
 
-def test_a_run_that_diverges_ends_at_once(ray_cluster: None, config: job.PretrainJobConfig, tmp_path: Path) -> None:
+def test_a_run_that_diverges_ends_at_once(ray_cluster: None, config: PretrainConfig, tmp_path: Path) -> None:
     """An error that comes out as itself was returned: what a worker raises is tried again, and comes out as Ray's."""
     with pytest.raises(FloatingPointError, match=r"lower --optimizer\.learning_rate"):
         run(replace(config, optimizer=OptimizerConfig(learning_rate=1e30, warmup_steps=0)), tmp_path)
 
 
 def test_a_run_that_was_lost_after_its_last_step_is_delivered_from_its_checkpoint(
-    ray_cluster: None, config: job.PretrainJobConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ray_cluster: None, config: PretrainConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And it starts from a model of the registry, goes on by the configuration it left, and exports the best."""
     output = tmp_path / "out"
@@ -130,9 +131,7 @@ def test_a_run_that_was_lost_after_its_last_step_is_delivered_from_its_checkpoin
     (output / "result.json").unlink()
     shutil.rmtree(output / "model")
     capsys.readouterr()
-    assert (
-        run_job(job.PretrainJobConfig, job.main, description="", arguments=["--config", f"{output}/config.yaml"]) == 0
-    )
+    assert run_job(PretrainConfig, job.main, description="", arguments=["--config", f"{output}/config.yaml"]) == 0
     after = json.loads((output / "result.json").read_text())
     assert {name: after[name] for name in ("step", "samples", "table")} == {
         name: before[name] for name in ("step", "samples", "table")
@@ -145,7 +144,7 @@ def test_a_run_that_was_lost_after_its_last_step_is_delivered_from_its_checkpoin
 
 
 def test_two_data_sets_with_weights(
-    ray_cluster: None, config: job.PretrainJobConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ray_cluster: None, config: PretrainConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """From the command line; the same in another order is the same run, with another weight another one."""
     second = write_prepared(tmp_path / "second", samples=20, languages=("es", "fr"))
@@ -157,7 +156,7 @@ def test_two_data_sets_with_weights(
 
     def start(data: str) -> int:
         arguments = ["--config", str(tmp_path / "config.yaml"), "--output", str(output), "--data", data]
-        return run_job(job.PretrainJobConfig, job.main, description="", arguments=arguments)
+        return run_job(PretrainConfig, job.main, description="", arguments=arguments)
 
     one, other = f"path: {config.data}, weight: 1", f"path: {second}, weight: 3"
     assert start(f"[{{{one}}}, {{{other}}}]") == 0
@@ -180,21 +179,21 @@ def test_two_data_sets_with_weights(
 
 
 @pytest.fixture(scope="module")
-def longer(config: job.PretrainJobConfig) -> job.PretrainJobConfig:
+def longer(config: PretrainConfig) -> PretrainConfig:
     """A run that lasts long enough to be interrupted."""
     return replace(config, loop=LoopConfig(steps=40, evaluate_every=40, checkpoint_every=10, log_every=5))
 
 
 @pytest.fixture(scope="module")
 def undisturbed(
-    ray_cluster: None, longer: job.PretrainJobConfig, tmp_path_factory: pytest.TempPathFactory
+    ray_cluster: None, longer: PretrainConfig, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Tensor]:
     """The weights that the longer run comes to when nothing happens."""
     return weights(run(longer, tmp_path_factory.mktemp("undisturbed")))
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(
-    undisturbed: dict[str, Tensor], longer: job.PretrainJobConfig, tmp_path: Path
+    undisturbed: dict[str, Tensor], longer: PretrainConfig, tmp_path: Path
 ) -> None:
     def stop() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
@@ -210,9 +209,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(
     assert_same_training(weights(resumed), undisturbed)
 
 
-def test_a_killed_worker_is_replaced(
-    undisturbed: dict[str, Tensor], longer: job.PretrainJobConfig, tmp_path: Path
-) -> None:
+def test_a_killed_worker_is_replaced(undisturbed: dict[str, Tensor], longer: PretrainConfig, tmp_path: Path) -> None:
     killed: list[int] = []
 
     def kill() -> None:
@@ -230,7 +227,7 @@ def test_a_killed_worker_is_replaced(
 
 
 def test_a_job_survives_ctrl_c_and_the_loss_of_its_driver(
-    undisturbed: dict[str, Tensor], longer: job.PretrainJobConfig, tmp_path: Path, request: pytest.FixtureRequest
+    undisturbed: dict[str, Tensor], longer: PretrainConfig, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """Three starts of one command: the first gets what a terminal sends, the second is killed, the third finishes."""
     output = tmp_path / "out"

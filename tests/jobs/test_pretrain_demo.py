@@ -1,4 +1,4 @@
-"""The demo at a small size, from no input at all to a registered model."""
+"""The default preset of pretrain with a small demo, from no input at all to a registered model."""
 
 import json
 from pathlib import Path
@@ -8,19 +8,23 @@ import pytest
 from transformers import AutoModel
 
 from clism_core.command_line import CONFIGS, EXIT_DONE, run_job
+from clism_core.demo import build
+from clism_core.demo.build import DemoConfig
+from clism_core.demo.corpus import DemoCorpusConfig
+from clism_core.demo.encoder import DemoEncoderConfig
 from clism_core.model.resolve import resolve_model
+from clism_core.pretraining.config import PretrainConfig
 from clism_core.utils.errors import InputError
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
-SMALL = [
-    "--demo.corpus.target_langs=[de,hi]",
-    "--demo.corpus.pairs_per_language=120",
-    "--demo.corpus.questions_per_language=20",
-    "--demo.corpus.held_out_pairs_per_language=20",
-    "--demo.encoder.vocab_size=1000",
-    "--demo.encoder.hidden_size=32",
-    "--demo.encoder.intermediate_size=64",
+SMALL = DemoConfig(
+    corpus=DemoCorpusConfig(
+        target_langs=["de", "hi"], pairs_per_language=120, questions_per_language=20, held_out_pairs_per_language=20
+    ),
+    encoder=DemoEncoderConfig(vocab_size=1000, hidden_size=32, intermediate_size=64),
+)
+FEW_STEPS = [
     "--global_batch_size=8",
     "--loop.steps=4",
     "--loop.evaluate_every=4",
@@ -44,10 +48,12 @@ def test_demo(
             raise InputError("no eflomal")
 
         monkeypatch.setattr("clism_core.demo.build.find_program", missing)
-    arguments = [f"--config={CONFIGS / 'demo.yaml'}", *SMALL, f"--output={tmp_path / 'out'}"]
-    assert run_job(job.PretrainJobConfig, job.main, description="", arguments=arguments) == EXIT_DONE
+    monkeypatch.setenv("CLISM_HOME", str(tmp_path))
+    monkeypatch.setattr(build, "FOLDERS", {"demo": SMALL})
+    arguments = [f"--config={CONFIGS / 'demo.yaml'}", *FEW_STEPS, f"--output={tmp_path / 'out'}"]
+    assert run_job(PretrainConfig, job.main, description="", arguments=arguments) == EXIT_DONE
     assert ("words are aligned by embeddings" in caplog.text) == (not eflomal)
-    manifest = json.loads((tmp_path / "out" / "demo" / "prepared" / "manifest.json").read_text())
+    manifest = json.loads((tmp_path / "demo" / "prepared" / "manifest.json").read_text())
     assert manifest["config"]["aligner"]["kind"] == ("eflomal" if eflomal else "embedding")
     assert manifest["pairs"].keys() == {"en-de", "en-hi"}
     enough = 100 if eflomal else 30  # the embeddings of so small an encoder align little

@@ -14,17 +14,18 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import study as job
-from finetune import FinetuneJobConfig
 from labelled import write_conll, write_squad
 from mlflow import MlflowClient
-from pretrain import PretrainJobConfig
-from study import StudyJobConfig, with_preset
+from study import with_preset
 from tiny import write_encoder, write_prepared
 
 from clism_core.command_line import EXIT_BAD_INPUT, EXIT_DONE, run_job
+from clism_core.experiments.studies.config import StudyConfig, resolved
 from clism_core.experiments.studies.plan import plan_study
 from clism_core.pretraining.batches import MaskingConfig
+from clism_core.pretraining.config import PretrainConfig
 from clism_core.pretraining.dataset import HeldOutConfig
+from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.tasks.task import MrcConfig, NerConfig
 from clism_core.tasks.test_data import TestSetConfig
 from clism_core.training.config import WorkersConfig, dump_config
@@ -38,13 +39,13 @@ WORKERS = WorkersConfig(number=1, use_gpu=False)
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> StudyJobConfig:
+def config(tmp_path_factory: pytest.TempPathFactory) -> StudyConfig:
     """A study of two methods and two tasks, one encoder of which cannot be had."""
     root = tmp_path_factory.mktemp("study")
     for first, language in enumerate(("en", "ar")):
         write_squad(root / f"test.{language}.json", questions=10, first=10 * first)
         write_conll(root / f"test.{language}.conll", sentences=10, first=10 * first)
-    finetuning = FinetuneJobConfig(
+    finetuning = FinetuneConfig(
         task="mrc",
         model="",
         train=str(write_squad(root / "train.json", questions=40)),
@@ -57,14 +58,14 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> StudyJobConfig:
         loop=CadenceConfig(evaluate_every=12, checkpoint_every=12, log_every=4),
         workers=WORKERS,
     )
-    return StudyJobConfig(
+    return StudyConfig(
         name="main",
         output=str(root / "studies"),
         encoders={"base": str(write_encoder("xlmr", root / "encoder")), "absent": "no/such-encoder"},
         ours={"Ours (base)": "base"},
         tasks=["mrc", "ner"],
         seeds=[0],
-        pretrain=PretrainJobConfig(
+        pretrain=PretrainConfig(
             model="",
             data=str(write_prepared(root / "prepared")),
             global_batch_size=8,
@@ -101,7 +102,7 @@ def statuses() -> list[str]:
 @pytest.mark.ray
 @pytest.mark.slow
 def test_a_study_that_was_stopped_goes_on_and_others_take_its_runs(
-    config: StudyJobConfig, tmp_path: Path, capfd: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+    config: StudyConfig, tmp_path: Path, capfd: pytest.CaptureFixture[str], request: pytest.FixtureRequest
 ) -> None:
     output = Path(config.output)
     (tmp_path / "study.yaml").write_text(dump_config(config))
@@ -146,7 +147,7 @@ def test_a_study_that_was_stopped_goes_on_and_others_take_its_runs(
 @pytest.mark.ray
 @pytest.mark.slow
 def test_a_model_that_was_deleted_is_made_again_where_it_is_wanted(
-    ray_cluster: None, config: StudyJobConfig, tmp_path: Path
+    ray_cluster: None, config: StudyConfig, tmp_path: Path
 ) -> None:
     """Of what the study before has made, if it has; else of what this one makes."""
     small = replace(
@@ -166,10 +167,10 @@ def test_a_model_that_was_deleted_is_made_again_where_it_is_wanted(
 
 
 def test_a_dry_run_lists_what_is_missing_and_starts_nothing(
-    config: StudyJobConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    config: StudyConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "studies"
-    stages = plan_study(job.with_absolute_inputs(replace(config, output=str(output)))).stages
+    stages = plan_study(resolved(replace(config, output=str(output)))).stages
     folder = output / "runs" / next(iter(stages))
     folder.mkdir(parents=True)
     (folder / "model").mkdir()
@@ -189,7 +190,7 @@ def test_a_dry_run_lists_what_is_missing_and_starts_nothing(
 def test_a_scale_is_a_preset_that_options_override(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def dry_run(*arguments: str) -> str:
         given = ["--name", "fewshot", "--dry_run", "true", "--output", str(tmp_path), *arguments]
-        assert run_job(StudyJobConfig, job.main, description="", arguments=with_preset(given)) == EXIT_DONE
+        assert run_job(StudyConfig, job.main, description="", arguments=with_preset(given)) == EXIT_DONE
         return capsys.readouterr().out
 
     assert "fewshot: 25 runs in" in dry_run()  # base, and ours with [QUE] and without: 2 numbers of 2 samples each
@@ -198,5 +199,5 @@ def test_a_scale_is_a_preset_that_options_override(tmp_path: Path, capsys: pytes
     (tmp_path / "mine.yaml").write_text("scale: paper\nsamples: [0]\n")
     assert "fewshot: 41 runs in" in dry_run("--config", str(tmp_path / "mine.yaml"))
     assert run_job(
-        StudyJobConfig, job.main, description="", arguments=with_preset(["--name", "main", "--ours", "{}"])
+        StudyConfig, job.main, description="", arguments=with_preset(["--name", "main", "--ours", "{}"])
     ) == (EXIT_BAD_INPUT)

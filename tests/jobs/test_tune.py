@@ -16,18 +16,19 @@ import pytest
 import ray
 import tune as job
 import yaml
-from finetune import FinetuneJobConfig
 from labelled import write_squad
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from pretrain import PretrainJobConfig
 from tiny import write_encoder, write_prepared
 
 from clism_core.command_line import EXIT_BAD_INPUT, build_parser, run_job
+from clism_core.experiments.tuning.config import TuneConfig
 from clism_core.experiments.tuning.export import Swept
 from clism_core.experiments.tuning.space import JobName
 from clism_core.pretraining.batches import MaskingConfig
+from clism_core.pretraining.config import PretrainConfig
 from clism_core.pretraining.dataset import HeldOutConfig
+from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.tasks.task import MrcConfig
 from clism_core.tracking.run import unfinished_run
 from clism_core.training.config import WorkersConfig
@@ -46,9 +47,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> PretrainJobConfig:
+def base(tmp_path_factory: pytest.TempPathFactory) -> PretrainConfig:
     root = tmp_path_factory.mktemp("tune")
-    return PretrainJobConfig(
+    return PretrainConfig(
         model=str(write_encoder("xlmr", root / "encoder")),
         data=str(write_prepared(root / "prepared")),
         global_batch_size=8,
@@ -94,11 +95,11 @@ def wait_for_free_cpus() -> float:
 
 
 def test_the_best_of_a_grid_becomes_a_preset_and_a_model(
-    ray_cluster: None, base: PretrainJobConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ray_cluster: None, base: PretrainConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     space = write_space(tmp_path, "{'held_out.origins': tune.choice([['nowhere'], []])}")
     output = tmp_path / "sweep"
-    config = job.TuneJobConfig(space=space, pretrain=base, output=str(output))
+    config = TuneConfig(space=space, pretrain=base, output=str(output))
     job.main(replace(config, register=False))
     (folder,) = json.loads((output / "result.json").read_text())["models"]
     assert folder in capsys.readouterr().out
@@ -118,7 +119,7 @@ def test_the_best_of_a_grid_becomes_a_preset_and_a_model(
     assert (finished["status"], failed["status"]) == ("finished", "failed")
     assert "no sample of" in failed["error"]  # is of an origin called nowhere
     assert failed["error"] in said
-    parser = build_parser(PretrainJobConfig, None)
+    parser = build_parser(PretrainConfig, None)
     preset = parser.instantiate(parser.parse_args(["--config", str(output / "best-pretrain.yaml")]))
     assert (preset.held_out.origins, preset.model, preset.output) == ([], base.model, "")
     (registered,) = json.loads((output / "result.json").read_text())["models"]
@@ -135,13 +136,13 @@ def test_the_best_of_a_grid_becomes_a_preset_and_a_model(
 
 
 def test_a_trial_that_is_stopped_early_gives_back_what_it_had(
-    ray_cluster: None, base: PretrainJobConfig, tmp_path: Path
+    ray_cluster: None, base: PretrainConfig, tmp_path: Path
 ) -> None:
     # The loss is the objective, so the trial that learns is the worse one.
     space = write_space(tmp_path, "{'optimizer.learning_rate': tune.choice([1e-9, 1e-2])}", ("*/mlm_loss",))
     output = tmp_path / "sweep"
     long = replace(base, loop=replace(base.loop, steps=120, evaluate_every=12))
-    job.main(job.TuneJobConfig(space=space, pretrain=long, output=str(output), max_concurrent=1, register=False))
+    job.main(TuneConfig(space=space, pretrain=long, output=str(output), max_concurrent=1, register=False))
     best, stopped = trials_of(output)
     assert (best["status"], float(best["optimizer.learning_rate"])) == ("finished", 1e-9)
     assert (stopped["status"], float(stopped["progress"])) == ("stopped early", 10.0)
@@ -153,11 +154,11 @@ def test_a_trial_that_is_stopped_early_gives_back_what_it_had(
 
 
 def test_a_joint_trial_is_both_jobs_and_leaves_a_preset_and_a_model_of_each(
-    ray_cluster: None, base: PretrainJobConfig, tmp_path: Path
+    ray_cluster: None, base: PretrainConfig, tmp_path: Path
 ) -> None:
     fields = "{'pretrain.objectives.temperature': tune.choice([0.05, 20.0]), 'finetune.steps': tune.choice([6])}"
     space = write_space(tmp_path, fields, ("*/f1",), job="joint")
-    finetune = FinetuneJobConfig(
+    finetune = FinetuneConfig(
         task="mrc",
         model="",  # a trial fine-tunes what it has pre-trained
         train=str(write_squad(tmp_path / "train.json", questions=20)),
@@ -171,7 +172,7 @@ def test_a_joint_trial_is_both_jobs_and_leaves_a_preset_and_a_model_of_each(
         workers=WorkersConfig(number=1, use_gpu=False),
     )
     output = tmp_path / "sweep"
-    job.main(job.TuneJobConfig(space=space, pretrain=base, finetune=finetune, output=str(output), scheduler="fifo"))
+    job.main(TuneConfig(space=space, pretrain=base, finetune=finetune, output=str(output), scheduler="fifo"))
 
     best, other = trials_of(output)
     assert (best["status"], other["status"]) == ("finished", "finished")
@@ -193,10 +194,10 @@ def test_a_joint_trial_is_both_jobs_and_leaves_a_preset_and_a_model_of_each(
 
     encoder, model = json.loads((output / "result.json").read_text())["models"]
     assert (encoder.rsplit("/", 1)[0], model.rsplit("/", 1)[0]) == ("models:/clism-encoder", "models:/clism-mrc")
-    parser = build_parser(PretrainJobConfig, None)
+    parser = build_parser(PretrainConfig, None)
     preset = parser.instantiate(parser.parse_args(["--config", str(output / "best-pretrain.yaml")]))
     assert preset.objectives.temperature == float(best["pretrain.objectives.temperature"])
-    parser = build_parser(FinetuneJobConfig, None)
+    parser = build_parser(FinetuneConfig, None)
     preset = parser.instantiate(parser.parse_args(["--config", str(output / "best-finetune.yaml")]))
     assert (preset.model, preset.steps) == (encoder, 6)
     assert wait_for_free_cpus() == 0
@@ -204,11 +205,11 @@ def test_a_joint_trial_is_both_jobs_and_leaves_a_preset_and_a_model_of_each(
 
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM])
 def test_a_sweep_that_was_ended_goes_on_without_repeating_a_trial(
-    base: PretrainJobConfig, tmp_path: Path, sent: signal.Signals
+    base: PretrainConfig, tmp_path: Path, sent: signal.Signals
 ) -> None:
     output, settings = tmp_path / "sweep", tmp_path / "sweep.yaml"
     space = write_space(tmp_path, "{'seed': tune.choice([0, 1, 2])}")
-    config = job.TuneJobConfig(
+    config = TuneConfig(
         space=space, pretrain=base, output=str(output), max_concurrent=1, scheduler="fifo", register=False
     )
     settings.write_text(yaml.safe_dump(asdict(config)))
@@ -233,24 +234,24 @@ def test_a_sweep_that_was_ended_goes_on_without_repeating_a_trial(
 
 
 def test_a_sweep_of_which_no_trial_finishes_says_why(
-    ray_cluster: None, base: PretrainJobConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ray_cluster: None, base: PretrainConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     space = write_space(tmp_path, "{'held_out.origins': tune.choice([['nowhere']])}")
-    config = job.TuneJobConfig(space=space, pretrain=base, output=str(tmp_path / "sweep"))
+    config = TuneConfig(space=space, pretrain=base, output=str(tmp_path / "sweep"))
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(asdict(config)))
     arguments = ["--config", str(tmp_path / "sweep.yaml")]
-    assert run_job(job.TuneJobConfig, job.main, description=None, arguments=arguments) == EXIT_BAD_INPUT
+    assert run_job(TuneConfig, job.main, description=None, arguments=arguments) == EXIT_BAD_INPUT
     said = capsys.readouterr().err
     assert "no trial of the sweep" in said
     assert "is of such an origin" in said
 
 
 def test_failed_trials_are_tried_again_where_that_is_wanted(
-    ray_cluster: None, base: PretrainJobConfig, tmp_path: Path
+    ray_cluster: None, base: PretrainConfig, tmp_path: Path
 ) -> None:
     late, output = tmp_path / "late", tmp_path / "sweep"
     space = write_space(tmp_path, f"{{'model': tune.choice([{base.model!r}, {str(late)!r}])}}")
-    config = job.TuneJobConfig(space=space, pretrain=base, output=str(output), register=False)
+    config = TuneConfig(space=space, pretrain=base, output=str(output), register=False)
     job.main(config)
     assert [trial["status"] for trial in trials_of(output)] == ["finished", "failed"]
     finished = trials_of(output)[0]["trial"]
@@ -276,7 +277,7 @@ def test_failed_trials_are_tried_again_where_that_is_wanted(
 
 
 def test_a_sweep_without_room_for_a_trial_changes_nothing(
-    ray_cluster: None, base: PretrainJobConfig, tmp_path: Path
+    ray_cluster: None, base: PretrainConfig, tmp_path: Path
 ) -> None:
     output = tmp_path / "sweep"
     output.mkdir()
@@ -285,21 +286,17 @@ def test_a_sweep_without_room_for_a_trial_changes_nothing(
     (output / "result.json").write_text(noted)
     all_cpus = replace(base, workers=WorkersConfig(cpus=ray.cluster_resources()["CPU"], use_gpu=False))
     space = write_space(tmp_path, "{'seed': tune.choice([0])}")
-    config = job.TuneJobConfig(space=space, pretrain=all_cpus, output=str(output), retry_failed=True)
+    config = TuneConfig(space=space, pretrain=all_cpus, output=str(output), retry_failed=True)
     with pytest.raises(ValueError, match=r"--max_concurrent: a run takes 4\.25 CPUs, and the cluster has 4 CPUs now"):
         job.main(config)
     assert (output / "result.json").read_text() == noted
     assert unfinished_run(str(output)) is None
 
 
-def test_another_sweep_in_the_same_folder_is_refused(
-    ray_cluster: None, base: PretrainJobConfig, tmp_path: Path
-) -> None:
+def test_another_sweep_in_the_same_folder_is_refused(ray_cluster: None, base: PretrainConfig, tmp_path: Path) -> None:
     output = tmp_path / "sweep"
     output.mkdir()
     (output / "run.json").write_text(json.dumps({"seed": 5}))
-    config = job.TuneJobConfig(
-        space=write_space(tmp_path, "{'seed': tune.choice([0])}"), pretrain=base, output=str(output)
-    )
+    config = TuneConfig(space=write_space(tmp_path, "{'seed': tune.choice([0])}"), pretrain=base, output=str(output))
     with pytest.raises(ValueError, match="holds a run with another"):
         job.main(replace(config))

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from clism_core.pretraining.config import PretrainConfig, check_config, data_set_configs, with_data_paths
+from clism_core.pretraining.config import PretrainConfig, check_config, data_set_configs
 from clism_core.pretraining.dataset import HeldOutConfig
 from clism_core.pretraining.mixture import DataSetConfig
 from clism_core.pretraining.objectives.build import ObjectivesConfig
@@ -90,9 +90,3 @@ def test_all_problems_are_told_at_once() -> None:
 
 def test_a_folder_is_a_data_set_of_weight_1() -> None:
     assert data_set_configs(GOOD) == [DataSetConfig("prepared", weight=1)]
-    assert with_data_paths(GOOD, str.upper) == "PREPARED"
-
-
-def test_the_paths_of_data_sets_change_without_their_weights() -> None:
-    several = replace(GOOD, data=[DataSetConfig("a", weight=2), DataSetConfig("b", weight=0.5)])
-    assert with_data_paths(several, str.upper) == [DataSetConfig("A", weight=2), DataSetConfig("B", weight=0.5)]

@@ -12,6 +12,8 @@ from annotated_types import Ge, Gt
 from clism_core.evaluation.bootstrap import RESAMPLES
 from clism_core.evaluation.config import LEAST_RESAMPLES, EvaluateConfig, test_problems
 from clism_core.experiments.studies.estimate import ClusterConfig, EstimateConfig
+from clism_core.model.paths import with_absolute_paths
+from clism_core.model.resolve import pin_version
 from clism_core.pretraining import config as pretraining
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.tasks.finetuning import config as finetuning
@@ -20,6 +22,7 @@ from clism_core.tasks.task import TaskName
 from clism_core.tasks.test_data import TestSetConfig
 from clism_core.utils.errors import InputError
 from clism_core.utils.fields import ModelRef, Output, bound_problems
+from clism_core.utils.home import home
 
 StudyName = Literal["main", "per-language", "fewshot", "ablation", "convergence", "data-scale", "temperature"]
 Scale = Literal["demo", "paper"]
@@ -110,6 +113,13 @@ class StudyConfig:
             resamples=self.resamples,
             register_metrics=False,
         )
+
+
+def resolved(config: StudyConfig) -> StudyConfig:
+    """Return the study with absolute paths, a folder for its output, and versions of models instead of aliases."""
+    config = dataclasses.replace(config, output=config.output or str(home() / "studies" / config.scale))
+    config = with_absolute_paths(config)
+    return dataclasses.replace(config, encoders={name: pin_version(model) for name, model in config.encoders.items()})
 
 
 def check_study(config: StudyConfig) -> None:

@@ -2,11 +2,14 @@
 
 import logging
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from clism_core.evaluation.datasets import read_test_sets
 from clism_core.experiments.studies.artefacts import Table
@@ -20,7 +23,7 @@ from clism_core.experiments.studies.run_records import Finished
 from clism_core.tasks.finetuning.data import load_data
 from clism_core.tracking.run import TrackedRun
 from clism_core.utils.errors import InputError
-from clism_core.utils.storage import join, upload_folder
+from clism_core.utils.storage import is_local, join, upload_folder
 from clism_core.utils.text import describe
 
 logger = logging.getLogger(__name__)
@@ -71,6 +74,28 @@ def check_labelled_data(config: StudyConfig) -> None:
                 found += [f"{task}: {line}" for line in str(error).splitlines()]
     if found:
         raise InputError("\n".join(dict.fromkeys(found)))
+
+
+@contextmanager
+def exclusive(output: str) -> Iterator[None]:
+    """Keep a second study on this machine out of the folder `output`; a bucket cannot be locked.
+
+    Raises:
+        InputError: if another study is running there.
+    """
+    if not is_local(output):
+        yield
+        return
+    Path(output).mkdir(parents=True, exist_ok=True)
+    try:
+        lock = FileLock(Path(output) / "study.lock").acquire(timeout=0)
+    except Timeout as error:
+        raise InputError(
+            f"--output {output}: another study is running there, and studies of one folder share their runs; wait for "
+            "its end, or give another folder"
+        ) from error
+    with lock:
+        yield
 
 
 def run_study(config: StudyConfig, planned: Planned, run: TrackedRun, *, side_by_side: int) -> Studied:

@@ -13,11 +13,11 @@ from ray.tune.search.sample import Function
 
 from clism_core.experiments.tuning.overrides import with_fields
 from clism_core.experiments.tuning.space import SEARCHERS, SchedulerName, Space, choices
+from clism_core.model.resolve import pin_version
 from clism_core.pretraining import config as pretraining
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.tasks.finetuning import config as finetuning
 from clism_core.tasks.finetuning.config import FinetuneConfig
-from clism_core.training.config import plain_config
 from clism_core.utils.errors import InputError
 from clism_core.utils.fields import Output, bound_problems
 
@@ -26,7 +26,6 @@ DRAWS = 20
 SWEPT = ("output", "register")
 """Fields that a sweep sets in each trial."""
 
-KINDS: Mapping[str, type[Any]] = {"pretrain": PretrainConfig, "finetune": FinetuneConfig}
 _CHECKS: Mapping[str, Callable[[Any], None]] = {
     "pretrain": pretraining.check_config,
     "finetune": finetuning.check_config,
@@ -66,7 +65,7 @@ class TuneConfig:
     def bases(self, space: Space) -> dict[str, Any]:
         """Return the configurations that the trials of `space` start from, by the names of their jobs."""
         names = ("pretrain", "finetune") if space.job == "joint" else (space.job,)
-        return {name: plain_config(getattr(self, name), KINDS[name]) for name in names}
+        return {name: getattr(self, name) for name in names}
 
     def settled(self, space: Space) -> Self:
         """Return this with what the space says where nothing is given."""
@@ -76,6 +75,13 @@ class TuneConfig:
             searcher=self.searcher or space.searcher,
             scheduler=self.scheduler or space.scheduler,
         )
+
+
+def with_pinned_models(config: TuneConfig, space: Space) -> TuneConfig:
+    """Return the sweep with versions of models instead of aliases, which may mean another version tomorrow."""
+    bases = config.bases(space)
+    pinned = {job: dataclasses.replace(base, model=pin_version(base.model)) for job, base in bases.items()}
+    return dataclasses.replace(config, **pinned)
 
 
 def trial_configs(bases: Mapping[str, Any], space: Space, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,7 +118,7 @@ def check_sweep(config: TuneConfig, space: Space) -> None:
 
 
 def _sweep_problems(config: TuneConfig, space: Space) -> Iterator[str]:
-    yield from bound_problems(config, skip=KINDS)
+    yield from bound_problems(config, skip=_CHECKS)
     problems = {
         f"--searcher {config.searcher}: is none of {', '.join(SEARCHERS)}": config.searcher not in SEARCHERS,
         f"--space {config.space}: has no parameters": not space.parameters,

@@ -45,14 +45,12 @@ signals come to us first."""
 
 
 def check_same_sweep(config: TuneConfig, space: Space) -> None:
-    """Compare a settled sweep with the one that its output holds, if it holds one, before the demo's parts are made.
+    """Compare a settled sweep with the one that its output holds, if it holds one.
 
     Raises:
         InputError: naming the fields that differ.
     """
-    made = ("model", "data", "train", "dev")
-    identity = sweep_identity(config, space, config.bases(space))
-    check_same_run(config.output, {name: value for name, value in identity.items() if name.split(".")[-1] not in made})
+    check_same_run(config.output, sweep_identity(config, space, config.bases(space)))
 
 
 def identify_sweep(config: TuneConfig, space: Space) -> dict[str, Any]:

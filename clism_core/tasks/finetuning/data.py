@@ -16,7 +16,7 @@ from clism_core.tasks.mrc.squad_format import Question, find_misplaced, for_trai
 from clism_core.tasks.ner.conll_format import Sentence, TaggedFile, read_tagged
 from clism_core.training.data.indexed_rows import IndexedRows, Row
 from clism_core.utils.errors import InputError
-from clism_core.utils.storage import absolute, expand
+from clism_core.utils.storage import expand
 from clism_core.utils.text import printable
 
 logger = logging.getLogger(__name__)
@@ -191,13 +191,6 @@ def _encode(
             counts[name] = counts.get(name, 0) + number
     table = pa.Table.from_pylist(rows, schema=schema)
     return table, (table["length"].to_numpy().astype(np.int64), counts)
-
-
-def absolute_source(source: Source) -> Source:
-    """Return the same sources such that their paths mean the same in another working folder; none stays none."""
-    if isinstance(source, str):
-        return absolute(source) if source else source
-    return [absolute(entry) if isinstance(entry, str) else entry for entry in source]
 
 
 def source_names(source: Source) -> list[str]:

@@ -26,7 +26,7 @@ from clism_core.tasks.mrc.windows import QuestionEncoder
 from clism_core.tasks.ner.windows import TRAINING_SCHEMA as SENTENCE_SCHEMA
 from clism_core.tasks.ner.windows import SentenceEncoder
 from clism_core.tracking.run import LoggedDataSet, TrackedRun
-from clism_core.training.config import CONFIG_FILE, RunSettings, dump_config, plain_config
+from clism_core.training.config import CONFIG_FILE, RunSettings, dump_config
 from clism_core.training.data.sampler import Integers, SampleOrder, make_stages
 from clism_core.training.driver import Hooks, Trained, choose_device, run_training
 from clism_core.training.loop import LoopConfig
@@ -94,7 +94,7 @@ def finetune(config: FinetuneConfig, run: TrackedRun, *, hooks: Hooks | None = N
     write_bytes(join(config.output, CONFIG_FILE), dump_config(config).encode())
     kind: Any = MrcRecipe if config.task == "mrc" else NerRecipe
     probe_rows = ray.get(encoded.rows.blocks[0]).slice(0, PROBE_ROWS).to_pylist()
-    recipe: Recipe[Any] = kind(plain_config(config, FinetuneConfig), ray.put(data.dev), probe_rows)
+    recipe: Recipe[Any] = kind(config, ray.put(data.dev), probe_rows)
     loop = LoopConfig(**vars(config.loop), steps=steps)
     trained = run_training(
         RunSettings.of(config, loop=loop),
@@ -111,7 +111,7 @@ def finetune(config: FinetuneConfig, run: TrackedRun, *, hooks: Hooks | None = N
 def run_identity(config: FinetuneConfig) -> dict[str, Any]:
     """Return the fields of the configuration that make a run what it is; those of the other task are none."""
     other = "ner" if config.task == "mrc" else "mrc"
-    fields = identity_fields(plain_config(config, FinetuneConfig), Incidental, Adjustable, Input)
+    fields = identity_fields(config, Incidental, Adjustable, Input)
     return {name: value for name, value in fields.items() if name.split(".")[0] != other}
 
 

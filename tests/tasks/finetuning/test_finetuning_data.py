@@ -6,7 +6,7 @@ import pytest
 from labelled import write_conll, write_squad
 
 from clism_core.tasks.finetuning.config import FinetuneConfig
-from clism_core.tasks.finetuning.data import absolute_source, digest, draw, load_data
+from clism_core.tasks.finetuning.data import digest, draw, load_data
 from clism_core.tasks.hub import HubSplit
 from clism_core.tasks.mrc.squad_format import Question
 from clism_core.tasks.task import NerConfig
@@ -109,10 +109,3 @@ def test_tagged_sentences(config: FinetuneConfig, tmp_path: Path) -> None:
     assert data.counts["data/repaired_tags"] == 0
     with pytest.raises(InputError, match="'LOC' is not among PER"):
         load_data(replace(tagged, ner=NerConfig(types=["PER"])))
-
-
-def test_paths_are_made_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert absolute_source("a/*.json") == f"{tmp_path}/a/*.json"
-    assert absolute_source("") == ""  # and not the folder that it is in
-    assert absolute_source(["b.json", "s3://bucket/c.json"]) == [f"{tmp_path}/b.json", "s3://bucket/c.json"]

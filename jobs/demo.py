@@ -1,0 +1,88 @@
+"""Demo: nothing -> generated data, a pre-trained encoder, a task model, scores in six languages, three answers.
+
+    python jobs/demo.py                                                  (sizes of the presets demo*.yaml, minutes)
+    python jobs/demo.py --output small --corpus.pairs_per_language 500 --questions.train 1000
+    python jobs/demo.py --run_jobs false                                 (only writes the data and the encoder)
+
+Writes its inputs into one folder, then runs pretrain, finetune, evaluate and predict on them, as a user would.
+"""
+
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import ray
+
+from clism_core.cluster.connect import connect
+from clism_core.cluster.graceful_stop import stop_signals
+from clism_core.command_line import CONFIGS, PYTHON, run_job
+from clism_core.demo.build import DemoConfig, demo_folder, write_demo
+from clism_core.utils.home import default_output
+
+JOBS = Path(__file__).parent
+TASK_MODEL = "models:/clism-mrc@candidate"
+
+
+def main(config: DemoConfig) -> None:
+    """Write the inputs and run the jobs; exit with the status of the first job that fails."""
+    folder = demo_folder(config)
+    connect()
+    write_demo(config, folder)
+    ray.shutdown()
+    print(f"\nThe demo's data and encoder: {folder}", flush=True)
+    if config.run_jobs:
+        for job, arguments in commands(folder, Path(default_output("demo"))).items():
+            if not run(job, arguments):
+                break
+
+
+def commands(folder: Path, output: Path) -> dict[str, list[str]]:
+    """Return the arguments of the jobs of the demo, in their order.
+
+    Args:
+        folder: the folder of the inputs.
+        output: the folder for the outputs of all jobs.
+    """
+    questions = folder / "questions"
+    tests = ", ".join(f'{{dataset: {name}, path: "{questions / name}"}}' for name in ("known-names", "new-names"))
+    return {
+        "pretrain": [
+            *("--config", str(CONFIGS / "demo.yaml"), "--output", str(output / "pretrain")),
+            *("--model", str(folder / "encoder"), "--data", str(folder / "prepared")),
+        ],
+        "finetune": [
+            *("--config", str(CONFIGS / "demo-mrc.yaml"), "--output", str(output / "finetune")),
+            *("--train", str(questions / "train.json"), "--dev", str(questions / "dev.json")),
+        ],
+        "evaluate": ["--model", TASK_MODEL, "--output", str(output / "evaluate"), "--tests", f"[{tests}]"],
+        "predict": [
+            *("--model", TASK_MODEL, "--input", str(questions / "examples.jsonl")),
+            *("--output", str(output / "answers.jsonl")),
+        ],
+    }
+
+
+def run(job: str, arguments: list[str]) -> bool:
+    """Print a job's command and run it; return False if it was asked to stop.
+
+    Raises:
+        SystemExit: with the job's status if it fails.
+    """
+    print(f"\n$ {PYTHON} jobs/{job}.py {shlex.join(arguments)}", flush=True)
+
+    def forward() -> None:
+        if signals[-1] == signal.SIGTERM:  # Ctrl-C reaches the job without us
+            process.terminate()
+
+    with stop_signals(forward, "the demo ends with this job") as signals:
+        process = subprocess.Popen([sys.executable, str(JOBS / f"{job}.py"), *arguments])
+        status = process.wait()
+    if status and not signals:
+        sys.exit(status)
+    return not signals
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(DemoConfig, main, description=__doc__))

@@ -1,0 +1,114 @@
+"""The demo's inputs: which parts are written, kept or replaced, and where they lie."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from clism_core.command_line import with_home_folder
+from clism_core.demo import build
+from clism_core.demo.build import DemoConfig, demo_folder, write_demo, write_missing_inputs
+from clism_core.demo.corpus import DemoCorpusConfig
+from clism_core.demo.encoder import DemoEncoderConfig
+from clism_core.demo.entities import DemoEntitiesConfig
+from clism_core.demo.questions import DemoQuestionsConfig
+from clism_core.pretraining.config import PretrainConfig
+from clism_core.tasks.finetuning.config import FinetuneConfig
+from clism_core.utils.errors import InputError
+
+SMALL = DemoConfig(
+    corpus=DemoCorpusConfig(target_langs=["de"], pairs_per_language=60, questions_per_language=0),
+    encoder=DemoEncoderConfig(vocab_size=800, hidden_size=16, num_hidden_layers=1, intermediate_size=16),
+    questions=DemoQuestionsConfig(train=6, dev=2, test=2, known_names_test=6),
+    entities=DemoEntitiesConfig(train=6, dev=2, test=2, known_names_test=2),
+)
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the parts that are written; prepared data, which take a cluster, are an empty folder."""
+    found: list[str] = []
+    write_part = build._write_part
+
+    def note_and_write(part: str, config: DemoConfig, folder: Path) -> None:
+        found.append(part)
+        if part == "prepared":
+            (folder / part).mkdir(exist_ok=True)
+        else:
+            write_part(part, config, folder)
+
+    monkeypatch.setattr(build, "_write_part", note_and_write)
+    return found
+
+
+def test_all_parts_are_written_once(tmp_path: Path, written: list[str]) -> None:
+    write_demo(SMALL, tmp_path)
+    assert written == ["corpus", "encoder", "prepared", "questions", "entities"]
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == set(written)
+    assert (tmp_path / "encoder" / "config.json").exists()
+    assert (tmp_path / "questions" / "examples.jsonl").exists()
+    write_demo(SMALL, tmp_path)
+    assert len(written) == 5
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        pytest.param(
+            replace(SMALL, corpus=replace(SMALL.corpus, seed=1)), ["corpus", "encoder", "prepared"], id="corpus"
+        ),
+        pytest.param(replace(SMALL, encoder=replace(SMALL.encoder, seed=1)), ["encoder", "prepared"], id="encoder"),
+        pytest.param(replace(SMALL, questions=replace(SMALL.questions, train=4)), ["questions"], id="questions"),
+        pytest.param(replace(SMALL, run_jobs=False), [], id="no-size"),
+    ],
+)
+def test_parts_of_other_sizes_are_replaced(
+    tmp_path: Path, written: list[str], changed: DemoConfig, expected: list[str]
+) -> None:
+    write_demo(SMALL, tmp_path)
+    for part in build.PARTS:
+        (tmp_path / part / "left.over").touch()
+    written.clear()
+    write_demo(changed, tmp_path)
+    assert written == expected
+    assert {part for part in build.PARTS if not (tmp_path / part / "left.over").exists()} == set(expected)
+
+
+def test_an_unfinished_part_is_written_again_and_a_strangers_folder_is_not_emptied(
+    tmp_path: Path, written: list[str]
+) -> None:
+    (tmp_path / "questions").mkdir()
+    (tmp_path / "questions" / "mine.txt").touch()
+    write_demo(SMALL, tmp_path, ["questions"])
+    assert written == ["questions"]
+    assert (tmp_path / "questions" / "mine.txt").exists()
+    assert len(json.loads((tmp_path / "questions" / "train.json").read_text())["data"]) == 3  # two questions each
+
+
+def test_a_job_gets_the_parts_that_it_names(
+    home_folder: Path, written: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "FOLDERS", {"demo": SMALL})
+    questions = FinetuneConfig(
+        task="mrc", model="xlm-roberta-base", train="$CLISM_HOME/demo/questions/train.json", dev="demo/entities"
+    )
+    config = with_home_folder(questions)
+    assert config.train == str(home_folder / "demo" / "questions" / "train.json")
+    write_missing_inputs(config)
+    assert written == ["questions"]
+    write_missing_inputs(with_home_folder(PretrainConfig(model="m", data="$CLISM_HOME/demo/prepared")))
+    assert written == ["questions", "corpus", "encoder", "prepared"]
+    write_missing_inputs(PretrainConfig(model="m", data=str(home_folder / "demonstration" / "prepared")))
+    assert len(written) == 4
+
+
+def test_sizes_that_are_not_the_presets_have_a_folder_of_their_own(home_folder: Path) -> None:
+    assert demo_folder(DemoConfig()) == home_folder / "demo"
+    other, third = demo_folder(SMALL), demo_folder(replace(SMALL, encoder=DemoEncoderConfig()))
+    assert len({other, third, home_folder / "demo"}) == 3
+    assert other.parent == home_folder
+    assert demo_folder(replace(SMALL, run_jobs=False)) == other
+    assert demo_folder(replace(SMALL, output="mine")) == Path.cwd() / "mine"
+    with pytest.raises(InputError, match="--output s3://bucket/demo"):
+        demo_folder(replace(SMALL, output="s3://bucket/demo"))
