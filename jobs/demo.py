@@ -17,7 +17,7 @@ import ray
 
 from clism_core.cluster.connect import connect
 from clism_core.cluster.graceful_stop import stop_signals
-from clism_core.command_line import CONFIGS, PYTHON, run_job
+from clism_core.command_line import CONFIGS, job_command, run_job
 from clism_core.demo.build import DemoConfig, demo_folder, write_demo
 from clism_core.utils.home import default_output
 
@@ -70,7 +70,7 @@ def run(job: str, arguments: list[str]) -> bool:
     Raises:
         SystemExit: with the job's status if it fails.
     """
-    print(f"\n$ {PYTHON} jobs/{job}.py {shlex.join(arguments)}", flush=True)
+    print(f"\n$ {job_command(job)} {shlex.join(arguments)}", flush=True)
 
     def forward() -> None:
         if signals[-1] == signal.SIGTERM:  # Ctrl-C reaches the job without us
