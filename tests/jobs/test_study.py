@@ -180,7 +180,7 @@ def test_a_dry_run_lists_what_is_missing_and_starts_nothing(
     assert "13 runs in" in out
     assert "1 are done, 12 to do:" in out
     assert out.count("  finetune-") == out.count("  evaluate-") == 6
-    assert re.search(r"about \d+:\d\d:\d\d in all and [\d.]+ dollars, at 25 an hour", out)
+    assert re.search(r"about [0-9hmins ]+ in all and [\d.]+ dollars, at 25 an hour", out)
     assert [file.name for file in output.iterdir()] == ["runs"]
     (folder / "model").rmdir()
     job.main(replace(config, output=str(output), dry_run=True))
