@@ -87,7 +87,7 @@ class SampleMaker:
         if pair not in self._aligners:
             aligner = self._config.aligner
             learnt = storage.read_bytes(self._work.priors_path(pair))
-            self._aligners = {pair: aligner_class(aligner).load(aligner, learnt)}
+            self._aligners = {pair: aligner_class(aligner)(aligner, learnt)}
         return self._aligners[pair]
 
 

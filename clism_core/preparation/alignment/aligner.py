@@ -3,7 +3,7 @@
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from clism_core.preparation.alignment.config import ALIGNERS, AlignerConfig
 from clism_core.preparation.spans import Link
@@ -38,10 +38,10 @@ class Aligner(ABC):
         """
         return b""
 
-    @classmethod
-    @abstractmethod
-    def load(cls, config: AlignerConfig, learnt: bytes) -> Self:
-        """Return the aligner; `learnt` is the result of `learn` for its language pair."""
+    def __init__(self, config: AlignerConfig, learnt: bytes = b"") -> None:
+        """Load the aligner; `learnt` is the result of `learn` for its language pair."""
+        self._config = config
+        self._learnt = learnt
 
     @abstractmethod
     def align(self, sources: Sequence[Words], targets: Sequence[Words]) -> list[set[Link]]:

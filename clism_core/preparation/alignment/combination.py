@@ -6,7 +6,6 @@ rare words that counts say nothing of. What was measured stands in docs/alignmen
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from typing import Self
 
 import numpy as np
 
@@ -49,14 +48,10 @@ class CombinationAligner(Aligner):
         """Return eflomal's priors."""
         return EflomalAligner.learn(config, draw)
 
-    @classmethod
-    def load(cls, config: AlignerConfig, learnt: bytes) -> Self:
-        """Return the aligner with eflomal's priors and the encoder."""
-        return cls(eflomal=EflomalAligner.load(config, learnt), embedding=EmbeddingAligner(config))
-
-    def __init__(self, *, eflomal: EflomalAligner, embedding: EmbeddingAligner) -> None:
-        self._eflomal = eflomal
-        self._embedding = embedding
+    def __init__(self, config: AlignerConfig, learnt: bytes = b"") -> None:
+        super().__init__(config, learnt)
+        self._eflomal = EflomalAligner(config, learnt)
+        self._embedding = EmbeddingAligner(config)
 
     def align(self, sources: Sequence[Words], targets: Sequence[Words]) -> list[set[Link]]:
         """Return the links of each sentence pair, given as words. Raises as `EflomalAligner` does."""

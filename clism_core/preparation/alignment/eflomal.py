@@ -14,12 +14,11 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Self
 
 from clism_core.preparation.alignment.aligner import Aligner, Draw, Words
 from clism_core.preparation.alignment.config import AlignerConfig
 from clism_core.preparation.alignment.pharaoh import parse_links
-from clism_core.preparation.alignment.symmetrize import Symmetrization, symmetrize
+from clism_core.preparation.alignment.symmetrize import symmetrize
 from clism_core.preparation.spans import Link
 from clism_core.utils.errors import InputError
 
@@ -72,30 +71,19 @@ class EflomalAligner(Aligner):
         """Return eflomal's priors; raises as `both_directions`."""
         return learn_priors(*draw(config.train_pairs), seed=config.seed)
 
-    @classmethod
-    def load(cls, config: AlignerConfig, learnt: bytes) -> Self:
-        """Return the aligner with these priors."""
-        return cls(priors=learnt, symmetrization=config.symmetrization, iterations=config.iterations, seed=config.seed)
-
-    def __init__(self, *, priors: bytes, symmetrization: Symmetrization, iterations: int, seed: int | None) -> None:
-        self._priors = priors
-        self._symmetrization = symmetrization
-        self._iterations = iterations
-        self._seed = seed
-
     def align(self, sources: Sequence[Words], targets: Sequence[Words]) -> list[set[Link]]:
         """Return the links of each sentence pair, given as words."""
         pairs = self.both_directions(sources, targets)
-        return [symmetrize(forward, reverse, self._symmetrization) for forward, reverse in pairs]
+        return [symmetrize(forward, reverse, self._config.symmetrization) for forward, reverse in pairs]
 
     def both_directions(self, sources: Sequence[Words], targets: Sequence[Words]) -> list[tuple[set[Link], set[Link]]]:
         """Return the forward and the reverse links of each sentence pair; both are (source, target)."""
         return both_directions(
             sources,
             targets,
-            priors=self._priors,
-            iterations=self._iterations,
-            seed=self._seed,
+            priors=self._learnt,
+            iterations=self._config.iterations,
+            seed=self._config.seed,
             threads=1,
         )
 

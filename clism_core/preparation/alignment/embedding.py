@@ -8,7 +8,7 @@ Letters in names of arrays: S and T words of the source and of the target, D the
 
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -46,13 +46,8 @@ class EmbeddingAligner(Aligner):
         if not -layers - 1 <= config.layer <= layers:
             raise InputError(f"aligner.layer is {config.layer}, but {config.model} has layers 0 to {layers}")
 
-    @classmethod
-    def load(cls, config: AlignerConfig, learnt: bytes) -> Self:  # noqa: ARG003 (it learns nothing)
-        """Return the aligner of this encoder."""
-        return cls(config)
-
-    def __init__(self, config: AlignerConfig) -> None:
-        self._config = config
+    def __init__(self, config: AlignerConfig, learnt: bytes = b"") -> None:
+        super().__init__(config, learnt)
         self._device = best_device()
         model = resolve_model(config.model)
         self._tokenizer = AutoTokenizer.from_pretrained(model, use_fast=True)

@@ -2,10 +2,8 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Self
 
 from clism_core.preparation.alignment.aligner import Aligner, Words
-from clism_core.preparation.alignment.config import AlignerConfig
 from clism_core.preparation.spans import Link
 
 _NUMBER = r"\d{1,9}"  # more than any sentence has words, and no more than Python and the columns of int32 take
@@ -17,11 +15,6 @@ class PharaohAligner(Aligner):
     """Links that corpora bring along in the files of `alignment_path`."""
 
     is_given = True
-
-    @classmethod
-    def load(cls, config: AlignerConfig, learnt: bytes) -> Self:  # noqa: ARG003
-        """Return the aligner, which has no state."""
-        return cls()
 
     def align(self, sources: Sequence[Words], targets: Sequence[Words]) -> list[set[Link]]:
         """Raise: the links are read with the corpus."""

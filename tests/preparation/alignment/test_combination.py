@@ -1,10 +1,11 @@
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import pytest
 
+from clism_core.preparation.alignment import combination
 from clism_core.preparation.alignment.combination import CombinationAligner, candidates, combine
+from clism_core.preparation.alignment.config import AlignerConfig
 from clism_core.preparation.alignment.embedding import Mask, Matrix, itermax, links_of
 from clism_core.preparation.spans import Link
 
@@ -125,10 +126,10 @@ class Similarities:
             yield number, matrix([[0.9 if s == t else 0.1 for t in targets[number]] for s in sources[number]])
 
 
-def test_each_pair_gets_the_links_of_its_own() -> None:
-    eflomal: Any = TwoDirections()
-    embedding: Any = Similarities()
-    aligner = CombinationAligner(eflomal=eflomal, embedding=embedding)
+def test_each_pair_gets_the_links_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(combination, "EflomalAligner", lambda config, learnt: TwoDirections())  # noqa: ARG005
+    monkeypatch.setattr(combination, "EmbeddingAligner", lambda config: Similarities())  # noqa: ARG005
+    aligner = CombinationAligner(AlignerConfig())
     pairs = [(["a", "b"], ["b", "a"]), (["a"], ["a"]), (["x", "y", "z"], ["x", "z", "y"])]
     found = aligner.align([source for source, _ in pairs], [target for _, target in pairs])
     assert found == [{(0, 1), (1, 0)}, {(0, 0)}, {(0, 0), (1, 2), (2, 1)}]

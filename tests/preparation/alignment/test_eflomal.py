@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from clism_core.preparation.alignment.config import AlignerConfig
 from clism_core.preparation.alignment.eflomal import (
     EflomalAligner,
     both_directions,
@@ -48,7 +49,7 @@ def test_learns_a_small_dictionary() -> None:
 def test_priors_align_what_three_sentences_alone_cannot_teach() -> None:
     priors = learn_priors(SENTENCES[3:], TRANSLATIONS[3:], seed=0)
     assert b"LEX\thouse\thaus\t" in priors
-    aligner = EflomalAligner(priors=priors, symmetrization="intersection", iterations=2, seed=0)
+    aligner = EflomalAligner(AlignerConfig(symmetrization="intersection", iterations=2, seed=0), priors)
     # "the house sees a tree": words of the priors in an order that they have not seen
     found = aligner.align([["tree", "sees", "dog"]], [["Hund", "sieht", "Baum"]])
     assert found == [{(0, 2), (1, 1), (2, 0)}]
