@@ -1,5 +1,7 @@
+import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,9 +14,12 @@ from clism_core.model.encoder import embedding_weight, load_encoder, mean_pool
 from clism_core.model.objective import Result
 from clism_core.model.tokenizer import QUE
 from clism_core.model.trainable import freeze_unused
-from clism_core.pretraining.batches import Batch, BatchBuilder, MaskingConfig
+from clism_core.pretraining.batches import PLAIN_SOURCE, Batch, BatchBuilder, MaskingConfig
+from clism_core.pretraining.config import PretrainConfig
 from clism_core.pretraining.model import PretrainingModel
 from clism_core.pretraining.objectives.build import ObjectivesConfig, build_objectives
+from clism_core.pretraining.objectives.clism import CLISM
+from clism_core.pretraining.recipe import PretrainingRecipe
 from clism_core.utils.errors import InputError
 
 KINDS = ["xlmr", "bert", "xlm"]
@@ -83,6 +88,41 @@ def test_the_span_head_has_a_learning_rate_of_its_own(folder: Path, w_clism: flo
     model = build(folder, w_clism=w_clism)
     head = {id(p) for p in model.span_head.parameters()} if has_rate else set()
     assert {id(p) for p in model.new_head_parameters()} == head
+
+
+@pytest.mark.parametrize(
+    ("w_cacr", "clism_needs", "passes"),
+    [
+        pytest.param(1.0, frozenset(), 2, id="contrastive"),
+        pytest.param(0.0, frozenset(), 1, id="nobody"),
+        pytest.param(0.0, frozenset({PLAIN_SOURCE}), 2, id="another objective"),
+    ],
+)
+def test_the_plain_source_is_encoded_if_an_objective_needs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, w_cacr: float, clism_needs: frozenset[str], passes: int
+) -> None:
+    monkeypatch.setattr(CLISM, "needs", clism_needs)
+    model = build(write_encoder("xlmr", tmp_path), w_cacr=w_cacr)
+    shapes: list[tuple[int, ...]] = []
+    model.encoder.register_forward_hook(lambda _module, _inputs, output: shapes.append(output[0].shape))
+    model(make_batch(model))
+    assert len(shapes) == passes
+
+
+@pytest.mark.parametrize(("w_mlm", "masked"), [pytest.param(1.0, True, id="on"), pytest.param(0.0, False, id="off")])
+def test_tokens_are_masked_only_for_an_objective_that_needs_it(tmp_path: Path, w_mlm: float, masked: bool) -> None:
+    config = PretrainConfig(
+        model=str(write_encoder("xlmr", tmp_path)),
+        data="",
+        masking=MaskingConfig(mlm_probability=0.999),
+        objectives=ObjectivesConfig(w_mlm=w_mlm),
+    )
+    held_out: Any = None
+    recipe = PretrainingRecipe(config, held_out)
+    row = dataclasses.asdict(sample(source=[20, 21, 22], target=[30, 31, 32], spans=[]))
+    batch = recipe.batch_builder(recipe.load_model(config.model))([[row]])
+    assert isinstance(batch, Batch)
+    assert bool(len(batch.mlm_label)) == masked
 
 
 def test_the_folder_loads_with_plain_transformers(folder: Path, tmp_path: Path) -> None:
