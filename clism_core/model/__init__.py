@@ -1,1 +1,1 @@
-"""The encoder with `[QUE]`, the span head and the MLM head."""
+"""Encoder with `[QUE]`, span head and MLM head."""

@@ -1,4 +1,4 @@
-"""What was downloaded of models: kept in the home folder, up to about a share of its disk."""
+"""Cache of downloaded models in the home folder, limited to a share of its disk."""
 
 import logging
 import os
@@ -16,15 +16,15 @@ from clism_core.utils.home import home
 logger = logging.getLogger(__name__)
 
 DISK_SHARE = 0.25
-"""Of the disk that the home folder is on. Studies evaluate hundreds of models, each of a gigabyte and more."""
+"""Maximum share of the home folder's disk. Studies evaluate hundreds of models of a gigabyte or more each."""
 IN_USE = 3600.0
-"""Seconds since its last use in which a model may be about to be loaded, and is not deleted."""
+"""Seconds after its last use during which a model is not deleted, because it may be about to be loaded."""
 
 
 def cached(key: str, download: Callable[[Path], object]) -> Path:
-    """Return the folder that `download` has filled for `key`; it is called once on a machine, one process at a time.
+    """Return the folder that `download` has filled for `key`; it is called once per machine, under a lock.
 
-    Where models take more than their share of the disk, those that were not used for longest are deleted first.
+    If models exceed their share of the disk, the least recently used ones are deleted.
     """
     folder = home() / "models" / text_digest(key)
     folder.parent.mkdir(exist_ok=True)
@@ -36,7 +36,7 @@ def cached(key: str, download: Callable[[Path], object]) -> Path:
             partial.mkdir()
             download(partial)
             partial.rename(folder)
-        os.utime(folder)  # says when it was used last
+        os.utime(folder)  # records the time of last use
     return folder
 
 
@@ -45,10 +45,10 @@ def _lock(folder: Path, *, timeout: float = -1) -> FileLock:
 
 
 def _make_room(models: Path) -> None:
-    """Delete the models that were not used for longest, until those that are left take no more than their share."""
+    """Delete the least recently used models until the others do not exceed their share of the disk."""
     with _lock(models / "room"):
         for partial in models.glob("*.partial"):
-            with suppress(Timeout), _lock(partial, timeout=0):  # of a process that was killed
+            with suppress(Timeout), _lock(partial, timeout=0):  # left behind by a killed process
                 shutil.rmtree(partial)
         by_last_use = sorted((path.stat().st_mtime, path) for path in models.iterdir() if _is_complete(path))
         sizes = {model: _size(model) for _, model in by_last_use}
@@ -58,11 +58,11 @@ def _make_room(models: Path) -> None:
                 return
             try:
                 with _lock(model, timeout=0):
-                    partial = model.rename(model.with_suffix(".partial"))  # never half of a complete one
+                    partial = model.rename(model.with_suffix(".partial"))  # so that no complete folder lacks files
                     shutil.rmtree(partial)
-            except Timeout:  # somebody takes it at this moment
+            except Timeout:  # in use by another process
                 continue
-            logger.info("deleted a downloaded model that was not used lately, %.1f GB", sizes.pop(model) / 1e9)
+            logger.info("deleted the least recently used downloaded model, %.1f GB", sizes.pop(model) / 1e9)
 
 
 def _is_complete(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Any Hugging Face encoder with `[QUE]` in its vocabulary, and its own MLM head."""
+"""Loading of any Hugging Face encoder with its MLM head, and `[QUE]` added to its vocabulary."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from clism_core.utils.errors import InputError
 
 @dataclass
 class LoadedEncoder:
-    """What pre-training starts from; `folder` is where it came from, a hub id or a local folder."""
+    """Starting point of pre-training; `folder` is its source, a hub id or a local folder."""
 
     encoder: PreTrainedModel
     mlm_head: nn.Module
@@ -23,16 +23,16 @@ class LoadedEncoder:
 
 
 def load_encoder(name: str, *, seed: int) -> LoadedEncoder:
-    """Load an encoder in fp32, with its MLM head (new where the checkpoint has none) and `[QUE]`.
+    """Load an encoder in fp32, with its MLM head (newly initialised if the checkpoint has none) and `[QUE]`.
 
-    The embedding of a new `[QUE]` starts as that of the mask token: both stand for something to be found.
+    The embedding of a new `[QUE]` is initialised with that of the mask token: both stand for text to be found.
 
     Args:
-        name: a hub id, a folder, or a name of the MLflow registry.
-        seed: of whatever the checkpoint does not hold.
+        name: a hub id, a folder, or a name in the MLflow registry.
+        seed: seed of weights that are missing from the checkpoint.
 
     Raises:
-        InputError: if there is no such model, or its architecture has no masked language model.
+        InputError: if the model is not found, or its architecture has no masked language model.
     """
     folder = resolve_model(name)
     tokenizer = load_tokenizer(folder)
@@ -47,10 +47,11 @@ def load_encoder(name: str, *, seed: int) -> LoadedEncoder:
 
 
 def check_architecture(folder: str, *, max_length: int, field: str = "masking.max_length") -> None:
-    """Look at a model's configuration alone, without its weights.
+    """Check a model by its configuration, without loading its weights.
 
     Raises:
-        InputError: if it has no single MLM head, or takes fewer than the `max_length` tokens of the option `field`.
+        InputError: if it does not have exactly one MLM head, or supports fewer than `max_length` tokens, the value of
+            the option `field`.
     """
     try:
         config = AutoConfig.from_pretrained(folder)
@@ -61,11 +62,13 @@ def check_architecture(folder: str, *, max_length: int, field: str = "masking.ma
     _mlm_head(model, folder)
     positions = getattr(config, "max_position_embeddings", max_length) - _positions_before_the_first(model)
     if positions < max_length:
-        raise InputError(f"--{field} {max_length}: {folder} takes {positions} tokens at most")
+        raise InputError(
+            f"--{field} {max_length}: {folder} supports at most {positions} tokens; give {positions} or less"
+        )
 
 
 def _positions_before_the_first(model: PreTrainedModel) -> int:
-    """Return how many positions are never used: RoBERTa and XLM-R count from the padding's place, which stays free."""
+    """Return the number of unused positions: RoBERTa and XLM-R number positions from the padding index + 1."""
     for name, module in model.named_modules():
         if name.endswith("position_embeddings") and isinstance(module, nn.Embedding) and module.padding_idx is not None:
             return module.padding_idx + 1
@@ -73,7 +76,7 @@ def _positions_before_the_first(model: PreTrainedModel) -> int:
 
 
 def _add_que(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Give `[QUE]` an embedding, unless the checkpoint was saved with one."""
+    """Add an embedding of `[QUE]`, unless the checkpoint has one."""
     que_id, rows = tokenizer.convert_tokens_to_ids(QUE), len(embedding_weight(model))
     known = getattr(model.config, "que_token_id", None) == que_id
     if len(tokenizer) > rows:
@@ -86,18 +89,21 @@ def _add_que(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None
 
 
 def embedding_weight(model: PreTrainedModel) -> nn.Parameter:
-    """Return the word embeddings [V, D]."""
+    """Return the matrix of word embeddings [V, D]."""
     weight = model.get_input_embeddings().weight
     assert isinstance(weight, nn.Parameter)
     return weight
 
 
 def _mlm_head(model: PreTrainedModel, name: str) -> nn.Module:
-    """Return the module of a masked language model that turns states into vocabulary logits."""
+    """Return the module of a masked language model that maps states to logits over the vocabulary."""
     heads = [module for module in model.children() if module is not model.base_model]
     if len(heads) != 1:
-        raise InputError(f"--model {name}: {type(model).__name__} has no single MLM head; BERT, RoBERTa and XLM have")
-    # XLM's prediction layer computes the loss itself; its projection is what gives logits
+        raise InputError(
+            f"--model {name}: {type(model).__name__} is not supported: it does not have exactly one MLM head; BERT, "
+            "RoBERTa and XLM do"
+        )
+    # XLM's prediction layer computes the loss itself; its projection returns the logits
     head: nn.Module = getattr(heads[0], "proj", heads[0])
     return head
 

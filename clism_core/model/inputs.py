@@ -1,4 +1,4 @@
-"""What every micro-batch is, whatever the model is trained to do with it.
+"""Base class of micro-batches for all models.
 
 Shapes: B inputs, L tokens of the longest of them.
 """
@@ -11,13 +11,13 @@ from torch import Tensor
 
 @dataclass(kw_only=True)
 class ModelInputs:
-    """A micro-batch on one worker; what an objective needs besides is added by its subclass."""
+    """Micro-batch of one worker; subclasses add the fields that objectives need."""
 
     input_ids: Tensor  # [B, L] X
     attention_mask: Tensor  # [B, L]
     token_type_ids: Tensor | None  # [B, L], for encoders that use them
-    keys: Tensor | None = None  # [B, 2] for contrastive objectives: inputs with an equal key are no negatives
-    n_tokens: int = 0  # tokens of X that are no padding, of B * L places
+    keys: Tensor | None = None  # [B, 2] for contrastive objectives: inputs with an equal key are not negatives
+    n_tokens: int = 0  # tokens of X without padding, out of B * L positions
     counters: dict[str, int] = field(default_factory=dict)  # logged as `train/NAME`, summed over steps and workers
 
     def to(self, device: Any) -> Self:

@@ -18,12 +18,12 @@ class States:
 
     h_BLD: Tensor
     others: Mapping[str, Tensor] = field(default_factory=dict)
-    """By the name in `needs`, such as the plain sources' states [B, S, D]."""
+    """Further states by their name in `needs`, such as the states of the unmasked sources [B, S, D]."""
 
 
 @dataclass
 class Result:
-    """A sum of losses over items, and sums of metrics over the same items."""
+    """Sum of losses over items, and sums of metrics over the same items."""
 
     loss_sum: Tensor
     metric_sums: dict[str, Tensor] = field(default_factory=dict)
@@ -31,7 +31,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric of an objective: a sum over its items, reported as the mean over them."""
+    """Metric of an objective: summed over its items, and reported as their mean."""
 
     name: str
     """Key in `Result.metric_sums`; logged as `train/OBJECTIVE_NAME`."""
@@ -44,7 +44,7 @@ class Metric:
 
 
 class BaseObjective(nn.Module, ABC, Generic[InputsT]):
-    """Facts of an objective's class, for whatever asks about objectives without knowing them."""
+    """Description of an objective, for code that handles any objective."""
 
     name: ClassVar[str]
     """Key of its weight `w_NAME`, of its loss `train/NAME_loss` and of its results."""
@@ -57,30 +57,30 @@ class BaseObjective(nn.Module, ABC, Generic[InputsT]):
     needs: ClassVar[frozenset[str]] = frozenset()
     """Names of inputs beyond X, or of states beyond `H`, that it reads; the model and its batches define them."""
     new_heads: ClassVar[tuple[str, ...]] = ()
-    """Submodules that start untrained on a trained encoder; `head_learning_rate` is theirs."""
+    """Submodules that start untrained on a trained encoder; they are trained at `head_learning_rate`."""
 
 
 class Objective(BaseObjective[InputsT]):
-    """An objective whose items stand in one micro-batch."""
+    """Objective whose items are each computed from a single micro-batch."""
 
     @abstractmethod
     def count(self, batch: InputsT) -> int:
-        """Return how many items of `batch` the loss is summed over."""
+        """Return the number of items of `batch` over which the loss is summed."""
 
     @abstractmethod
     def forward(self, states: States, batch: InputsT) -> Result:
-        """Return the loss sum, with a graph even where there is no item."""
+        """Return the loss sum, with a graph even if there are no items."""
 
 
 class ContrastiveObjective(BaseObjective[InputsT]):
-    """An objective that compares every input of the global batch with every other one.
+    """Objective that compares every input of the global batch with every other one.
 
-    Its `forward` draws no random numbers: with several micro-batches it is replayed.
+    Its `forward` must not draw random numbers, because it is replayed if there are several micro-batches.
     """
 
     @abstractmethod
     def forward(self, states: States, batch: InputsT) -> Tensor:
-        """Return V vectors of each input, [B, V, D] in fp32."""
+        """Return V vectors per input, [B, V, D] in fp32."""
 
     @abstractmethod
     def loss(self, vectors_NVD: Tensor, keys_N2: Tensor) -> Result:

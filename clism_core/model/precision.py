@@ -1,4 +1,4 @@
-"""fp32, bf16 and fp16, and which of them suits a device."""
+"""Mixed precision (fp32, bf16, fp16), and its choice by device."""
 
 import math
 from contextlib import AbstractContextManager, nullcontext
@@ -11,29 +11,29 @@ from torch.optim import Optimizer
 from clism_core.utils.errors import InputError
 
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
-SMALLEST_SCALE = 1e-4
-"""A loss scale that fp16 training has no use for: only gradients that are never finite bring it so low (fairseq's)."""
+MIN_LOSS_SCALE = 1e-4
+"""Minimum loss scale of fp16 training, as in fairseq; only gradients that are never finite reduce it so far."""
 
 
 def best_device() -> torch.device:
-    """Return the GPU where this process sees one, else the CPU."""
+    """Return the GPU if one is visible to this process, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def at_least_fp32(tensor: Tensor) -> Tensor:
-    """Return half-precision values as fp32, others as they are."""
+    """Convert half-precision values to fp32; return others unchanged."""
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
 class Precision:
-    """Casts forward passes and, for fp16, scales the loss.
+    """Autocast for forward passes and, with fp16, loss scaling.
 
     Args:
-        name: `auto` takes bf16 where the GPU computes it in hardware, fp16 on other GPUs (V100), fp32 on CPU.
-        device: where the model is.
+        name: `auto` selects bf16 on GPUs with hardware support, fp16 on other GPUs (V100), fp32 on CPUs.
+        device: device of the model.
 
     Raises:
-        InputError: for fp16 on a CPU, which has no fast path for it.
+        InputError: for fp16 on a CPU, which is not supported.
     """
 
     def __init__(self, name: PrecisionName, device: torch.device):
@@ -44,10 +44,10 @@ class Precision:
         self.name = name
         self.device = device
         self.scaler = torch.amp.GradScaler(device.type, enabled=name == "fp16")
-        self._smallest_scale = SMALLEST_SCALE if name == "fp16" else 1.0  # which it is without scaling
+        self._min_scale = MIN_LOSS_SCALE if name == "fp16" else 1.0  # the scale is 1 without scaling
 
     def autocast(self) -> AbstractContextManager[None]:
-        """Return the context of a forward pass."""
+        """Return the autocast context for a forward pass."""
         if self.name == "fp32":
             return nullcontext()
         context: AbstractContextManager[None] = torch.autocast(
@@ -56,24 +56,24 @@ class Precision:
         return context
 
     def scale(self, loss: Tensor) -> Tensor:
-        """Scale a loss before its backward pass."""
+        """Return the loss scaled for its backward pass."""
         return self.scaler.scale(loss)
 
     def step(self, optimizer: Optimizer, model: nn.Module, max_gradient_norm: float) -> float | None:
-        """Clip the gradients and take a step.
+        """Clip the gradients and take an optimiser step.
 
         Returns:
             the norm of the unscaled gradients before clipping; None if fp16 overflowed and the step was skipped.
 
         Raises:
-            FloatingPointError: if gradients are not finite without loss scaling, where a step would destroy the model,
-                or stay so however little the loss is scaled.
+            FloatingPointError: if gradients are not finite without loss scaling (a step would destroy the model), or
+                even at the minimum loss scale.
         """
         self.scaler.unscale_(optimizer)
         norm = float(nn.utils.clip_grad_norm_(model.parameters(), max_gradient_norm))
-        if not math.isfinite(norm) and self.scaler.get_scale() <= self._smallest_scale:
+        if not math.isfinite(norm) and self.scaler.get_scale() <= self._min_scale:
             raise FloatingPointError(
-                f"the gradient norm is {norm} in {self.name}: training has diverged; begin anew, in another --output, "
+                f"the gradient norm is {norm} in {self.name}: training has diverged; start again in another --output "
                 "with a lower --optimizer.learning_rate"
             )
         self.scaler.step(optimizer)

@@ -1,4 +1,4 @@
-"""What a job may be given as its model: a hub id, a folder, `s3://...`, or a model or run of the MLflow registry."""
+"""Resolution of model names: a hub id, a folder, `s3://...`, or a model of the MLflow registry or of an MLflow run."""
 
 from pathlib import Path
 
@@ -13,12 +13,12 @@ WEIGHTS = (".safetensors", ".bin")
 
 
 def resolve_model(name: str) -> str:
-    """Return what `from_pretrained` takes for the model called `name`.
+    """Resolve a model name to a hub id or local folder for `from_pretrained`.
 
-    A hub id comes back unchanged. Anything else becomes the absolute path of a local folder that holds `config.json`:
-    `models:/NAME@ALIAS`, `models:/NAME/3`, `models:/NAME/latest`, `runs:/ID/PATH` and `s3://...` are downloaded,
-    to this machine only: call it on every node that loads the model. What was downloaded lately is kept in
-    the home folder, below `models`. Raises `InputError` where there is no model.
+    A hub id is returned unchanged, any other name as the absolute path of a local folder that contains `config.json`.
+    `models:/NAME@ALIAS`, `models:/NAME/3`, `models:/NAME/latest`, `runs:/ID/PATH` and `s3://...` are downloaded to this
+    machine only: call this function on every node that loads the model. Downloads are cached in the home folder, below
+    `models`. Raises `InputError` if the model is not found.
     """
     if is_tracked(name):
         name = pin_version(name)
@@ -36,8 +36,8 @@ def resolve_model(name: str) -> str:
 
 
 def pin_version(name: str) -> str:
-    """Return `models:/NAME/VERSION` for `models:/NAME@ALIAS` and `models:/NAME/latest`, which mean another version
-    tomorrow; other names as they are."""
+    """Return `models:/NAME/VERSION` for `models:/NAME@ALIAS` and `models:/NAME/latest`, whose version may change later;
+    return other names unchanged."""
     model, at, alias = name.removeprefix("models:/").partition("@")
     if not name.startswith("models:/") or not (at or model.endswith("/latest")):
         return name
@@ -48,7 +48,7 @@ def pin_version(name: str) -> str:
         if at:
             return f"models:/{model}/{client.get_model_version_by_alias(model, alias).version}"
         model = model.removesuffix("/latest")
-        client.get_registered_model(model)  # raises where there is none
+        client.get_registered_model(model)  # raises an error if there is none
         versions = client.search_model_versions(f"name = '{model}'", max_results=1, order_by=["version_number DESC"])
         return f"models:/{model}/{versions[0].version}"
     except (mlflow.MlflowException, IndexError) as error:
@@ -56,34 +56,37 @@ def pin_version(name: str) -> str:
 
 
 def is_tracked(name: str) -> bool:
-    """Tell whether `name` is a model of MLflow: of its registry, or of a run."""
+    """Return whether `name` is a model of the MLflow registry or of an MLflow run."""
     return name.startswith(("models:/", "runs:/"))
 
 
 def is_folder(name: str) -> bool:
-    """Tell whether `name` is a folder of this machine."""
+    """Return whether `name` is a local folder."""
     return name != "" and storage.is_local(name) and not is_tracked(name) and Path(storage.absolute(name)).is_dir()
 
 
 def absolute_if_folder(name: str) -> str:
-    """Return the absolute path of a folder, for Ray's workers stand in another one; any other name as it is."""
+    """Return the absolute path of a folder, since Ray's workers run in another directory; other names unchanged."""
     return storage.absolute(name) if is_folder(name) else name
 
 
 def model_digest(folder: str) -> str:
-    """Return a hash of the weights in a folder that `resolve_model` has returned; of a hub id, the id itself."""
+    """Return a hash of the weights in a folder returned by `resolve_model`; for a hub id, the id itself."""
     if not is_folder(folder):
         return folder
     return named_files_digest(str(file) for file in sorted(Path(folder).iterdir()) if file.suffix in WEIGHTS)
 
 
 def is_hub_id(name: str) -> bool:
-    """Tell whether `name` is neither a place nor a name of the MLflow registry."""
+    """Return whether `name` is a hub id: neither a path or URI nor a name in the MLflow registry."""
     return ":/" not in name and not is_folder(name)
 
 
 def _registry_state(name: str) -> str:
-    """Return what is another string when `name` means another model: versions are counted anew in a new registry."""
+    """Return a cache key that changes when `name` resolves to a different model.
+
+    The name is not enough: a new registry numbers versions from 1 again.
+    """
     import mlflow
 
     client = mlflow.MlflowClient(tracking_uri())
@@ -99,9 +102,9 @@ def _registry_state(name: str) -> str:
 
 
 def _download_from_registry(name: str, folder: Path) -> None:
-    import mlflow  # takes seconds, and hub ids and folders need none of it
+    import mlflow  # takes seconds, and is not needed for hub ids and folders
 
-    mlflow.set_tracking_uri(tracking_uri())  # `models:/` is looked up in the global one
+    mlflow.set_tracking_uri(tracking_uri())  # `models:/` is looked up in the global registry
     try:
         mlflow.artifacts.download_artifacts(name, dst_path=str(folder))
     except (mlflow.MlflowException, OSError) as error:
@@ -113,11 +116,11 @@ def _not_found(name: str, error: Exception) -> InputError:
 
 
 def _model_folder(folder: Path, name: str) -> str:
-    """Return the folder nearest to the top of `folder` that holds a model: MLflow puts ours below `artifacts/`."""
-    found = sorted(folder.rglob(MODEL_FILE), key=lambda file: (len(file.parts), file))
-    if not found:
-        raise InputError(f"model {name}: no {MODEL_FILE} in it; give a folder that save_pretrained has written")
-    return str(found[0].parent)
+    """Return the topmost folder below `folder` that contains a model: MLflow stores our models in `artifacts/`."""
+    candidates = sorted(folder.rglob(MODEL_FILE), key=lambda file: (len(file.parts), file))
+    if not candidates:
+        raise InputError(f"model {name}: no {MODEL_FILE} found; give a folder written by save_pretrained")
+    return str(candidates[0].parent)
 
 
 def _check_hub_id(name: str) -> None:

@@ -1,4 +1,4 @@
-"""The span head: where is the answer to this `[QUE]`? (Eq. 1-3)"""
+"""Span head: predicts the answer span of each `[QUE]` (Eq. 1-3)."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from clism_core.model.precision import at_least_fp32
 
 SPAN_HEAD_FILE = "span_head.safetensors"
-"""Where the weights of a span head lie beside an encoder."""
+"""File name of a span head's weights in the folder of its encoder."""
 
 
 class SpanLogits(NamedTuple):
@@ -19,9 +19,10 @@ class SpanLogits(NamedTuple):
 
 
 class SpanHead(nn.Module):
-    """`W_s` and `W_e`: the logit of token k for a `[QUE]` at q is `h_k . (W h_q)`.
+    """Matrices `W_s` and `W_e`: the logit of token k for a `[QUE]` at position q is `h_k . (W h_q)`.
 
-    The matrices start small, with logits of about 1 for states of norm sqrt(D), so that the first softmax is soft.
+    They are initialised with small values, which give logits of about 1 for states of norm sqrt(D), so that the softmax
+    is soft at first.
     """
 
     def __init__(self, hidden_size: int):
@@ -32,7 +33,7 @@ class SpanHead(nn.Module):
             nn.init.normal_(linear.weight, std=1.0 / hidden_size)
 
     def forward(self, h_BLD: Tensor, question_position_BK: Tensor, attention_mask_BL: Tensor) -> SpanLogits:
-        """Score every token of X as first and as last token of each question's answer."""
+        """Score every token of X as the first and as the last token of each question's answer."""
         with torch.autocast(h_BLD.device.type, enabled=False):
             h_BLD = at_least_fp32(h_BLD)
             que_BKD = h_BLD.gather(1, question_position_BK.unsqueeze(-1).expand(-1, -1, h_BLD.shape[-1]))
@@ -45,8 +46,8 @@ class SpanHead(nn.Module):
 
 
 def best_spans(logits: SpanLogits) -> tuple[Tensor, Tensor]:
-    """Return first and last token [B, K] of the span with the highest sum of logits, where first <= last."""
-    best_start = logits.start_BKL.cummax(dim=-1)  # up to each token: the best one to start from, if it is the last
+    """Return the first and last token [B, K] of the span with the highest sum of logits, with first <= last."""
+    best_start = logits.start_BKL.cummax(dim=-1)  # for each last token, the best first token up to it
     end_BK = (best_start.values + logits.end_BKL).argmax(dim=-1)
     start_BK = best_start.indices.gather(-1, end_BK.unsqueeze(-1)).squeeze(-1)
     return start_BK, end_BK

@@ -1,7 +1,7 @@
-"""Texts and character spans to token ids and token spans, for any Hugging Face tokenizer.
+"""Conversion of texts and character spans to token ids and token spans, for any Hugging Face tokenizer.
 
-`[QUE]` and the template tokens are inserted by id when batches are made; here text stays text, even where it
-contains `[QUE]`, `<mask>` or `</s>` literally.
+`[QUE]` and the template tokens are inserted by id when batches are built. Here text is always tokenized as text, even
+if it literally contains `[QUE]`, `<mask>` or `</s>`.
 """
 
 import re
@@ -18,44 +18,45 @@ QUE = "[QUE]"
 
 
 def load_tokenizer(folder_or_id: str) -> PreTrainedTokenizerBase:
-    """Load a tokenizer and make `[QUE]` one of its special tokens, unless it is already.
+    """Load a tokenizer and add `[QUE]` to its special tokens, unless it already is one.
 
     Raises:
-        InputError: if there is none.
+        InputError: if there is no tokenizer, or a package for it is not installed.
     """
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder_or_id)
     except ImportError as error:
         raise InputError(
-            f"{folder_or_id}: its tokenizer needs a package; pip install -e '.[xlm]' for XLM: {error}"
+            f"{folder_or_id}: its tokenizer needs a package that is not installed; for XLM, pip install -e '.[xlm]': "
+            f"{error}"
         ) from error
     except (OSError, ValueError) as error:
-        raise InputError(f"{folder_or_id}: no tokenizer can be loaded from there: {error}") from error
+        raise InputError(f"{folder_or_id}: the tokenizer cannot be loaded: {error}") from error
     tokenizer.add_special_tokens({"extra_special_tokens": [QUE]}, replace_extra_special_tokens=False)
     return tokenizer
 
 
 class TokenizedText(NamedTuple):
-    """Token ids of a text and, for each, its characters `[start, end)` with white space trimmed away."""
+    """Token ids of a text and, for each token, its characters `[start, end)` without surrounding white space."""
 
     ids: list[int]
     offsets: list[tuple[int, int]]
 
 
 class TokenSpan(NamedTuple):
-    """Tokens `[start, end)`."""
+    """Range of tokens `[start, end)`."""
 
     start: int
     end: int
 
 
 class TextTokenizer:
-    """Tokenizes plain text with exact character offsets.
+    """Tokenizer of plain text with exact character offsets.
 
-    Literal special tokens stay text: a Unigram vocabulary holds `</s>` and `<mask>` as ordinary pieces, so that
-    `split_special_tokens` alone does not keep them apart; such a literal is cut after its first character and
-    its two parts are tokenized by themselves. Tokenizers without offsets (XLM's) take the text word by word, cut
-    at the given character positions too, so that offsets are exact at words and at spans.
+    Literal special tokens are tokenized as text. A Unigram vocabulary contains `</s>` and `<mask>` as ordinary pieces,
+    so that `split_special_tokens` alone is not enough: such a literal is split after its first character, and its two
+    parts are tokenized separately. Tokenizers without offsets (XLM's) tokenize the text word by word, also split at the
+    given character positions, so that offsets are exact at words and spans.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase):
@@ -97,10 +98,10 @@ class TextTokenizer:
 
 
 def token_span(offsets: Sequence[tuple[int, int]], start: int, end: int) -> TokenSpan | None:
-    """Return the tokens that cover exactly the characters `[start, end)`, or None if there are none.
+    """Return the tokens that cover exactly the characters `[start, end)`; None if there are none.
 
-    None also where a token reaches over an edge of the span, as a sub-word of a script without spaces may.
-    Tokens without characters of their own (a lone "▁") neither begin nor end a span.
+    There are none if a token crosses a boundary of the span, such as a sub-word of a script without spaces.
+    Tokens without characters (a lone "▁") neither begin nor end a span.
     """
     inside = [number for number, (left, right) in enumerate(offsets) if left < right and left < end and right > start]
     if not inside:
@@ -119,7 +120,7 @@ def _trim(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def _word_pieces(text: str, cuts: set[int]) -> list[tuple[int, int]]:
-    """Return the white-space separated words of `text` as character ranges, cut further at `cuts`."""
+    """Return the white-space separated words of `text` as character ranges, also split at `cuts`."""
     pieces = []
     for match in re.finditer(r"\S+", text):
         edges = [match.start(), *sorted(cut for cut in cuts if match.start() < cut < match.end()), match.end()]
@@ -129,11 +130,11 @@ def _word_pieces(text: str, cuts: set[int]) -> list[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class Template:
-    """A tokenizer's own format of a sentence or a sentence pair, as ids around the texts.
+    """A tokenizer's format of a sentence or sentence pair, as ids around the texts.
 
     `[CLS] s [SEP]` has the parts `([CLS],)`, `([SEP],)`; `<s> s </s></s> t </s>` has `(<s>,)`, `(</s>, </s>)`,
-    `(</s>,)`. `type_ids` are the token type ids of the sequences; a template token takes those of the text
-    before it, the first of the text after it, as BERT does.
+    `(</s>,)`. `type_ids` are the token type ids of the sequences; a template token gets the type id of the text before
+    it, and the first one that of the text after it, as in BERT.
     """
 
     parts: tuple[tuple[int, ...], ...]
@@ -146,10 +147,10 @@ class Template:
 
 
 def find_template(tokenizer: PreTrainedTokenizerBase, *, pair: bool) -> Template:
-    """Read the template of single sentences or of pairs off `tokenizer`.
+    """Determine the template of single sentences or sentence pairs from the output of `tokenizer`.
 
     Raises:
-        ValueError: if the tokenizer does not put one text after the other.
+        ValueError: if the tokenizer does not concatenate the texts.
     """
     text = "a"
     ids = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
@@ -160,7 +161,7 @@ def find_template(tokenizer: PreTrainedTokenizerBase, *, pair: bool) -> Template
     for _ in arguments:
         found = next((i for i in range(at, len(whole)) if whole[i : i + len(ids)] == ids), None)
         if found is None:
-            raise ValueError(f"{type(tokenizer).__name__} builds no pair format that can be read: {whole}")
+            raise ValueError(f"{type(tokenizer).__name__}: unsupported format of sentences or pairs: {whole}")
         parts.append(tuple(whole[at:found]))
         sequence_types.append(types[found])
         at = found + len(ids)

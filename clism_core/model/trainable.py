@@ -26,7 +26,7 @@ from clism_core.utils.errors import InputError
 
 
 class TrainedModel(nn.Module, ABC, Generic[InputsT]):
-    """An encoder, its tokenizer with `[QUE]`, and objectives over the encoder's states, set by `use`."""
+    """Encoder, its tokenizer with `[QUE]`, and objectives over the encoder's states, set by `use`."""
 
     def __init__(self, encoder: PreTrainedModel, tokenizer: PreTrainedTokenizerBase):
         super().__init__()
@@ -40,12 +40,12 @@ class TrainedModel(nn.Module, ABC, Generic[InputsT]):
         return embedding_weight(self.encoder).shape[1]
 
     def use(self, objectives: Mapping[str, AnyObjective]) -> None:
-        """Train with these objectives."""
-        del self.objectives  # to become the last module: a head's parameters go by the first name that they have
+        """Set the objectives to train with."""
+        del self.objectives  # must be the last module: shared parameters of a head are named by their first module
         self.objectives = nn.ModuleDict(dict(objectives))
 
     def new_head_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters of the heads that start untrained, as the objectives declare them."""
+        """Return the parameters of the heads that the objectives declare as untrained."""
         heads = [module.get_submodule(name) for module in self._objectives() for name in module.new_heads]
         return [parameter for head in heads for parameter in head.parameters()]
 
@@ -61,80 +61,84 @@ class TrainedModel(nn.Module, ABC, Generic[InputsT]):
         return {n: module for n, module in self.objectives.items() if isinstance(module, ContrastiveObjective)}
 
     def forward(self, batch: InputsT) -> dict[str, Result | Tensor]:
-        """Return each objective's loss sum, or its vectors where it needs the global batch, by its name."""
+        """Return the loss sum of each objective, or its vectors if it is contrastive, by name."""
         states = self.states(batch, self.needs())
         return {name: objective(states, batch) for name, objective in self.objectives.items()}
 
     def count(self, name: str, batch: InputsT) -> int:
-        """Return how many items of `batch` an objective has; inputs, for a contrastive one."""
+        """Return the number of items of an objective in `batch`; for a contrastive one, the number of inputs."""
         objective = self.objectives[name]
         if isinstance(objective, Objective):
             return int(objective.count(batch))
         return len(batch.input_ids)
 
     def results(self, batch: InputsT) -> dict[str, Result]:
-        """Return the loss sums of the objectives that need no global batch alone."""
+        """Return the loss sums of the objectives that are not contrastive."""
         local = {name: module for name, module in self.objectives.items() if isinstance(module, Objective)}
         states = self.states(batch, frozenset().union(*(objective.needs for objective in local.values())))
         return {name: objective(states, batch) for name, objective in local.items()}
 
     def contrastive_vectors(self, batch: InputsT) -> dict[str, Tensor]:
-        """Return the vectors of the contrastive objectives alone, with the dropout that `forward` would draw."""
+        """Return the vectors of the contrastive objectives only, with the same dropout as in `forward`."""
         states = self.states(batch, self.needs())
         return {name: objective(states, batch) for name, objective in self.contrastive().items()}
 
     def states(self, batch: InputsT, needs: AbstractSet[str] = frozenset()) -> States:  # noqa: ARG002 (of subclasses)
-        """Encode X, and then what else the objectives need, always in one order: dropout depends on it."""
+        """Encode X, then the other states that the objectives need, in a fixed order because dropout depends on it."""
         return States(encode(self.encoder, batch.input_ids, batch.attention_mask, batch.token_type_ids))
 
     def save(self, folder: Path) -> None:
-        """Write encoder and tokenizer as a Hugging Face folder, and the heads beside them."""
+        """Write encoder and tokenizer as a Hugging Face folder, with the heads beside them."""
         self.encoder.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
         self.save_heads(folder)
 
     @abstractmethod
     def save_heads(self, folder: Path) -> None:
-        """Write what the encoder's own format has no place for into `folder`."""
+        """Write into `folder` the heads that the encoder's own format does not include."""
 
 
 def save_weights(weights: Mapping[str, Tensor], file: Path) -> None:
-    """Write tensors, wherever they are, as safetensors."""
+    """Write tensors on any device to a safetensors file."""
     save_file({name: weight.detach().cpu().contiguous() for name, weight in weights.items()}, file)
 
 
 def load_head(head: nn.Module, folder: str, file: str, *, saved: Mapping[str, Tensor] | None = None) -> bool:
-    """Load the head that was saved as `file` beside the encoder of `folder`, where there is one; say whether there is.
+    """Load the head saved as `file` in the encoder's `folder`, if there is one; return whether there is.
 
     Args:
-        head: gets the weights.
-        folder: of the encoder, or its name on the hub.
-        file: of the head.
-        saved: those of the head's weights that are in a file; all of them, if none are tied to the encoder's.
+        head: module that receives the weights.
+        folder: folder of the encoder, or its hub id.
+        file: file name of the head.
+        saved: weights of the head that are stored in the file; all of them by default, without those tied to the
+            encoder.
 
     Raises:
-        InputError: if what is there is another head, one of another encoder, or a part of one.
+        InputError: if the file does not match the head or the encoder, or is incomplete.
     """
-    found = cached_file(folder, file, _raise_exceptions_for_missing_entries=False)
-    if found is None:
+    path = cached_file(folder, file, _raise_exceptions_for_missing_entries=False)
+    if path is None:
         return False
-    weights: dict[str, Any] = load_file(found)
+    weights: dict[str, Any] = load_file(path)
     own = head.state_dict() if saved is None else saved
     unexpected = sorted(name for name in weights if name not in own or weights[name].shape != own[name].shape)
     if unexpected:
-        raise InputError(f"{found}: not a head of this encoder: it holds {', '.join(unexpected)}")
+        raise InputError(
+            f"{path}: not a head of this encoder: unexpected weights or shapes of {', '.join(unexpected)}; give a "
+            "model whose head was saved with its encoder"
+        )
     missing = sorted(own.keys() - weights.keys())
     if missing:
-        raise InputError(f"{found}: not a whole head: it lacks {', '.join(missing)}; copy or download it once more")
+        raise InputError(f"{path}: incomplete head: missing {', '.join(missing)}; copy or download it again")
     head.load_state_dict(weights, strict=False)
     return True
 
 
 def freeze_unused(model: TrainedModel[InputsT], batch: InputsT) -> list[str]:
-    """Freeze the parameters that no objective reaches (a pooler, the heads of objectives that are off).
+    """Freeze the parameters that no objective uses (a pooler, the heads of disabled objectives).
 
-    DDP waits for the gradient of every parameter that is not frozen. They are found by one backward pass, so
-    that it works for any architecture.
+    DDP waits for the gradient of every parameter that is not frozen. Unused parameters are detected by one backward
+    pass, which works for any architecture.
 
     Returns:
         the names of the frozen parameters.

@@ -1,6 +1,6 @@
-"""What a run needs to go on: the model as a Hugging Face folder, and the state of optimiser, schedule and scaler.
+"""Checkpoints for resuming a run: the model as a Hugging Face folder, and the state of optimiser, schedule and scaler.
 
-Dropout, order and masking are functions of seed, step and rank, so that no random state is kept.
+Dropout, sample order and masking are functions of seed, step and rank, so that no random state is saved.
 """
 
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ MODEL_FOLDER, STATE_FILE = "model", "training_state.pt"
 
 @dataclass
 class TrainingState:
-    """Everything that changes from step to step, but the model."""
+    """State that changes from step to step, other than the model."""
 
     optimizer: Optimizer
     schedule: LRScheduler
     precision: Precision
     step: int = 0
-    """Optimiser steps taken."""
+    """Number of optimiser steps taken."""
 
 
 def save_checkpoint(folder: Path, model: TrainedModel[Any], state: TrainingState) -> None:
@@ -43,10 +43,10 @@ def save_checkpoint(folder: Path, model: TrainedModel[Any], state: TrainingState
 
 
 def load_training_state(folder: Path, state: TrainingState) -> None:
-    """Restore what `save_checkpoint` wrote beside the model; nothing but tensors and plain values is unpickled."""
+    """Restore the state written by `save_checkpoint`; only tensors and plain values are unpickled."""
     saved: dict[str, Any] = torch.load(folder / STATE_FILE, map_location="cpu", weights_only=True)
     state.step = saved["step"]
     state.optimizer.load_state_dict(saved["optimizer"])
     state.schedule.load_state_dict(saved["schedule"])
-    if saved["scaler"] and state.precision.scaler.is_enabled():  # empty where the run was not in fp16 before
+    if saved["scaler"] and state.precision.scaler.is_enabled():  # empty if the run was not in fp16 before
         state.precision.scaler.load_state_dict(saved["scaler"])

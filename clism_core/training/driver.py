@@ -1,4 +1,4 @@
-"""A training run on the cluster: what the driver does, whatever is trained."""
+"""Driver of a training run on the cluster, for any recipe."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ CHECKPOINTS = "checkpoints"
 
 @dataclass(frozen=True)
 class Trained:
-    """What a run has come to. `metrics` are those of `checkpoint`, which becomes the model if it is finished."""
+    """Result of a training run. If it is finished, `checkpoint` becomes the model; `metrics` are its metrics."""
 
     finished: bool
     step: int
@@ -42,7 +42,7 @@ class Trained:
     metrics: dict[str, float]
 
     def copy_model(self, folder: Path) -> None:
-        """Copy the checkpoint's model into the local `folder`, which is made."""
+        """Copy the checkpoint's model into the local `folder`, which is created."""
         folder.mkdir(parents=True, exist_ok=True)
         fs.copy_files(
             f"{self.checkpoint.path}/{MODEL_FOLDER}",
@@ -54,12 +54,12 @@ class Trained:
 
 @dataclass(frozen=True)
 class Hooks:
-    """What a run is given by something larger that it is a part of, such as a sweep."""
+    """Hooks supplied by the enclosing sweep or study."""
 
     callbacks: Sequence[UserCallback] = ()
-    """Of Ray Train, which are called where its controller is."""
+    """Callbacks of Ray Train, which run in the process of its controller."""
     stop_request: "ActorHandle[Any] | None" = None
-    """A `StopRequest`; None where signals that reach the driver are to stop the run."""
+    """A `StopRequest`; None if signals to the driver stop the run."""
 
 
 def run_training(
@@ -72,21 +72,21 @@ def run_training(
     use_gpu: bool,
     hooks: Hooks | None = None,
 ) -> Trained:
-    """Train on the cluster that Ray is connected to, until the last step or a stop request.
+    """Train on the connected Ray cluster until the last step or a stop request.
 
     Args:
-        settings: how to train; `output` decides which run is resumed.
+        settings: settings of the run; a run with the same `output` is resumed.
         recipe: what to train.
-        data: the rows that inputs are made of.
-        order: which of them stand in which step.
-        run: where metrics go.
-        use_gpu: what `choose_device` says.
-        hooks: of whatever the run is a part of.
+        data: rows from which inputs are built.
+        order: assignment of rows to steps.
+        run: MLflow run for metrics.
+        use_gpu: result of `choose_device`.
+        hooks: hooks of the enclosing sweep or study.
 
     Raises:
-        InputError: what a worker finds that cannot be used.
+        InputError: if a worker finds an unusable input.
         FloatingPointError: if training has diverged.
-        NoWorkersError: if it was asked to stop while it had no workers.
+        NoWorkersError: if a stop was requested while the run had no workers.
     """
     hooks = hooks or Hooks()
     stop_request = hooks.stop_request or start_stop_request()
@@ -100,7 +100,7 @@ def run_training(
         driver_node=this_node_id(),
     )
     trainer = _trainer(settings, assignment, use_gpu=use_gpu, callbacks=hooks.callbacks)
-    # The signals that a part of something larger gets are not meant for it.
+    # Within a sweep or study, signals are handled by the enclosing job.
     own_signals = stop_signals(stop_request.request.remote, "saving at the next step, then stopping")
     with nullcontext() if hooks.stop_request else own_signals:
         result: Any = run_until_stopped(trainer.fit, stop_request, run=settings.output)
@@ -119,20 +119,20 @@ def run_training(
 
 
 def choose_device(workers: WorkersConfig, precision: PrecisionName) -> bool:
-    """Decide whether the workers train on GPUs, and warn where they leave no CPUs to hand them data.
+    """Return whether the workers train on GPUs, and warn if they leave no CPUs for reading data.
 
     Raises:
-        InputError: if the precision does not fit.
+        InputError: if the precision is not supported on the device.
     """
-    _warn_if_data_must_wait(workers)
+    _warn_if_no_cpus_for_data(workers)
     gpus = int(ray.cluster_resources().get("GPU", 0))
     use_gpu = workers.use_gpu
     if use_gpu is None:
         use_gpu = gpus >= workers.number * workers.gpus
         if gpus and not use_gpu:
             logger.warning(
-                "the cluster has %d GPUs, fewer than the %d workers: training on CPUs; --workers.use_gpu true waits "
-                "for more",
+                "the cluster has %d GPUs for %d workers: training on CPUs; set --workers.use_gpu true to wait for more "
+                "GPUs",
                 *(gpus, workers.number),
             )
     logger.info("training on %d %s", workers.number, "GPUs" if use_gpu else "workers without a GPU")
@@ -141,13 +141,13 @@ def choose_device(workers: WorkersConfig, precision: PrecisionName) -> bool:
     return use_gpu
 
 
-def _warn_if_data_must_wait(workers: WorkersConfig) -> None:
-    """Say why nothing moves where the workers take all CPUs; nodes that join later may bring more."""
+def _warn_if_no_cpus_for_data(workers: WorkersConfig) -> None:
+    """Warn that training will wait if the workers reserve all CPUs; nodes that join later may add CPUs."""
     total, reserved = float(ray.cluster_resources().get("CPU", 0)), workers.number * workers.cpus
     if total < reserved + INGEST_CPUS:
         logger.warning(
-            "the workers reserve %g CPUs of %g in the cluster, and handing them data takes %g: training waits until "
-            "nodes join; or stop, and lower --workers.number or --workers.cpus",
+            "the workers reserve %g of %g CPUs in the cluster, and reading data needs %g: training waits for nodes to "
+            "join; otherwise stop the job and lower --workers.number or --workers.cpus",
             *(reserved, total, INGEST_CPUS),
         )
 

@@ -1,4 +1,4 @@
-"""The training loop of one worker: steps, evaluation, checkpoints, metrics, and a stop when asked."""
+"""Training loop of one worker: optimiser steps, evaluation, checkpoints, metrics and graceful stop."""
 
 from __future__ import annotations
 
@@ -28,38 +28,39 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class CadenceConfig:
-    """What happens on the way, counted in steps of a global batch."""
+    """Intervals of evaluation, checkpoints and logging, in optimiser steps."""
 
     evaluate_every: Annotated[int, Adjustable(), Ge(1)] = 500
-    """Steps between evaluations of the held-out part; one more comes at the end. The best one so far is saved."""
+    """Steps between evaluations on the held-out part; the last step is always evaluated. A checkpoint is saved whenever
+    the score improves."""
     checkpoint_every: Annotated[int, Incidental(), Ge(1)] = 500
-    """Steps between checkpoints, of which the last one and the best evaluated one are kept."""
+    """Steps between checkpoints; the last one and the one with the best score are kept."""
     evaluate_at: Annotated[list[int], Adjustable(), Ge(1)] = field(default_factory=list)
-    """More steps after which the held-out part is evaluated, such as early ones, where scores change fast."""
+    """Additional steps after which to evaluate, such as early ones, when scores change fast."""
     log_every: Annotated[int, Incidental(), Ge(1)] = 10
-    """Steps between metrics in MLflow; losses are means over these steps."""
+    """Steps between metrics in MLflow; losses are averaged over these steps."""
 
 
 @dataclass
 class LoopConfig(CadenceConfig):
-    """How long to train, and what happens on the way, counted in steps of a global batch."""
+    """Duration of training, and intervals of evaluation, checkpoints and logging, in optimiser steps."""
 
     steps: Annotated[int, Ge(1)] = 15_000
-    """Optimiser steps in all."""
+    """Total number of optimiser steps."""
 
 
 class TrainingLoop:
-    """Trains from the state's step to the last one, or to a stop request.
+    """Training from the step of `state` to the last step or a stop request.
 
     Args:
-        config: how long, and how often what.
-        model: as it is called: the DDP wrapper, if there is one.
-        state: optimiser, schedule, precision, and the step to begin at.
-        gradient_step: computes the gradients of a global batch.
-        max_gradient_norm: gradients are clipped to it.
-        evaluate: returns metrics and the score of checkpoints (a collective).
-        should_stop: says at a step boundary whether to stop (a collective).
-        run: where rank 0 logs metrics.
+        config: duration and intervals.
+        model: the model, or its DDP wrapper if there is one.
+        state: optimiser, schedule, precision, and the step to start from.
+        gradient_step: computation of the gradients of a global batch.
+        max_gradient_norm: norm to which gradients are clipped.
+        evaluate: returns metrics and the score of a checkpoint (a collective).
+        should_stop: returns at a step boundary whether to stop (a collective).
+        run: MLflow run to which rank 0 logs metrics.
     """
 
     def __init__(
@@ -87,14 +88,14 @@ class TrainingLoop:
         self._best_score = -math.inf
 
     def fit(self, data: Iterable[Sequence[ModelInputs]]) -> bool:
-        """Train on `data`, this worker's micro-batches of each step from the state's on.
+        """Train on `data`, this worker's micro-batches of each remaining step.
 
         Returns:
             whether training is finished; False after a stop request.
         """
-        if self.state.step in (0, self.config.steps):  # the latter if a finished run is started again
+        if self.state.step in (0, self.config.steps):  # the latter if a finished run is resumed
             self._evaluate()
-            self._best_score = -math.inf  # of what is saved, and this is not
+            self._best_score = -math.inf  # best score among checkpoints; this state is not saved
         meter = Meter(total_steps=self.config.steps, first_step=self.state.step, device=self.state.precision.device)
         self.model.train()
         for micro_batches in data:
@@ -129,7 +130,7 @@ class TrainingLoop:
             self.run.log_metrics(named, step=self.state.step)
 
     def _evaluate(self) -> bool:
-        """Evaluate; say whether the score is the best so far."""
+        """Evaluate, and return whether the score is the best so far."""
         self._metrics, score = self.evaluate()
         self._evaluated = self.state.step
         is_best, self._best_score = score > self._best_score, max(score, self._best_score)
@@ -140,7 +141,7 @@ class TrainingLoop:
         return is_best
 
     def _save(self) -> None:
-        """Report a checkpoint, with the metrics of this step's evaluation; it is uploaded while training goes on."""
+        """Report a checkpoint with the metrics of this step's evaluation; it is uploaded while training continues."""
         progress = 100 * self.state.step / self.config.steps
         metrics = {"step": self.state.step, "progress": progress} | (
             self._metrics if self._evaluated == self.state.step else {}

@@ -1,4 +1,4 @@
-"""What a training loop reports every few steps: metrics for MLflow, and a line for the person who follows it."""
+"""Metrics of a training loop every few steps, for MLflow and as a log line."""
 
 import logging
 import math
@@ -21,12 +21,12 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 class Meter:
-    """Adds up losses, padding, gradient norms and time between two readings.
+    """Accumulator of losses, padding, gradient norms and time between two readings.
 
     Args:
-        total_steps: of the run.
-        first_step: where this process begins.
-        device: of the model.
+        total_steps: total number of steps of the run.
+        first_step: step from which this process trains.
+        device: device of the model.
     """
 
     def __init__(self, *, total_steps: int, first_step: int, device: torch.device):
@@ -34,7 +34,7 @@ class Meter:
         self.total_steps = total_steps
         self.step = first_step
         self._first_step = first_step
-        self._seconds = 0.0  # spent in steps since the beginning
+        self._seconds = 0.0  # spent in steps since the start of this process
         self._line_at = -math.inf
         self._resumed_at = time.monotonic()
         self._reset()
@@ -47,7 +47,7 @@ class Meter:
         self._seconds_at_reset = self._seconds
 
     def add(self, micro_batches: Sequence[ModelInputs], *, gradient_norm: float | None, learning_rate: float) -> None:
-        """Add a step; a gradient norm of None is one that fp16 skipped."""
+        """Add a step; a gradient norm of None means that fp16 skipped the step."""
         self.step += 1
         self._steps += 1
         self._learning_rate = learning_rate
@@ -62,7 +62,7 @@ class Meter:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Leave the time spent in the block out of the time a step takes."""
+        """Exclude the time spent in the block from the time per step."""
         self._stop_clock()
         yield
         self._resumed_at = time.monotonic()
@@ -72,9 +72,9 @@ class Meter:
         self._seconds, self._resumed_at = self._seconds + now - self._resumed_at, now
 
     def read(self, weights: Mapping[str, float]) -> dict[str, float]:
-        """Return the metrics since the last reading (a collective) and begin anew.
+        """Return the metrics since the last reading (a collective), and reset them.
 
-        Losses, metrics, padding and counters of batches are those of the global batches; memory is this worker's.
+        Losses, metrics, padding and counters are over the global batches; memory is that of this worker.
         """
         metrics = self.sums.means()
         self._stop_clock()
@@ -101,14 +101,14 @@ class Meter:
         self._line_at = now
         losses = ", ".join(f"{name} {metrics[f'{name}_loss']:.2f}" for name in weights if f"{name}_loss" in metrics)
         logger.info(
-            "step %d/%d  loss %.2f (%s)  %.2f s a step  %s left",
+            "step %d/%d  loss %.2f (%s)  %.2f s per step  %s left",
             *(self.step, self.total_steps, metrics["loss"], losses, metrics["seconds_per_step"]),
             time_left(self._seconds, done=self.step - self._first_step, left=self.total_steps - self.step),
         )
 
 
 def _peak_memory_gb(device: torch.device) -> float:
-    """Return the most memory this process has held: of the GPU where there is one, else of the machine."""
+    """Return the peak memory of this process: on the GPU if it uses one, else on the host."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e9
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # Linux counts in KB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # in KB on Linux

@@ -18,32 +18,32 @@ class OptimizerConfig:
     """Adam; with weight decay, AdamW."""
 
     learning_rate: Annotated[float, Gt(0)] = 1e-5
-    """At the end of the warm-up."""
+    """Learning rate at the end of the warm-up."""
     head_learning_rate: Annotated[float | None, Gt(0)] = None
     """Learning rate of heads that start untrained on a trained encoder: the span head or, in NER, the tagger; null: the
     same as the encoder's."""
     warmup_steps: Annotated[int | float, Ge(0)] = 1500
-    """Steps of a global batch in which the rate grows from 0; after them it falls, to 0 at the last step. Below 1: the
-    share of all steps that they are."""
+    """Number of optimiser steps over which the learning rate grows from 0; it then decays to 0 at the last step. Below
+    1: share of all steps."""
     betas: tuple[float, float] = field(default=(0.9, 0.999))
-    """Decay of the running means of gradients and of their squares."""
+    """Decay rates of the running means of gradients and of their squares."""
     epsilon: float = 1e-8
-    """Added to the denominator."""
+    """Constant added to the denominator."""
     weight_decay: float = 0.0
-    """Decoupled decay of weight matrices; biases and normalisations are spared."""
+    """Decoupled weight decay of matrices; biases and normalisation weights do not decay."""
     max_gradient_norm: Annotated[float, Gt(0)] = 1.0
-    """Gradients of a larger norm are scaled down to it."""
+    """Norm to which gradients are clipped."""
 
 
 def build_optimizer(
     model: nn.Module, config: OptimizerConfig, total_steps: int, *, heads: Iterable[nn.Parameter] = ()
 ) -> tuple[AdamW, LRScheduler]:
-    """Return the optimiser of the parameters that are not frozen, and its schedule.
+    """Return the optimiser of all parameters that are not frozen, and its learning-rate schedule.
 
     Args:
-        model: its parameters are optimised.
-        config: rates, decay and warm-up.
-        total_steps: steps of a global batch, whatever number of workers shares it.
+        model: model to optimise.
+        config: learning rates, decay and warm-up.
+        total_steps: number of optimiser steps, regardless of the number of workers.
         heads: parameters of `model` that are trained at `head_learning_rate`.
     """
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
@@ -61,7 +61,7 @@ def build_optimizer(
 
 
 def _groups(parameters: Sequence[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
-    """Return matrices, which decay, and biases and normalisations, which do not."""
+    """Return two parameter groups: matrices with weight decay; biases and normalisation weights without."""
     return [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},

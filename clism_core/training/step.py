@@ -1,10 +1,10 @@
-"""One optimiser step over a global batch that is spread over workers and micro-batches.
+"""Gradients of one optimiser step over a global batch that is distributed over workers and micro-batches.
 
-Losses are sums divided by global counts, which are known before the first forward pass; so the step does not depend
-on how the batch is spread. Contrastive objectives see the whole global batch: their gradients are taken on gathered
-vectors, and sent into the encoder as a linear term `(vectors * gradients).sum()`. With several micro-batches the
-vectors come from a first pass without a graph, and each micro-batch is replayed with the same random state
-(gradient caching: Gao et al. 2021, arXiv 2101.06983).
+Losses are sums divided by global counts, which are known before the first forward pass, so that the step does not
+depend on how the batch is distributed. Contrastive objectives compare the whole global batch: their gradients are
+computed on gathered vectors, and passed to the encoder as a linear term `(vectors * gradients).sum()`. With several
+micro-batches, the vectors are computed in a first pass without a graph, and each micro-batch is replayed with the same
+random state (gradient caching: Gao et al. 2021, arXiv 2101.06983).
 """
 
 from collections.abc import Callable, Sequence
@@ -26,25 +26,25 @@ ResultsT = TypeVar("ResultsT")
 
 
 class StepSums:
-    """Losses and metrics of one or more global batches: local sums, and the global counts of their items."""
+    """Losses and metrics of one or more global batches, as local sums and global counts of their items."""
 
     def __init__(self) -> None:
         self._sums: dict[tuple[str, str], Tensor] = {}
         self._counts: dict[str, float] = {}
 
     def add_counts(self, counts: dict[str, float]) -> None:
-        """Add the global counts of a step, by objective."""
+        """Add the global item counts of a step, by objective."""
         for name, count in counts.items():
             self._counts[name] = self._counts.get(name, 0.0) + count
 
     def add(self, name: str, result: Result, *, share: float = 1.0) -> None:
-        """Add `share` of a result's sums; a result that every worker holds whole is shared out among them."""
+        """Add `share` of a result's sums; for a result that every worker has in full, the shares add up to 1."""
         for metric, value in {"loss": result.loss_sum, **result.metric_sums}.items():
             part, before = value.detach().double() * share, self._sums.get((name, metric))
             self._sums[name, metric] = part if before is None else before + part
 
     def means(self) -> dict[str, float]:
-        """Return `{objective}_{metric}` over all workers (a collective); objectives without items are left out."""
+        """Return the means `{objective}_{metric}` over all workers (a collective), without objectives without items."""
         if not self._sums:
             return {}
         totals = sum_over_workers(torch.stack(list(self._sums.values())))
@@ -56,13 +56,13 @@ class StepSums:
 
 
 class GradientStep:
-    """Computes the gradients of the weighted losses of a global batch.
+    """Computation of the gradients of the weighted losses of a global batch.
 
     Args:
-        model: the model, or its DDP wrapper, whose averaging of gradients is made up for.
+        model: the model, or its DDP wrapper, whose averaging of gradients is compensated.
         weights: loss weight of each objective of the model.
-        precision: how forward passes are cast and the loss scaled.
-        seed: of dropout; each micro-batch of each step and rank has its own.
+        precision: autocast and loss scaling.
+        seed: seed of dropout; each micro-batch of each step and rank derives its own from it.
     """
 
     def __init__(self, model: nn.Module, *, weights: dict[str, float], precision: Precision, seed: int):
@@ -78,9 +78,9 @@ class GradientStep:
         """Add the gradients of one global batch to the parameters, and its losses and metrics to `sums`.
 
         Args:
-            step: number of the optimiser step; it seeds dropout.
-            micro_batches: this worker's part, on its device.
-            sums: where losses and metrics are added up.
+            step: index of the optimiser step, from which dropout is seeded.
+            micro_batches: this worker's part of the global batch, on its device.
+            sums: accumulator of losses and metrics.
         """
         counts = self._global_counts(micro_batches)
         sums.add_counts(counts)
@@ -98,7 +98,7 @@ class GradientStep:
                     if isinstance(result, Result):
                         sums.add(name, result)
                         losses.append(self.weights[name] * result.loss_sum / max(counts[name], 1.0))
-                # DDP divides the sum of the workers' gradients by their number
+                # DDP divides the sum of the workers' gradients by the number of workers
                 self.precision.scale(torch.stack(losses).sum() * world_size()).backward()
 
     def _global_counts(self, micro_batches: Sequence[ModelInputs]) -> dict[str, float]:
@@ -111,7 +111,7 @@ class GradientStep:
     def _forward(
         self, forward: Callable[[ModelInputs], ResultsT], step: int, number: int, batch: ModelInputs
     ) -> ResultsT:
-        """Run a forward pass with the dropout that belongs to this micro-batch."""
+        """Run a forward pass with the dropout seed of this micro-batch."""
         seed = np.random.SeedSequence([self.seed, step, rank(), number]).generate_state(1, np.uint64)[0]
         torch.manual_seed(int(seed >> np.uint64(1)))
         with self.precision.autocast():
@@ -120,7 +120,7 @@ class GradientStep:
     def _cached_gradients(
         self, step: int, micro_batches: Sequence[ModelInputs], counts: dict[str, float], sums: StepSums
     ) -> dict[str, list[Tensor]]:
-        """Return the gradients of each micro-batch's vectors, from a first pass over all of them."""
+        """Return the gradients with respect to each micro-batch's vectors, from a first pass over all micro-batches."""
         if not self.inner.contrastive():
             return {}
         with torch.no_grad():
@@ -140,25 +140,26 @@ class GradientStep:
         counts: dict[str, float],
         sums: StepSums,
     ) -> dict[str, Tensor]:
-        """Return the gradient of each contrastive loss of the global batch on this worker's vectors.
+        """Return the gradient of each contrastive loss of the global batch with respect to this worker's vectors.
 
-        Every worker computes the whole loss, as anchor and as negative of all others: no gradient has to be sent.
+        Every worker computes the whole loss, in which its vectors are anchors and negatives of all others, so that no
+        gradients need to be exchanged.
         """
         gradients = {}
         for name, local in vectors.items():
             objective = self.inner.contrastive()[name]
-            everything = gather_rows(local).requires_grad_()
+            gathered = gather_rows(local).requires_grad_()
             first = int(gather_rows(torch.tensor([len(local)], device=local.device))[: rank()].sum())
             with torch.enable_grad():
-                result = objective.loss(everything, gather_rows(_keys(micro_batches)))
+                result = objective.loss(gathered, gather_rows(_keys(micro_batches)))
                 loss = self.weights[name] * result.loss_sum / counts[name]
-                (gradient,) = torch.autograd.grad(loss, everything)
+                (gradient,) = torch.autograd.grad(loss, gathered)
             gradients[name] = gradient[first : first + len(local)]
             sums.add(name, result, share=1.0 / world_size())
         return gradients
 
     def _synchronised(self, *, last: bool) -> AbstractContextManager[None]:
-        """Let DDP add up the gradients over the workers in the last micro-batch only."""
+        """Return a context in which DDP reduces the gradients over the workers in the last micro-batch only."""
         if isinstance(self.model, DistributedDataParallel) and not last:
             context: AbstractContextManager[None] = self.model.no_sync()
             return context
@@ -167,5 +168,5 @@ class GradientStep:
 
 def _keys(micro_batches: Sequence[ModelInputs]) -> Tensor:
     keys = [batch.keys for batch in micro_batches if batch.keys is not None]
-    assert len(keys) == len(micro_batches), "contrastive objectives want keys"
+    assert len(keys) == len(micro_batches), "contrastive objectives need keys"
     return torch.cat(keys)

@@ -1,4 +1,4 @@
-"""What each Ray Train worker does in a run, whatever is trained."""
+"""Ray Train worker of a training run, for any recipe."""
 
 import logging
 import os
@@ -45,7 +45,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Assignment:
-    """What the driver sends to its workers; large things as references."""
+    """Arguments that the driver sends to its workers; large objects are references."""
 
     settings: RunSettings
     recipe: Recipe[Any]
@@ -58,9 +58,10 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a worker returns; rank 0's is the run's.
+    """Result of a worker; that of rank 0 is the result of the run.
 
-    `error` is returned and not raised where it would come again: Ray Train starts a run again that has raised.
+    Errors that would recur are returned in `error` instead of raised, because Ray Train restarts a run after an
+    exception.
     """
 
     finished: bool
@@ -68,7 +69,7 @@ class Outcome:
 
 
 def train_worker(arguments: dict[str, Any]) -> Outcome:
-    """Train one worker's part, from the last checkpoint where there is one.
+    """Train on one worker, resuming from the latest checkpoint if there is one.
 
     Args:
         arguments: `assignment`, an `Assignment`.
@@ -79,7 +80,7 @@ def train_worker(arguments: dict[str, Any]) -> Outcome:
     problems = {problem for problem in gather_objects(_problem(assignment)) if problem}
     if problems:
         return Outcome(finished=False, error=InputError("; ".join(sorted(problems))))
-    model, state = _restore_or_begin(assignment)
+    model, state = _restore_or_build(assignment)
     share = settings.global_batch_size // world_size()
     micro_batch_size = min(settings.micro_batch_size or share, share)
     wrapped = prepare_model(
@@ -101,7 +102,7 @@ def train_worker(arguments: dict[str, Any]) -> Outcome:
     try:
         with _system_metrics(assignment):
             return Outcome(finished=loop.fit(batches))
-    except FloatingPointError as error:  # of the gathered gradients, so all workers are here
+    except FloatingPointError as error:  # raised on all workers, since it concerns the reduced gradients
         return Outcome(finished=False, error=error)
     finally:
         if rank() == 0:
@@ -109,12 +110,12 @@ def train_worker(arguments: dict[str, Any]) -> Outcome:
 
 
 def _set_up_process(workers: WorkersConfig) -> None:
-    """Show log lines at the driver, be quiet about loading, and share the cores of the machine."""
+    """Send log lines to the driver, suppress output of model loading, and divide the node's CPU cores among workers."""
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
     logging.getLogger("clism_core").setLevel(logging.INFO)
     logging.getLogger().setLevel(logging.WARNING)
     quieten_transformers()
-    if get_device().type == "cuda":  # CPU workers see the GPUs of their node, too
+    if get_device().type == "cuda":  # CPU workers may see the GPUs of their node, too
         torch.cuda.set_device(get_device())  # for collectives on objects
     else:
         share = (os.cpu_count() or 1) // ray.train.get_context().get_local_world_size()
@@ -122,19 +123,21 @@ def _set_up_process(workers: WorkersConfig) -> None:
 
 
 def _problem(assignment: Assignment) -> str:
-    """Say what this worker cannot reach of what the driver has: nodes that have joined for this run are known only now.
+    """Return which of the driver's paths this worker cannot access, as a message; empty if it can access all of them.
 
-    Empty if it reaches everything.
+    This is checked here because nodes may have joined the cluster after the checks of the driver.
     """
     if _on_driver_node(assignment):
         return ""
     settings = assignment.settings
     if rank() == 0 and (problems := tracking_problems(assignment.run.tracking_uri)):
-        return f"the workers run on other nodes than the driver: {'; '.join(problems)}"
+        return f"the workers do not run on the driver's node: {'; '.join(problems)}"
     written_by_driver = join(settings.output, RUN_FILE)
     needed = [path for path in (written_by_driver, settings.model) if is_local(path) and Path(path).is_absolute()]
     unseen = [path for path in needed if not exists(path)]
-    return f"workers on other nodes do not see {', '.join(unseen)}; give s3:// or shared storage" if unseen else ""
+    if not unseen:
+        return ""
+    return f"workers on other nodes do not see {', '.join(unseen)}; give s3:// paths or paths on shared storage"
 
 
 def _on_driver_node(assignment: Assignment) -> bool:
@@ -143,10 +146,13 @@ def _on_driver_node(assignment: Assignment) -> bool:
 
 @contextmanager
 def _system_metrics(assignment: Assignment) -> Iterator[None]:
-    """Log CPU, memory and GPUs of this node, unless the driver or another worker of the node does, or only it can."""
+    """Log CPU, memory and GPU usage of this node, once per node.
+
+    On its own node the driver logs them; if the tracking store is not shared, no other node can.
+    """
     run = assignment.run
-    of_the_driver = _on_driver_node(assignment) or bool(tracking_problems(run.tracking_uri))
-    if of_the_driver or ray.train.get_context().get_local_rank() != 0:
+    only_driver_logs = _on_driver_node(assignment) or bool(tracking_problems(run.tracking_uri))
+    if only_driver_logs or ray.train.get_context().get_local_rank() != 0:
         yield
         return
     node = f"node-{ray.train.get_context().get_node_rank()}"
@@ -158,20 +164,20 @@ def _system_metrics(assignment: Assignment) -> Iterator[None]:
         monitor.finish()
 
 
-def _restore_or_begin(assignment: Assignment) -> tuple[TrainedModel[Any], TrainingState]:
-    """Build model and training state on this worker's device."""
+def _restore_or_build(assignment: Assignment) -> tuple[TrainedModel[Any], TrainingState]:
+    """Build the model and the training state on this worker's device, from the latest checkpoint if there is one."""
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is None:
-        return _begin(assignment, assignment.settings.model)
+        return _build(assignment, assignment.settings.model)
     with checkpoint.as_directory() as folder:
-        model, state = _begin(assignment, str(Path(folder) / MODEL_FOLDER))
+        model, state = _build(assignment, str(Path(folder) / MODEL_FOLDER))
         load_training_state(Path(folder), state)
     if rank() == 0:
-        logger.info("going on from the checkpoint of step %d", state.step)
+        logger.info("resuming from the checkpoint of step %d", state.step)
     return model, state
 
 
-def _begin(assignment: Assignment, model_name: str) -> tuple[TrainedModel[Any], TrainingState]:
+def _build(assignment: Assignment, model_name: str) -> tuple[TrainedModel[Any], TrainingState]:
     settings, recipe = assignment.settings, assignment.recipe
     model: TrainedModel[Any] = recipe.load_model(model_name)
     freeze_unused(model, recipe.probe(model))
@@ -184,7 +190,7 @@ def _begin(assignment: Assignment, model_name: str) -> tuple[TrainedModel[Any], 
 def _read_batches(
     assignment: Assignment, first_step: int, build: BatchBuilder, share: int, micro_batch_size: int
 ) -> Iterator[Sequence[ModelInputs]]:
-    """Yield this worker's micro-batches of every step from `first_step` on, on its device."""
+    """Yield this worker's micro-batches of each step from `first_step` on, on its device."""
     steps = range(first_step, assignment.settings.loop.steps)
     if not steps:
         return
@@ -196,14 +202,14 @@ def _read_batches(
 
 
 def _shard(assignment: Assignment, steps: range, share: int) -> DataIterator:
-    """Return this worker's part of the ordered data set, which rank 0 makes and splits.
+    """Return this worker's shard of the ordered data set, which rank 0 builds and splits.
 
-    It is made here and not by the driver: only a worker knows at which step, and among how many, it begins.
+    It is not built by the driver, because only the workers know the step to start from and their number.
     """
     splits = None
     if rank() == 0:
         dataset = ordered_dataset(assignment.data, assignment.order, steps=steps, workers=world_size(), share=share)
-        # as a reference, for only small things can be broadcast; in a list, for Ray would resolve it on the way
+        # a reference, because only small objects can be broadcast; in a list, because Ray would resolve a bare one
         splits = [ray.put(split_among_workers(dataset, world_size()))]
     shard: DataIterator = ray.get(broadcast_from_rank_zero(splits)[0])[rank()]
     return shard

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from clism_core.model.precision import SMALLEST_SCALE, Precision, at_least_fp32
+from clism_core.model.precision import MIN_LOSS_SCALE, Precision, at_least_fp32
 from clism_core.utils.errors import InputError
 
 CPU = torch.device("cpu")
@@ -23,7 +23,7 @@ def test_forward_passes_are_cast(name: str, dtype: torch.dtype) -> None:
         assert nn.Linear(2, 2)(torch.ones(1, 2)).dtype == dtype
 
 
-def test_gradients_are_clipped_and_their_norm_is_told() -> None:
+def test_gradients_are_clipped_and_their_norm_is_returned() -> None:
     model = nn.Linear(1, 1, bias=False)
     nn.init.ones_(model.weight)
     model.weight.grad = torch.tensor([[5.0]])
@@ -33,7 +33,7 @@ def test_gradients_are_clipped_and_their_norm_is_told() -> None:
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("nan")])
-def test_gradients_that_are_not_finite_never_reach_the_weights(value: float) -> None:
+def test_gradients_that_are_not_finite_do_not_change_the_weights(value: float) -> None:
     model = nn.Linear(1, 1, bias=False)
     before = model.weight.detach().clone()
     model.weight.grad = torch.tensor([[value]])
@@ -51,9 +51,9 @@ def test_at_least_fp32(given: torch.dtype, expected: torch.dtype) -> None:
 
 
 def test_gradients_that_stay_infinite_at_any_loss_scale_end_the_run() -> None:
-    precision = Precision("fp32", torch.device("cpu"))  # fp16 itself wants a GPU; its scaler does not
-    precision.scaler = torch.amp.GradScaler("cpu", init_scale=2 * SMALLEST_SCALE)
-    precision._smallest_scale = SMALLEST_SCALE
+    precision = Precision("fp32", torch.device("cpu"))  # fp16 itself needs a GPU; its scaler does not
+    precision.scaler = torch.amp.GradScaler("cpu", init_scale=2 * MIN_LOSS_SCALE)
+    precision._min_scale = MIN_LOSS_SCALE
     model = nn.Linear(1, 1)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 

@@ -34,13 +34,13 @@ def test_hub_id_is_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         pytest.param("runs:/0123456789abcdef/model", "registry", id="run"),
     ],
 )
-def test_missing_model_is_named(home_folder: Path, name: str, message: str) -> None:
+def test_missing_model_is_an_input_error(home_folder: Path, name: str, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         resolve_model(name)
     assert name in str(caught.value)
 
 
-def test_a_model_is_known_by_its_weights_wherever_it_lies(tmp_path: Path) -> None:
+def test_digest_of_a_model_depends_on_its_weights_only(tmp_path: Path) -> None:
     def write(name: str, **files: bytes) -> str:
         (tmp_path / name).mkdir()
         for stem, content in files.items():
@@ -57,11 +57,11 @@ def test_a_model_is_known_by_its_weights_wherever_it_lies(tmp_path: Path) -> Non
 
 
 def test_folder_without_a_model(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no config\.json"):
+    with pytest.raises(InputError, match=r"no config\.json found"):
         resolve_model(str(tmp_path))
 
 
-def test_model_in_a_bucket_is_downloaded_once_and_anew_when_it_changes(
+def test_model_in_a_bucket_is_downloaded_again_only_when_it_changes(
     bucket: str, home_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     storage.write_bytes(f"{bucket}/encoder/config.json", b"{}")
@@ -75,7 +75,7 @@ def test_model_in_a_bucket_is_downloaded_once_and_anew_when_it_changes(
     assert not list((home_folder / "models").glob("*.partial"))
 
 
-def test_interrupted_download_is_begun_again(bucket: str, home_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_download_is_repeated(bucket: str, home_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     storage.write_bytes(f"{bucket}/other/config.json", b"{}")
 
     def half(_path: str, folder: Path) -> None:

@@ -19,7 +19,7 @@ def xlmr(tmp_path_factory: pytest.TempPathFactory) -> PreTrainedTokenizerBase:
     return load_tokenizer(str(write_encoder("xlmr", tmp_path_factory.mktemp("xlmr"))))
 
 
-def test_que_is_one_special_token_after_saving_too(tokenizer: PreTrainedTokenizerBase, tmp_path: Path) -> None:
+def test_que_is_one_special_token_also_after_saving(tokenizer: PreTrainedTokenizerBase, tmp_path: Path) -> None:
     before = len(tokenizer)
     tokenizer.save_pretrained(tmp_path)
     again = load_tokenizer(str(tmp_path))
@@ -86,8 +86,8 @@ def test_spans_inside_running_script_are_exact_or_none(
     [
         pytest.param([(0, 3), (4, 7), (7, 8)], 4, 7, (1, 2), id="one token"),
         pytest.param([(0, 3), (4, 7), (7, 8)], 0, 7, (0, 2), id="from the edge"),
-        pytest.param([(0, 3), (4, 8)], 4, 7, None, id="a token reaches over the end"),
-        pytest.param([(0, 5), (5, 8)], 4, 8, None, id="a token reaches over the start"),
+        pytest.param([(0, 3), (4, 8)], 4, 7, None, id="a token crosses the end"),
+        pytest.param([(0, 5), (5, 8)], 4, 8, None, id="a token crosses the start"),
         pytest.param([(0, 3), (4, 4), (4, 6), (6, 6), (6, 8)], 4, 8, (2, 5), id="empty tokens lie inside only"),
         pytest.param([(0, 2), (3, 4), (3, 4), (3, 4)], 3, 4, (1, 4), id="several tokens of one character"),
         pytest.param([(0, 2)], 5, 6, None, id="behind a truncated text"),
@@ -109,13 +109,13 @@ def test_templates_rebuild_the_tokenizers_own_pairs(tokenizer: PreTrainedTokeniz
 
 
 @pytest.mark.parametrize(("kind", "types"), [("xlmr", None), ("bert", (0, 1)), ("xlm", None)])
-def test_types_are_used_where_the_architecture_tells_texts_apart(
+def test_type_ids_are_used_if_the_architecture_has_them(
     kind: str, types: tuple[int, int] | None, tmp_path: Path
 ) -> None:
     tokenizer = load_tokenizer(str(write_encoder(kind, tmp_path)))
     assert find_template(tokenizer, pair=True).type_ids == types
 
 
-def test_metaspace_offsets_leave_out_the_space(xlmr: PreTrainedTokenizerBase) -> None:
+def test_metaspace_offsets_exclude_the_space(xlmr: PreTrainedTokenizerBase) -> None:
     text = "born in  Paris"
     assert all(text[start:end].strip() == text[start:end] for start, end in TextTokenizer(xlmr)(text).offsets)

@@ -1,4 +1,4 @@
-"""However a global batch is spread over workers and micro-batches, losses and gradients are the same."""
+"""Losses and gradients do not depend on how a global batch is distributed over workers and micro-batches."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -31,7 +31,7 @@ WEIGHTS = ObjectivesConfig(w_clism=1.0, w_cacr=0.5, w_mlm=2.0, temperature=0.2)
 
 @dataclass(frozen=True)
 class Spread:
-    """How a global batch of 16 is spread, and whether anybody asks anything."""
+    """Distribution of a global batch of 16, and whether it has questions."""
 
     workers: int
     micro_batch_size: int
@@ -47,14 +47,14 @@ NO_QUESTIONS = Spread(workers=2, micro_batch_size=8, questions=False)
 
 
 class Results(TypedDict):
-    """Of one step on one worker."""
+    """Results of one step on one worker."""
 
     means: dict[str, float]
     gradients: dict[str, Tensor]
 
 
 def samples(*, questions: bool = True) -> list[EncodedSample]:
-    """16 pairs of different lengths; the odd ones, which the second of two workers gets, hold no question."""
+    """16 pairs of different lengths; the odd ones, which the second of two workers gets, have no questions."""
     generator = torch.Generator().manual_seed(5)
     made = []
     for number in range(N):
@@ -92,7 +92,7 @@ def run_step(rank: int, folder: Path, spread: Spread) -> Results:
 
 
 def run_steps(rank: int, folder: Path, spreads: list[Spread], port: int, out: Path) -> None:
-    """Run the steps of one of two workers, one after the other, and leave the results in `out`."""
+    """Run the steps of one of two workers in sequence, and put the results into `out`."""
     torch.set_num_threads(1)
     store = TCPStore("127.0.0.1", port, is_master=False)
     dist.init_process_group("gloo", store=store, rank=rank, world_size=2, timeout=timedelta(minutes=3))
@@ -112,7 +112,8 @@ def whole(folder: Path) -> Results:
 
 @pytest.fixture(scope="module")
 def by_worker(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Spread, list[Results]]:
-    """What each of two workers gets, by spread; they are started once, and meet at a store of this process."""
+    """Results of each of two workers, by distribution; the workers are started once, and connect to a store of this
+    process."""
     out = tmp_path_factory.mktemp("workers")
     spreads = [*TWO_WORKERS.values(), NO_QUESTIONS]
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
@@ -129,7 +130,7 @@ def check(result: Results, whole: Results) -> None:
 
 
 @pytest.mark.parametrize("spread", TWO_WORKERS.values(), ids=TWO_WORKERS)
-def test_losses_and_gradients_do_not_depend_on_the_spread(
+def test_losses_and_gradients_do_not_depend_on_the_distribution(
     whole: Results, by_worker: dict[Spread, list[Results]], spread: Spread
 ) -> None:
     for result in by_worker[spread]:
@@ -140,8 +141,8 @@ def test_losses_and_gradients_do_not_depend_on_accumulation(folder: Path, whole:
     check(run_step(0, folder, Spread(workers=1, micro_batch_size=4)), whole)
 
 
-def test_the_whole_step_is_the_sum_of_plain_losses(folder: Path, whole: Results) -> None:
-    """Without gathering, caching or surrogate: the three losses written down, and one backward pass."""
+def test_step_equals_the_sum_of_plain_losses(folder: Path, whole: Results) -> None:
+    """The three losses written out, with one backward pass and without gathering, caching or surrogate."""
     model = build_model(folder)
     (batch,) = micro_batches(model, Spread(1, 16), 0)
     h = encode(model.encoder, batch.input_ids, batch.attention_mask, batch.token_type_ids)
@@ -177,8 +178,8 @@ def test_the_whole_step_is_the_sum_of_plain_losses(folder: Path, whole: Results)
 
 
 @pytest.mark.parametrize("spread", [TWO_WORKERS["2 x 8"], NO_QUESTIONS], ids=["one asks", "nobody asks"])
-def test_a_worker_without_questions_takes_part(by_worker: dict[Spread, list[Results]], spread: Spread) -> None:
-    """The second of two workers holds the odd samples, which ask nothing."""
+def test_worker_without_questions_takes_part(by_worker: dict[Spread, list[Results]], spread: Spread) -> None:
+    """The second of two workers has the odd samples, which have no questions."""
     first, second = by_worker[spread]
     assert ("clism_loss" in first["means"]) == spread.questions
     for name, gradient in first["gradients"].items():
@@ -187,7 +188,7 @@ def test_a_worker_without_questions_takes_part(by_worker: dict[Spread, list[Resu
 
 
 def test_dropout_is_replayed_under_accumulation(folder: Path) -> None:
-    """The cached vectors and the replayed ones come out of the same dropout."""
+    """The cached vectors and the replayed ones have the same dropout."""
     model = build_model(folder)
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
@@ -205,7 +206,7 @@ def test_dropout_is_replayed_under_accumulation(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("off", ["clism", "cacr", "mlm"])
-def test_an_objective_of_weight_0_is_not_computed(folder: Path, off: str) -> None:
+def test_objective_of_weight_0_is_not_computed(folder: Path, off: str) -> None:
     model = build_model(folder, ObjectivesConfig(**{f"w_{off}": 0.0}))
     assert off not in model.objectives
     forwards = []
@@ -217,7 +218,7 @@ def test_an_objective_of_weight_0_is_not_computed(folder: Path, off: str) -> Non
         assert {"span_head.start.weight", "span_head.end.weight"} <= frozen
 
 
-def test_rows_are_gathered_in_order_of_rank_on_one_worker_too() -> None:
+def test_rows_are_gathered_in_order_of_rank_also_on_one_worker() -> None:
     rows = torch.randn(3, 2, requires_grad=True)
     assert torch.equal(gather_rows(rows), rows)
     assert not gather_rows(rows).requires_grad

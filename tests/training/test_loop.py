@@ -1,4 +1,4 @@
-"""What is saved on the way, and when, without a cluster."""
+"""Checkpoints and evaluations of the training loop, without a cluster."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from clism_core.training.step import StepSums
 
 
 class NoGradients:
-    """Stands in for the computation of gradients: there are none, so that nothing is learnt."""
+    """Replacement for the computation of gradients that computes none, so that nothing is learnt."""
 
     def __init__(self) -> None:
         self.weights: dict[str, float] = {}
@@ -24,7 +24,7 @@ class NoGradients:
 
 
 class NoRun:
-    """A tracked run that forgets."""
+    """A tracked run that discards all metrics."""
 
     def log_metrics(self, metrics: object, *, step: int) -> None: ...
 
@@ -32,7 +32,7 @@ class NoRun:
 def run_loop(
     monkeypatch: pytest.MonkeyPatch, cadence: CadenceConfig, scores: dict[int, float], *, steps: int, first_step: int
 ) -> tuple[list[int], list[int]]:
-    """Train without learning; return the steps that were evaluated, whose scores are given, and those saved."""
+    """Train without learning on given scores; return the steps that were evaluated, and those that were saved."""
     model = nn.Linear(2, 2)
     optimizer, schedule = build_optimizer(model, OptimizerConfig(warmup_steps=0), steps)
     state = TrainingState(optimizer, schedule, Precision("fp32", torch.device("cpu")), step=first_step)
@@ -67,7 +67,7 @@ def run_loop(
         pytest.param({6: 4, 8: 3}, 5, [6, 8], id="a resumed run knows no score before"),
     ],
 )
-def test_what_scores_best_is_saved(
+def test_improved_scores_are_saved(
     monkeypatch: pytest.MonkeyPatch, scores: dict[int, float], first_step: int, saved: list[int]
 ) -> None:
     cadence = CadenceConfig(evaluate_every=6, checkpoint_every=5, evaluate_at=[2, 3, 100])

@@ -6,7 +6,7 @@ from clism_core.model.span_head import SpanHead
 from clism_core.training.optimizer import OptimizerConfig, build_optimizer
 
 
-def test_the_rate_warms_up_and_falls_to_0() -> None:
+def test_learning_rate_warms_up_and_decays_to_0() -> None:
     optimizer, schedule = build_optimizer(nn.Linear(2, 2), OptimizerConfig(learning_rate=1.0, warmup_steps=4), 10)
     rates = []
     for _ in range(10):
@@ -27,7 +27,7 @@ def test_the_rate_warms_up_and_falls_to_0() -> None:
         pytest.param(0.0, 4, [1, 3 / 4, 2 / 4, 1 / 4], id="none"),
     ],
 )
-def test_the_warm_up_may_be_a_share_of_the_steps(warmup: float, steps: int, rates: list[float]) -> None:
+def test_warm_up_may_be_a_share_of_the_steps(warmup: float, steps: int, rates: list[float]) -> None:
     config = OptimizerConfig(learning_rate=1.0, warmup_steps=warmup)
     optimizer, schedule = build_optimizer(nn.Linear(2, 2), config, steps)
     found = []
@@ -64,7 +64,7 @@ def test_without_decay_it_is_adam() -> None:
     torch.testing.assert_close(ours.weight, theirs.weight)
 
 
-def test_the_tagger_may_have_a_rate_of_its_own_and_its_bias_does_not_decay() -> None:
+def test_tagger_may_have_its_own_learning_rate_and_its_bias_does_not_decay() -> None:
     model = nn.ModuleDict({"encoder": nn.Linear(2, 2), "tagger": nn.Linear(2, 3)})
     config = OptimizerConfig(learning_rate=0.1, head_learning_rate=1.0, warmup_steps=0, weight_decay=0.3)
     optimizer, _ = build_optimizer(model, config, 4, heads=model["tagger"].parameters())
@@ -78,7 +78,7 @@ def test_the_tagger_may_have_a_rate_of_its_own_and_its_bias_does_not_decay() -> 
     }
 
 
-def test_the_span_head_may_have_a_rate_of_its_own() -> None:
+def test_span_head_may_have_its_own_learning_rate() -> None:
     model = nn.ModuleDict({"encoder": nn.Linear(2, 2), "span_head": SpanHead(2)})
     config = OptimizerConfig(learning_rate=0.1, head_learning_rate=1.0, warmup_steps=2, weight_decay=0.3)
     optimizer, schedule = build_optimizer(model, config, 4, heads=model["span_head"].parameters())

@@ -1,1 +1,1 @@
-"""The order of training samples, and their way from the object store to the workers."""
+"""Order of training samples, and their transfer from the object store to the workers."""

@@ -1,4 +1,4 @@
-"""Rows in the object store, numbered: where each of them stands."""
+"""Index of rows in the object store."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -8,20 +8,21 @@ import pyarrow as pa
 from clism_core.training.data.sampler import Integers
 
 if TYPE_CHECKING:
-    import ray  # prediction needs `Row`, and has to do without Ray
+    import ray  # prediction needs `Row` and must work without Ray
 
 Row = dict[str, Any]
-"""A row of such a table; when it is drawn, with `ordinal` and `visit`: how often it has been drawn before."""
+"""Row of an indexed table; once sampled, with its `ordinal` and its `visit`, the number of times it was sampled
+before."""
 
 
 @dataclass(frozen=True)
 class IndexedRows:
-    """Tables in the object store and, for each of N rows by its number (its ordinal), where it stands in them."""
+    """Tables in the object store, with the block and row number of each of N rows by its index (its ordinal)."""
 
     blocks: "list[ray.ObjectRef[pa.Table]]"
-    block_numbers: Integers  # [N] by ordinal
-    row_numbers: Integers  # [N]
-    lengths: Integers  # [N] tokens
+    block_numbers: Integers  # [N] block of each row, by ordinal
+    row_numbers: Integers  # [N] row within the block
+    lengths: Integers  # [N] length in tokens
 
     def __len__(self) -> int:
         return len(self.lengths)

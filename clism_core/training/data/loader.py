@@ -1,7 +1,8 @@
-"""Ray Data hands each worker its part of every global batch, in the order that `SampleOrder` has decided.
+"""Loader that delivers each worker's part of every global batch by Ray Data, in the order given by `SampleOrder`.
 
-A row of the data set is one worker's part of one step. A block holds the same number of steps for one worker, and
-the blocks of a run of steps stand in order of rank: with order preserved, an equal split then deals them out in turn.
+A row of the data set is one worker's part of one step. Each block has the same number of steps, for one worker, and the
+blocks of a run of steps are in order of rank. If order is preserved, an equal split therefore assigns them to the
+workers in turn.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,24 +17,24 @@ from clism_core.cluster.ray_data import configure_execution
 from clism_core.training.data.indexed_rows import IndexedRows, Row
 from clism_core.training.data.sampler import Integers, SampleOrder
 
-INPUTS_PER_BLOCK = 256  # about this many make a block: large enough for Ray, small enough to start soon;
-MAX_BLOCKS = 10_000  # larger ones in long runs, for a run's blocks are all known to Ray from the start
+INPUTS_PER_BLOCK = 256  # approximate block size: large enough for Ray, small enough for a fast start
+MAX_BLOCKS = 10_000  # blocks are larger in long runs, because all of them are registered with Ray at the start
 INGEST_CPUS = 0.25
-"""CPUs of an actor that puts workers' parts together."""
+"""CPUs of an actor that builds workers' parts."""
 
 
 def ordered_dataset(
     data: "ray.ObjectRef[IndexedRows]", order: "ray.ObjectRef[SampleOrder]", *, steps: range, workers: int, share: int
 ) -> Dataset:
-    """Return the data set of `steps` for `workers` workers that get `share` inputs a step each.
+    """Return the data set of `steps` for `workers` workers with `share` inputs per step each.
 
-    Its rows have the columns `step`, `rank`, `group_size` and `samples`, a list of the indexed rows, of which
-    `group_size` at a time make an input; each has its `ordinal` and its `visit` besides.
+    Its rows have the columns `step`, `rank`, `group_size` and `samples`, a list of the indexed rows with `ordinal` and
+    `visit`; each `group_size` consecutive ones form an input.
     """
     inputs_per_block = max(INPUTS_PER_BLOCK, len(steps) * share * workers // MAX_BLOCKS)
     run_length = max(1, inputs_per_block // share)
     runs = [steps[first : first + run_length] for first in range(0, len(steps), run_length)]
-    # Given as blocks: tasks that read, or look at tables, want a whole CPU, which there may not be beside the workers.
+    # Pass blocks: tasks that read or inspect tables need a whole CPU, which may not be available beside the workers.
     parts = [pa.table({"part": [part]}) for part in range(len(runs) * workers)]
     dataset = configure_execution(
         ray.data.from_blocks(parts).map_batches(
@@ -50,7 +51,7 @@ def ordered_dataset(
 
 
 class _PartMaker:
-    """An actor that looks samples up and puts them together; it keeps the index and the epochs it is in."""
+    """Actor that looks up samples and builds workers' parts; it keeps the index and the current epochs in memory."""
 
     def __init__(
         self,
@@ -66,7 +67,7 @@ class _PartMaker:
         self.workers = workers
 
     def __call__(self, batch: dict[str, Any]) -> pa.Table:
-        """Return the block of one worker and one run of steps."""
+        """Return the block of one worker for one run of steps."""
         (part,) = batch["part"].tolist()
         run, rank = divmod(part, self.workers)
         return _make_part(self.data, self.order, self.runs[run], rank, self.workers)
@@ -90,7 +91,7 @@ def _make_part(data: IndexedRows, order: SampleOrder, steps: range, rank: int, w
 
 
 def _take(data: IndexedRows, ordinals: Integers) -> pa.Table:
-    """Return the rows of these ordinals, in this order, from whichever blocks they lie in."""
+    """Return the rows with these ordinals, in this order, from all blocks."""
     block_numbers, row_numbers = data.block_numbers[ordinals], data.row_numbers[ordinals]
     needed = np.unique(block_numbers)
     blocks = ray.get([data.blocks[number] for number in needed])
@@ -99,13 +100,13 @@ def _take(data: IndexedRows, ordinals: Integers) -> pa.Table:
         block.take(pa.array(row_numbers[order][block_numbers[order] == number]))
         for number, block in zip(needed, blocks, strict=True)
     ]
-    back = np.empty_like(order)
-    back[order] = np.arange(len(order))
-    return pa.concat_tables(parts).take(pa.array(back))
+    inverse = np.empty_like(order)
+    inverse[order] = np.arange(len(order))
+    return pa.concat_tables(parts).take(pa.array(inverse))
 
 
 def split_among_workers(dataset: Dataset, workers: int) -> list[DataIterator]:
-    """Return one iterator a worker, by rank."""
+    """Return one iterator per worker, by rank."""
     return dataset.streaming_split(workers, equal=True)
 
 
@@ -113,7 +114,7 @@ def read_steps(shard: DataIterator, steps: range, rank: int) -> Iterator[list[li
     """Yield this worker's inputs of each step: groups of rows, with `ordinal` and `visit`.
 
     Raises:
-        RuntimeError: if a part is not the one that the order puts here; training on it would be wrong.
+        RuntimeError: if a part is not the expected one; training on it would be wrong.
     """
     rows = shard.iter_batches(batch_size=1, batch_format="pyarrow", prefetch_batches=2)
     for step, table in zip(steps, rows, strict=True):
@@ -121,7 +122,7 @@ def read_steps(shard: DataIterator, steps: range, rank: int) -> Iterator[list[li
         row = table.to_pylist()[0]
         if (row["step"], row["rank"]) != (step, rank):
             raise RuntimeError(
-                f"worker {rank} waits for step {step}, but was given step {row['step']} of worker {row['rank']}"
+                f"worker {rank} expected step {step}, but received step {row['step']} of worker {row['rank']}"
             )
         samples, size = row["samples"], row["group_size"]
         yield [samples[first : first + size] for first in range(0, len(samples), size)]

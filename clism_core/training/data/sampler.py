@@ -1,12 +1,12 @@
-"""Which samples stand in which global batch: a pure function of the seed and the step.
+"""Sampler: the samples of each global batch, as a pure function of the seed and the step.
 
-Every language pair of a data set is an endless stream of permutations of its samples. An epoch of a data set takes its
-next groups from each of its streams (`pairs_per_sample` of them make one model input), so that all epochs up to it hold
-groups in proportion to size ** `sampling_alpha`, and shuffles them; its epochs are laid end to end. Where there are
-several data sets, a cycle takes from each the groups that are next, in proportion to its weight, and interleaves them
-at random; of one data set alone, cycles are its epochs. Windows of `window` global batches are cut from the cycles laid
-end to end, sorted by length, cut into global batches, and the batches shuffled. Workers take their parts of a batch;
-their number changes nothing.
+Each language pair of a data set is an endless stream of permutations of its samples, taken in groups:
+`pairs_per_sample` samples form one model input. An epoch of a data set takes the next groups from each of its streams,
+such that the total over all epochs so far is proportional to size ** `sampling_alpha`, and shuffles them. With several
+data sets, a cycle takes the next groups from each, in proportion to its weight, and interleaves them at random; with a
+single data set, cycles are its epochs. The concatenated cycles are split into windows of `window` global batches; each
+window is sorted by length and split into global batches, which are shuffled. The number of workers does not matter:
+each takes its part of a batch.
 """
 
 from collections import OrderedDict
@@ -21,11 +21,11 @@ from clism_core.utils.errors import InputError
 
 Integers = npt.NDArray[np.int64]
 
-_STREAM, _EPOCH, _WINDOW, _CYCLE = range(4)  # what a random generator is for, a part of its seed
+_STREAM, _EPOCH, _WINDOW, _CYCLE = range(4)  # purpose of a random generator, a part of its seed
 
 
 class GlobalBatch(NamedTuple):
-    """Samples of one global batch: for each of its G inputs, k ordinals and how often its stage drew each before."""
+    """Samples of one global batch: for each of its G inputs, k ordinals and how often its stage sampled each before."""
 
     ordinals_GK: Integers
     visits_GK: Integers
@@ -33,7 +33,7 @@ class GlobalBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class Stage:
-    """Steps `[first_step, stop_step)` during which `pairs_per_sample` sentence pairs make one input."""
+    """Steps `[first_step, stop_step)` in which `pairs_per_sample` sentence pairs form one input."""
 
     first_step: int
     stop_step: int
@@ -41,7 +41,7 @@ class Stage:
 
 
 def make_stages(pairs_per_sample: dict[float, int], total_steps: int) -> list[Stage]:
-    """Turn {share of the training: pairs per sample} into stages; `{0: 1, 0.6: 4}` gives two."""
+    """Convert {share of training: pairs per sample} to stages; `{0: 1, 0.6: 4}` gives two."""
     starts = sorted(pairs_per_sample)
     steps = [round(start * total_steps) for start in starts] + [total_steps]
     return [
@@ -52,7 +52,7 @@ def make_stages(pairs_per_sample: dict[float, int], total_steps: int) -> list[St
 
 
 def share_out(total: int, weights: npt.NDArray[np.float64]) -> Integers:
-    """Split `total` in proportion to `weights` by largest remainders; the parts add up to it."""
+    """Split `total` in proportion to `weights` by the largest-remainder method; the parts add up to `total`."""
     exact = total * weights / weights.sum()
     parts = np.floor(exact).astype(np.int64)
     largest = np.argsort(-(exact - parts), kind="stable")[: total - int(parts.sum())]
@@ -62,16 +62,16 @@ def share_out(total: int, weights: npt.NDArray[np.float64]) -> Integers:
 
 
 def share_out_steadily(total: int, weights: npt.NDArray[np.float64]) -> Integers:
-    """Split `total` in proportion to `weights`, so that with a greater total no part is smaller.
+    """Split `total` in proportion to `weights` monotonically: a greater total makes no part smaller.
 
-    It is Webster's method: with weights that add up to 1, a part takes its k-th piece at (k - 1/2) / weight, and the
-    pieces are taken in the order of these times, of equal ones the first part's first.
+    This is Webster's method: with weights that add up to 1, a part takes its k-th piece at time (k - 1/2) / weight, and
+    pieces are taken in the order of these times, ties in the order of the parts.
     """
     if len(weights) == 1:
         return np.array([total])
     weights = weights / weights.sum()
     parts = np.floor(total * weights + 0.5)
-    parts += (parts + 0.5) / weights <= total  # what rounding has left out or taken too early
+    parts += (parts + 0.5) / weights <= total  # correct for rounding errors
     parts -= (parts - 0.5) / weights > total
     missing = total - int(parts.sum())
     for _ in range(missing):
@@ -83,30 +83,30 @@ def share_out_steadily(total: int, weights: npt.NDArray[np.float64]) -> Integers
 
 
 class _EndlessDataSet:
-    """The groups of one data set, epoch after epoch.
+    """Endless sequence of the groups of one data set, epoch after epoch.
 
     Args:
-        number: of the data set.
-        members: the ordinals of its samples, by language pair.
-        sampling_alpha: language pairs are drawn in proportion to size ** alpha.
-        seed: of all shuffling.
+        number: index of the data set.
+        members: ordinals of its samples, by language pair.
+        sampling_alpha: language pairs are sampled in proportion to size ** alpha.
+        seed: seed of all shuffling.
     """
 
     def __init__(self, number: int, members: dict[int, Integers], *, sampling_alpha: float, seed: int):
         self._members = members
         self._weights = np.array([len(part) for part in members.values()], dtype=np.float64) ** sampling_alpha
         self._seed = seed
-        self._place = (number,) if number else ()  # the first is in the order that it has when it is the only one
+        self._place = (number,) if number else ()  # the order of the first data set does not depend on others
 
     def __len__(self) -> int:
         return sum(map(len, self._members.values()))
 
     def epoch_size(self, pairs_per_sample: int) -> int:
-        """Return the groups of an epoch."""
+        """Return the number of groups per epoch."""
         return max(1, len(self) // pairs_per_sample)
 
     def groups(self, stage: int, pairs_per_sample: int, first: int, size: int) -> GlobalBatch:
-        """Return `size` groups from position `first` of the epochs laid end to end."""
+        """Return `size` groups from position `first` of the concatenated epochs."""
         none = np.empty((0, pairs_per_sample), dtype=np.int64)
         parts = [GlobalBatch(none, none)]
         while size > 0:
@@ -130,7 +130,7 @@ class _EndlessDataSet:
         return GlobalBatch(ordinals[order], visits[order])
 
     def _drawn_before(self, epoch: int, pairs_per_sample: int) -> Integers:
-        """Return how many samples of each language pair are drawn in all epochs before `epoch`."""
+        """Return the number of samples of each language pair in all epochs before `epoch`."""
         return share_out_steadily(epoch * self.epoch_size(pairs_per_sample), self._weights) * pairs_per_sample
 
     def _stream(self, stage: int, code: int, first: int, size: int) -> tuple[Integers, Integers]:
@@ -150,21 +150,22 @@ class _EndlessDataSet:
 
 
 class SampleOrder:
-    """The order of all samples over a whole training run.
+    """Order of all samples over a whole training run.
 
     Args:
-        lengths: [N] tokens of each sample (source and target), by ordinal.
+        lengths: [N] length of each sample (source and target) in tokens, by ordinal.
         pair_codes: [N] language pair of each sample, 0 <= code < number of pairs.
         set_numbers: [N] data set of each sample, 0 <= number < number of data sets.
-        set_weights: of the data sets: each has weight / sum of the weights of the inputs, whatever its size.
-        stages: from `make_stages`.
-        global_batch_size: inputs a step, over all workers.
-        window: global batches that are sorted by length together; 1 leaves the order random.
-        sampling_alpha: the language pairs of a data set are drawn in proportion to size ** alpha.
-        seed: of everything random here.
+        set_weights: weights of the data sets: each has the share weight / sum of weights of the inputs, regardless of
+            its size.
+        stages: stages from `make_stages`.
+        global_batch_size: inputs per step, over all workers.
+        window: number of global batches that are sorted by length together; 1 keeps the order random.
+        sampling_alpha: language pairs of a data set are sampled in proportion to size ** alpha.
+        seed: seed of all randomness.
 
     Raises:
-        InputError: where a weight is so small that its data set would never be drawn.
+        InputError: if a weight is so small that its data set would never be sampled.
     """
 
     def __init__(
@@ -205,7 +206,7 @@ class SampleOrder:
         return GlobalBatch(groups.ordinals_GK[chosen], groups.visits_GK[chosen])
 
     def passes(self) -> list[float]:
-        """Return how often the samples of each data set are drawn over the whole run, as a mean."""
+        """Return the mean number of times that the samples of each data set are used over the whole run."""
         drawn = np.zeros(len(self._data_sets))
         for stage, quotas in zip(self.stages, self._quotas, strict=True):
             inputs = (stage.stop_step - stage.first_step) * self.global_batch_size
@@ -213,19 +214,19 @@ class SampleOrder:
         return [float(total) / len(data_set) for total, data_set in zip(drawn, self._data_sets, strict=True)]
 
     def _share_out_cycle(self, stage: Stage, weights: Sequence[float]) -> Integers:
-        """Return the groups that each data set has in a cycle, which is as long as all their epochs together."""
+        """Return the number of groups of each data set per cycle; a cycle is as long as the sum of their epochs."""
         size = sum(data_set.epoch_size(stage.pairs_per_sample) for data_set in self._data_sets)
         quotas = share_out(size, np.array(weights, dtype=np.float64))
         if not quotas.all():
             weight = weights[int(np.argmin(quotas))]
             raise InputError(
-                f"--data: a weight of {weight} beside {max(weights)} gives its data set not one of {size} inputs; "
-                "give it a greater weight, or leave the data set out"
+                f"--data: the weight {weight} is too small beside {max(weights)}: its data set would get none of "
+                f"{size} inputs; give it a greater weight, or remove the data set"
             )
         return quotas
 
     def _groups(self, stage: int, first: int) -> GlobalBatch:
-        """Return one window of groups from position `first` of the stage's cycles laid end to end."""
+        """Return one window of groups from position `first` of the concatenated cycles of a stage."""
         size, parts = self.window * self.global_batch_size, []
         while size > 0:
             cycle, offset = divmod(first, int(self._quotas[stage].sum()))
@@ -235,7 +236,7 @@ class SampleOrder:
         return _concatenate(parts)
 
     def _cycle(self, stage: int, cycle: int) -> GlobalBatch:
-        """Return the groups of a cycle, those of each data set in its own order; the last two asked for are kept."""
+        """Return the groups of a cycle, those of each data set in its own order; the last two cycles are cached."""
         key = (stage, cycle)
         if key not in self._cycles:
             quotas, size = self._quotas[stage], self.stages[stage].pairs_per_sample
@@ -249,9 +250,9 @@ class SampleOrder:
         return self._cycles[key]
 
     def _interleave(self, by_set: GlobalBatch, stage: int, cycle: int) -> GlobalBatch:
-        """Return the groups of a cycle, which come set by set, at random places, those of each set in their order."""
+        """Interleave the groups of the data sets at random, keeping the order within each data set."""
         numbers = np.repeat(np.arange(len(self._data_sets)), self._quotas[stage])
-        turns = self._generator(_CYCLE, stage, cycle).permutation(numbers)  # whose turn it is at each place
+        turns = self._generator(_CYCLE, stage, cycle).permutation(numbers)  # the data set at each position
         order = np.empty_like(turns)
         order[np.argsort(turns, kind="stable")] = np.arange(len(turns))
         return GlobalBatch(by_set.ordinals_GK[order], by_set.visits_GK[order])

@@ -179,7 +179,7 @@ def test_a_part_of_a_head_is_refused(xlmr: str, tmp_path: Path) -> None:
     model = MrcModel.begin(xlmr, MrcConfig(), seed=0)
     model.save(tmp_path)
     save_file({"start.weight": model.span_head.state_dict()["start.weight"]}, tmp_path / "span_head.safetensors")
-    with pytest.raises(InputError, match=r"span_head\.safetensors: not a whole head: it lacks end\.weight"):
+    with pytest.raises(InputError, match=r"span_head\.safetensors: incomplete head: missing end\.weight"):
         MrcModel.load(str(tmp_path))
 
 

@@ -1,4 +1,4 @@
-"""What each worker is handed, by Ray Data, beside what the order says."""
+"""Inputs that Ray Data delivers to each worker, compared with the order."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -68,7 +68,7 @@ def make_order(data: EncodedData, *, pairs_per_sample: int = 1, set_weights: tup
 
 
 def draw(data: EncodedData, order: SampleOrder, steps: range, workers: int) -> list[list[list[list[Row]]]]:
-    """Return the groups of each worker and step; all workers read at the same time, as they do in training."""
+    """Return the groups of each worker and step; all workers read concurrently, as in training."""
     dataset = ordered_dataset(ray.put(data), ray.put(order), steps=steps, workers=workers, share=BATCH // workers)
     shards = split_among_workers(dataset, workers)
     with ThreadPoolExecutor(workers) as pool:
@@ -82,7 +82,7 @@ def whole_steps(parts: list[list[list[list[Row]]]]) -> Drawn:
     ]
 
 
-def test_ordinals_follow_the_ids_whatever_the_blocks(data: EncodedData) -> None:
+def test_ordinals_follow_the_ids_in_any_blocks(data: EncodedData) -> None:
     ids = sample_ids(data)
     assert len(data.blocks) > 2
     assert ids == sorted(ids)
@@ -109,7 +109,7 @@ def test_any_number_of_workers_gets_the_steps_of_the_order(data: EncodedData, wo
         assert [(ordinal, visit) for _, ordinal, visit in sorted(got, key=lambda entry: entry[1:])] == sorted(expected)
 
 
-def test_workers_may_hold_all_but_a_part_of_a_cpu(data: EncodedData) -> None:
+def test_workers_may_reserve_all_but_a_fraction_of_a_cpu(data: EncodedData) -> None:
     workers = placement_group([{"CPU": ray.cluster_resources()["CPU"] - 2 * INGEST_CPUS}])
     assert workers.wait(60)  # for what ran before to give its own back
     with ThreadPoolExecutor(1) as pool:
@@ -120,7 +120,7 @@ def test_workers_may_hold_all_but_a_part_of_a_cpu(data: EncodedData) -> None:
             remove_placement_group(workers)
 
 
-def test_resuming_in_mid_epoch_on_other_workers_sees_nothing_twice_and_skips_nothing(data: EncodedData) -> None:
+def test_resuming_in_mid_epoch_with_other_workers_repeats_and_skips_nothing(data: EncodedData) -> None:
     order = make_order(data)
     whole = whole_steps(draw(data, order, range(30), 2))
     resumed = whole_steps(draw(data, order, range(13), 2)) + whole_steps(draw(data, order, range(13, 30), 3))
@@ -137,14 +137,14 @@ def test_joined_pairs_arrive_as_groups(data: EncodedData) -> None:
         assert all(len({entry["target_lang"] for entry in group}) == 1 for group in groups)
 
 
-def test_a_part_in_the_wrong_place_is_an_error(data: EncodedData) -> None:
+def test_part_in_the_wrong_position_is_an_error(data: EncodedData) -> None:
     dataset = ordered_dataset(ray.put(data), ray.put(make_order(data)), steps=range(3), workers=1, share=BATCH)
     (shard,) = split_among_workers(dataset, 1)
-    with pytest.raises(RuntimeError, match="waits for step 1, but was given step 0"):
+    with pytest.raises(RuntimeError, match="expected step 1, but received step 0"):
         list(read_steps(shard, range(1, 4), 0))
 
 
-def test_too_little_data_is_told(ray_cluster: None, prepared: Path, tmp_path: Path) -> None:
+def test_too_little_data_is_an_input_error(ray_cluster: None, prepared: Path, tmp_path: Path) -> None:
     tokenizer = load_tokenizer(str(write_encoder("xlmr", tmp_path)))
     with pytest.raises(InputError, match="samples to train on, fewer than a global batch of 1000"):
         encode_training_data(
@@ -152,7 +152,9 @@ def test_too_little_data_is_told(ray_cluster: None, prepared: Path, tmp_path: Pa
         )
 
 
-def test_fewer_samples_are_a_part_of_more(ray_cluster: None, prepared: Path, data: EncodedData, tmp_path: Path) -> None:
+def test_fewer_samples_are_a_subset_of_more(
+    ray_cluster: None, prepared: Path, data: EncodedData, tmp_path: Path
+) -> None:
     tokenizer = load_tokenizer(str(write_encoder("xlmr", tmp_path)))
     held_out = find_held_out(alone(prepared), HeldOutConfig(fraction=0.1))
 
@@ -171,18 +173,18 @@ def test_fewer_samples_are_a_part_of_more(ray_cluster: None, prepared: Path, dat
         ids(9999)
 
 
-def test_nothing_held_out_is_told(ray_cluster: None, prepared: Path) -> None:
+def test_no_held_out_sample_is_an_input_error(ray_cluster: None, prepared: Path) -> None:
     with pytest.raises(InputError, match="--held_out: no sample"):
         load_held_out(alone(prepared), find_held_out(alone(prepared), HeldOutConfig(fraction=0.0)))
 
 
-def test_origins_that_no_data_set_has_are_named(ray_cluster: None, mixture: list[DataSet]) -> None:
+def test_unknown_origins_are_an_input_error(ray_cluster: None, mixture: list[DataSet]) -> None:
     with pytest.raises(InputError, match=r"--held_out\.origins \['newz'\]: no sample of"):
         find_held_out(mixture, HeldOutConfig(fraction=0.1, origins=["newz", "web"]))
 
 
-def test_sentences_of_a_held_out_origin_are_held_out_wherever_they_stand(ray_cluster: None, tmp_path: Path) -> None:
-    """And in an evaluation of few samples they have their share beside those of the fraction."""
+def test_sentences_of_a_held_out_origin_are_held_out_everywhere(ray_cluster: None, tmp_path: Path) -> None:
+    """In an evaluation of few samples, they also have their share beside those of the fraction."""
     folder = write_prepared(tmp_path / "data")
     table = pq.read_table(folder / "samples" / "0.parquet")
     origins = ["news" if row["target_lang"] == "de" else row["origin"] for row in table.to_pylist()]
@@ -203,7 +205,7 @@ def test_sentences_of_a_held_out_origin_are_held_out_wherever_they_stand(ray_clu
 
 @pytest.fixture(scope="module")
 def mixture(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> list[DataSet]:
-    """The first data set and another of which ids, and the sentences with a number below 30, are the same.
+    """The first data set, and another one with the same ids and the same sentences with numbers below 30.
 
     Its files are larger, and it alone knows an origin.
     """
@@ -232,7 +234,7 @@ def sample_ids(data: EncodedData) -> list[str]:
     ]
 
 
-def test_equal_ids_of_several_data_sets_are_told_apart(mixed: EncodedData, mixture: list[DataSet]) -> None:
+def test_equal_ids_of_several_data_sets_are_distinguished(mixed: EncodedData, mixture: list[DataSet]) -> None:
     ids = sample_ids(mixed)
     assert len(set(ids)) == len(ids)
     assert ids == sorted(ids)  # the prefixes are in the order of the data sets
@@ -241,8 +243,8 @@ def test_equal_ids_of_several_data_sets_are_told_apart(mixed: EncodedData, mixtu
     assert [*map(str, mixed.language_pairs)] == ["en-de", "en-es", "en-fr"]
 
 
-def test_what_is_held_out_of_one_data_set_is_held_out_of_all(mixed: EncodedData, mixture: list[DataSet]) -> None:
-    """By the fraction, and by an origin that only the second data set names."""
+def test_sentences_held_out_of_one_data_set_are_held_out_of_all(mixed: EncodedData, mixture: list[DataSet]) -> None:
+    """Both by the fraction, and by an origin that only the second data set has."""
     held_out = load_held_out(mixture, find_held_out(mixture, HeldOutConfig(fraction=0.1, origins=["news"])))
     sentences = {row["source"] for row in held_out}
     by_prefix = {
@@ -259,7 +261,7 @@ def test_what_is_held_out_of_one_data_set_is_held_out_of_all(mixed: EncodedData,
     assert len(mixed) + len(held_out) == 80 + 60
 
 
-def test_a_mixture_arrives_by_its_weights_and_resumes_on_other_workers(mixed: EncodedData) -> None:
+def test_mixture_follows_its_weights_and_resumes_with_other_workers(mixed: EncodedData) -> None:
     order = make_order(mixed, set_weights=(3, 1))
     whole = whole_steps(draw(mixed, order, range(20), 2))
     resumed = whole_steps(draw(mixed, order, range(7), 3)) + whole_steps(draw(mixed, order, range(7, 20), 1))
@@ -268,7 +270,7 @@ def test_a_mixture_arrives_by_its_weights_and_resumes_on_other_workers(mixed: En
     assert sum(from_first) / len(from_first) == pytest.approx(0.75, abs=0.06)
 
 
-def test_a_data_set_that_is_held_out_as_a_whole_is_told(
+def test_data_set_that_is_held_out_entirely_is_an_input_error(
     ray_cluster: None, mixture: list[DataSet], tmp_path: Path
 ) -> None:
     tokenizer = load_tokenizer(str(write_encoder("xlmr", tmp_path)))
@@ -277,7 +279,7 @@ def test_a_data_set_that_is_held_out_as_a_whole_is_told(
         encode_training_data(mixture, held_out, tokenizer, min_samples=BATCH)
 
 
-def test_lengths_are_those_of_both_sides(data: EncodedData) -> None:
+def test_lengths_include_source_and_target(data: EncodedData) -> None:
     first = ray.get(data.blocks[int(data.block_numbers[0])]).slice(int(data.row_numbers[0]), 1).to_pylist()[0]
     assert data.lengths[0] == len(first["source_ids"]) + len(first["target_ids"])
     assert data.lengths.dtype == np.int64

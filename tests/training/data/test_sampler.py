@@ -28,7 +28,7 @@ def ordinals(order: SampleOrder, first: int, stop: int) -> list[int]:
 
 
 @pytest.mark.parametrize("window", [pytest.param(1, id="unsorted"), pytest.param(5, id="one window an epoch")])
-def test_every_epoch_holds_every_sample_once(window: int) -> None:
+def test_every_epoch_contains_every_sample_once(window: int) -> None:
     order = make_order(window=window)
     for epoch in range(3):
         assert sorted(ordinals(order, 5 * epoch, 5 * epoch + 5)) == list(range(50))
@@ -41,7 +41,7 @@ def test_epochs_that_end_inside_a_window_lose_nothing() -> None:
     assert sum(drawn.values()) == 520
 
 
-def test_visits_count_how_often_a_sample_came_before() -> None:
+def test_visits_count_earlier_uses_of_a_sample() -> None:
     order = make_order(n=20, window=1)
     visits = [int(v) for step in range(6) for v in order.batch(step).visits_GK.ravel()]
     assert visits == [0] * 20 + [1] * 20 + [2] * 20
@@ -52,13 +52,13 @@ def test_epochs_differ() -> None:
     assert ordinals(order, 0, 5) != ordinals(order, 5, 10)
 
 
-def test_a_step_does_not_depend_on_what_was_asked_before() -> None:
+def test_step_does_not_depend_on_earlier_calls() -> None:
     order = make_order(window=3)
     in_turn = [order.batch(step).ordinals_GK.tolist() for step in range(40)]
     assert make_order(window=3).batch(31).ordinals_GK.tolist() == in_turn[31]
 
 
-def test_another_seed_is_another_order() -> None:
+def test_order_depends_on_the_seed() -> None:
     assert ordinals(make_order(seed=7), 0, 5) != ordinals(make_order(seed=8), 0, 5)
 
 
@@ -82,14 +82,14 @@ def test_windows_are_sorted_by_length_and_batches_shuffled() -> None:
         pytest.param(0.0, [34, 34], id="alike"),
     ],
 )
-def test_language_pairs_are_drawn_by_size_to_the_alpha(alpha: float, expected: list[int]) -> None:
+def test_language_pairs_are_sampled_by_size_to_the_alpha(alpha: float, expected: list[int]) -> None:
     codes = np.array([0] * 64 + [1] * 4)
     order = make_order(n=68, pair_codes=codes, sampling_alpha=alpha, global_batch_size=68)
     drawn = codes[order.batch(0).ordinals_GK.ravel()]
     assert [int((drawn == code).sum()) for code in (0, 1)] == expected
 
 
-def test_small_language_pairs_go_round_evenly() -> None:
+def test_small_language_pairs_are_repeated_evenly() -> None:
     codes = np.array([0] * 64 + [1] * 4)
     order = make_order(n=68, pair_codes=codes, sampling_alpha=0.0, global_batch_size=68)
     drawn = Counter(i for i in ordinals(order, 0, 2) if i >= 64)  # 68 draws of 4 samples
@@ -111,14 +111,14 @@ def test_stages_follow_the_share_of_the_training() -> None:
 
 
 def two_sets(sizes: tuple[int, int], weights: tuple[float, float], **changes: object) -> SampleOrder:
-    """The order of two data sets: the ordinals of the first, then those of the second."""
+    """Order of two data sets, with the ordinals of the first before those of the second."""
     numbers = np.repeat([0, 1], sizes)
     changes = {"global_batch_size": sum(sizes)} | changes
     return make_order(n=sum(sizes), set_numbers=numbers, set_weights=weights, seed=7, **changes)
 
 
-def test_a_data_set_alone_is_in_the_order_that_runs_before_mixtures_had() -> None:
-    """Frozen: a stopped run must go on in its order."""
+def test_order_of_a_single_data_set_is_frozen() -> None:
+    """A stopped run must resume in the same order, also one from before mixtures were supported."""
     order = make_order(n=12, pair_codes=np.arange(12) % 2, global_batch_size=4, window=2)
     assert [order.batch(step).ordinals_GK.ravel().tolist() for step in range(6)] == [
         [2, 6, 3, 7],
@@ -140,7 +140,7 @@ def test_a_data_set_alone_is_in_the_order_that_runs_before_mixtures_had() -> Non
     ],
 )
 @pytest.mark.parametrize("alpha", [pytest.param(1.0, id="alpha 1"), pytest.param(0.5, id="alpha 0.5")])
-def test_data_sets_are_drawn_in_proportion_to_their_weights(
+def test_data_sets_are_sampled_in_proportion_to_their_weights(
     sizes: tuple[int, int], weights: tuple[float, float], expected: list[int], alpha: float
 ) -> None:
     order = two_sets(sizes, weights, pair_codes=np.arange(90) % 3, sampling_alpha=alpha)
@@ -149,7 +149,7 @@ def test_data_sets_are_drawn_in_proportion_to_their_weights(
         assert np.bincount(drawn).tolist() == expected
 
 
-def test_language_pairs_of_each_data_set_are_drawn_by_its_own_sizes() -> None:
+def test_language_pairs_are_sampled_by_their_sizes_within_a_data_set() -> None:
     codes = np.array([0] * 64 + [1] * 4 + [0] * 34 + [1] * 34)  # square roots of the first set: 8 and 2
     order = two_sets((68, 68), (1, 1), pair_codes=codes, sampling_alpha=0.5)
     drawn = ordinals(order, 0, 1)
@@ -162,7 +162,7 @@ def test_language_pairs_of_each_data_set_are_drawn_by_its_own_sizes() -> None:
 
 
 @pytest.mark.parametrize("pairs_per_sample", [1, 3])
-def test_every_sample_is_seen_before_any_of_its_data_set_is_repeated(pairs_per_sample: int) -> None:
+def test_every_sample_of_a_data_set_is_used_before_any_is_repeated(pairs_per_sample: int) -> None:
     stages = make_stages({0.0: pairs_per_sample}, 1000)
     order = two_sets((12, 60), (1, 2), global_batch_size=4, stages=stages)
     drawn: Counter[int] = Counter()
@@ -193,7 +193,7 @@ def test_joined_pairs_are_of_one_data_set() -> None:
     assert (groups == groups[:, :1]).all()
 
 
-def test_a_step_of_a_mixture_does_not_depend_on_what_was_asked_before() -> None:
+def test_step_of_a_mixture_does_not_depend_on_earlier_calls() -> None:
     def make() -> SampleOrder:
         return two_sets((50, 7), (1, 3), window=3, global_batch_size=10)
 
@@ -204,21 +204,21 @@ def test_a_step_of_a_mixture_does_not_depend_on_what_was_asked_before() -> None:
             assert column.tolist() == again.tolist()
 
 
-def test_data_sets_of_one_size_are_in_orders_of_their_own() -> None:
+def test_data_sets_of_equal_size_have_different_orders() -> None:
     lengths = np.zeros(100, dtype=np.int64)  # so that nothing is sorted
     order = two_sets((50, 50), (1, 1), lengths=lengths)
     drawn = ordinals(order, 0, 1)
     assert [i for i in drawn if i < 50] != [i - 50 for i in drawn if i >= 50]
 
 
-def test_passes_are_the_draws_by_the_size() -> None:
+def test_passes_are_uses_per_sample() -> None:
     order = two_sets((10, 80), (2, 1), stages=make_stages({0.0: 1}, 30))
     drawn = Counter(i < 10 for i in ordinals(order, 0, 30))
     assert order.passes() == [drawn[True] / 10, drawn[False] / 80] == [180.0, 11.25]
 
 
-def test_a_weight_that_draws_nothing_is_told() -> None:
-    with pytest.raises(InputError, match=r"--data: a weight of 0\.001 beside 1"):
+def test_too_small_weight_is_an_input_error() -> None:
+    with pytest.raises(InputError, match=r"--data: the weight 0\.001 is too small beside 1"):
         two_sets((50, 50), (1, 0.001))
 
 
@@ -255,7 +255,7 @@ def test_share_out_steadily(total: int, weights: list[float], parts: list[int]) 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 0.5, 1.0])
 @pytest.mark.parametrize("sizes", [[1000, 1], [7] * 5, [90, 10, 3, 2, 1, 1, 1], [1] * 40 + [10]])
-def test_a_greater_total_makes_no_part_smaller(sizes: list[int], alpha: float) -> None:
+def test_greater_total_makes_no_part_smaller(sizes: list[int], alpha: float) -> None:
     weights = np.array(sizes, dtype=float) ** alpha
     before = np.zeros(len(sizes), dtype=np.int64)
     for total in range(1, 400):
@@ -265,8 +265,8 @@ def test_a_greater_total_makes_no_part_smaller(sizes: list[int], alpha: float) -
         before = parts
 
 
-def test_a_language_pair_too_small_for_a_group_of_each_epoch_is_drawn_in_some() -> None:
-    """Of 1,001 samples, 250 groups an epoch: the pair of one sample has a group in about every fourth."""
+def test_language_pair_too_small_for_a_group_per_epoch_is_used_in_some() -> None:
+    """1,001 samples give 250 groups per epoch: the pair with one sample has a group in about every fourth epoch."""
     order = make_order(
         n=1001,
         pair_codes=np.array([0] * 1000 + [1]),
@@ -279,13 +279,13 @@ def test_a_language_pair_too_small_for_a_group_of_each_epoch_is_drawn_in_some() 
 
 
 def test_no_language_pair_is_preferred_in_every_epoch() -> None:
-    """Two pairs of 10 samples have 5 groups of four an epoch: 2 and 3, and then 3 and 2."""
+    """Two pairs of 10 samples have 5 groups of four per epoch: 2 and 3, then 3 and 2."""
     order = make_order(n=20, pair_codes=np.repeat([0, 1], 10), stages=make_stages({0.0: 4}, 100), global_batch_size=5)
     drawn = Counter(ordinals(order, 0, 20))
     assert set(drawn.values()) == {20}  # 20 epochs of 20 samples
 
 
-def test_visits_go_on_from_epoch_to_epoch_of_unequal_quotas() -> None:
+def test_visits_continue_over_epochs_with_unequal_quotas() -> None:
     order = make_order(n=21, pair_codes=np.array([0] * 18 + [1] * 3), stages=make_stages({0.0: 2}, 50))
     drawn: Counter[int] = Counter()
     for step in range(40):
