@@ -197,7 +197,9 @@ def delete(path: str) -> None:
 def upload_folder(local: Path, path: str) -> None:
     """Copy the content of the folder `local` into the folder `path`, which is created."""
     store, inner = filesystem(path)
-    _make_folder(store, inner)
+    # Object stores have no folders; creating one needs permission to create buckets, or leaves empty objects behind.
+    if is_local(path):
+        store.create_dir(inner, recursive=True)
     fs.copy_files(str(local), inner, source_filesystem=fs.LocalFileSystem(), destination_filesystem=store)
 
 
@@ -206,9 +208,3 @@ def download_folder(path: str, local: Path) -> None:
     store, inner = filesystem(path)
     local.mkdir(parents=True, exist_ok=True)
     fs.copy_files(inner, str(local), source_filesystem=store, destination_filesystem=fs.LocalFileSystem())
-
-
-def _make_folder(store: fs.FileSystem, inner: str) -> None:
-    # Object stores have no folders; creating one needs permission to create buckets, or leaves empty objects behind.
-    if isinstance(store, fs.LocalFileSystem):
-        store.create_dir(inner, recursive=True)
