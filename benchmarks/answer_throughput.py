@@ -107,7 +107,7 @@ class PlainLoop:
                 states = self.model.encoder(**inputs).last_hidden_state
             que = ids.index(self.tokenizer.convert_tokens_to_ids("[QUE]")) if self.que else 0
             position = torch.tensor([[que]]).to(self.precision.device)
-            logits = self.model.span_head(states, position, inputs["attention_mask"])
+            logits = self.model.head(states, position, inputs["attention_mask"])
             start, end = (scores[0, 0].cpu().numpy() for scores in logits)
             passage = [part == 1 for part in encoded.sequence_ids(window)]
             offsets = encoded["offset_mapping"][window]

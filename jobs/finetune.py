@@ -46,7 +46,6 @@ def summary(config: FinetuneConfig, delivered: Delivered) -> str:
     """Return the text that is printed at the end."""
     registered = f"\nIn the registry:  {delivered.registry_uri}" if delivered.registry_uri else ""
     model = delivered.registry_uri or delivered.model
-    dataset = "xquad" if config.task == "mrc" else "conll"
     return f"""
 Fine-tuned on {delivered.samples:,} examples for {delivered.step:,} steps. Development data, 0 to 100:
 
@@ -57,7 +56,7 @@ Curves and files: {page_command(delivered.tracking_uri)}
                   (run {delivered.run_id})
 Next:
   {PYTHON} jobs/evaluate.py --model {model} --output EVALUATION \\
-      --tests '[{{dataset: {dataset}, language: es, path: FILE}}]'
+      --tests '[{{dataset: {config.task_object.example_dataset}, language: es, path: FILE}}]'
   {PYTHON} jobs/predict.py --model {model} --input FILE.jsonl --output ANSWERS.jsonl
 """
 

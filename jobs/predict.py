@@ -8,11 +8,8 @@ Rows of question answering have `question` and `context`, and get `answer`, `sco
 `end` (context[start:end] is the answer). Rows of NER have `text` or `tokens`, and get `entities`.
 """
 
-import json
 import sys
 import time
-from collections.abc import Mapping
-from typing import Any
 
 from clism_core.cluster.connect import connect
 from clism_core.command_line import run_job
@@ -20,8 +17,9 @@ from clism_core.inference.config import PredictConfig
 from clism_core.inference.models import check_nodes
 from clism_core.inference.partial_results import staging_folder
 from clism_core.inference.predict_file import Plan, Predicted, plan, predict
-from clism_core.tasks.task import TaskName
-from clism_core.utils.text import listed, printable
+from clism_core.inference.records import describe_row
+from clism_core.tasks.registry import TASKS
+from clism_core.utils.text import listed
 
 
 def main(config: PredictConfig) -> None:
@@ -42,23 +40,14 @@ def main(config: PredictConfig) -> None:
 
 def summary(predicted: Predicted, planned: Plan, *, seconds: float) -> str:
     """Return what the user sees at the end."""
-    config, task = planned.config, planned.layout.task
+    config, task = planned.config, TASKS[planned.layout.task]
     rate = predicted.predicted / seconds
     text = f"Predicted {predicted.predicted:,} rows by {config.model}, {rate:,.1f} a second: {config.output}"
-    text = "\n".join([text, *(f"  {shown(row, task, config)}" for row in predicted.first)])
+    text = "\n".join([text, *(f"  {describe_row(row, task=task, config=config)}" for row in predicted.first)])
     if not predicted.rejected:
         return text
     counts = listed(f"{reason} {rows:,}" for reason, rows in predicted.rejected.items())
     return f"{text}\nRejected {sum(predicted.rejected.values()):,} rows: {counts}. They are in {predicted.rejects_path}"
-
-
-def shown(row: Mapping[str, Any], task: TaskName, config: PredictConfig) -> str:
-    """Return what is shown of a row: the question and its answer, or the sentence and its entities."""
-    if task == "mrc":
-        return printable(f"{row[config.question_column]}  ->  {row['answer']}  ({float(row['score']):.2f})")
-    entities = json.loads(row["entities"]) if isinstance(row["entities"], str) else row["entities"]
-    found = ", ".join(f"{entity['text']} ({entity['label']})" for entity in entities)
-    return printable(f"{row.get(config.text_column) or row[config.tokens_column]}  ->  {found or 'no entities'}")
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ from tiny import TEXTS, write_encoder
 
 from clism_core.command_line import EXIT_BAD_INPUT
 from clism_core.inference.predictor import load_predictor
+from clism_core.tasks.mrc.config import MrcConfig
 from clism_core.tasks.mrc.model import MrcModel
-from clism_core.tasks.task import MrcConfig
 
 CHECKOUT = Path(__file__).parents[1]
 JOBS = sorted(file.stem for file in (CHECKOUT / "jobs").glob("*.py"))

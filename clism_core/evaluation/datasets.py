@@ -6,11 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from clism_core.evaluation.retrieval_data import read_pair_set
 from clism_core.tasks.hub import HubSplit
-from clism_core.tasks.mrc.squad_format import mlqa_languages
-from clism_core.tasks.mrc.test_data import read_question_set
-from clism_core.tasks.ner.test_data import read_tagged_set
-from clism_core.tasks.task import MrcConfig, NerConfig, TaskConfig
-from clism_core.tasks.test_data import TestSet, TestSetConfig, title
+from clism_core.tasks.registry import task_of
+from clism_core.tasks.saved_task import TaskConfig
+from clism_core.tasks.test_data import RETRIEVAL, TestSet, TestSetConfig, title
 from clism_core.utils.errors import InputError
 from clism_core.utils.storage import expand
 
@@ -33,7 +31,7 @@ def read_test_sets(tests: Sequence[TestSetConfig], task: TaskConfig | None) -> l
     for number, test in enumerate(tests):
         for path in _paths(f"tests[{number}]", test):
             place = path if isinstance(path, str) else path.title
-            found = _read(test, path, _language(f"tests[{number}]", test, path), task)
+            found = _read(test, path, _language(f"tests[{number}]", test, path, task), task)
             if title(found) in sets:
                 raise InputError(
                     f"{title(found)} is both {sets[title(found)][1]} and {place}; give each language of a data set "
@@ -59,9 +57,9 @@ def _paths(place: str, test: TestSetConfig) -> list[str] | list[HubSplit]:
     return paths
 
 
-def _language(place: str, test: TestSetConfig, path: str | HubSplit) -> str:
+def _language(place: str, test: TestSetConfig, path: str | HubSplit, task: TaskConfig | None) -> str:
     """Return the language by which results name a test set: `ar`, or `ar-de` where there are two."""
-    language = test.language or (language_in_name(path) if isinstance(path, str) else None)
+    language = test.language or (language_in_name(path, task) if isinstance(path, str) else None)
     if language is None:
         raise InputError(
             f"{place}.language is missing, and {path if isinstance(path, str) else path.title} does not say it by its "
@@ -73,29 +71,27 @@ def _language(place: str, test: TestSetConfig, path: str | HubSplit) -> str:
     return first if first == second else language
 
 
-def language_in_name(path: str) -> str | None:
+def language_in_name(path: str, task: TaskConfig | None) -> str | None:
     """Return the language that a file's name says; None where it says none.
 
     `test-context-ar-question-de.json` says `ar-de`, `xquad.ar.json` says `ar`, `flores.en-ar.tsv` says `en-ar`.
     """
-    if languages := mlqa_languages(path):
-        return "-".join(languages)
+    if task is not None and (language := task_of(task).language_in_name(path)):
+        return language
     match = _IN_NAME.fullmatch(posixpath.basename(path))
     return None if match is None else match[1]
 
 
 def _read(test: TestSetConfig, path: str | HubSplit, language: str, task: TaskConfig | None) -> TestSet:
-    if test.kind == "retrieval":
+    if test.kind == RETRIEVAL:
         assert isinstance(path, str)  # check_config
         return read_pair_set(test, path, language)
-    if isinstance(task, MrcConfig):
-        return read_question_set(test, path, language)
-    if isinstance(task, NerConfig):
-        return read_tagged_set(test, path, language, types=task.types)
-    raise InputError(
-        f"{test.dataset}/{language}: the model is an encoder without a task, which is tested by kind: retrieval only; "
-        "fine-tune it with jobs/finetune.py"
-    )
+    if task is None:
+        raise InputError(
+            f"{test.dataset}/{language}: the model is an encoder without a task, which is tested by kind: retrieval "
+            "only; fine-tune it with jobs/finetune.py"
+        )
+    return task_of(task).read_test_set(test, path, language, task)
 
 
 def _check_scorers(test_sets: Sequence[TestSet]) -> None:
@@ -117,13 +113,8 @@ def averaged(test_sets: Sequence[TestSet]) -> Iterator[tuple[str, str, list[Test
     """
     for dataset in dict.fromkeys(test_set.dataset for test_set in test_sets):
         members = [test_set for test_set in test_sets if test_set.dataset == dataset]
-        cross = [each for each in members if each.kind == "mrc" and is_pair(each.language)]
+        cross = [each for each in members if each.is_cross]
         same = [each for each in members if each not in cross]
         yield dataset, "average", same or cross
         if same and cross:
             yield dataset, "cross_average", cross
-
-
-def is_pair(language: str) -> bool:
-    """Tell whether `ar-de` is meant, and not a script or a region as in `zh-Hant`."""
-    return re.fullmatch(r"[a-z]{2,3}-[a-z]{2,3}", language) is not None

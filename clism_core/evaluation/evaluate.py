@@ -23,10 +23,9 @@ from clism_core.evaluation.tracking import log_evaluation, tag_version
 from clism_core.inference.models import EvaluatedModel, check_nodes, find_model
 from clism_core.inference.pool import predict
 from clism_core.model.paths import with_absolute_paths
-from clism_core.tasks.saved_task import task_of
+from clism_core.tasks.saved_task import TaskConfig
 from clism_core.tasks.scored_examples import ScoredExamples
-from clism_core.tasks.task import TaskConfig
-from clism_core.tasks.test_data import TestSet, title
+from clism_core.tasks.test_data import RETRIEVAL, TestSet, title
 from clism_core.tracking.plots import png
 from clism_core.tracking.run import TrackedRun
 from clism_core.utils import storage
@@ -124,7 +123,7 @@ def _check_sizes(test_sets: Sequence[TestSet]) -> None:
 
 
 def _check_same_task(model: EvaluatedModel, compared: EvaluatedModel, test_sets: Sequence[TestSet]) -> None:
-    kinds = {test_set.kind for test_set in test_sets} - {"retrieval"}
+    kinds = {test_set.kind for test_set in test_sets} - {RETRIEVAL}
     if kinds and _name(model.task) != _name(compared.task):
         raise InputError(
             f"--compare {compared.name}: is a model of {_name(compared.task)}, {model.name} one of "
@@ -133,7 +132,7 @@ def _check_same_task(model: EvaluatedModel, compared: EvaluatedModel, test_sets:
 
 
 def _name(task: TaskConfig | None) -> str:
-    return "no task" if task is None else task_of(task)
+    return "no task" if task is None else task.task
 
 
 def check_cluster(plan: Plan) -> None:

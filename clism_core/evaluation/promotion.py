@@ -8,18 +8,12 @@ from mlflow import MlflowClient
 from clism_core.evaluation.bootstrap import RESAMPLES, compare
 from clism_core.evaluation.scoring import p_text
 from clism_core.tasks.scored_examples import ScoredExamples
-from clism_core.tasks.test_data import Kind, TestSet, TestSetConfig, title
+from clism_core.tasks.test_data import TestSet, TestSetConfig, title
 from clism_core.tracking.registry import CANDIDATE, CHAMPION, version_of
 from clism_core.utils.errors import InputError
 from clism_core.utils.markdown import markdown_table
 
 PROMOTION_TAG = "clism.promotion"
-SCORES: Mapping[Kind, tuple[str, ...]] = {
-    "mrc": ("f1", "exact_match"),
-    "ner": ("f1",),
-    "retrieval": ("accuracy", "reverse_accuracy"),
-}
-"""What each kind of test set is scored by."""
 
 Examples = Mapping[str, Mapping[str, Mapping[str, ScoredExamples]]]
 """By data set, language and score."""
@@ -132,10 +126,10 @@ def find_metric(wanted: str | None, test_sets: Sequence[TestSet]) -> str:
     Raises:
         InputError: one of them has no such score.
     """
-    metric = wanted or SCORES[test_sets[0].kind][0]
+    metric = wanted or test_sets[0].score_names[0]
     for test_set in test_sets:
-        if metric not in SCORES[test_set.kind]:
-            has = ", ".join(SCORES[test_set.kind])
+        if metric not in test_set.score_names:
+            has = ", ".join(test_set.score_names)
             raise InputError(
                 f"--metric {metric}: {title(test_set)} has the scores {has} only; promote by one kind of test"
             )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from clism_core.pretraining.evaluation.retrieval import nearest
 from clism_core.tasks.scored_examples import ScoredExamples
-from clism_core.tasks.test_data import Kind, Scored, TestSetConfig
+from clism_core.tasks.test_data import RETRIEVAL, Scored, TestSetConfig
 from clism_core.tasks.text_files import read_text
 from clism_core.utils.errors import InputError
 
@@ -37,7 +37,9 @@ class PairSet:
     language: str
     examples: tuple[Pair, ...]
     scorer: str = SCORER
-    kind: Kind = "retrieval"
+    kind: str = RETRIEVAL
+    score_names: tuple[str, ...] = ("accuracy", "reverse_accuracy")
+    is_cross: bool = False
     ending: Literal["json", "conll"] = "json"
 
     def records(self) -> list[dict[str, Any]]:
@@ -66,7 +68,7 @@ class PairSet:
             f"{line:07d}": [self.examples[found[str(line)][1 - side] - 1][side] == pair[side] for side in (1, 0)]
             for line, pair in enumerate(self.examples, start=1)
         }
-        examples = {name: _examples(name, hits, side) for side, name in enumerate(("accuracy", "reverse_accuracy"))}
+        examples = {name: _examples(name, hits, side) for side, name in enumerate(self.score_names)}
         values = {name: scored.value for name, scored in examples.items()}
         return Scored({**values, "n": len(self.examples), "scorer": self.scorer}, examples)
 

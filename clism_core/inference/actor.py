@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,8 +18,8 @@ from clism_core.model.resolve import resolve_model
 from clism_core.model.tokenizer import TextTokenizer, load_tokenizer
 from clism_core.pretraining.batches import MaskingConfig
 from clism_core.pretraining.evaluation.sentence_vectors import SentenceVectors
-from clism_core.tasks.mrc.predictor import MrcPredictor
-from clism_core.tasks.ner.predictor import NerPredictor
+from clism_core.tasks.predictor import Predictor
+from clism_core.tasks.test_data import RETRIEVAL
 from clism_core.utils.quiet import quiet_loading
 
 RECORDS_SCHEMA = pa.schema(
@@ -26,10 +27,11 @@ RECORDS_SCHEMA = pa.schema(
         ("dataset", pa.string()),
         ("language", pa.string()),
         ("number", pa.int64()),
+        ("kind", pa.string()),
         ("record", pa.string()),
     ]
 )
-"""A record of a test set: its number, from 0, and itself as JSON."""
+"""A record of a test set: its number, from 0, what it tests, and itself as JSON."""
 
 OUTPUTS_SCHEMA = pa.schema(
     [
@@ -62,14 +64,11 @@ class Answerer:
         records = [json.loads(record) for record in batch["record"].to_pylist()]
         outputs: list[str | None] = [None] * len(records)
         vectors: list[NDArray[np.float32] | None] = [None] * len(records)
-        cut = [False] * len(records)
-        if "text" in records[0]:
+        if batch["kind"][0].as_py() == RETRIEVAL:
             vectors[:], cut = self._embedder([record["text"] for record in records])
-        elif isinstance(self._predictor, MrcPredictor):
-            predictions, cut = self._predictor.answer(records)
-            outputs[:] = [json.dumps(prediction["answer"]) for prediction in predictions]
         else:
-            outputs[:] = map(json.dumps, self._predictor.tags([record["tokens"] for record in records]))
+            found, cut = self._predictor.outputs(records)
+            outputs[:] = map(json.dumps, found)
         columns = [batch["dataset"], batch["language"], batch["number"], pa.array(outputs, pa.string())]
         columns += [pa.array(vectors, pa.list_(pa.float32())), pa.array(cut, pa.bool_())]
         return pa.table(columns, schema=OUTPUTS_SCHEMA)
@@ -79,7 +78,7 @@ class Answerer:
         return resolve_model(self._model)
 
     @cached_property
-    def _predictor(self) -> MrcPredictor | NerPredictor:
+    def _predictor(self) -> Predictor[Any]:
         return load_predictor(self._folder, batch_size=self._batch_size)
 
     @cached_property

@@ -10,12 +10,11 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from clism_core.inference.config import PredictConfig
-from clism_core.inference.predictor import Predictor
-from clism_core.inference.records import OUTPUT_COLUMNS, Reason, Reject, make_record
+from clism_core.inference.records import Reason, Reject, make_record
 from clism_core.inference.row_readers import Chunk, FileFormat, rows_of
 from clism_core.inference.row_writers import UnfitError, encode_rejects, encode_rows
-from clism_core.tasks.mrc.predictor import MrcPredictor
-from clism_core.tasks.task import TaskName
+from clism_core.tasks.predictor import Predictor
+from clism_core.tasks.registry import TASKS, TaskName
 
 SHOWN_ROWS = 3
 """Rows of the output that are shown at the end."""
@@ -49,7 +48,7 @@ class PredictedChunk(NamedTuple):
     reasons: str
     """How many rows were rejected for what, as a JSON object."""
     cut: int
-    """Questions that were longer than the model takes, and lost their end."""
+    """Records that were longer than the model takes, and lost their end."""
     first: str
     """The first rows with their predictions, to be shown: a JSON list."""
 
@@ -66,22 +65,19 @@ PREDICTED_SCHEMA = pa.schema(
 """Of a table of predicted chunks."""
 
 
-def predict_chunk(chunk: Chunk, *, predictor: Predictor, layout: Layout, config: PredictConfig) -> PredictedChunk:
+def predict_chunk(chunk: Chunk, *, predictor: Predictor[Any], layout: Layout, config: PredictConfig) -> PredictedChunk:
     """Return the rows of a chunk with their predictions, in their order, and those that have none.
 
     Raises:
         InputError: the output's format does not hold what a column has.
     """
     rows = rows_of(chunk, layout.input_format)
-    made = [make_record(row, task=layout.task, config=config) for row in rows]
+    task = TASKS[layout.task]
+    made = [make_record(row, task=task, config=config) for row in rows]
     rejects = [record for record in made if isinstance(record, Reject)]
     usable = [(row, record) for row, record in zip(rows, made, strict=True) if not isinstance(record, Reject)]
-    records = [record for _, record in usable]
-    if isinstance(predictor, MrcPredictor):
-        predictions, cut = predictor.answer(records)
-    else:
-        predictions, cut = predictor(records), []
-    columns = OUTPUT_COLUMNS[layout.task]
+    predictions, cut = predictor.predict([record for _, record in usable])
+    columns = task.output_schema.names
     complete = [
         (row.number, {**(row.values or {}), **{column: prediction[column] for column in columns}})
         for (row, _), prediction in zip(usable, predictions, strict=True)

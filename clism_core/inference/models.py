@@ -10,8 +10,8 @@ from transformers.utils import cached_file
 
 from clism_core.cluster.connect import check_shared
 from clism_core.model.resolve import MODEL_FILE, absolute_if_folder, is_folder, is_tracked, pin_version, resolve_model
-from clism_core.tasks.saved_task import TASK_FILE, read_task
-from clism_core.tasks.task import TaskConfig
+from clism_core.tasks.registry import read_task
+from clism_core.tasks.saved_task import TASK_FILE, TaskConfig
 from clism_core.utils.digests import tree_digest
 from clism_core.utils.home import tracking_uri
 

@@ -74,6 +74,7 @@ def record_blocks(test_set: TestSet) -> Iterator[pa.Table]:
                 "dataset": test_set.dataset,
                 "language": test_set.language,
                 "number": number,
+                "kind": test_set.kind,
                 "record": json.dumps(record, ensure_ascii=False),  # escapes would take six bytes a letter, not two
             }
             for number, record in enumerate(records[first : first + RECORDS_PER_BLOCK], start=first)

@@ -26,8 +26,8 @@ from clism_core.inference.config import PredictConfig
 from clism_core.inference.models import find_model
 from clism_core.inference.partial_results import PartialResults
 from clism_core.inference.pool import find_pool
-from clism_core.inference.predictor import Predictor, load_predictor
-from clism_core.inference.records import OUTPUT_COLUMNS, check_columns
+from clism_core.inference.predictor import load_predictor
+from clism_core.inference.records import check_columns
 from clism_core.inference.row_readers import (
     Chunk,
     FileFormat,
@@ -37,11 +37,11 @@ from clism_core.inference.row_readers import (
     rows_of,
     schema_of,
 )
-from clism_core.inference.row_writers import OUTPUT_FIELDS, output_file, row_writer, table_schema
+from clism_core.inference.row_writers import output_file, row_writer, table_schema
 from clism_core.model.paths import with_absolute_paths
 from clism_core.model.resolve import resolve_model
-from clism_core.tasks.saved_task import read_task, task_of
-from clism_core.tasks.task import TaskName
+from clism_core.tasks.predictor import Predictor
+from clism_core.tasks.registry import TASKS, TaskName, read_task
 from clism_core.utils import storage
 from clism_core.utils.errors import InputError, input_error_within
 from clism_core.utils.fields import check_bounds
@@ -94,7 +94,7 @@ def plan(config: PredictConfig) -> Plan:
     task = model.task or read_task(resolve_model(model.name))  # which says what is missing
     return Plan(
         config=dataclasses.replace(config, model=model.name),
-        layout=_layout(config, task_of(task), *formats),
+        layout=_layout(config, task.task, *formats),
         model_size=model.size,
         model_fingerprint=model.fingerprint,
     )
@@ -116,16 +116,17 @@ def _layout(config: PredictConfig, task: TaskName, input_format: FileFormat, out
         raise InputError(f"--input {config.input} has no rows")
     rows = rows_of(first, input_format)
     columns = columns_of(rows)
-    check_columns(columns, task=task, config=config)
+    output = TASKS[task].output_schema
+    check_columns(columns, task=TASKS[task], config=config)
     schema = None
     if output_format == "parquet":
         of_input = schema_of(first) if input_format == "parquet" else table_schema([row.values or {} for row in rows])
-        schema = pa.schema([*of_input, *OUTPUT_FIELDS[task]], metadata=of_input.metadata)
+        schema = pa.schema([*of_input, *output], metadata=of_input.metadata)
     return Layout(
         task=task,
         input_format=input_format,
         output_format=output_format,
-        columns=[*columns, *OUTPUT_COLUMNS[task]],
+        columns=[*columns, *output.names],
         schema=schema,
     )
 
@@ -232,7 +233,7 @@ class _ChunkPredictor:
         self._results = results
 
     @cached_property
-    def _predictor(self) -> Predictor:
+    def _predictor(self) -> Predictor[Any]:
         return load_predictor(resolve_model(self._config.model), batch_size=self._config.batch_size)
 
     def __call__(self, batch: pa.Table) -> pa.Table:

@@ -1,18 +1,17 @@
 """From rows to what a predictor takes, and which rows give none."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+import pyarrow as pa
+
 from clism_core.inference.config import PredictConfig
 from clism_core.inference.row_readers import Row
-from clism_core.tasks.task import TaskName
+from clism_core.tasks.registry import AnyTask
 from clism_core.utils.errors import InputError
-from clism_core.utils.text import LONE_SURROGATE
-
-OUTPUT_COLUMNS: dict[TaskName, tuple[str, ...]] = {"mrc": ("answer", "score", "start", "end"), "ner": ("entities",)}
-"""What is added to the columns of the input."""
+from clism_core.utils.text import LONE_SURROGATE, printable
 
 
 class Reason(StrEnum):
@@ -41,60 +40,70 @@ class Reject(NamedTuple):
     """Which one is the cause; empty where it is the whole row."""
 
 
-def make_record(row: Row, *, task: TaskName, config: PredictConfig) -> dict[str, Any] | Reject:
-    """Return what the predictor takes of a row, or why it takes nothing."""
+def make_record(row: Row, *, task: AnyTask, config: PredictConfig) -> dict[str, Any] | Reject:
+    """Return the record that the predictor takes of a row, or the reason why the row has none."""
     if row.values is None:
         return Reject(row.number, Reason.UNREADABLE, "")
-    clash = next((column for column in OUTPUT_COLUMNS[task] if column in row.values), None)
+    clash = next((column for column in task.output_schema.names if column in row.values), None)
     if clash is not None:
         return Reject(row.number, Reason.UNFIT, clash)
-    if task == "mrc":
-        columns = {"question": config.question_column, "context": config.context_column}
-        checks = columns
-    else:
-        columns = {"text": config.text_column, "tokens": config.tokens_column}
-        present = [key for key, column in columns.items() if not _is_missing(row.values.get(column))]
+    columns = input_columns(task, config)
+    if task.record_fields.needed == "one":
+        present = [name for name, column in columns.items() if not _is_missing(row.values.get(column))]
         if not present:
             return Reject(row.number, Reason.MISSING, " or ".join(columns.values()))
-        checks = {present[0]: columns[present[0]]}
+        columns = {present[0]: columns[present[0]]}
     record = {}
-    for key, column in checks.items():
+    for name, column in columns.items():
         value = row.values.get(column)
-        reason = _tokens_reason(value) if key == "tokens" else _text_reason(value)
+        is_text = task.record_fields.kinds[name] == "text"
+        reason = _text_reason(value) if is_text else _tokens_reason(value)
         if reason is not None:
             return Reject(row.number, reason, column)
-        record[key] = _tokens(value) if key == "tokens" else value
+        record[name] = value if is_text else _parsed(value)
     return record
 
 
-def check_columns(columns: Sequence[str], *, task: TaskName, config: PredictConfig) -> None:
-    """Check that a file has what the task wants.
+def input_columns(task: AnyTask, config: PredictConfig) -> dict[str, str]:
+    """Return the columns of a file in which the fields of the task's records are, by the names of the fields."""
+    return {name: getattr(config, f"{name}_column", name) for name in task.record_fields.kinds}
+
+
+def check_columns(columns: Sequence[str], *, task: AnyTask, config: PredictConfig) -> None:
+    """Check that a file has the columns that the task needs.
 
     Args:
         columns: those of the file.
-        task: of the model.
-        config: says what the wanted columns are called.
+        task: task of the model.
+        config: names the needed columns.
 
     Raises:
         InputError: no row could be used, or a column has the name of one that is added.
     """
-    if task == "mrc":
-        wanted, enough = (config.question_column, config.context_column), all
-        fields = "--question_column and --context_column"
-    else:
-        wanted, enough = (config.text_column, config.tokens_column), any
-        fields = "--text_column or --tokens_column"
-    if not enough(column in columns for column in wanted):
-        joined = (" and " if task == "mrc" else " or ").join(wanted)
+    wanted = input_columns(task, config)
+    enough, conjunction = (all, " and ") if task.record_fields.needed == "all" else (any, " or ")
+    if not enough(column in columns for column in wanted.values()):
         has = ", ".join(columns) or "none"
+        options = conjunction.join(f"--{name}_column" for name in wanted)
         raise InputError(
-            f"--input {config.input} has the columns {has}, but the model wants {joined}; name yours by {fields}"
+            f"--input {config.input} has the columns {has}, but the model wants {conjunction.join(wanted.values())}; "
+            f"name yours by {options}"
         )
-    clashes = [column for column in OUTPUT_COLUMNS[task] if column in columns]
+    clashes = [column for column in task.output_schema.names if column in columns]
     if clashes:
         raise InputError(
             f"--input {config.input} has a column {', '.join(clashes)}, where predictions are to stand; rename it"
         )
+
+
+def describe_row(row: Mapping[str, Any], *, task: AnyTask, config: PredictConfig) -> str:
+    """Return a row of the output in a line, for people; in CSV lists are written as JSON."""
+    record = {name: row.get(column) for name, column in input_columns(task, config).items()}
+    prediction = {
+        column.name: _parsed(row[column.name]) if pa.types.is_nested(column.type) else row[column.name]
+        for column in task.output_schema
+    }
+    return printable(task.describe(record, prediction))
 
 
 def _is_missing(value: Any) -> bool:
@@ -110,7 +119,7 @@ def _text_reason(value: Any) -> Reason | None:
 
 
 def _tokens_reason(value: Any) -> Reason | None:
-    tokens = _tokens(value)
+    tokens = _parsed(value)
     if not isinstance(tokens, list):
         return Reason.NOT_TEXT
     if not tokens:
@@ -119,8 +128,8 @@ def _tokens_reason(value: Any) -> Reason | None:
     return next((reason for reason in reasons if reason is not None), None)
 
 
-def _tokens(value: Any) -> Any:
-    """Return the list of tokens; in CSV it is written as JSON."""
+def _parsed(value: Any) -> Any:
+    """Return a list; in CSV it is written as JSON."""
     if not isinstance(value, str):
         return value
     try:

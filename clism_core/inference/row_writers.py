@@ -13,31 +13,9 @@ import pyarrow.parquet as pq
 
 from clism_core.inference.records import Reject
 from clism_core.inference.row_readers import FileFormat
-from clism_core.tasks.task import TaskName
 from clism_core.utils import storage
 from clism_core.utils.arrow import stream_bytes
 from clism_core.utils.errors import InputError
-
-_ENTITY = pa.struct(
-    [
-        ("label", pa.string()),
-        ("text", pa.string()),
-        ("start", pa.int64()),
-        ("end", pa.int64()),
-        ("score", pa.float64()),
-    ]
-)
-OUTPUT_FIELDS: Mapping[TaskName, tuple[pa.Field, ...]] = {
-    "mrc": (
-        pa.field("answer", pa.string()),
-        pa.field("score", pa.float64()),
-        pa.field("start", pa.int64()),
-        pa.field("end", pa.int64()),
-    ),
-    "ner": (pa.field("entities", pa.list_(_ENTITY)),),
-}
-"""The added columns, as Parquet has them."""
-
 
 _NOT_ARROW = (pa.ArrowException, OverflowError, UnicodeEncodeError)
 """What Arrow raises of values that a type does not hold."""

@@ -8,16 +8,13 @@ import pandas as pd
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from clism_core.inference.predictor import load_predictor
-from clism_core.tasks.mrc.model import MrcModel
-from clism_core.tasks.mrc.predictor import MrcPredictor
-from clism_core.tasks.ner.predictor import NerPredictor
+from clism_core.tasks.predictor import BATCH_SIZE
+from clism_core.tasks.registry import task_of
 from clism_core.utils.errors import InputError
-
-BATCH_SIZE, N_BEST = 32, 1
 
 
 class TaskModel(PythonModel):
-    """Answers or entities by the task model of a folder."""
+    """Predictions by the task model of a folder."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the artefact `model`, on the GPU where there is one."""
@@ -36,21 +33,21 @@ class TaskModel(PythonModel):
 
         Args:
             context: not looked at.
-            model_input: `question` and `context`; or `text` and `tokens`, one of them in each row. MLflow makes it of
-                whatever its own `predict` or a request holds.
-            params: `batch_size`, the inputs of a forward pass; for questions `n_best`, how many answers to each.
+            model_input: the fields of the task's records as columns. MLflow makes it of whatever its own `predict` or
+                a request holds.
+            params: `batch_size`, the maximum inputs of a forward pass; further options of the task, such as `n_best`
+                for the number of answers to a question.
         """
-        given = {"batch_size": BATCH_SIZE, "n_best": N_BEST} | (params or {})
         if model_input.columns.empty:  # MLflow leaves out columns that the signature does not have
             raise InputError("no row has any of the columns that this model wants; see its signature")
         records = [
             {column: value for column, value in row.items() if not _is_missing(value)}
             for row in model_input.to_dict("records")
         ]
+        options = {"batch_size": BATCH_SIZE} | (params or {})
+        batch_size = options.pop("batch_size")
         with self.lock:
-            if isinstance(self.model, MrcModel):
-                return MrcPredictor(self.model, batch_size=given["batch_size"])(records, n_best=given["n_best"])
-            return NerPredictor(self.model, batch_size=given["batch_size"])(records)
+            return task_of(self.model.config).predictor(self.model, batch_size=batch_size)(records, **options)
 
 
 def _is_missing(value: Any) -> bool:

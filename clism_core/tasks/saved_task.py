@@ -1,35 +1,65 @@
-"""The note beside a task model that says which task it is for, and how its inputs are made."""
+"""`task.json` beside a task model: its task, and the options by which its inputs are made."""
 
 import dataclasses
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol, TypeVar
 
-from clism_core.tasks.task import MrcConfig, NerConfig, TaskConfig, TaskName
 from clism_core.utils.errors import InputError
 
 TASK_FILE = "task.json"
-_CONFIGS: Mapping[TaskName, type[MrcConfig] | type[NerConfig]] = {"mrc": MrcConfig, "ner": NerConfig}
 
 
-def task_of(config: TaskConfig) -> TaskName:
-    """Return the name of the task that `config` is of."""
-    return next(name for name, kind in _CONFIGS.items() if isinstance(config, kind))
+class TaskConfig(Protocol):
+    """Options of a task: a dataclass that is kept with the model."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+    task: ClassVar[str]
+    """Name of the task."""
+    use_que: bool
+    """Put [QUE] into the input."""
+    max_length: int
+    """Maximum tokens of an input, template tokens included."""
+
+
+ConfigT = TypeVar("ConfigT", bound=TaskConfig)
 
 
 def write_task(folder: Path, config: TaskConfig) -> None:
     """Write `task.json` into the folder of a model."""
-    content = {"task": task_of(config), **dataclasses.asdict(config)}
+    content = {"task": config.task, **dataclasses.asdict(config)}
     (folder / TASK_FILE).write_text(json.dumps(content, indent=2) + "\n")
 
 
-def read_task(folder: str) -> TaskConfig:
-    """Return what `write_task` has written; its type says which task it is.
+def read_task_name(folder: str) -> str:
+    """Return the name of the task in `task.json`.
 
     Raises:
-        InputError: if the folder holds no task model, or one of another version.
+        InputError: if the folder does not hold a task model.
     """
+    return str(_read(folder).get("task"))
+
+
+def read_config(folder: str, config_class: type[ConfigT]) -> ConfigT:
+    """Return the options in `task.json`.
+
+    Raises:
+        InputError: if the folder does not hold a model of this task, or holds one of another version.
+    """
+    content = _read(folder)
+    task, wanted = content.pop("task", None), config_class.task
+    if task != wanted:
+        raise InputError(
+            f"{folder}: its model is of the task {task}, not {wanted}; give one that was fine-tuned with "
+            f"--task {wanted}"
+        )
+    try:
+        return config_class(**content)
+    except TypeError as error:
+        raise InputError(f"{Path(folder) / TASK_FILE}: made by another version of this project: {error}") from error
+
+
+def _read(folder: str) -> dict[str, Any]:
     file = Path(folder) / TASK_FILE
     if not file.is_file():
         raise InputError(
@@ -37,10 +67,4 @@ def read_task(folder: str) -> TaskConfig:
             "models:/clism-mrc@champion"
         )
     content: dict[str, Any] = json.loads(file.read_text())
-    task = content.pop("task", None)
-    if task not in _CONFIGS:
-        raise InputError(f"{file}: task is {task!r}, but must be one of {', '.join(_CONFIGS)}")
-    try:
-        return _CONFIGS[task](**content)
-    except TypeError as error:
-        raise InputError(f"{file}: made by another version of this project: {error}") from error
+    return content

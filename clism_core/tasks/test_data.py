@@ -15,7 +15,8 @@ from clism_core.tasks.scored_examples import ScoredExamples
 from clism_core.utils.digests import text_digest
 from clism_core.utils.fields import LabelledFiles
 
-Kind = Literal["mrc", "ner", "retrieval"]
+RETRIEVAL = "retrieval"
+"""The kind of test sets that need no task model, but an encoder."""
 
 
 @dataclass
@@ -66,12 +67,20 @@ class TestSet(Protocol):
         """Such as ar, or ar-de."""
 
     @property
-    def kind(self) -> Kind:
-        """What the test set tests."""
+    def kind(self) -> str:
+        """What the test set tests: a task by its name, or retrieval."""
 
     @property
     def scorer(self) -> str:
         """The name of the scorer."""
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """The names of its scores, first the one by which models are compared."""
+
+    @property
+    def is_cross(self) -> bool:
+        """Whether an input has two languages, as MLQA's cross pairs have: averages keep them apart."""
 
     @property
     def examples(self) -> Sequence[Any]:

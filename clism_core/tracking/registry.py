@@ -1,7 +1,6 @@
 """The model registry: new versions become `candidate`, the first one `champion` too."""
 
 import importlib.metadata
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,50 +8,13 @@ from typing import Any
 
 import mlflow
 from mlflow import MlflowClient
-from mlflow.models import Model, ModelSignature
-from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
-from mlflow.types.schema import AnyType, Array, Object, Property
+from mlflow.models import Model
 
-import clism_core
-from clism_core.tasks.task import TaskName
 from clism_core.tracking.run import TrackedRun
 
 CANDIDATE, CHAMPION = "candidate", "champion"
-TASK_MODELS: Mapping[TaskName, str] = {"mrc": "clism-mrc", "ner": "clism-ner"}
-"""The names of the models of tasks in the registry."""
-
-CARD = "README.md"
 MODEL_PACKAGES = ("mlflow", "torch", "transformers", "tokenizers", "safetensors", "numpy")
 """Packages that every registered model needs to be loaded."""
-TASK_PACKAGES = (*MODEL_PACKAGES, "babel", "filelock", "pandas", "pyarrow", "pydantic", "regex")
-"""What a process has to have for a task model; this project's own code is stored with the model."""
-
-_PACKAGE = Path(clism_core.__file__).parent
-_BATCH_SIZE = ParamSpec("batch_size", DataType.integer, 32)
-_ENTITY = {"label": "string", "text": "string", "start": "long", "end": "long", "score": "double"}
-_SIGNATURES: Mapping[TaskName, ModelSignature] = {
-    "mrc": ModelSignature(
-        inputs=Schema([ColSpec("string", "question"), ColSpec("string", "context")]),
-        outputs=Schema(
-            [ColSpec("string", "answer"), ColSpec("double", "score"), ColSpec("long", "start"), ColSpec("long", "end")]
-        ),
-        params=ParamSchema([_BATCH_SIZE, ParamSpec("n_best", DataType.integer, 1)]),
-    ),
-    # A list of tokens has a type of its own, but MLflow refuses it where another row has a text instead.
-    "ner": ModelSignature(
-        inputs=Schema([ColSpec("string", "text", required=False), ColSpec(AnyType(), "tokens", required=False)]),
-        outputs=Schema([ColSpec(Array(Object([Property(*each) for each in _ENTITY.items()])), "entities")]),
-        params=ParamSchema([_BATCH_SIZE]),
-    ),
-}
-"""MLflow checks inputs by them. Types in `predict` would say the same, but serve one kind of request only."""
-
-_EXAMPLES: Mapping[TaskName, list[dict[str, Any]]] = {
-    "mrc": [{"question": "Where was Mary Smith born?", "context": "Mary Smith was born in Paris in 1984."}],
-    "ner": [{"text": "Mary Smith was born in Paris."}, {"tokens": ["Mary", "Smith", "lives", "in", "Berlin", "."]}],
-}
-
-_FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -72,46 +34,6 @@ class RegisteredModel:
     def uri(self) -> str:
         """The name by which jobs take this very version."""
         return f"models:/{self.name}/{self.version}"
-
-
-def register_task_model(
-    run: TrackedRun, folder: Path, *, task: TaskName, step: int, metrics: Mapping[str, float] | None = None
-) -> RegisteredModel:
-    """Log the folder of a task model as an MLflow pyfunc of `run` and register it as `clism-mrc` or `clism-ner`.
-
-    This project's code is stored with it, so that it loads where the project is not installed, and predicts there by
-    the code that it was made with. A process that has imported `clism_core` before keeps its own.
-
-    Args:
-        run: The run that made it.
-        folder: What `MrcModel.load` or `NerModel.load` takes; all of it is kept. The heading and first paragraph of its
-            card, `README.md`, become the description of the version.
-        task: Which task it is for.
-        step: The step of training it is from; the run's metrics of this step become the model's.
-        metrics: Kept as tags of the version, where the registry's page shows them.
-    """
-    registered = register_model(
-        run,
-        folder,
-        kind=task,
-        name=TASK_MODELS[task],
-        code=_PACKAGE / "inference" / "served_model.py",
-        packages=TASK_PACKAGES,
-        step=step,
-        metrics=metrics,
-        code_paths=[str(_PACKAGE)],
-        signature=_SIGNATURES[task],
-        input_example=_EXAMPLES[task],
-    )
-    card = folder / CARD
-    if card.is_file():
-        run.client.update_model_version(registered.name, str(registered.version), description_of(card.read_text()))
-    return registered
-
-
-def description_of(card: str) -> str:
-    """Return the heading and the first paragraph of a model card in Markdown, without its front matter."""
-    return "\n\n".join(_FRONT_MATTER.sub("", card).strip().split("\n\n")[:2])
 
 
 def register_model(

@@ -8,7 +8,8 @@ import pytest
 from clism_core.demo.entities import DemoEntitiesConfig, DemoEntityFiles, tag_text, write_entities
 from clism_core.demo.names import LANGUAGES, Name
 from clism_core.demo.sentences import Slot, Text
-from clism_core.tasks.ner.conll_format import CONLL_TYPES, read_tagged
+from clism_core.tasks.ner.config import CONLL_TYPES
+from clism_core.tasks.ner.conll_format import read_tagged
 from clism_core.utils.errors import InputError
 
 SMALL = DemoEntitiesConfig(train=30, dev=10, test=12, known_names_test=8)

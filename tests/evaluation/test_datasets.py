@@ -8,7 +8,9 @@ import yaml
 from clism_core.evaluation.config import EvaluateConfig, check_config
 from clism_core.evaluation.datasets import averaged, language_in_name, read_test_sets
 from clism_core.tasks.hub import HubSplit
-from clism_core.tasks.task import MrcConfig, NerConfig, TaskConfig
+from clism_core.tasks.mrc.config import MrcConfig
+from clism_core.tasks.ner.config import NerConfig
+from clism_core.tasks.saved_task import TaskConfig
 from clism_core.tasks.test_data import TestSetConfig, digest, title
 from clism_core.utils.errors import InputError
 
@@ -42,7 +44,7 @@ def write(path: Path, text: str) -> str:
     ],
 )
 def test_language_in_the_name_of_a_file(name: str, language: str | None) -> None:
-    assert language_in_name(name) == language
+    assert language_in_name(name, MrcConfig()) == language
 
 
 def test_folder_of_mlqa_is_a_test_set_for_each_file(tmp_path: Path) -> None:

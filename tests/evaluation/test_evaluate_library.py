@@ -20,8 +20,9 @@ from clism_core.evaluation.predictions import Predictions
 from clism_core.evaluation.tracking import tag_version
 from clism_core.inference.models import EvaluatedModel, find_model
 from clism_core.tasks import test_data as test_set
-from clism_core.tasks.saved_task import write_task
-from clism_core.tasks.task import MrcConfig, NerConfig, TaskConfig
+from clism_core.tasks.mrc.config import MrcConfig
+from clism_core.tasks.ner.config import NerConfig
+from clism_core.tasks.saved_task import TaskConfig, write_task
 from clism_core.tasks.test_data import TestSetConfig
 from clism_core.tracking.run import start_run
 from clism_core.utils import storage

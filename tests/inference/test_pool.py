@@ -13,13 +13,14 @@ from clism_core.inference.pool import RECORDS_PER_BLOCK, collect, find_pool, rec
 from clism_core.model.encoder import load_encoder
 from clism_core.model.tokenizer import TextTokenizer, load_tokenizer
 from clism_core.pretraining.model import PretrainingModel
+from clism_core.tasks.mrc.config import MrcConfig
 from clism_core.tasks.mrc.model import MrcModel
 from clism_core.tasks.mrc.squad_format import Answer, Question
 from clism_core.tasks.mrc.test_data import QuestionSet
+from clism_core.tasks.ner.config import NerConfig
 from clism_core.tasks.ner.conll_format import Sentence
 from clism_core.tasks.ner.model import NerModel
 from clism_core.tasks.ner.test_data import TaggedSet
-from clism_core.tasks.task import MrcConfig, NerConfig
 
 
 def questions(language: str, number: int) -> QuestionSet:
@@ -40,6 +41,7 @@ def test_blocks_hold_all_records_in_order() -> None:
             "dataset": "xquad",
             "language": "ar",
             "number": 64,
+            "kind": "mrc",
             "record": '{"question": "Where is 64?", "context": "It is 64."}',
         }
     ]

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -21,9 +22,11 @@ from clism_core.inference.config import PredictConfig
 from clism_core.inference.partial_results import PartialResults
 from clism_core.inference.predict_file import Plan, _check_paths, _layout, finish, rejects_path, write_output
 from clism_core.inference.row_readers import file_format, read_chunks, rows_of
+from clism_core.tasks.mrc.config import MrcConfig
 from clism_core.tasks.mrc.model import MrcModel
 from clism_core.tasks.mrc.predictor import MrcPredictor
-from clism_core.tasks.task import MrcConfig, TaskName
+from clism_core.tasks.predictor import Predicted
+from clism_core.tasks.registry import TaskName
 from clism_core.utils import storage
 from clism_core.utils.errors import InputError
 
@@ -42,6 +45,9 @@ def first_words(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return predictions
 
 
+FIRST_WORDS: Any = SimpleNamespace(predict=lambda records: Predicted(first_words(records), [False] * len(records)))
+
+
 def predict(
     source: Path, target: Path, *, task: TaskName = "mrc", rows_per_chunk: int = 2, **options: Any
 ) -> tuple[dict[str, int], PredictConfig]:
@@ -55,7 +61,7 @@ def predict(
 
 def chunks(config: PredictConfig, layout: Layout, rows_per_chunk: int) -> Iterator[PredictedChunk]:
     for chunk in read_chunks(config.input, rows_per_chunk=rows_per_chunk):
-        yield predict_chunk(chunk, predictor=first_words, layout=layout, config=config)
+        yield predict_chunk(chunk, predictor=FIRST_WORDS, layout=layout, config=config)
 
 
 def rows(path: Path) -> list[dict[str, Any]]:

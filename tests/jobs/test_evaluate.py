@@ -10,10 +10,11 @@ from tiny import write_encoder
 
 from clism_core.command_line import EXIT_BAD_INPUT, EXIT_DONE, run_job
 from clism_core.evaluation.config import EvaluateConfig
+from clism_core.tasks.mrc.config import MrcConfig
 from clism_core.tasks.mrc.model import MrcModel
+from clism_core.tasks.ner.config import NerConfig
 from clism_core.tasks.ner.conlleval import count_entities
 from clism_core.tasks.ner.model import NerModel
-from clism_core.tasks.task import MrcConfig, NerConfig
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

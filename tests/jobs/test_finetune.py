@@ -23,7 +23,8 @@ from clism_core.command_line import EXIT_BAD_INPUT, EXIT_DONE, run_job
 from clism_core.inference.predictor import load_predictor
 from clism_core.model.resolve import resolve_model
 from clism_core.tasks.finetuning.config import FinetuneConfig
-from clism_core.tasks.task import MrcConfig, NerConfig
+from clism_core.tasks.mrc.config import MrcConfig
+from clism_core.tasks.ner.config import NerConfig
 from clism_core.training.config import WorkersConfig, dump_config
 from clism_core.training.loop import CadenceConfig
 from clism_core.training.optimizer import OptimizerConfig

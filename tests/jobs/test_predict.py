@@ -5,15 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from predict import main, shown, summary
+from predict import main, summary
 from tiny import TEXTS, write_encoder
 
 from clism_core.command_line import EXIT_BAD_INPUT, EXIT_DONE, run_job
 from clism_core.inference.config import PredictConfig
 from clism_core.inference.predict_file import Predicted, plan
 from clism_core.inference.predictor import load_predictor
+from clism_core.inference.records import describe_row
+from clism_core.tasks.mrc.config import MrcConfig
 from clism_core.tasks.mrc.model import MrcModel
-from clism_core.tasks.task import MrcConfig, TaskName
+from clism_core.tasks.registry import TASKS, TaskName
 
 
 @pytest.fixture
@@ -147,7 +149,7 @@ def test_nodes_need_to_see_input_model_and_unfinished_output(
 def test_rows_are_shown_with_what_was_predicted(
     row: dict[str, Any], task: TaskName, config: PredictConfig, expected: str
 ) -> None:
-    assert shown(row, task, config) == expected
+    assert describe_row(row, task=TASKS[task], config=config) == expected
 
 
 def test_names_of_columns_are_printable_where_rejects_are_counted(model: Path, tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ from clism_core.evaluation import evaluate
 from clism_core.evaluation.config import EvaluateConfig
 from clism_core.evaluation.promotion import PROMOTION_TAG, PromoteConfig, Versions
 from clism_core.inference.models import EvaluatedModel
+from clism_core.tasks.mrc.config import MrcConfig
 from clism_core.tasks.mrc.model import MrcModel
-from clism_core.tasks.task import MrcConfig
-from clism_core.tracking.registry import register_task_model, version_of
+from clism_core.tasks.registration import register_task_model
+from clism_core.tracking.registry import version_of
 from clism_core.tracking.run import start_run
 from clism_core.utils.errors import InputError
 from clism_core.utils.home import tracking_uri

@@ -26,7 +26,8 @@ from clism_core.pretraining.batches import MaskingConfig
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.pretraining.dataset import HeldOutConfig
 from clism_core.tasks.finetuning.config import FinetuneConfig
-from clism_core.tasks.task import MrcConfig, NerConfig
+from clism_core.tasks.mrc.config import MrcConfig
+from clism_core.tasks.ner.config import NerConfig
 from clism_core.tasks.test_data import TestSetConfig
 from clism_core.training.config import WorkersConfig, dump_config
 from clism_core.training.loop import CadenceConfig, LoopConfig

@@ -29,7 +29,7 @@ from clism_core.pretraining.batches import MaskingConfig
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.pretraining.dataset import HeldOutConfig
 from clism_core.tasks.finetuning.config import FinetuneConfig
-from clism_core.tasks.task import MrcConfig
+from clism_core.tasks.mrc.config import MrcConfig
 from clism_core.tracking.run import unfinished_run
 from clism_core.training.config import WorkersConfig
 from clism_core.training.loop import CadenceConfig, LoopConfig

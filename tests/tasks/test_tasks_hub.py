@@ -1,4 +1,5 @@
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -6,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from clism_core.tasks.hub import HubSplit, read_hub_questions, read_hub_tagged
-from clism_core.tasks.mrc.squad_format import Answer, Question
-from clism_core.tasks.ner.conll_format import Sentence, TaggedFile
+from clism_core.tasks.hub import HubSplit
+from clism_core.tasks.mrc.squad_format import Answer, Question, read_hub_questions
+from clism_core.tasks.ner.conll_format import Sentence, TaggedFile, read_hub_tagged
 from clism_core.utils.errors import InputError
 
 CONVERTED = "refs/convert/parquet"
@@ -126,16 +127,27 @@ def test_sentences_that_cannot_be_used(tmp_path: Path, rows: list[dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    ("name", "message"),
+    ("read", "name", "message"),
     [
-        pytest.param("mlqa", r"mlqa/test is a loading script.* \(those in MLQA_V1\.zip\), or give rev", id="mlqa"),
-        pytest.param("conll2003", r"loading script.* \(eng\.train, eng\.testa and eng\.testb\)", id="conll2003"),
-        pytest.param("other", f"download the official files, or give revision: {CONVERTED}", id="other"),
+        pytest.param(
+            read_hub_questions,
+            "mlqa",
+            r"mlqa/test is a loading script.* \(those in MLQA_V1\.zip\), or give rev",
+            id="mlqa",
+        ),
+        pytest.param(
+            read_hub_tagged, "conll2003", r"loading script.* \(eng\.train, eng\.testa and eng\.testb\)", id="conll2003"
+        ),
+        pytest.param(
+            read_hub_questions, "other", f"download the official files, or give revision: {CONVERTED}", id="other"
+        ),
     ],
 )
-def test_loading_scripts_are_refused(tmp_path: Path, name: str, message: str) -> None:
+def test_loading_scripts_are_refused(
+    tmp_path: Path, read: Callable[[HubSplit], object], name: str, message: str
+) -> None:
     with pytest.raises(InputError, match=message):
-        read_hub_questions(script(tmp_path / name))
+        read(script(tmp_path / name))
 
 
 def test_other_formats_are_not_supported(tmp_path: Path) -> None:

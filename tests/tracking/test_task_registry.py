@@ -23,10 +23,13 @@ from tiny import TEXTS, write_encoder
 
 from clism_core.inference import served_model as task_model
 from clism_core.inference.predictor import load_predictor
+from clism_core.tasks.mrc.config import MrcConfig
 from clism_core.tasks.mrc.model import MrcModel
+from clism_core.tasks.ner.config import NerConfig
 from clism_core.tasks.ner.model import NerModel
-from clism_core.tasks.task import MrcConfig, NerConfig, TaskName
-from clism_core.tracking.registry import TASK_PACKAGES, description_of, register_task_model, version_of
+from clism_core.tasks.registration import TASK_PACKAGES, description_of, register_task_model
+from clism_core.tasks.registry import TASKS, TaskName
+from clism_core.tracking.registry import version_of
 from clism_core.tracking.run import TrackedRun, start_run
 
 CARD = "---\nlanguage: [en]\n---\n# A model\n\nOf two\nlines.\n\n## More\n\ntext\n"
@@ -137,8 +140,7 @@ def test_requests_of_several_threads_take_turns(
             busy.release()
         return records
 
-    for name in ("MrcPredictor", "NerPredictor"):
-        monkeypatch.setattr(task_model, name, lambda model, batch_size: answer)  # noqa: ARG005
+    monkeypatch.setattr(type(TASKS[task]), "predictor", lambda *_, **__: answer)
     with ThreadPoolExecutor(4) as threads:
         found = list(threads.map(lambda _: served.predict(context, pd.DataFrame([QUESTION])), range(4)))
     assert found == [[QUESTION]] * 4

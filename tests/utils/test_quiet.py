@@ -7,8 +7,8 @@ from tiny import write_encoder
 
 from clism_core.inference.actor import Embedder
 from clism_core.inference.predictor import load_predictor
+from clism_core.tasks.mrc.config import MrcConfig
 from clism_core.tasks.mrc.model import MrcModel
-from clism_core.tasks.task import MrcConfig
 from clism_core.utils.quiet import quiet_loading
 
 

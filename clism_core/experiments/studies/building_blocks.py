@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
@@ -40,7 +41,8 @@ def encoder_of(config: StudyConfig, method: str) -> str | PretrainConfig:
 
 def with_que(config: FinetuneConfig, use_que: bool) -> FinetuneConfig:
     """Return a fine-tuning with [QUE] and, of question answering, the pre-trained span head, or without both."""
-    return replace(config, mrc=replace(config.mrc, use_que=use_que), ner=replace(config.ner, use_que=use_que))
+    options: Any = config.of_task
+    return replace(config, **{config.task: replace(options, use_que=use_que)})
 
 
 def full_chain(config: StudyConfig, method: str, task: StudyTask, seed: int) -> Chain:

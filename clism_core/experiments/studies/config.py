@@ -18,7 +18,7 @@ from clism_core.pretraining import config as pretraining
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.tasks.finetuning import config as finetuning
 from clism_core.tasks.finetuning.config import FinetuneConfig
-from clism_core.tasks.task import TaskName
+from clism_core.tasks.registry import TaskName
 from clism_core.tasks.test_data import TestSetConfig
 from clism_core.utils.errors import InputError
 from clism_core.utils.fields import ModelRef, Output, bound_problems

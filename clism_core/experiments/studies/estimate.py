@@ -96,7 +96,7 @@ def work(stage: Stage, rates: EstimateConfig) -> float:
         return rates.test_examples
     config = stage.config
     if isinstance(config, FinetuneConfig):
-        per_epoch = config.examples or (rates.mrc_examples if config.task == "mrc" else rates.ner_examples)
+        per_epoch = config.examples or getattr(rates, f"{config.task}_examples")
         steps = config.steps or math.ceil(config.epochs * per_epoch / config.global_batch_size)
     else:
         steps = config.loop.steps

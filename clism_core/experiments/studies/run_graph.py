@@ -99,8 +99,8 @@ def all_stages(chains: Iterable[Chain]) -> dict[str, Stage]:
 
 def _stage(kind: Kind, config: Any, before: Stage | None, labels: Mapping[str, Label]) -> Stage:
     fields = without_fields(config, Incidental)
-    if isinstance(config, FinetuneConfig):  # what it says of the other task is none of its own
-        fields.pop("ner" if config.task == "mrc" else "mrc")
+    if isinstance(config, FinetuneConfig):  # the options of the other tasks do not matter
+        fields = {name: value for name, value in fields.items() if name not in config.other_tasks}
     content = json.dumps(wherever_it_stands([kind, fields, before.name if before else None]), sort_keys=True)
     fingerprint = hashlib.sha256(content.encode()).hexdigest()[:_DIGITS]
     return Stage(kind, fingerprint, config, before.name if before else None, labels)

@@ -15,8 +15,8 @@ from clism_core.experiments.tuning.space import Space
 from clism_core.experiments.tuning.trial import OBJECTIVE, Sweep, with_reported_evaluations
 from clism_core.model.resolve import is_tracked
 from clism_core.pretraining.registration import register_encoder
+from clism_core.tasks.registration import register_task_model
 from clism_core.tracking.plots import png
-from clism_core.tracking.registry import register_task_model
 from clism_core.tracking.run import TrackedRun
 from clism_core.training.config import dump_config
 from clism_core.training.export import RESULT_FILE, Delivered, read_delivered

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from ray.tune.search import SEARCH_ALG_IMPORT
 from ray.tune.search.sample import Categorical, Domain, Sampler
 
-from clism_core.tasks.task import TaskName
+from clism_core.tasks.registry import TaskName
 from clism_core.utils.errors import InputError
 
 JobName = Literal["pretrain", "finetune", "joint"]

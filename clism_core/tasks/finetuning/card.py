@@ -7,21 +7,7 @@ from clism_core.model.resolve import is_hub_id
 from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.tasks.finetuning.data import source_names
 from clism_core.tasks.finetuning.finetune import Finetuned
-from clism_core.tasks.mrc import squad_scorer as squad
-from clism_core.tasks.ner import conlleval
 from clism_core.utils.markdown import markdown_table
-
-TITLES = {"mrc": "Cross-lingual question answering", "ner": "Cross-lingual named entity recognition"}
-PIPELINE_TAGS = {"mrc": "question-answering", "ner": "token-classification"}
-SCORERS = {"mrc": squad.SCORER, "ner": conlleval.SCORER}
-INPUTS = {
-    "mrc": '{"question": "Where was she born?", "context": "She was born in Paris."}',
-    "ner": '{"text": "She lives in Paris."}',
-}
-OUTPUTS = {
-    "mrc": "`answer`, `score` (a probability), `start` and `end` (code points of the context, end exclusive)",
-    "ner": "`entities`: `label`, `text`, `start` and `end` (code points of the text, end exclusive) and `score`",
-}
 
 TEMPLATE = """---
 {base_model}language: multilingual
@@ -38,7 +24,7 @@ Trained on {train}; {evaluated} on {dev_examples:,} examples of {dev}.
 ```python
 import mlflow
 
-model = mlflow.pyfunc.load_model("models:/clism-{task}@candidate")
+model = mlflow.pyfunc.load_model("models:/{registered_name}@candidate")
 model.predict([{input}])
 ```
 
@@ -57,27 +43,27 @@ Scorer: {scorer}.{chosen} Test scores are those of `jobs/evaluate.py`.
 
 def task_card(config: FinetuneConfig, finetuned: Finetuned) -> str:
     """Return the card as Markdown with the front matter that the Hugging Face hub reads."""
-    marked = {"mrc": "with `[QUE]` after the question", "ner": "with `[QUE]` after the sentence"}
+    task = config.task_object
     best = config.export == "best"
     return TEMPLATE.format(
-        title=TITLES[config.task],
-        pipeline_tag=PIPELINE_TAGS[config.task],
+        title=task.card.title,
+        pipeline_tag=task.card.pipeline_tag,
         base_model=f"base_model: {json.dumps(config.model)}\n" if is_hub_id(config.model) else "",
         model=config.model,
-        task=config.task,
+        registered_name=task.registered_name,
         language=config.language,
         steps=finetuned.step,
         global_batch_size=config.global_batch_size,
         examples=finetuned.examples,
         few_shot="" if config.examples is None else f" (few-shot: drawn with seed {config.sample_seed})",
-        with_que=marked[config.task] if config.of_task.use_que else "without `[QUE]`",
+        with_que=task.card.with_que if config.of_task.use_que else "without `[QUE]`",
         train=", ".join(f"`{name}`" for name in source_names(config.train)),
         dev=", ".join(f"`{name}`" for name in source_names(config.dev)),
         dev_examples=finetuned.dev_examples,
-        input=INPUTS[config.task],
-        outputs=OUTPUTS[config.task],
+        input=json.dumps(task.input_example[0]),
+        outputs=task.card.outputs,
         table=dev_table(finetuned.metrics),
-        scorer=SCORERS[config.task],
+        scorer=task.scorer,
         evaluated="selected" if best else "evaluated",
         chosen=" The checkpoint was chosen by this F1, so that it is a little too good." if best else "",
     )

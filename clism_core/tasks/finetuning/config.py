@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -12,9 +11,8 @@ from annotated_types import Ge, Gt, Lt
 
 from clism_core.model.precision import PrecisionName
 from clism_core.tasks.hub import HubSplit
-from clism_core.tasks.mrc.windows import mrc_problems
-from clism_core.tasks.ner.windows import ner_problems
-from clism_core.tasks.task import MrcConfig, NerConfig, TaskConfig, TaskName
+from clism_core.tasks.registry import TASKS, AnyTask, TaskName, TaskOptions
+from clism_core.tasks.saved_task import TaskConfig
 from clism_core.training.config import WorkersConfig, run_problems
 from clism_core.training.loop import CadenceConfig
 from clism_core.training.optimizer import OptimizerConfig
@@ -28,7 +26,7 @@ _LANGUAGE = re.compile(r"[A-Za-z]+(?:[-_][A-Za-z0-9]+)*")  # it becomes a part o
 
 
 @dataclass
-class FinetuneConfig:
+class FinetuneConfig(TaskOptions):
     """Fine-tuning on labelled data of one language."""
 
     task: TaskName
@@ -75,10 +73,6 @@ class FinetuneConfig:
     """Which checkpoint becomes the model: the last, or the one with the best F1 on the development data."""
     register: Annotated[bool, Incidental()] = True
     """Whether the model becomes a version of clism-mrc or clism-ner in the MLflow registry."""
-    mrc: MrcConfig = field(default_factory=MrcConfig)
-    """Inputs and outputs of question answering."""
-    ner: NerConfig = field(default_factory=NerConfig)
-    """Inputs and outputs of named entity recognition."""
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(learning_rate=3e-5, warmup_steps=0.1))
     """Adam and its schedule."""
     loop: CadenceConfig = field(default_factory=CadenceConfig)
@@ -87,9 +81,20 @@ class FinetuneConfig:
     """The Ray Train workers."""
 
     @property
+    def task_object(self) -> AnyTask:
+        """The task of this run."""
+        return TASKS[self.task]
+
+    @property
     def of_task(self) -> TaskConfig:
-        """What the task of this run was told."""
-        return self.mrc if self.task == "mrc" else self.ner
+        """The options of the task of this run."""
+        options: TaskConfig = getattr(self, self.task)
+        return options
+
+    @property
+    def other_tasks(self) -> tuple[str, ...]:
+        """The names of the other tasks, whose options do not matter to this run."""
+        return tuple(name for name in TASKS if name != self.task)
 
 
 def check_config(config: FinetuneConfig) -> None:
@@ -105,16 +110,11 @@ def check_config(config: FinetuneConfig) -> None:
         f"--optimizer.warmup_steps {warmup}: must be below --steps ({steps})": steps is not None
         and warmup >= max(1, steps),
         f"--language {config.language!r}: must be a code such as en": not _LANGUAGE.fullmatch(config.language),
-        "--reinit_head: --task ner has no pre-trained head to replace; leave it out": config.task == "ner"
-        and config.reinit_head,
+        f"--reinit_head: --task {config.task} has no pre-trained head to replace; leave it out": config.reinit_head
+        and not config.task_object.model.pretrained_head,
     }
-    other = "ner" if config.task == "mrc" else "mrc"
-    found = [*bound_problems(config, skip=[other]), *run_problems(config)]
+    found = [*bound_problems(config, skip=config.other_tasks), *run_problems(config)]
     found += (problem for problem, is_so in problems.items() if is_so)
-    found += _task_problems(config)
+    found += config.task_object.problems(config.of_task)
     if found:
         raise InputError("\n".join(found))
-
-
-def _task_problems(config: FinetuneConfig) -> Iterator[str]:
-    yield from mrc_problems(config.mrc) if config.task == "mrc" else ner_problems(config.ner)

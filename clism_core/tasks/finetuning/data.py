@@ -11,18 +11,16 @@ import pyarrow as pa
 import ray
 
 from clism_core.tasks.finetuning.config import FinetuneConfig, Source
-from clism_core.tasks.hub import HubSplit, read_hub_questions, read_hub_tagged
-from clism_core.tasks.mrc.squad_format import Question, find_misplaced, for_training, read_questions
-from clism_core.tasks.ner.conll_format import Sentence, TaggedFile, read_tagged
+from clism_core.tasks.hub import HubSplit
 from clism_core.training.data.indexed_rows import IndexedRows, Row
 from clism_core.utils.errors import InputError
 from clism_core.utils.storage import expand
-from clism_core.utils.text import printable
 
 logger = logging.getLogger(__name__)
 
-Example = Question | Sentence
-ExampleT = TypeVar("ExampleT", Question, Sentence)
+Example = Any
+"""An example of any task."""
+ExampleT = TypeVar("ExampleT")
 
 EXAMPLES_PER_BLOCK = 1000
 TASK_CPUS = 0.5
@@ -31,7 +29,7 @@ TASK_CPUS = 0.5
 
 @dataclass(frozen=True)
 class LabelledData:
-    """What is trained on and what is evaluated: questions, or tagged sentences."""
+    """Examples to train on and to evaluate."""
 
     train: Sequence[Example]
     dev: Sequence[Example]
@@ -45,51 +43,10 @@ def load_data(config: FinetuneConfig) -> LabelledData:
     Raises:
         InputError: where something cannot be read, or there are fewer examples than are to be drawn.
     """
-    if config.task == "mrc":
-        return _load_questions(config)
-    return _load_sentences(config)
-
-
-def _load_questions(config: FinetuneConfig) -> LabelledData:
-    # files for training are often put together from several, and have ids twice; evaluation goes by ids
-    found = [
-        question
-        for source in source_files("train", config.train)
-        for question in _read_questions(source, config, unique_ids=False)
-    ]
-    usable = for_training(found)
-    misplaced = find_misplaced(found)
-    if misplaced:
-        first = misplaced[0]
-        logger.warning(
-            "--train: %d answers do not stand at their offset and are left out, and with them %d questions; the first: "
-            "%s should have %r at %d, where %r stands",
-            *(len(misplaced), len(found) - len(usable), first.question_id, printable(first.answer.text)),
-            *(first.answer.start, printable(first.found)),
-        )
-    dev = [
-        question
-        for source in source_files("dev", config.dev)
-        for question in _read_questions(source, config, unique_ids=True)
-    ]
-    _check_ids(dev)
-    counts: dict[str, float] = {
-        "data/misplaced_answers": len(misplaced),
-        "data/misplaced_questions": len(found) - len(usable),
-    }
-    return _drawn(config, usable, dev, counts)
-
-
-def _load_sentences(config: FinetuneConfig) -> LabelledData:
-    train = [_read_tagged(source, config) for source in source_files("train", config.train)]
-    dev = [_read_tagged(source, config) for source in source_files("dev", config.dev)]
-    repaired = sum(file.repaired for file in train)
-    if repaired:
-        logger.warning("--train: %d tags break their scheme and are read as conlleval reads them", repaired)
-    sentences = [sentence for file in train for sentence in file.sentences]
-    return _drawn(
-        config, sentences, [sentence for file in dev for sentence in file.sentences], {"data/repaired_tags": repaired}
-    )
+    task, options, form = config.task_object, config.of_task, {"language": config.language, "encoding": config.encoding}
+    train, counts = task.read_training(source_files("train", config.train), options, **form)
+    dev = task.read_development(source_files("dev", config.dev), options, **form)
+    return _drawn(config, train, dev, {f"data/{name}": number for name, number in counts.items()})
 
 
 def _drawn(
@@ -101,8 +58,9 @@ def _drawn(
         raise InputError("--dev: has no example, and models are selected by it; give files that have some")
     if config.examples is not None and config.examples > len(train):
         raise InputError(f"--examples {config.examples}: the training data has {len(train)}; lower it, or give more")
-    known = set(map(_content, train))
-    shared = sum(_content(example) in known for example in dev)
+    content = config.task_object.content
+    known = set(map(content, train))
+    shared = sum(content(example) in known for example in dev)
     if shared:
         logger.warning(
             "--dev: %d of %d examples are in the training data, too; scores on them say little", shared, len(dev)
@@ -117,11 +75,6 @@ def _drawn(
     )
     sizes = {"data/examples": len(chosen), "data/dev_examples": len(evaluated), "data/dev_examples_in_train": shared}
     return LabelledData(chosen, evaluated, {**counts, **sizes})
-
-
-def _content(example: Example) -> tuple[object, ...]:
-    """Return what makes an example another one."""
-    return (example.question, example.context) if isinstance(example, Question) else (example.tokens,)
 
 
 def draw(examples: Sequence[ExampleT], number: int | None, *, seed: int) -> list[ExampleT]:
@@ -149,7 +102,7 @@ def encode_examples(
     """Encode examples on the cluster.
 
     Args:
-        examples: questions or sentences.
+        examples: examples of one task.
         encode: makes rows of `schema` of one example, with counts of what was noticed; it is sent to Ray's tasks.
         schema: with a column `length`, in tokens.
 
@@ -218,26 +171,6 @@ def source_files(field: str, source: Source) -> Iterator[str | HubSplit]:
             yield from files
         else:
             yield entry
-
-
-def _read_questions(source: str | HubSplit, config: FinetuneConfig, *, unique_ids: bool) -> list[Question]:
-    if isinstance(source, HubSplit):
-        return read_hub_questions(source, language=config.language, unique_ids=unique_ids)
-    return read_questions(source, language=config.language, unique_ids=unique_ids)
-
-
-def _read_tagged(source: str | HubSplit, config: FinetuneConfig) -> TaggedFile:
-    if isinstance(source, HubSplit):
-        return read_hub_tagged(source, types=config.ner.types)
-    return read_tagged(source, encoding=config.encoding, types=config.ner.types)
-
-
-def _check_ids(questions: Iterable[Question]) -> None:
-    seen: set[str] = set()
-    for question in questions:
-        if question.id in seen:
-            raise InputError(f"--dev: question {question.id!r} is in two of the files; give each question once")
-        seen.add(question.id)
 
 
 def digest(examples: Iterable[Example]) -> str:

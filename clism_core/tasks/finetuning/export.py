@@ -10,8 +10,8 @@ from clism_core.tasks.finetuning.card import dev_table, task_card
 from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.tasks.finetuning.data import load_data
 from clism_core.tasks.finetuning.finetune import Finetuned, run_identity, sources_identity
+from clism_core.tasks.registration import register_task_model
 from clism_core.tracking.plots import log_dev_plots
-from clism_core.tracking.registry import register_task_model
 from clism_core.tracking.run import TrackedRun
 from clism_core.training.config import CONFIG_FILE
 from clism_core.training.export import Delivered, deliver_model, read_delivered

@@ -13,39 +13,24 @@ from clism_core.model.resolve import model_digest, resolve_model
 from clism_core.model.tokenizer import load_tokenizer
 from clism_core.tasks.finetuning.config import FinetuneConfig, check_config
 from clism_core.tasks.finetuning.data import (
-    EncodedExamples,
     LabelledData,
     digest,
     encode_examples,
     load_data,
     source_names,
 )
-from clism_core.tasks.finetuning.recipe import PROBE_ROWS, MrcRecipe, NerRecipe
-from clism_core.tasks.mrc.windows import TRAINING_SCHEMA as QUESTION_SCHEMA
-from clism_core.tasks.mrc.windows import QuestionEncoder
-from clism_core.tasks.ner.windows import TRAINING_SCHEMA as SENTENCE_SCHEMA
-from clism_core.tasks.ner.windows import SentenceEncoder
+from clism_core.tasks.finetuning.recipe import PROBE_ROWS, FinetuningRecipe
 from clism_core.tracking.run import LoggedDataSet, TrackedRun
 from clism_core.training.config import CONFIG_FILE, RunSettings, dump_config
 from clism_core.training.data.sampler import Integers, SampleOrder, make_stages
 from clism_core.training.driver import Hooks, Trained, choose_device, run_training
 from clism_core.training.loop import LoopConfig
-from clism_core.training.recipe import Recipe
 from clism_core.training.resume import check_same_run, identity_fields, keep_identity, vocabulary_digest
 from clism_core.utils.errors import InputError
 from clism_core.utils.fields import Adjustable, Incidental, Input
 from clism_core.utils.storage import join, write_bytes
 
 logger = logging.getLogger(__name__)
-
-NOTICED = {
-    "cut_questions": "questions are longer than --mrc.max_question_length and lose their end",
-    "widened_answers": "answers begin or end within a token, and are learnt with the whole of it",
-    "left_out_questions": "questions are left out: no window holds all of an answer of theirs",
-    "windowed_sentences": "sentences are longer than --ner.max_length and are cut into windows",
-    "cut_words": "words are longer than an input and lose their end",
-    "unknown_words": "words are, or hold, the unknown token",
-}
 
 
 @dataclass(frozen=True)
@@ -78,7 +63,8 @@ def finetune(config: FinetuneConfig, run: TrackedRun, *, hooks: Hooks | None = N
     this_run["vocabulary"] = vocabulary_digest(tokenizer)
     check_same_run(config.output, this_run)
     _log_data(run, config, data)
-    encoded = _encode(config, data, tokenizer)
+    task = config.task_object
+    encoded = encode_examples(data.train, task.encoder(tokenizer, config.of_task), task.training_schema)
     steps = count_steps(config, inputs=len(encoded.rows))
     logger.info(
         "%s inputs of %d examples; %d steps of %d inputs, %.3g epochs",
@@ -87,14 +73,13 @@ def finetune(config: FinetuneConfig, run: TrackedRun, *, hooks: Hooks | None = N
     )
     for name, number in encoded.counts.items():
         if number:
-            logger.warning("--train: %d %s", number, NOTICED[name])
+            logger.warning("--train: %d %s", number, task.noticed[name])
     counts = {f"data/{name}": number for name, number in encoded.counts.items()} | {"data/inputs": len(encoded.rows)}
     run.log_metrics({**data.counts, **counts}, step=0)
     keep_identity(config.output, this_run)
     write_bytes(join(config.output, CONFIG_FILE), dump_config(config).encode())
-    kind: Any = MrcRecipe if config.task == "mrc" else NerRecipe
     probe_rows = ray.get(encoded.rows.blocks[0]).slice(0, PROBE_ROWS).to_pylist()
-    recipe: Recipe[Any] = kind(config, ray.put(data.dev), probe_rows)
+    recipe = FinetuningRecipe(config, ray.put(data.dev), probe_rows)
     loop = LoopConfig(**vars(config.loop), steps=steps)
     trained = run_training(
         RunSettings.of(config, loop=loop),
@@ -109,21 +94,14 @@ def finetune(config: FinetuneConfig, run: TrackedRun, *, hooks: Hooks | None = N
 
 
 def run_identity(config: FinetuneConfig) -> dict[str, Any]:
-    """Return the fields of the configuration that make a run what it is; those of the other task are none."""
-    other = "ner" if config.task == "mrc" else "mrc"
+    """Return the fields of the configuration that make a run what it is; those of the other tasks are none."""
     fields = identity_fields(config, Incidental, Adjustable, Input)
-    return {name: value for name, value in fields.items() if name.split(".")[0] != other}
+    return {name: value for name, value in fields.items() if name.split(".")[0] not in config.other_tasks}
 
 
 def sources_identity(data: LabelledData, model_folder: str) -> dict[str, str]:
     """Return hashes of what is trained on, of what is evaluated, and of the model that training starts from."""
     return {"train": digest(data.train), "dev": digest(data.dev), "model": model_digest(model_folder)}
-
-
-def _encode(config: FinetuneConfig, data: LabelledData, tokenizer: Any) -> EncodedExamples:
-    if config.task == "mrc":
-        return encode_examples(data.train, QuestionEncoder(tokenizer, config.mrc).encode_example, QUESTION_SCHEMA)
-    return encode_examples(data.train, SentenceEncoder(tokenizer, config.ner).encode_example, SENTENCE_SCHEMA)
 
 
 def count_steps(config: FinetuneConfig, *, inputs: int) -> int:

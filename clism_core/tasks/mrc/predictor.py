@@ -1,8 +1,7 @@
 """Questions with their passages to answers."""
 
-import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
@@ -12,10 +11,9 @@ from clism_core.tasks.mrc.batches import InputFormat, collate
 from clism_core.tasks.mrc.decoding import N_CANDIDATES, AnswerSpan, Candidates, find_candidates, merge_candidates
 from clism_core.tasks.mrc.model import MrcModel
 from clism_core.tasks.mrc.windows import QuestionEncoder, Window
+from clism_core.tasks.predictor import Predicted, Predictor
 from clism_core.utils.errors import InputError
 from clism_core.utils.text import LONE_SURROGATE
-
-logger = logging.getLogger(__name__)
 
 RECORDS_AT_ONCE = 1024
 """Records whose windows are in memory together."""
@@ -25,15 +23,7 @@ _MAX_PADDING = 0.2
 _KEYS = ("question", "context")
 
 
-class Answers(NamedTuple):
-    """What a model makes of records, in their order."""
-
-    predictions: list[dict[str, Any]]
-    cut: list[bool]
-    """Whether a question was longer than the model's `max_question_length`, and lost its end."""
-
-
-class MrcPredictor:
+class MrcPredictor(Predictor[MrcModel]):
     """Answers questions, whatever language they are in.
 
     Args:
@@ -56,7 +46,12 @@ class MrcPredictor:
         self.encoder = QuestionEncoder(model.tokenizer, model.config)
         self._format = InputFormat.of(model.tokenizer)
 
-    def __call__(self, records: Sequence[Mapping[str, Any]], n_best: int = 1) -> list[dict[str, Any]]:
+    @property
+    def cut_text(self) -> str:
+        """Text of the warning about questions that were cut."""
+        return f"questions are cut to {self.encoder.config.max_question_length} tokens"
+
+    def predict(self, records: Sequence[Mapping[str, Any]], n_best: int = 1) -> Predicted:
         """Return an answer for each record, in their order.
 
         The answer is a part of the passage, the best valid span over all its windows; whether the passage answers the
@@ -75,14 +70,6 @@ class MrcPredictor:
             InputError: where a record lacks a question or a context, or n_best is out of range.
             FloatingPointError: if the model's logits are not finite.
         """
-        predictions, cut = self.answer(records, n_best)
-        if any(cut):
-            longest = self.encoder.config.max_question_length
-            logger.warning("%d of %d questions are cut to %d tokens", sum(cut), len(cut), longest)
-        return predictions
-
-    def answer(self, records: Sequence[Mapping[str, Any]], n_best: int = 1) -> Answers:
-        """Return what a call returns, and which questions were cut, without a word about them."""
         if not 1 <= n_best <= N_CANDIDATES:
             raise InputError(f"n_best is {n_best}, but must be 1 to {N_CANDIDATES}")
         contexts = [_checked(number, record) for number, record in enumerate(records, start=1)]
@@ -97,7 +84,12 @@ class MrcPredictor:
                 answers = merge_candidates([next(found) for _ in question.windows])
                 best, *_ = shown = [_as_prediction(answer, context) for answer in answers[:n_best]]
                 predictions.append({**best, "n_best": shown} if n_best > 1 else best)
-        return Answers(predictions, cut)
+        return Predicted(predictions, cut)
+
+    def outputs(self, records: Sequence[Mapping[str, Any]]) -> Predicted:
+        """Return the answers alone."""
+        predictions, cut = self.predict(records)
+        return Predicted([prediction["answer"] for prediction in predictions], cut)
 
     @torch.inference_mode()
     def _candidates(self, windows: Sequence[Window]) -> list[Candidates]:

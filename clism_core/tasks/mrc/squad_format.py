@@ -9,12 +9,20 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from clism_core.tasks.hub import HubSplit, hub_rows
 from clism_core.tasks.text_files import read_text
 from clism_core.utils.errors import InputError
 from clism_core.utils.text import printable
 
 _MLQA_NAME = re.compile(r"(?:test|dev)-context-([a-z]{2,3})-question-([a-z]{2,3})\.json(?:\.\w+)?")
 _LANGUAGE_PAIR = re.compile(r"([a-z]{2,3})-([a-z]{2,3})")
+
+_OFFICIAL = {
+    "mlqa": "those in MLQA_V1.zip",
+    "xquad": "xquad.ar.json and its like",
+    "squad": "train-v1.1.json and dev-v1.1.json",
+    "tydiqa": "those of the gold passage task",
+}
 
 
 class Answer(NamedTuple):
@@ -94,7 +102,14 @@ class _File(_Record):
     data: list[_Article]
 
 
-def read_questions(path: str, *, language: str | None = None, unique_ids: bool = True) -> list[Question]:
+def read_questions(source: str | HubSplit, *, language: str | None = None, unique_ids: bool = True) -> list[Question]:
+    """Return the questions of a file or of a split of the hub, as `read_question_file` and `read_hub_questions` do."""
+    if isinstance(source, HubSplit):
+        return read_hub_questions(source, language=language, unique_ids=unique_ids)
+    return read_question_file(source, language=language, unique_ids=unique_ids)
+
+
+def read_question_file(path: str, *, language: str | None = None, unique_ids: bool = True) -> list[Question]:
     """Return the questions of a file in SQuAD format, local or s3://, in its order.
 
     `language` is that of the file, `ar`, or `ar-de` where contexts are Arabic and questions German. None takes it from
@@ -121,10 +136,19 @@ def questions_of_rows(
 
     A row has `id`, `question`, `context`, `answers` (`text` and `answer_start`, two lists of one length) and, where
     they are known, `title` and `is_impossible`. `name` is what errors call the table. All else is as in
-    `read_questions`, which see, what it raises too.
+    `read_question_file`, which see, what it raises too.
     """
     found = _walk_rows(name, rows)
     return _collect(name, found, languages=_languages(name, language), unique_ids=unique_ids)
+
+
+def read_hub_questions(data: HubSplit, *, language: str | None = None, unique_ids: bool = True) -> list[Question]:
+    """Return the questions of a split with the columns of SQuAD, as `questions_of_rows` does.
+
+    Raises `InputError` as that and `hub_rows` do.
+    """
+    with hub_rows(data, columns=("id", "question", "context", "answers"), official=_OFFICIAL) as rows:
+        return questions_of_rows(data.title, rows, language=language, unique_ids=unique_ids)
 
 
 def mlqa_languages(path: str) -> tuple[str, str] | None:
@@ -175,7 +199,7 @@ def _collect(
     languages: tuple[str | None, str | None],
     unique_ids: bool,
 ) -> list[Question]:
-    """Return the questions among what `_walk` has found; raises `InputError` as `read_questions` does."""
+    """Return the questions among what `_walk` has found; raises `InputError` as `read_question_file` does."""
     questions, places, unanswerable = [], dict[str, str](), 0
     for place, title, context, qas in found:
         if qas.answers is None and not qas.is_impossible:

@@ -2,20 +2,23 @@
 
 import json
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from clism_core.tasks.hub import HubSplit, read_hub_questions
+from clism_core.tasks.hub import HubSplit
 from clism_core.tasks.mrc import mlqa_scorer as mlqa
 from clism_core.tasks.mrc import squad_scorer as squad
 from clism_core.tasks.mrc.scorers import AnswerMetrics, AnswerScore
 from clism_core.tasks.mrc.squad_format import Question, find_misplaced, read_questions
-from clism_core.tasks.test_data import Kind, Scored, TestSetConfig
+from clism_core.tasks.test_data import Scored, TestSetConfig
 from clism_core.utils.errors import InputError
 from clism_core.utils.text import printable
 
 logger = logging.getLogger(__name__)
+
+_LANGUAGE_PAIR = re.compile(r"[a-z]{2,3}-[a-z]{2,3}")
 
 
 @dataclass(frozen=True)
@@ -26,8 +29,14 @@ class QuestionSet:
     language: str
     scorer: str
     examples: tuple[Question, ...]
-    kind: Kind = "mrc"
+    kind: str = "mrc"
+    score_names: tuple[str, ...] = ("f1", "exact_match")
     ending: Literal["json", "conll"] = "json"
+
+    @property
+    def is_cross(self) -> bool:
+        """Whether passages and questions differ in language: `ar-de`, but not a script or region as in `zh-Hant`."""
+        return _LANGUAGE_PAIR.fullmatch(self.language) is not None
 
     def records(self) -> list[dict[str, Any]]:
         """Return questions and passages."""
@@ -68,10 +77,7 @@ def read_question_set(test: TestSetConfig, path: str | HubSplit, language: str) 
         raise InputError(
             f"{test.dataset}/{language}: {scorer} scores {', '.join(mlqa.LANGUAGES)} only; give scorer: {squad.SCORER}"
         )
-    if isinstance(path, str):
-        questions = read_questions(path, language=language)
-    else:
-        questions = read_hub_questions(path, language=language)
+    questions = read_questions(path, language=language)
     if misplaced := find_misplaced(questions):
         first = misplaced[0]
         logger.warning(

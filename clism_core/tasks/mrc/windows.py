@@ -3,7 +3,7 @@
 `[QUE]` and the template tokens are inserted by id; literal ones in the texts stay text.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,13 +12,10 @@ import regex
 from transformers import PreTrainedTokenizerBase
 
 from clism_core.model.tokenizer import QUE, TextTokenizer, TokenizedText, TokenSpan, find_template
+from clism_core.tasks.mrc.config import MrcConfig, mrc_problems
 from clism_core.tasks.mrc.squad_format import Answer, Question, for_training
-from clism_core.tasks.task import MrcConfig
 from clism_core.training.data.indexed_rows import Row
 from clism_core.utils.errors import InputError
-
-TEMPLATE_TOKENS = 4
-"""Template tokens of a pair in the longest format in use: `<s> question </s></s> passage </s>`."""
 
 TRAINING_SCHEMA = pa.schema(
     [
@@ -73,27 +70,6 @@ class EncodedQuestion(NamedTuple):
     windows: list[Window]
     cut: bool
     """Whether the question was longer than `max_question_length`."""
-
-
-def mrc_problems(config: MrcConfig, *, template_tokens: int = TEMPLATE_TOKENS) -> Iterator[str]:
-    """Yield what is wrong with the fields themselves, one sentence each.
-
-    Windows must move on by a token at least, also after the longest question.
-    """
-    taken = config.max_question_length + int(config.use_que) + template_tokens
-    problems = {
-        f"--mrc.max_question_length {config.max_question_length}: must be at least 1": config.max_question_length < 1,
-        f"--mrc.stride {config.stride}: must not be negative": config.stride < 0,
-        f"--mrc.max_answer_length {config.max_answer_length}: must be at least 1": config.max_answer_length < 1,
-    }
-    found = [problem for problem, is_so in problems.items() if is_so]
-    if not found and config.max_length - taken <= config.stride:
-        found.append(
-            f"--mrc.max_length {config.max_length}: beside a question of max_question_length ({taken} tokens with "
-            f"those around it) no more than stride ({config.stride}) is left for the passage; give "
-            f"{taken + config.stride + 1} at least, or lower --mrc.stride or --mrc.max_question_length"
-        )
-    yield from found
 
 
 def cut_passage(n_tokens: int, *, room: int, stride: int) -> list[range]:

@@ -5,21 +5,24 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from clism_core.tasks.hub import HubSplit, alternatives, hub_rows
 from clism_core.tasks.ner.tagging_schemes import PREFIXES, Scheme, find_scheme, invalid_transitions, to_bio
 from clism_core.tasks.text_files import read_text
 from clism_core.utils.errors import InputError
 from clism_core.utils.text import listed, printable
-
-CONLL_TYPES = ("PER", "LOC", "ORG", "MISC")
-"""The types of entity in CoNLL-2002 and 2003; WikiAnn has the first three."""
 
 _DOCUMENT = "-DOCSTART-"
 _SPACES = re.compile("[ \t]+")  # and no other white space: a no-break space may be a token
 _TAB = re.compile("\t")
 _LANGUAGE_PREFIX = re.compile("[a-z]{2,}(?:-[a-z]+)*:")
 _TAG = re.compile(f"O|[{''.join(PREFIXES)}]-.+")
+
+_OFFICIAL = {
+    "conll2002": "esp.train, ned.train and their like",
+    "conll2003": "eng.train, eng.testa and eng.testb",
+}
 
 
 class Sentence(NamedTuple):
@@ -53,7 +56,14 @@ class _Line(NamedTuple):
     tag: str
 
 
-def read_tagged(path: str, *, encoding: str = "utf-8", types: Collection[str] | None = None) -> TaggedFile:
+def read_tagged(source: str | HubSplit, *, encoding: str = "utf-8", types: Collection[str] | None = None) -> TaggedFile:
+    """Return the sentences of a file or of a split of the hub, as `read_tagged_file` and `read_hub_tagged` do."""
+    if isinstance(source, HubSplit):
+        return read_hub_tagged(source, types=types)
+    return read_tagged_file(source, encoding=encoding, types=types)
+
+
+def read_tagged_file(path: str, *, encoding: str = "utf-8", types: Collection[str] | None = None) -> TaggedFile:
     """Return the sentences of a file, local or s3://, that has a token a line and an empty line after each sentence.
 
     Columns are cut at tabs where the first line has one, at spaces where not; the first is the token, the last the
@@ -76,7 +86,7 @@ def tagged_rows(
     """Return the sentences of `rows`, each its tokens and its tags, such as those of the Hugging Face Hub.
 
     `name` is what errors call the table. Raises `InputError` where a row has no tokens, an empty one, or not as many
-    tags, and for tags as `read_tagged` does.
+    tags, and for tags as `read_tagged_file` does.
     """
     blocks = []
     for number, (tokens, tags) in enumerate(rows, start=1):
@@ -91,6 +101,43 @@ def tagged_rows(
     if not blocks:
         raise InputError(f"{name} has no sentences; give a data set that has")
     return _tagged(name, blocks, types)
+
+
+def read_hub_tagged(
+    data: HubSplit,
+    *,
+    tokens_column: str = "tokens",
+    tags_column: str = "ner_tags",
+    types: Collection[str] | None = None,
+) -> TaggedFile:
+    """Return the sentences of a split that has tokens and tags as lists; tags are texts, or numbers that it names.
+
+    Raises `InputError` as `tagged_rows` and `hub_rows` do, and where it does not name its numbers.
+    """
+    with hub_rows(data, columns=(tokens_column, tags_column), official=_OFFICIAL) as rows:
+        pairs = (
+            (row[tokens_column] or [], _tag_names(data, rows.features, tags_column, row[tags_column] or []))
+            for row in rows
+        )
+        return tagged_rows(data.title, pairs, types=types)
+
+
+def _tag_names(data: HubSplit, features: Any, column: str, tags: list[Any]) -> list[str]:
+    """Return `tags` as texts; those that are numbers by the names that the data set has for them."""
+    names = getattr(getattr(features[column], "feature", None), "names", None)
+    if names is None:
+        if not all(isinstance(tag, str) for tag in tags):
+            raise InputError(
+                f"{data.title}: the column {column!r} is {features[column]}, not texts or numbers with names; "
+                f"{alternatives(data, _OFFICIAL)}"
+            )
+        return tags
+    if not all(tag in range(len(names)) for tag in tags):  # -1 stands for a tag that is kept secret
+        raise InputError(
+            f"{data.title}: the column {column!r} lacks tags, as test sets do whose answers are secret; give a split "
+            "that has them"
+        )
+    return [names[tag] for tag in tags]
 
 
 def _tagged(path: str, blocks: list[list[_Line]], types: Collection[str] | None) -> TaggedFile:

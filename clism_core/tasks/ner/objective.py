@@ -1,22 +1,26 @@
 """Tagging: the label of each word, read off the state of its first sub-word."""
 
 import torch
+from torch import nn
 from torch.nn import functional
 
 from clism_core.model.objective import Metric, Objective, Result, States
 from clism_core.tasks.ner.batches import TagBatch
 from clism_core.tasks.ner.labels import IGNORED
-from clism_core.tasks.ner.tagger import Tagger
 
 
 class Tagging(Objective[TagBatch]):
-    """Token classification; its items are the words."""
+    """Token classification; its items are the words.
+
+    Args:
+        tagger: gives the logits [..., labels] of states [..., D].
+    """
 
     name, label = "tagging", "NER"
     metrics = (Metric("accuracy"),)
     new_heads = ("tagger",)
 
-    def __init__(self, tagger: Tagger):
+    def __init__(self, tagger: nn.Module):
         super().__init__()
         self.tagger = tagger
 

@@ -16,6 +16,7 @@ from clism_core.tasks.ner.labels import IGNORED
 from clism_core.tasks.ner.model import NerModel
 from clism_core.tasks.ner.records import Words, check_tokens, read_record
 from clism_core.tasks.ner.windows import SentenceEncoder, Window
+from clism_core.tasks.predictor import Predicted, Predictor
 from clism_core.utils.errors import InputError
 
 
@@ -26,7 +27,7 @@ class _Tagged(NamedTuple):
     scores: list[float]
 
 
-class NerPredictor:
+class NerPredictor(Predictor[NerModel]):
     """Tags sentences with a model, on the device where that is.
 
     Args:
@@ -48,7 +49,7 @@ class NerPredictor:
         self._decoder = BioDecoder(model.labels)
         self._pad_id = int(model.tokenizer.pad_token_id)
 
-    def __call__(self, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def predict(self, records: Sequence[Mapping[str, Any]]) -> Predicted:
         """Return the entities of each record, in their order.
 
         Args:
@@ -68,7 +69,13 @@ class NerPredictor:
         """
         given = [read_record(record, place=f"record {number}") for number, record in enumerate(records, start=1)]
         tagged = self._tag([entry.words for entry in given])
-        return [{"entities": _entities(entry, found)} for entry, found in zip(given, tagged, strict=True)]
+        predictions = [{"entities": _entities(entry, found)} for entry, found in zip(given, tagged, strict=True)]
+        return Predicted(predictions, [False] * len(predictions))
+
+    def outputs(self, records: Sequence[Mapping[str, Any]]) -> Predicted:
+        """Return the tags of the records' tokens."""
+        tags = self.tags([record["tokens"] for record in records])
+        return Predicted(tags, [False] * len(tags))
 
     def tags(self, sequences: Sequence[Sequence[str]]) -> list[list[str]]:
         """Return for each sequence of tokens as many tags, in valid BIO.

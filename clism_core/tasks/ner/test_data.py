@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from clism_core.tasks.hub import HubSplit, read_hub_tagged
+from clism_core.tasks.hub import HubSplit
 from clism_core.tasks.ner import conlleval
 from clism_core.tasks.ner.conll_format import Sentence, read_tagged
-from clism_core.tasks.test_data import Kind, Scored, TestSetConfig
+from clism_core.tasks.test_data import Scored, TestSetConfig
 from clism_core.utils.errors import InputError
 from clism_core.utils.text import listed
 
@@ -26,7 +26,9 @@ class TaggedSet:
     language: str
     examples: tuple[Sentence, ...]
     scorer: str = conlleval.SCORER
-    kind: Kind = "ner"
+    kind: str = "ner"
+    score_names: tuple[str, ...] = ("f1",)
+    is_cross: bool = False
     ending: Literal["json", "conll"] = "conll"
 
     def records(self) -> list[dict[str, Any]]:
@@ -90,7 +92,7 @@ def read_tagged_set(
         raise InputError(
             f"{test.dataset}/{language}: scorer is {test.scorer}, but entities are scored as conlleval does"
         )
-    data = read_tagged(path, encoding=test.encoding) if isinstance(path, str) else read_hub_tagged(path)
+    data = read_tagged(path, encoding=test.encoding)
     if data.repaired:
         logger.warning(
             "%s/%s: %d gold tags break their scheme and are read as conlleval reads them",

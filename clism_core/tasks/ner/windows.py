@@ -8,9 +8,9 @@ import pyarrow as pa
 from transformers import PreTrainedTokenizerBase
 
 from clism_core.model.tokenizer import QUE, TextTokenizer, find_template
+from clism_core.tasks.ner.config import NerConfig
 from clism_core.tasks.ner.conll_format import Sentence
 from clism_core.tasks.ner.labels import IGNORED, Labels
-from clism_core.tasks.task import NerConfig
 from clism_core.training.data.indexed_rows import Row
 from clism_core.utils.errors import InputError
 
@@ -140,19 +140,3 @@ def _window_of_words(edges: Sequence[int], ranges: Sequence[tuple[int, int]]) ->
             if context > most[word]:
                 windows[word], most[word] = number, context
     return windows
-
-
-def ner_problems(config: NerConfig) -> Iterator[str]:
-    """Yield what is wrong with `config`, one sentence each."""
-    problems = {
-        f"--ner.max_length {config.max_length}: must be at least 8": config.max_length < 8,
-        f"--ner.stride {config.stride}: must not be negative, and below --ner.max_length ({config.max_length})": not (
-            0 <= config.stride < config.max_length
-        ),
-        "--ner.types: names no type of entity": not config.types,
-        "--ner.types: a name is empty or has white space in it": any(
-            not name or any(map(str.isspace, name)) for name in config.types
-        ),
-        "--ner.types: names a type twice": len(set(config.types)) < len(config.types),
-    }
-    yield from (problem for problem, is_so in problems.items() if is_so)

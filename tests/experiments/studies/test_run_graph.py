@@ -9,7 +9,7 @@ from clism_core.evaluation.config import EvaluateConfig
 from clism_core.experiments.studies.run_graph import Chain, all_stages, chain_stages
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.tasks.finetuning.config import FinetuneConfig
-from clism_core.tasks.task import NerConfig
+from clism_core.tasks.ner.config import NerConfig
 from clism_core.tasks.test_data import TestSetConfig
 from clism_core.training.config import WorkersConfig
 from clism_core.training.loop import LoopConfig

@@ -1,13 +1,18 @@
 """The evaluation of the development data: figures worked out by hand, on any number of workers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from clism_core.tasks.finetuning import dev_evaluation as dev
 from clism_core.tasks.mrc.squad_format import Answer, Question
+from clism_core.tasks.mrc.task import MRC
 from clism_core.tasks.ner.conll_format import Sentence
+from clism_core.tasks.ner.task import NER
+from clism_core.tasks.predictor import Predicted
+from clism_core.tasks.test_data import TestSet as DataSet
 
 ANSWERS = {"Where?": "Paris", "Who?": "Anna Smith", "When?": "today"}
 QUESTIONS = [
@@ -45,17 +50,21 @@ def on_workers(monkeypatch: pytest.MonkeyPatch, number: int, evaluate: Callable[
     return evaluate()
 
 
+def evaluate(
+    monkeypatch: pytest.MonkeyPatch, test_set: DataSet, output: Callable[[dict[str, Any]], Any], workers: int
+) -> Any:
+    """Return what each of `workers` gets if the predictor's output for a record is that of `output`."""
+    predictor: Any = SimpleNamespace(outputs=lambda records: Predicted([*map(output, records)], [False] * len(records)))
+    return on_workers(monkeypatch, workers, lambda: dev.evaluate_development(predictor, test_set))
+
+
 WORKERS = pytest.mark.parametrize("workers", [1, 2, pytest.param(5, id="more-workers-than-examples")])
 
 
 @WORKERS
 def test_questions(monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
-    def predict(records: Sequence[dict[str, str]]) -> list[dict[str, str]]:
-        return [{"answer": ANSWERS[record["question"]]} for record in records]
-
-    predictor: Any = predict
-    metrics, score = on_workers(
-        monkeypatch, workers, lambda: dev.evaluate_questions(predictor, QUESTIONS, language="en")
+    metrics, score = evaluate(
+        monkeypatch, MRC.development_set(QUESTIONS, "en"), lambda r: ANSWERS[r["question"]], workers
     )
     assert metrics == pytest.approx({"en/exact_match": 100 / 3, "en/f1": (100 + 200 / 3 + 0) / 3})
     assert score == metrics["en/f1"]
@@ -63,13 +72,8 @@ def test_questions(monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
 
 @WORKERS
 def test_sentences(monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
-    class Tagger:
-        def tags(self, sequences: Sequence[Sequence[str]]) -> list[list[str]]:
-            return [TAGS[tokens[0]] for tokens in sequences]
-
-    predictor: Any = Tagger()
-    metrics, score = on_workers(
-        monkeypatch, workers, lambda: dev.evaluate_sentences(predictor, SENTENCES, language="en")
+    metrics, score = evaluate(
+        monkeypatch, NER.development_set(SENTENCES, "en"), lambda r: TAGS[r["tokens"][0]], workers
     )
     expected = {"precision": 100 / 3, "recall": 50, "f1": 40, "PER_f1": 200 / 3, "LOC_f1": 0}
     assert metrics == pytest.approx({f"en/{name}": value for name, value in expected.items()})
@@ -77,11 +81,6 @@ def test_sentences(monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
 
 
 def test_a_type_that_mlflow_cannot_name_is_named_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Tagger:
-        def tags(self, sequences: Sequence[Sequence[str]]) -> list[list[str]]:
-            return [["B-R&D/lab"] for _ in sequences]
-
-    predictor: Any = Tagger()
-    gold = [Sentence(("CERN",), ("B-R&D/lab",))]
-    metrics, _ = on_workers(monkeypatch, 1, lambda: dev.evaluate_sentences(predictor, gold, language="en"))
+    gold = NER.development_set([Sentence(("CERN",), ("B-R&D/lab",))], "en")
+    metrics, _ = evaluate(monkeypatch, gold, lambda _: ["B-R&D/lab"], workers=1)
     assert metrics["en/R_D_lab_f1"] == 100

@@ -8,7 +8,8 @@ import pytest
 
 from clism_core.tasks.finetuning.config import FinetuneConfig, check_config
 from clism_core.tasks.finetuning.finetune import build_order, count_steps, run_identity
-from clism_core.tasks.task import MrcConfig, NerConfig
+from clism_core.tasks.mrc.config import MrcConfig
+from clism_core.tasks.ner.config import NerConfig
 from clism_core.training.config import WorkersConfig
 from clism_core.training.loop import CadenceConfig
 from clism_core.training.optimizer import OptimizerConfig

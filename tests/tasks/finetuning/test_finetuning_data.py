@@ -9,7 +9,7 @@ from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.tasks.finetuning.data import digest, draw, load_data
 from clism_core.tasks.hub import HubSplit
 from clism_core.tasks.mrc.squad_format import Question
-from clism_core.tasks.task import NerConfig
+from clism_core.tasks.ner.config import NerConfig
 from clism_core.utils.errors import InputError
 
 

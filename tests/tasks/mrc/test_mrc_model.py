@@ -12,12 +12,13 @@ from clism_core.model.objective import Result
 from clism_core.model.trainable import freeze_unused
 from clism_core.pretraining.model import PretrainingModel
 from clism_core.tasks.mrc.batches import InputFormat, QuestionBatch, collate
+from clism_core.tasks.mrc.config import MrcConfig
 from clism_core.tasks.mrc.model import MrcModel
 from clism_core.tasks.mrc.predictor import MrcPredictor
 from clism_core.tasks.mrc.squad_format import Answer, Question
 from clism_core.tasks.mrc.windows import QuestionEncoder
+from clism_core.tasks.ner.config import NerConfig
 from clism_core.tasks.saved_task import write_task
-from clism_core.tasks.task import MrcConfig, NerConfig
 from clism_core.training.optimizer import OptimizerConfig, build_optimizer
 from clism_core.utils.errors import InputError
 
@@ -64,7 +65,7 @@ def result(model: MrcModel, batch: QuestionBatch) -> Result:
 
 
 def head_of(model: MrcModel) -> dict[str, Tensor]:
-    return dict(model.span_head.state_dict())
+    return dict(model.head.state_dict())
 
 
 @pytest.mark.parametrize("use_que", [True, False], ids=["que", "linear"])
@@ -101,7 +102,7 @@ def test_gradients_are_finite_and_reach_head_and_encoder(folder: Path, use_que: 
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in trained.values())
     heads = {name for name in trained if not name.startswith("encoder.")}
-    assert heads == {f"span_head.{name}" for name in head_of(model)}
+    assert heads == {f"head.{name}" for name in head_of(model)}
 
 
 def test_the_head_has_a_learning_rate_of_its_own(xlmr: str) -> None:
@@ -110,7 +111,7 @@ def test_the_head_has_a_learning_rate_of_its_own(xlmr: str) -> None:
     optimizer, _ = build_optimizer(model, config, 2, heads=model.new_head_parameters())
     last = optimizer.param_groups[-1]
     assert last["initial_lr"] == 0.5
-    assert {id(p) for p in last["params"]} == {id(p) for p in model.span_head.parameters()}
+    assert {id(p) for p in last["params"]} == {id(p) for p in model.head.parameters()}
 
 
 def test_logits_are_of_the_passage_alone(folder: Path) -> None:
@@ -134,7 +135,7 @@ def test_the_exact_match_counts_whole_answers(xlmr: str, monkeypatch: pytest.Mon
     logits[0, rows, batch.answer_start] = 9.0
     logits[1, rows[:3], batch.answer_end[:3]] = 9.0
     logits[1, 3, batch.answer_end[3] + 1] = 9.0  # too long
-    monkeypatch.setattr(model.span_head.scores, "forward", lambda _: logits.permute(1, 2, 0))
+    monkeypatch.setattr(model.head.scores, "forward", lambda _: logits.permute(1, 2, 0))
     assert int(result(model, batch).metric_sums["exact_match"]) == 3
 
 
@@ -178,7 +179,7 @@ def test_the_head_of_another_encoder_is_refused(xlmr: str, tmp_path: Path) -> No
 def test_a_part_of_a_head_is_refused(xlmr: str, tmp_path: Path) -> None:
     model = MrcModel.begin(xlmr, MrcConfig(), seed=0)
     model.save(tmp_path)
-    save_file({"start.weight": model.span_head.state_dict()["start.weight"]}, tmp_path / "span_head.safetensors")
+    save_file({"start.weight": model.head.state_dict()["start.weight"]}, tmp_path / "span_head.safetensors")
     with pytest.raises(InputError, match=r"span_head\.safetensors: incomplete head: missing end\.weight"):
         MrcModel.load(str(tmp_path))
 
@@ -213,7 +214,7 @@ def test_a_folder_without_its_head_is_refused(xlmr: str, tmp_path: Path) -> None
 def test_a_model_of_another_task_is_refused(xlmr: str, tmp_path: Path) -> None:
     MrcModel.begin(xlmr, MrcConfig(), seed=0).save(tmp_path)
     write_task(tmp_path, NerConfig())
-    with pytest.raises(InputError, match="another task"):
+    with pytest.raises(InputError, match="of the task ner, not mrc"):
         MrcModel.load(str(tmp_path))
 
 

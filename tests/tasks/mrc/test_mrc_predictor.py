@@ -11,11 +11,11 @@ from clism_core.inference.predictor import load_predictor
 from clism_core.model.span_head import SpanLogits
 from clism_core.model.tokenizer import TextTokenizer
 from clism_core.tasks.mrc.batches import QuestionBatch
+from clism_core.tasks.mrc.config import MrcConfig
 from clism_core.tasks.mrc.decoding import Candidates
 from clism_core.tasks.mrc.model import MrcModel
 from clism_core.tasks.mrc.predictor import MrcPredictor
 from clism_core.tasks.mrc.windows import Window, covering_span
-from clism_core.tasks.task import MrcConfig
 from clism_core.utils.errors import InputError
 
 KINDS = ["xlmr", "bert", "xlm"]

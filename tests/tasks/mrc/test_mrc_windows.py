@@ -11,15 +11,14 @@ from tiny import TEXTS, write_encoder
 from transformers import PreTrainedTokenizerBase
 
 from clism_core.model.tokenizer import QUE, TextTokenizer, load_tokenizer
+from clism_core.tasks.mrc.config import MrcConfig, mrc_problems
 from clism_core.tasks.mrc.squad_format import Answer, Question
 from clism_core.tasks.mrc.windows import (
     TRAINING_SCHEMA,
     QuestionEncoder,
     covering_span,
     cut_passage,
-    mrc_problems,
 )
-from clism_core.tasks.task import MrcConfig
 from clism_core.utils.errors import InputError
 
 KINDS = ["xlmr", "bert", "xlm"]

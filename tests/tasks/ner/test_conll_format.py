@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from clism_core.tasks.ner.conll_format import CONLL_TYPES, Sentence, TaggedFile, read_tagged
+from clism_core.tasks.ner.config import CONLL_TYPES
+from clism_core.tasks.ner.conll_format import Sentence, TaggedFile, read_tagged
 from clism_core.utils import storage
 from clism_core.utils.errors import InputError
 

@@ -9,7 +9,9 @@ from torch import Tensor
 
 from clism_core.model.objective import States
 from clism_core.model.trainable import freeze_unused
+from clism_core.tasks.mrc.config import MrcConfig
 from clism_core.tasks.ner.batches import TagBatch, collate
+from clism_core.tasks.ner.config import NerConfig
 from clism_core.tasks.ner.conll_format import Sentence
 from clism_core.tasks.ner.conlleval import EntityMetrics, count_entities
 from clism_core.tasks.ner.model import NerModel
@@ -17,8 +19,8 @@ from clism_core.tasks.ner.objective import Tagging
 from clism_core.tasks.ner.predictor import NerPredictor
 from clism_core.tasks.ner.tagger import Tagger
 from clism_core.tasks.ner.windows import SentenceEncoder
-from clism_core.tasks.saved_task import read_task, write_task
-from clism_core.tasks.task import MrcConfig, NerConfig
+from clism_core.tasks.registry import read_task
+from clism_core.tasks.saved_task import write_task
 from clism_core.utils.errors import InputError
 
 KINDS = ["xlmr", "bert", "xlm"]
@@ -101,27 +103,26 @@ def test_a_batch_without_words_has_a_graph() -> None:
 
 def test_a_new_tagger_is_small_and_a_function_of_the_seed(folder: Path) -> None:
     first, same, other = (NerModel.begin(str(folder), NerConfig(), seed=seed) for seed in (3, 3, 4))
-    assert first.tagger.linear.weight.shape == (9, 16)
-    assert torch.equal(first.tagger.linear.weight, same.tagger.linear.weight)
-    assert not torch.equal(first.tagger.linear.weight, other.tagger.linear.weight)
-    assert first.tagger.linear.weight.std().item() == pytest.approx(0.02, rel=0.3)
-    assert not first.tagger.linear.bias.any()
+    assert first.head.linear.weight.shape == (9, 16)
+    assert torch.equal(first.head.linear.weight, same.head.linear.weight)
+    assert not torch.equal(first.head.linear.weight, other.head.linear.weight)
+    assert first.head.linear.weight.std().item() == pytest.approx(0.02, rel=0.3)
+    assert not first.head.linear.bias.any()
 
 
 @pytest.mark.parametrize(("kind", "rate"), [("xlmr", 0.0), ("bert", 0.1), ("xlm", 0.1)])
 def test_dropout_is_the_encoders(kind: str, rate: float, tmp_path: Path) -> None:
-    assert NerModel.begin(str(write_encoder(kind, tmp_path)), NerConfig(), seed=0).tagger.dropout.p == rate
+    assert NerModel.begin(str(write_encoder(kind, tmp_path)), NerConfig(), seed=0).head.dropout.p == rate
 
 
 def test_all_but_unused_parameters_get_a_gradient(folder: Path) -> None:
     model = NerModel.begin(str(folder), NerConfig(), seed=0)
-    model.use({Tagging.name: Tagging(model.tagger)})
     unused = freeze_unused(model, batch_of(model, SENTENCES))
     assert not [name for name in unused if "pooler" not in name and "lang_embeddings" not in name]
-    assert model.tagger.linear.weight.requires_grad
-    assert [name for name, _ in model.named_parameters() if "linear" in name and "tagg" in name] == [
-        "tagger.linear.weight",
-        "tagger.linear.bias",
+    assert model.head.linear.weight.requires_grad
+    assert [name for name, _ in model.named_parameters() if name.startswith("head.")] == [
+        "head.linear.weight",
+        "head.linear.bias",
     ]
 
 
@@ -168,7 +169,6 @@ def test_a_tagger_of_other_labels(xlmr: Path, tmp_path: Path) -> None:
 
 def test_four_sentences_are_learnt(xlmr: Path) -> None:
     model = NerModel.begin(str(xlmr), NerConfig(), seed=0)
-    model.use({Tagging.name: Tagging(model.tagger)})
     batch = batch_of(model, SENTENCES)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     model.train()
@@ -194,5 +194,4 @@ def test_four_sentences_are_learnt(xlmr: Path) -> None:
 
 def test_the_tagger_has_a_learning_rate_of_its_own(xlmr: Path) -> None:
     model = NerModel.begin(str(xlmr), NerConfig(), seed=0)
-    model.use({Tagging.name: Tagging(model.tagger)})
-    assert {id(p) for p in model.new_head_parameters()} == {id(p) for p in model.tagger.parameters()}
+    assert {id(p) for p in model.new_head_parameters()} == {id(p) for p in model.head.parameters()}

@@ -10,12 +10,12 @@ from torch import Tensor
 from clism_core.inference.predictor import load_predictor
 from clism_core.model.precision import Precision, PrecisionName
 from clism_core.tasks.ner.batches import TagBatch
+from clism_core.tasks.ner.config import NerConfig
 from clism_core.tasks.ner.decoding import BioDecoder
 from clism_core.tasks.ner.model import NerModel
 from clism_core.tasks.ner.predictor import NerPredictor
 from clism_core.tasks.ner.tagging_schemes import invalid_transitions
 from clism_core.tasks.ner.windows import SentenceEncoder
-from clism_core.tasks.task import NerConfig
 from clism_core.utils.errors import InputError
 
 
@@ -25,7 +25,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     folder = write_encoder(request.param, tmp_path_factory.mktemp(request.param))
     model = NerModel.begin(str(folder), NerConfig(max_length=24, stride=6), seed=2)
     with torch.no_grad():
-        model.tagger.linear.weight.mul_(50.0)
+        model.head.linear.weight.mul_(50.0)
     return model
 
 
@@ -77,7 +77,7 @@ def test_tags_are_those_of_the_words_own_windows(model: NerModel) -> None:
         ids = torch.tensor([window.input_ids])
         with torch.inference_mode():
             states = model.eval().encoder(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
-            scores = (states @ model.tagger.linear.weight.T + model.tagger.linear.bias).log_softmax(dim=-1)
+            scores = (states @ model.head.linear.weight.T + model.head.linear.bias).log_softmax(dim=-1)
         log_probabilities[window.words] = scores[0, window.positions].numpy()
     expected = model.labels.tags(BioDecoder(model.labels)(log_probabilities))
     assert NerPredictor(model).tags([tokens]) == [expected]
@@ -178,7 +178,7 @@ def test_the_precision_is_the_one_that_is_given(
 def test_a_model_without_finite_logits_is_refused(tmp_path: Path) -> None:
     broken = NerModel.begin(str(write_encoder("xlmr", tmp_path)), NerConfig(), seed=0)
     with torch.no_grad():
-        broken.tagger.linear.weight.fill_(torch.nan)
+        broken.head.linear.weight.fill_(torch.nan)
     with pytest.raises(FloatingPointError, match="the model's logits are not finite"):
         NerPredictor(broken).tags([["Paris"]])
 

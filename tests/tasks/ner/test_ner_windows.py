@@ -13,9 +13,9 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from clism_core.model.tokenizer import QUE, find_template, load_tokenizer
+from clism_core.tasks.ner.config import NerConfig, ner_problems
 from clism_core.tasks.ner.conll_format import Sentence
-from clism_core.tasks.ner.windows import TRAINING_SCHEMA, SentenceEncoder, Window, ner_problems
-from clism_core.tasks.task import NerConfig
+from clism_core.tasks.ner.windows import TRAINING_SCHEMA, SentenceEncoder, Window
 from clism_core.utils.errors import InputError
 
 TOKENIZER = letter_tokenizer()

@@ -1,0 +1,144 @@
+"""xMRC as a task."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar
+
+import pyarrow as pa
+from transformers import PreTrainedTokenizerBase
+
+from clism_core.model.precision import Precision
+from clism_core.tasks.mrc import squad_scorer as squad
+from clism_core.tasks.mrc.batches import InputFormat, QuestionBatch, collate
+from clism_core.tasks.mrc.config import MrcConfig, mrc_problems
+from clism_core.tasks.mrc.model import MrcModel
+from clism_core.tasks.mrc.predictor import MrcPredictor
+from clism_core.tasks.mrc.squad_format import Question, find_misplaced, for_training, mlqa_languages, read_questions
+from clism_core.tasks.mrc.test_data import QuestionSet, read_question_set
+from clism_core.tasks.mrc.windows import TRAINING_SCHEMA, QuestionEncoder
+from clism_core.tasks.predictor import BATCH_SIZE
+from clism_core.tasks.task import CardTexts, RecordFields, Source, Task
+from clism_core.tasks.test_data import TestSetConfig
+from clism_core.training.data.indexed_rows import Row
+from clism_core.utils.errors import InputError
+from clism_core.utils.text import printable
+
+logger = logging.getLogger(__name__)
+
+
+class QuestionAnswering(Task[MrcConfig, Question, MrcModel]):
+    """A span of a passage answers a question."""
+
+    model = MrcModel
+    training_schema = TRAINING_SCHEMA
+    noticed: ClassVar[Mapping[str, str]] = {
+        "cut_questions": "questions are longer than --mrc.max_question_length and lose their end",
+        "widened_answers": "answers begin or end within a token, and are learnt with the whole of it",
+        "left_out_questions": "questions are left out: no window holds all of an answer of theirs",
+    }
+    record_fields = RecordFields({"question": "text", "context": "text"})
+    output_schema = pa.schema(
+        [("answer", pa.string()), ("score", pa.float64()), ("start", pa.int64()), ("end", pa.int64())]
+    )
+    predict_options: ClassVar[Mapping[str, int]] = {"n_best": 1}
+    input_example: ClassVar[Sequence[dict[str, Any]]] = (
+        {"question": "Where was Mary Smith born?", "context": "Mary Smith was born in Paris in 1984."},
+    )
+    scorer = squad.SCORER
+    example_dataset = "xquad"
+    card = CardTexts(
+        title="Cross-lingual question answering",
+        pipeline_tag="question-answering",
+        outputs="`answer`, `score` (a probability), `start` and `end` (code points of the context, end exclusive)",
+        with_que="with `[QUE]` after the question",
+    )
+
+    def problems(self, config: MrcConfig) -> Iterator[str]:
+        """Yield what is wrong with the options, one sentence each."""
+        return mrc_problems(config)
+
+    def read_training(
+        self,
+        sources: Iterable[Source],
+        config: MrcConfig,  # noqa: ARG002
+        *,
+        language: str,
+        encoding: str,  # noqa: ARG002
+    ) -> tuple[list[Question], dict[str, int]]:
+        """Return the questions whose answers stand at their offsets, and how many others there are."""
+        # files for training are often put together from several, and have ids twice; evaluation goes by ids
+        found = [each for source in sources for each in read_questions(source, language=language, unique_ids=False)]
+        usable = for_training(found)
+        misplaced = find_misplaced(found)
+        if misplaced:
+            first = misplaced[0]
+            logger.warning(
+                "--train: %d answers do not stand at their offset and are left out, and with them %d questions; the "
+                "first: %s should have %r at %d, where %r stands",
+                *(len(misplaced), len(found) - len(usable), first.question_id, printable(first.answer.text)),
+                *(first.answer.start, printable(first.found)),
+            )
+        return usable, {"misplaced_answers": len(misplaced), "misplaced_questions": len(found) - len(usable)}
+
+    def read_development(
+        self,
+        sources: Iterable[Source],
+        config: MrcConfig,  # noqa: ARG002
+        *,
+        language: str,
+        encoding: str,  # noqa: ARG002
+    ) -> list[Question]:
+        """Return the questions, each of which has an id of its own."""
+        found = {}
+        for question in (each for source in sources for each in read_questions(source, language=language)):
+            if question.id in found:
+                raise InputError(f"--dev: question {question.id!r} is in two of the files; give each question once")
+            found[question.id] = question
+        return list(found.values())
+
+    def content(self, example: Question) -> tuple[str, str]:
+        """Return the question and its passage."""
+        return example.question, example.context
+
+    def encoder(
+        self, tokenizer: PreTrainedTokenizerBase, config: MrcConfig
+    ) -> Callable[[Question], tuple[list[Row], dict[str, int]]]:
+        """Return the function that turns a question into the windows that hold its answer."""
+        return QuestionEncoder(tokenizer, config).encode_example
+
+    def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[Sequence[Row]], QuestionBatch]:
+        """Return the function that pads windows to a batch."""
+        return partial(collate, input_format=InputFormat.of(tokenizer))
+
+    def predictor(
+        self, model: MrcModel, *, batch_size: int = BATCH_SIZE, precision: Precision | None = None
+    ) -> MrcPredictor:
+        """Return the predictor of a model."""
+        return MrcPredictor(model, batch_size=batch_size, precision=precision)
+
+    def development_set(self, examples: Sequence[Question], language: str) -> QuestionSet:
+        """Return questions that the scorer of SQuAD 1.1 scores."""
+        return QuestionSet("dev", language, squad.SCORER, tuple(examples))
+
+    def read_test_set(
+        self,
+        test: TestSetConfig,
+        source: Source,
+        language: str,
+        config: MrcConfig,  # noqa: ARG002
+    ) -> QuestionSet:
+        """Read the questions of a file or of a split of the hub."""
+        return read_question_set(test, source, language)
+
+    def language_in_name(self, path: str) -> str | None:
+        """Return the languages in the name of a file of MLQA: `ar-de` for Arabic passages and German questions."""
+        languages = mlqa_languages(path)
+        return None if languages is None else "-".join(languages)
+
+    def describe(self, record: Mapping[str, Any], prediction: Mapping[str, Any]) -> str:
+        """Return the question, its answer and the answer's score."""
+        return f"{record['question']}  ->  {prediction['answer']}  ({float(prediction['score']):.2f})"
+
+
+MRC = QuestionAnswering()

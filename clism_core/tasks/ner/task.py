@@ -1,0 +1,128 @@
+"""xNER as a task."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar
+
+import pyarrow as pa
+from transformers import PreTrainedTokenizerBase
+
+from clism_core.model.precision import Precision
+from clism_core.tasks.ner import conlleval
+from clism_core.tasks.ner.batches import TagBatch, collate
+from clism_core.tasks.ner.config import NerConfig, ner_problems
+from clism_core.tasks.ner.conll_format import Sentence, read_tagged
+from clism_core.tasks.ner.model import NerModel
+from clism_core.tasks.ner.predictor import NerPredictor
+from clism_core.tasks.ner.test_data import TaggedSet, read_tagged_set
+from clism_core.tasks.ner.windows import TRAINING_SCHEMA, SentenceEncoder
+from clism_core.tasks.predictor import BATCH_SIZE
+from clism_core.tasks.task import CardTexts, RecordFields, Source, Task
+from clism_core.tasks.test_data import TestSetConfig
+from clism_core.training.data.indexed_rows import Row
+
+logger = logging.getLogger(__name__)
+
+_ENTITY = pa.struct(
+    [
+        ("label", pa.string()),
+        ("text", pa.string()),
+        ("start", pa.int64()),
+        ("end", pa.int64()),
+        ("score", pa.float64()),
+    ]
+)
+
+
+class EntityRecognition(Task[NerConfig, Sentence, NerModel]):
+    """Tokens are tagged as parts of entities."""
+
+    model = NerModel
+    training_schema = TRAINING_SCHEMA
+    noticed: ClassVar[Mapping[str, str]] = {
+        "windowed_sentences": "sentences are longer than --ner.max_length and are cut into windows",
+        "cut_words": "words are longer than an input and lose their end",
+        "unknown_words": "words are, or hold, the unknown token",
+    }
+    record_fields = RecordFields({"text": "text", "tokens": "tokens"}, needed="one")
+    output_schema = pa.schema([("entities", pa.list_(_ENTITY))])
+    input_example: ClassVar[Sequence[dict[str, Any]]] = (
+        {"text": "Mary Smith was born in Paris."},
+        {"tokens": ["Mary", "Smith", "lives", "in", "Berlin", "."]},
+    )
+    scorer = conlleval.SCORER
+    example_dataset = "conll"
+    card = CardTexts(
+        title="Cross-lingual named entity recognition",
+        pipeline_tag="token-classification",
+        outputs="`entities`: `label`, `text`, `start` and `end` (code points of the text, end exclusive) and `score`",
+        with_que="with `[QUE]` after the sentence",
+    )
+
+    def problems(self, config: NerConfig) -> Iterator[str]:
+        """Yield what is wrong with the options, one sentence each."""
+        return ner_problems(config)
+
+    def read_training(
+        self,
+        sources: Iterable[Source],
+        config: NerConfig,
+        *,
+        language: str,  # noqa: ARG002
+        encoding: str,
+    ) -> tuple[list[Sentence], dict[str, int]]:
+        """Return the sentences, and how many of their tags were repaired."""
+        files = [read_tagged(source, encoding=encoding, types=config.types) for source in sources]
+        repaired = sum(file.repaired for file in files)
+        if repaired:
+            logger.warning("--train: %d tags break their scheme and are read as conlleval reads them", repaired)
+        return [sentence for file in files for sentence in file.sentences], {"repaired_tags": repaired}
+
+    def read_development(
+        self,
+        sources: Iterable[Source],
+        config: NerConfig,
+        *,
+        language: str,  # noqa: ARG002
+        encoding: str,
+    ) -> list[Sentence]:
+        """Return the sentences."""
+        files = (read_tagged(source, encoding=encoding, types=config.types) for source in sources)
+        return [sentence for file in files for sentence in file.sentences]
+
+    def content(self, example: Sentence) -> tuple[str, ...]:
+        """Return the tokens."""
+        return example.tokens
+
+    def encoder(
+        self, tokenizer: PreTrainedTokenizerBase, config: NerConfig
+    ) -> Callable[[Sentence], tuple[list[Row], dict[str, int]]]:
+        """Return the function that turns a sentence into its windows."""
+        return SentenceEncoder(tokenizer, config).encode_example
+
+    def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[Sequence[Row]], TagBatch]:
+        """Return the function that pads windows to a batch."""
+        return partial(collate, pad_id=int(tokenizer.pad_token_id))
+
+    def predictor(
+        self, model: NerModel, *, batch_size: int = BATCH_SIZE, precision: Precision | None = None
+    ) -> NerPredictor:
+        """Return the predictor of a model."""
+        return NerPredictor(model, batch_size=batch_size, precision=precision)
+
+    def development_set(self, examples: Sequence[Sentence], language: str) -> TaggedSet:
+        """Return sentences whose entities are counted as conlleval does."""
+        return TaggedSet("dev", language, tuple(examples))
+
+    def read_test_set(self, test: TestSetConfig, source: Source, language: str, config: NerConfig) -> TaggedSet:
+        """Read the sentences of a file or of a split of the hub."""
+        return read_tagged_set(test, source, language, types=config.types)
+
+    def describe(self, record: Mapping[str, Any], prediction: Mapping[str, Any]) -> str:
+        """Return the sentence and its entities."""
+        found = ", ".join(f"{entity['text']} ({entity['label']})" for entity in prediction["entities"])
+        return f"{record.get('text') or record['tokens']}  ->  {found or 'no entities'}"
+
+
+NER = EntityRecognition()

@@ -1,0 +1,55 @@
+"""What makes predictions for records, by a model of any task."""
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from clism_core.tasks.task_model import TaskModel
+
+logger = logging.getLogger(__name__)
+
+BATCH_SIZE = 32
+"""Maximum inputs of a forward pass, as a default."""
+
+ModelT = TypeVar("ModelT", bound=TaskModel[Any, Any])
+Record = Mapping[str, Any]
+
+
+class Predicted(NamedTuple):
+    """Results for records, in their order."""
+
+    results: list[Any]
+    cut: list[bool]
+    """Whether the record was longer than the model takes, and lost its end."""
+
+
+class Predictor(ABC, Generic[ModelT]):
+    """A task model that is ready to predict."""
+
+    model: ModelT
+
+    @property
+    def cut_text(self) -> str:
+        """Text of the warning about records that were cut, after their number."""
+        return "inputs are longer than the model takes, and lose their end"
+
+    def __call__(self, records: Sequence[Record], **options: Any) -> list[dict[str, Any]]:
+        """Return the predictions of `predict`, and warn of records that were cut."""
+        predictions, cut = self.predict(records, **options)
+        if any(cut):
+            logger.warning("%d of %d %s", sum(cut), len(cut), self.cut_text)
+        return predictions
+
+    @abstractmethod
+    def predict(self, records: Sequence[Record], *args: Any, **options: Any) -> Predicted:
+        """Return a prediction for each record, as users get it: a mapping that has the columns of the task's output.
+
+        Raises:
+            InputError: if a record lacks a field that the task needs, naming the record and the field.
+            FloatingPointError: if the model's logits are not finite.
+        """
+
+    def outputs(self, records: Sequence[Record]) -> Predicted:
+        """Return for each record what a test set of the task makes its predictions of; as a default, the prediction."""
+        return self.predict(records)

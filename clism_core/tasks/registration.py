@@ -1,0 +1,93 @@
+"""Task models in the model registry."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from mlflow.types.schema import AnyType, Array, Object, Property
+
+import clism_core
+from clism_core.tasks.predictor import BATCH_SIZE
+from clism_core.tasks.registry import TASKS, AnyTask, TaskName
+from clism_core.tracking.registry import MODEL_PACKAGES, RegisteredModel, register_model
+from clism_core.tracking.run import TrackedRun
+
+CARD = "README.md"
+TASK_PACKAGES = (*MODEL_PACKAGES, "babel", "filelock", "pandas", "pyarrow", "pydantic", "regex")
+"""Packages that loading a task model requires; this project's own code is stored with the model."""
+
+_PACKAGE = Path(clism_core.__file__).parent
+_FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
+_OUTPUT_TYPES = {pa.string(): "string", pa.float64(): "double", pa.int64(): "long"}
+
+
+def register_task_model(
+    run: TrackedRun, folder: Path, *, task: TaskName, step: int, metrics: Mapping[str, float] | None = None
+) -> RegisteredModel:
+    """Log the folder of a task model as an MLflow pyfunc of `run` and register it as `clism-TASK`.
+
+    This project's code is stored with it, so that it loads where the project is not installed, and predicts there by
+    the code that it was made with. A process that has imported `clism_core` before keeps its own.
+
+    Args:
+        run: The run that has trained the model.
+        folder: The model as `TaskModel.load` takes it; all of it is kept. The heading and first paragraph of its
+            card, `README.md`, become the description of the version.
+        task: Name of its task.
+        step: Training step of the checkpoint; the run's metrics of this step become the model's.
+        metrics: Kept as tags of the version, where the registry's page shows them.
+    """
+    found = TASKS[task]
+    registered = register_model(
+        run,
+        folder,
+        kind=task,
+        name=found.registered_name,
+        code=_PACKAGE / "inference" / "served_model.py",
+        packages=TASK_PACKAGES,
+        step=step,
+        metrics=metrics,
+        code_paths=[str(_PACKAGE)],
+        signature=signature(found),
+        input_example=list(found.input_example),
+    )
+    card = folder / CARD
+    if card.is_file():
+        run.client.update_model_version(registered.name, str(registered.version), description_of(card.read_text()))
+    return registered
+
+
+def signature(task: AnyTask) -> ModelSignature:
+    """Return the signature by which MLflow checks inputs.
+
+    Types in the pyfunc's `predict` would say the same, but serve one kind of request only.
+    """
+    fields = task.record_fields
+    # A list of tokens has a type of its own, but MLflow refuses it where another row has a text instead.
+    types: Mapping[str, Any] = {"text": "string", "tokens": AnyType()}
+    params = {"batch_size": BATCH_SIZE, **task.predict_options}
+    return ModelSignature(
+        inputs=Schema(
+            [ColSpec(types[kind], name, required=fields.needed == "all") for name, kind in fields.kinds.items()]
+        ),
+        outputs=Schema([ColSpec(_output_type(column.type), column.name) for column in task.output_schema]),
+        params=ParamSchema([ParamSpec(name, DataType.integer, default) for name, default in params.items()]),
+    )
+
+
+def _output_type(kind: pa.DataType) -> Any:
+    """Return MLflow's type of a column of Arrow."""
+    if pa.types.is_list(kind):
+        return Array(_output_type(kind.value_type))
+    if pa.types.is_struct(kind):
+        return Object([Property(field.name, _output_type(field.type)) for field in kind])
+    return _OUTPUT_TYPES[kind]
+
+
+def description_of(card: str) -> str:
+    """Return the heading and the first paragraph of a model card in Markdown, without its front matter."""
+    return "\n\n".join(_FRONT_MATTER.sub("", card).strip().split("\n\n")[:2])

@@ -1,0 +1,94 @@
+"""Model of a task: an encoder with one head, and the objective that trains both."""
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Literal, Self
+
+import torch
+from torch import nn
+
+from clism_core.model.encoder import LoadedEncoder, load_encoder
+from clism_core.model.objective import InputsT, Objective
+from clism_core.model.trainable import TrainedModel, load_head, save_weights
+from clism_core.tasks.saved_task import ConfigT, read_config, write_task
+from clism_core.utils.errors import InputError
+
+
+class TaskModel(TrainedModel[InputsT], Generic[InputsT, ConfigT]):
+    """Encoder and head; made by `begin` or `load`, on the CPU.
+
+    A subclass names its options, its objective and the file of its head, and builds head and objective.
+
+    Args:
+        loaded: encoder with an embedding of `[QUE]`, and its tokenizer.
+        config: options of the task; they are kept with the model.
+        seed: seed of the head's weights.
+    """
+
+    config_class: type[ConfigT]
+    objective_class: ClassVar[type[Objective[Any]]]
+    head: nn.Module
+    pretrained_head: ClassVar[bool] = False
+    """Whether pre-training leaves a head beside the encoder from which fine-tuning can start."""
+
+    def __init__(self, loaded: LoadedEncoder, config: ConfigT, *, seed: int):
+        super().__init__(loaded.encoder, loaded.tokenizer)
+        self.config = config
+        self.head_origin: Literal["pre-trained", "new"] = "new"
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.head = self.build_head()
+        self.use({self.objective_class.name: self.build_objective()})
+
+    @abstractmethod
+    def build_head(self) -> nn.Module:
+        """Return a new head for `self.config`."""
+
+    @abstractmethod
+    def build_objective(self) -> Objective[InputsT]:
+        """Return the objective that trains `self.head`."""
+
+    @property
+    @abstractmethod
+    def head_file(self) -> str:
+        """Name of the head's file beside the encoder."""
+
+    @classmethod
+    def begin(cls, name: str, config: ConfigT, *, seed: int, reinit_head: bool = False) -> Self:
+        """Return a model to be fine-tuned.
+
+        Its head is the pre-trained one beside the encoder if the task has such a head, it is there, and `reinit_head`
+        is not set; `head_origin` says which it is.
+
+        Args:
+            name: encoder: a hub id, a folder, or a name of the MLflow registry.
+            config: options of the task.
+            seed: seed of all weights that the encoder's checkpoint does not hold.
+            reinit_head: start from a new head even if there is a pre-trained one.
+
+        Raises:
+            InputError: if the encoder is not found, or the head beside it is of another encoder.
+        """
+        loaded = load_encoder(name, seed=seed)
+        model = cls(loaded, config, seed=seed)
+        if cls.pretrained_head and not reinit_head and load_head(model.head, loaded.folder, model.head_file):
+            model.head_origin = "pre-trained"
+        return model
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Return the model that `save` has written into a local folder, in evaluation mode.
+
+        Raises:
+            InputError: if it is not a model of this task, or its head is missing.
+        """
+        config = read_config(str(folder), cls.config_class)
+        model = cls(load_encoder(str(folder), seed=0), config, seed=0)
+        if not load_head(model.head, str(folder), model.head_file):
+            raise InputError(f"{folder}: {model.head_file} is missing; copy the model's folder as a whole")
+        return model.eval()
+
+    def save_heads(self, folder: Path) -> None:
+        """Write the head and `task.json`."""
+        save_weights(self.head.state_dict(), folder / self.head_file)
+        write_task(folder, self.config)
