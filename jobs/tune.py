@@ -14,7 +14,6 @@ stopped; finished trials are not run again.
 import dataclasses
 import logging
 import sys
-from pathlib import Path
 
 from clism_core.cluster.connect import check_shared, connect
 from clism_core.command_line import PYTHON, run_job, stopped_text
@@ -24,10 +23,8 @@ from clism_core.experiments.tuning.export import Swept, deliver_sweep, reopen, s
 from clism_core.experiments.tuning.space import Space
 from clism_core.experiments.tuning.sweep import check_same_sweep, identify_sweep, run_sweep, trials_side_by_side
 from clism_core.experiments.tuning.trial import Sweep
-from clism_core.model.paths import with_absolute_paths
-from clism_core.model.resolve import is_folder
-from clism_core.pretraining.config import data_set_configs
-from clism_core.tasks.finetuning.data import source_files
+from clism_core.model.paths import shared_inputs, with_absolute_paths
+from clism_core.tasks.finetuning.data import check_sources
 from clism_core.tracking.run import page_command, tracked_run
 from clism_core.utils.home import default_output, tracking_uri
 from clism_core.utils.storage import is_local
@@ -58,9 +55,12 @@ def search(config: TuneConfig, space: Space) -> Swept | None:
                 "--%s.loop.evaluate_at is not used: trials report what they evaluate every %d steps (evaluate_every)",
                 *(job, base.loop.evaluate_every),
             )
-    inputs = [path for job in bases for path in read_by_trials(config, job) if is_folder(path) or Path(path).is_file()]
+    if "finetune" in bases:
+        check_sources(bases["finetune"])
     wanted = max((base.workers.resources() for base in bases.values()), key=lambda each: each["CPU"])
-    check_shared(output=config.output, inputs=inputs, tracking=tracking_uri(), wanted=wanted)
+    check_shared(  # only this node reads labelled files: the trials' own processes are here
+        output=config.output, inputs=shared_inputs(*bases.values()), tracking=tracking_uri(), wanted=wanted
+    )
     side_by_side = trials_side_by_side(config, space)  # before anything is changed
     identity = identify_sweep(config, space)
     reopen(config.output)
@@ -71,19 +71,6 @@ def search(config: TuneConfig, space: Space) -> Swept | None:
             run.finish("KILLED")
             return None
         return deliver_sweep(config, sweep, trials)
-
-
-def read_by_trials(config: TuneConfig, job: str) -> list[str]:
-    """Return the paths that the trials of a job read, on any node; models of a registry or a hub are left as they are.
-
-    Raises:
-        InputError: if a path of labelled data matches no file.
-    """
-    if job == "pretrain":
-        return [config.pretrain.model, *(entry.path for entry in data_set_configs(config.pretrain))]
-    sources = {"train": config.finetune.train, "dev": config.finetune.dev}
-    files = [file for field, source in sources.items() for file in source_files(field, source) if isinstance(file, str)]
-    return [config.finetune.model, *files]
 
 
 def summary(swept: Swept) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 
 from annotated_types import Ge
@@ -14,7 +14,6 @@ from clism_core.tasks.hub import HubSplit
 from clism_core.tasks.test_data import TestSetConfig
 from clism_core.utils.errors import InputError
 from clism_core.utils.fields import Incidental, ModelRef, Output, bound_problems
-from clism_core.utils.storage import absolute
 
 _DATASET = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 _RESERVED = "comparison"
@@ -46,11 +45,6 @@ class EvaluateConfig:
     """How often examples are drawn anew for intervals and p values."""
     register_metrics: Annotated[bool, Incidental()] = True
     """Whether the scores of a registered model (models:/...) become tags of its version."""
-
-
-def with_absolute_paths(tests: Sequence[TestSetConfig]) -> list[TestSetConfig]:
-    """Return the test sets with the paths that other processes find them by, in whatever folder they run."""
-    return [replace(test, path=absolute(test.path)) if isinstance(test.path, str) else test for test in tests]
 
 
 def check_config(config: EvaluateConfig) -> None:

@@ -14,7 +14,7 @@ from clism_core.tasks.finetuning.config import FinetuneConfig, Source
 from clism_core.tasks.hub import HubSplit
 from clism_core.training.data.indexed_rows import IndexedRows, Row
 from clism_core.utils.errors import InputError
-from clism_core.utils.storage import expand
+from clism_core.utils.storage import exists, expand
 
 logger = logging.getLogger(__name__)
 
@@ -171,6 +171,18 @@ def source_files(field: str, source: Source) -> Iterator[str | HubSplit]:
             yield from files
         else:
             yield entry
+
+
+def check_sources(config: FinetuneConfig) -> None:
+    """Check that the labelled data are there, without reading them.
+
+    Raises:
+        InputError: for a path that stands for no file.
+    """
+    for field, source in (("train", config.train), ("dev", config.dev)):
+        for file in source_files(field, source):
+            if isinstance(file, str) and not exists(file):
+                raise InputError(f"--{field} {file}: not found; give files that are there")
 
 
 def digest(examples: Iterable[Example]) -> str:

@@ -6,7 +6,7 @@ import pytest
 from labelled import write_conll, write_squad
 
 from clism_core.tasks.finetuning.config import FinetuneConfig
-from clism_core.tasks.finetuning.data import digest, draw, load_data
+from clism_core.tasks.finetuning.data import check_sources, digest, draw, load_data
 from clism_core.tasks.hub import HubSplit
 from clism_core.tasks.mrc.squad_format import Question
 from clism_core.tasks.ner.config import NerConfig
@@ -99,6 +99,18 @@ def test_names_that_stand_for_no_file_are_told(
     both: list[str | HubSplit] = [there, f"{tmp_path}/*.jsn"]
     with pytest.raises(InputError, match=rf"--{field}: .*/\*\.jsn stands for no file"):
         load_data(replace(given, train=both) if field == "train" else replace(given, dev=both))
+
+
+@pytest.mark.parametrize("field", ["train", "dev"])
+def test_files_that_are_missing_are_told_before_they_are_read(
+    config: FinetuneConfig, tmp_path: Path, field: str
+) -> None:
+    (tmp_path / "there.json").write_text("not read")
+    there = replace(config, train=[str(tmp_path), HubSplit("squad", "train")], dev=f"{tmp_path}/*.json")
+    check_sources(there)
+    absent = {field: f"{tmp_path}/absent.json"}
+    with pytest.raises(InputError, match=rf"--{field} .*/absent\.json: not found"):
+        check_sources(replace(there, **absent))  # type: ignore[arg-type]
 
 
 def test_tagged_sentences(config: FinetuneConfig, tmp_path: Path) -> None:
