@@ -1,8 +1,12 @@
 """Options of question answering, kept with its models so that prediction makes inputs as training did."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
+
+from annotated_types import Ge
 
 TEMPLATE_TOKENS = 4
 """Template tokens of a pair in the longest format in use: `<s> question </s></s> passage </s>`."""
@@ -19,11 +23,11 @@ class MrcConfig:
     fine-tuning, with a linear layer that scores each token as first and as last one of the answer."""
     max_length: int = 384
     """Tokens of an input at most, template tokens included. Longer passages are cut into overlapping windows."""
-    stride: int = 128
+    stride: Annotated[int, Ge(0)] = 128
     """Tokens of the passage that neighbouring windows share."""
-    max_question_length: int = 64
+    max_question_length: Annotated[int, Ge(1)] = 64
     """Tokens of a question at most; what is longer is cut, and counted."""
-    max_answer_length: int = 30
+    max_answer_length: Annotated[int, Ge(1)] = 30
     """Tokens of a predicted answer at most."""
     softmax: Literal["passage", "input"] = "passage"
     """Which tokens may begin and end an answer in training: those of the passage, or all of the input, as in
@@ -31,21 +35,11 @@ class MrcConfig:
 
 
 def mrc_problems(config: MrcConfig, *, template_tokens: int = TEMPLATE_TOKENS) -> Iterator[str]:
-    """Yield what is wrong with the fields themselves, one sentence each.
-
-    Windows must move on by a token at least, also after the longest question.
-    """
+    """Yield the conflict of the lengths, if any: windows of a passage have to advance by a token at least."""
     taken = config.max_question_length + int(config.use_que) + template_tokens
-    problems = {
-        f"--mrc.max_question_length {config.max_question_length}: must be at least 1": config.max_question_length < 1,
-        f"--mrc.stride {config.stride}: must not be negative": config.stride < 0,
-        f"--mrc.max_answer_length {config.max_answer_length}: must be at least 1": config.max_answer_length < 1,
-    }
-    found = [problem for problem, is_so in problems.items() if is_so]
-    if not found and config.max_length - taken <= config.stride:
-        found.append(
+    if config.max_length - taken <= config.stride:
+        yield (
             f"--mrc.max_length {config.max_length}: beside a question of max_question_length ({taken} tokens with "
             f"those around it) no more than stride ({config.stride}) is left for the passage; give "
             f"{taken + config.stride + 1} at least, or lower --mrc.stride or --mrc.max_question_length"
         )
-    yield from found

@@ -55,6 +55,23 @@ def test_defaults_are_fine(config: FinetuneConfig) -> None:
             id="evaluate-at-0",
         ),
         pytest.param(replace(CONFIG, mrc=MrcConfig(max_length=64)), "--mrc.max_length 64", id="mrc-too-short"),
+        pytest.param(replace(CONFIG, mrc=MrcConfig(stride=-1)), "--mrc.stride -1: must be at least 0", id="mrc-stride"),
+        pytest.param(
+            replace(CONFIG, mrc=MrcConfig(max_question_length=0)),
+            "--mrc.max_question_length 0: must be at least 1",
+            id="mrc-question",
+        ),
+        pytest.param(
+            replace(CONFIG, mrc=MrcConfig(max_answer_length=0)),
+            "--mrc.max_answer_length 0: must be at least 1",
+            id="mrc-answer",
+        ),
+        pytest.param(
+            replace(NER, ner=NerConfig(max_length=7, stride=2)),
+            "--ner.max_length 7: must be at least 8",
+            id="ner-length",
+        ),
+        pytest.param(replace(NER, ner=NerConfig(stride=-1)), "--ner.stride -1: must be at least 0", id="ner-stride"),
         pytest.param(replace(NER, ner=NerConfig(types=[])), "--ner.types", id="no-types"),
         pytest.param(replace(NER, reinit_head=True), "--reinit_head: --task ner", id="no-head-to-replace"),
     ],

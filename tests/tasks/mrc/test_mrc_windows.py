@@ -313,9 +313,6 @@ def test_white_space_is_no_answer(tokenizer: PreTrainedTokenizerBase) -> None:
         pytest.param({"max_length": 64 + 1 + 4 + 128 + 1}, [], id="just enough"),
         pytest.param({"max_length": 64 + 1 + 4 + 128}, ["--mrc.max_length 197", "198"], id="no way forward"),
         pytest.param({"max_length": 64 + 4 + 128 + 1, "use_que": False}, [], id="without QUE a token less"),
-        pytest.param({"stride": -1}, ["--mrc.stride -1"], id="stride"),
-        pytest.param({"max_question_length": 0}, ["--mrc.max_question_length 0"], id="question"),
-        pytest.param({"max_answer_length": 0}, ["--mrc.max_answer_length 0"], id="answer"),
     ],
 )
 def test_problems_name_their_field(values: dict[str, int], named: list[str]) -> None:
