@@ -56,6 +56,12 @@ def job_command(job: str) -> str:
     return f"{PROGRAM} {job}" if CALLED_JOB.get() else f"{PYTHON} jobs/{job}.py"
 
 
+def preset_path(name: str) -> str:
+    """Return the path of a preset as a user types it: relative if it is below the current directory."""
+    path = CONFIGS / name
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
 def stopped_text(job: str, *, output: str) -> str:
     """Return what a user sees after a stop request of a training or a sweep, and how to go on."""
     again = f"{job_command(job)} --config {output}/{CONFIG_FILE}"

@@ -13,7 +13,7 @@ import dataclasses
 import sys
 
 from clism_core.cluster.connect import connect
-from clism_core.command_line import PYTHON, run_job
+from clism_core.command_line import job_command, run_job
 from clism_core.evaluation.config import EvaluateConfig
 from clism_core.evaluation.evaluate import CHART, RESULTS, Evaluation, Plan, carry_out, check_cluster, plan
 from clism_core.tracking.run import page_command, tracked_run
@@ -45,7 +45,7 @@ In {evaluation.output}: {files},
 and what the model has answered, in predictions/. Look at {storage.join(evaluation.output, CHART)}
 By run: {page_command(tracking_uri())}
 Next, to compare another model with this one:
-  {PYTHON} jobs/evaluate.py --model OTHER --compare {evaluation.output} --tests ...
+  {job_command("evaluate")} --model OTHER --compare {evaluation.output} --tests ...
 """
 
 

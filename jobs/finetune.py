@@ -13,7 +13,7 @@ import dataclasses
 import sys
 
 from clism_core.cluster.connect import check_shared, connect
-from clism_core.command_line import PYTHON, run_job, stopped_text
+from clism_core.command_line import job_command, run_job, stopped_text
 from clism_core.demo.build import write_missing_inputs
 from clism_core.model.paths import shared_inputs, with_absolute_paths
 from clism_core.tasks.finetuning.config import FinetuneConfig, check_config
@@ -55,9 +55,9 @@ The model:        {delivered.model}{registered}
 Curves and files: {page_command(delivered.tracking_uri)}
                   (run {delivered.run_id})
 Next:
-  {PYTHON} jobs/evaluate.py --model {model} --output EVALUATION \\
+  {job_command("evaluate")} --model {model} --output EVALUATION \\
       --tests '[{{dataset: {config.task_object.example_dataset}, language: es, path: FILE}}]'
-  {PYTHON} jobs/predict.py --model {model} --input FILE.jsonl --output ANSWERS.jsonl
+  {job_command("predict")} --model {model} --input FILE.jsonl --output ANSWERS.jsonl
 """
 
 

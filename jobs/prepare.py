@@ -13,7 +13,7 @@ import time
 from collections import Counter
 
 from clism_core.cluster.connect import check_shared, connect
-from clism_core.command_line import PYTHON, Shortcut, run_job
+from clism_core.command_line import Shortcut, job_command, run_job
 from clism_core.preparation.config import PrepareConfig
 from clism_core.preparation.corpus import input_paths
 from clism_core.preparation.manifest import Manifest
@@ -74,7 +74,7 @@ def summary(manifest: Manifest, *, output: str) -> str:
         f"Counts by run: {page_command(tracking_uri())}",
         "Next:",
     ]
-    lines.append(f"  {PYTHON} jobs/pretrain.py --data {output} --model xlm-roberta-base")
+    lines.append(f"  {job_command('pretrain')} --data {output} --model xlm-roberta-base")
     return "\n".join(lines)
 
 

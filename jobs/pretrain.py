@@ -11,7 +11,7 @@ import dataclasses
 import sys
 
 from clism_core.cluster.connect import check_shared, connect
-from clism_core.command_line import PYTHON, run_job, stopped_text
+from clism_core.command_line import PYTHON, job_command, preset_path, run_job, stopped_text
 from clism_core.demo.build import write_missing_inputs
 from clism_core.model.paths import shared_inputs, with_absolute_paths
 from clism_core.pretraining.config import PretrainConfig, check_config
@@ -56,7 +56,7 @@ The model:        {delivered.model}{registered}
 Curves and files: {page_command(delivered.tracking_uri)}
                   (run {delivered.run_id})
 Next:
-{look}  {PYTHON} jobs/pretrain.py --config jobs/configs/short.yaml --model {model} --data PREPARED
+{look}  {job_command("pretrain")} --config {preset_path("short.yaml")} --model {model} --data PREPARED
 """
 
 

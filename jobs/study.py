@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from clism_core.cluster.connect import check_shared, connect
-from clism_core.command_line import CONFIGS, PYTHON, run_job, stopped_text
+from clism_core.command_line import CONFIGS, job_command, run_job, stopped_text
 from clism_core.demo.build import write_missing_inputs
 from clism_core.experiments.studies.config import StudyConfig, check_study, resolved
 from clism_core.experiments.studies.dry_run import dry_run_text
@@ -79,7 +79,7 @@ def summary(config: StudyConfig, studied: Studied) -> str:
         if config.scale == "paper"
         else f"""
 Next, as the paper ran it:
-  {PYTHON} jobs/study.py --name {config.name} --scale paper --dry_run true
+  {job_command("study")} --name {config.name} --scale paper --dry_run true
 """
     )
     return f"""

@@ -16,7 +16,7 @@ import logging
 import sys
 
 from clism_core.cluster.connect import check_shared, connect
-from clism_core.command_line import PYTHON, run_job, stopped_text
+from clism_core.command_line import job_command, run_job, stopped_text
 from clism_core.demo.build import write_missing_inputs
 from clism_core.experiments.tuning.config import TuneConfig, check_sweep, with_pinned_models
 from clism_core.experiments.tuning.export import Swept, deliver_sweep, reopen, swept_before
@@ -93,9 +93,9 @@ def command(preset: str) -> str:
     """Return how to run the job that a preset of a sweep is for, with it."""
     job = preset.rsplit("best-", 1)[1].removesuffix(".yaml")
     if is_local(preset):
-        return f"{PYTHON} jobs/{job}.py --config {preset}"
+        return f"{job_command(job)} --config {preset}"
     name = preset.rsplit("/", 1)[1]
-    return f"{PYTHON} jobs/{job}.py --config {name}, once {preset} is copied here"
+    return f"{job_command(job)} --config {name}, once {preset} is copied here"
 
 
 if __name__ == "__main__":

@@ -83,3 +83,10 @@ def test_the_next_command_is_called_as_this_one_was(
         assert command_line.job_command("pretrain") == expected
     finally:
         cli.CALLED_JOB.reset(token)
+
+
+def test_a_preset_is_named_as_a_user_types_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(command_line, "CONFIGS", tmp_path / "jobs" / "configs")
+    assert command_line.preset_path("short.yaml") == str(tmp_path / "jobs" / "configs" / "short.yaml")
+    monkeypatch.chdir(tmp_path)
+    assert command_line.preset_path("short.yaml") == "jobs/configs/short.yaml"

@@ -22,7 +22,7 @@ LAYERS = (
     ("command_line", "tune_spaces"),
     ("jobs",),
 )
-"""Packages of clism_core, and those beside it. A module imports its own package and the layers above this line's."""
+"""Packages of clism_core, and those beside it, lowest first. A module imports its own package and lower layers."""
 HEIGHT = {room: height for height, rooms in enumerate(LAYERS) for room in rooms}
 MAX_JOB_LINES = 120
 
