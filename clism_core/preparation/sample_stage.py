@@ -22,6 +22,7 @@ from clism_core.preparation.schema import (
     words_as_text,
     words_of,
 )
+from clism_core.preparation.source_hash import add_source_hash
 from clism_core.preparation.spans import Candidate, project
 from clism_core.preparation.staging import Shard, Work
 from clism_core.preparation.statistics import BlockStatistics, block_statistics
@@ -145,7 +146,7 @@ def write_shard(rows: pa.Table, name: str, output: str) -> Made:
     samples = rows.filter(is_sample).select(SAMPLE_SCHEMA.names).cast(SAMPLE_SCHEMA)
     rejects = rows.filter(pc.invert(is_sample)).select(REJECT_SCHEMA.names).cast(REJECT_SCHEMA)
     digest = None
-    for part, table in ((SAMPLES, samples), (REJECTS, rejects)):
+    for part, table in ((SAMPLES, add_source_hash(samples)), (REJECTS, rejects)):
         path = storage.join(output, part, f"{name}.parquet")
         if not table.num_rows:
             storage.delete(path)  # from an earlier attempt: an aligner without a seed may give other results

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterator, Sequence
+import heapq
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Annotated, Any, Literal
@@ -20,6 +20,7 @@ from transformers import PreTrainedTokenizerBase
 from clism_core.cluster.ray_data import configure_execution
 from clism_core.model.tokenizer import TextTokenizer
 from clism_core.preparation.manifest import SAMPLES
+from clism_core.preparation.source_hash import SOURCE_HASH, add_source_hash
 from clism_core.preparation.spans import NGRAM, NOUN_CHUNK
 from clism_core.pretraining.encoding import SAMPLE_COLUMNS, encode_table
 from clism_core.pretraining.mixture import FIELD, DataSet
@@ -31,6 +32,7 @@ from clism_core.utils.language_pair import LanguagePair
 from clism_core.utils.storage import filesystem, join, list_files
 
 HELD_OUT_COLUMNS = [*SAMPLE_COLUMNS, "source_words", "target_words", "alignment", "origin"]
+_CANDIDATE_COLUMNS = ["sample_id", "source_lang", "target_lang"]
 Hashes = npt.NDArray[np.uint64]
 TrainedSpans = Literal["all", "entities", "noun_chunks"]
 """Which of the spans of prepared data are trained on."""
@@ -72,16 +74,6 @@ class EncodedData(IndexedRows):
     unencodable_spans: int
 
 
-def normalise_source(text: str) -> str:
-    """Return a form of a sentence that is equal for copies that differ in case, width or white space."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-
-
-def source_hash(text: str) -> int:
-    """Return an unsigned 64-bit hash of a normalised source sentence."""
-    return text_hash(normalise_source(text))
-
-
 @dataclass(frozen=True)
 class HeldOutSentences:
     """Tells which source sentences are held out; `of_origins` are the hashes of those of whole origins."""
@@ -89,13 +81,11 @@ class HeldOutSentences:
     config: HeldOutConfig
     of_origins: Hashes
 
-    def mask(self, sources: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
-        """Say of each sentence whether it is held out."""
-        hashes = _source_hashes(sources)
-        mask: npt.NDArray[np.bool_] = (hashes < np.uint64(self.config.fraction * _HASH_RANGE)) | np.isin(
-            hashes, self.of_origins
-        )
-        return mask
+    def split(self, table: pa.Table) -> tuple[pa.Table, pa.Table]:
+        """Return the rows of a table with `source_hash` that are held out, and the others."""
+        hashes = table[SOURCE_HASH].to_numpy()
+        mask = (hashes < np.uint64(self.config.fraction * _HASH_RANGE)) | np.isin(hashes, self.of_origins)
+        return table.filter(pa.array(mask)), table.filter(pa.array(~mask))
 
 
 def find_held_out(data_sets: Sequence[DataSet], config: HeldOutConfig) -> HeldOutSentences:
@@ -109,14 +99,14 @@ def find_held_out(data_sets: Sequence[DataSet], config: HeldOutConfig) -> HeldOu
 
     def hash_origins(table: pa.Table) -> pa.Table:
         kept = table.filter(pc.is_in(table["origin"], value_set=pa.array(config.origins, pa.string())))
-        return pa.table({"hash": _source_hashes(kept["source"]), "origin": kept["origin"]})
+        return kept.select([SOURCE_HASH, "origin"])
 
     hashes, found = [np.empty(0, dtype=np.uint64)], set[str]()
     for data_set in data_sets:
-        rows = read_samples(data_set, ["source", "origin"])
+        rows = read_samples(data_set, [SOURCE_HASH, "origin"])
         hashed = rows.map_batches(hash_origins, batch_format="pyarrow", batch_size=None, num_cpus=TASK_CPUS)
         tables = [table for table in ray.get(hashed.to_arrow_refs()) if table.num_rows]
-        hashes += [table["hash"].to_numpy() for table in tables]
+        hashes += [table[SOURCE_HASH].to_numpy() for table in tables]
         found |= {origin for table in tables for origin in pc.unique(table["origin"]).to_pylist()}
     if missing := [origin for origin in config.origins if origin not in found]:
         raise InputError(
@@ -126,25 +116,32 @@ def find_held_out(data_sets: Sequence[DataSet], config: HeldOutConfig) -> HeldOu
     return HeldOutSentences(config, np.unique(np.concatenate(hashes)))
 
 
-def _source_hashes(sources: pa.ChunkedArray) -> Hashes:
-    return np.array([source_hash(source) for source in sources.to_pylist()], dtype=np.uint64)
-
-
 def read_samples(data_set: DataSet, columns: list[str]) -> ray.data.Dataset:
     """Return the samples of a prepared data set, with their ids as they stand there.
+
+    `source_hash` is computed where the data, of an earlier version, have none.
 
     Read by tasks alone: what a lost node held can be read again, where `ray.data.read_parquet` looks at the files by
     actors that are lost with it.
     """
-    files = [file for file in list_files(join(data_set.folder, SAMPLES)) if file.endswith(".parquet")]
+    return _read_files(sample_files(data_set), _read_file, columns)
+
+
+def sample_files(data_set: DataSet) -> list[str]:
+    """Return the files of the samples of a prepared data set."""
+    return [file for file in list_files(join(data_set.folder, SAMPLES)) if file.endswith(".parquet")]
+
+
+def _read_files(files: Sequence[str], read: Callable[..., Iterator[pa.Table]], *arguments: object) -> ray.data.Dataset:
+    """Return the rows that `read` yields for each file, as a table with the column `file`, and the arguments."""
     blocks = [pa.table({"file": [file]}) for file in files]
-    samples = configure_execution(
+    rows = configure_execution(
         ray.data.from_blocks(blocks).map_batches(
-            _read_file, fn_args=(columns,), batch_format="pyarrow", batch_size=1, num_cpus=TASK_CPUS
+            read, fn_args=arguments, batch_format="pyarrow", batch_size=1, num_cpus=TASK_CPUS
         )
     )
-    samples.context.target_max_block_size = BLOCK_BYTES
-    return samples
+    rows.context.target_max_block_size = BLOCK_BYTES
+    return rows
 
 
 def _read_file(batch: pa.Table, columns: list[str]) -> Iterator[pa.Table]:
@@ -152,9 +149,15 @@ def _read_file(batch: pa.Table, columns: list[str]) -> Iterator[pa.Table]:
     store, path = filesystem(file)
     with store.open_input_file(path) as stream:
         parquet = pq.ParquetFile(stream)
-        yield parquet.schema_arrow.empty_table().select(columns)  # there may be nothing more
-        for rows in parquet.iter_batches(batch_size=ROWS_AT_ONCE, columns=columns):
-            yield pa.Table.from_batches([rows]).select(columns)
+        lacks_hash = SOURCE_HASH in columns and SOURCE_HASH not in parquet.schema_arrow.names
+        stored = [*{"source" if lacks_hash and name == SOURCE_HASH else name: None for name in columns}]
+
+        def complete(table: pa.Table) -> pa.Table:
+            return (add_source_hash(table) if lacks_hash else table).select(columns)
+
+        yield complete(parquet.schema_arrow.empty_table())  # there may be nothing more
+        for rows in parquet.iter_batches(batch_size=ROWS_AT_ONCE, columns=stored):
+            yield complete(pa.Table.from_batches([rows]))
 
 
 def _tell_apart(table: pa.Table, id_prefix: str) -> pa.Table:
@@ -170,29 +173,51 @@ def load_held_out(data_sets: Sequence[DataSet], sentences: HeldOutSentences) -> 
         InputError: if nothing is held out.
     """
 
-    def held_out_of(data_set: DataSet) -> list[dict[str, Any]]:
-        id_prefix = data_set.id_prefix
-
-        def keep(table: pa.Table) -> pa.Table:
-            return _tell_apart(table.filter(pa.array(sentences.mask(table["source"]))), id_prefix)
-
-        samples = read_samples(data_set, HELD_OUT_COLUMNS)
-        return list(samples.map_batches(keep, batch_format="pyarrow", batch_size=None, num_cpus=TASK_CPUS).take_all())
-
-    config, by_pair = sentences.config, dict[LanguagePair, list[dict[str, Any]]]()
-    for row in (row for data_set in data_sets for row in held_out_of(data_set)):
-        by_pair.setdefault(LanguagePair.of(row), []).append(row)
-    if not by_pair:
+    config = sentences.config
+    candidates: list[dict[str, Any]] = []
+    for data_set in data_sets:
+        found = _read_files(sample_files(data_set), _held_out_candidates, sentences, data_set.id_prefix)
+        candidates += found.take_all()
+    if not candidates:
         raise InputError(
             f"--held_out: no sample of {_folders(data_sets)} is held out with fraction {config.fraction} and origins "
             f"{config.origins}; raise the fraction or name origins that the data has"
         )
-    chosen = [
+    chosen = _choose(candidates, config.max_samples)
+    ids = pa.array([row["sample_id"] for row in chosen], pa.string())
+    rows: list[dict[str, Any]] = []
+    for data_set in data_sets:
+        files = set(sample_files(data_set)) & {row["file"] for row in chosen}
+        if files:
+            rows += _read_files(sorted(files), _read_chosen, ids, data_set.id_prefix).take_all()
+    return sorted(rows, key=lambda row: str(row["sample_id"]))
+
+
+def _held_out_candidates(batch: pa.Table, sentences: HeldOutSentences, id_prefix: str) -> Iterator[pa.Table]:
+    """Yield where the held-out samples of a file are that may be among the `max_samples` of a language pair."""
+    held_out = (sentences.split(table)[0] for table in _read_file(batch, [*_CANDIDATE_COLUMNS, SOURCE_HASH]))
+    table = pa.concat_tables([_tell_apart(each, id_prefix).select(_CANDIDATE_COLUMNS) for each in held_out])
+    (file,) = batch["file"].to_pylist()
+    kept = [row | {"file": file} for row in _choose(table.to_pylist(), sentences.config.max_samples)]
+    yield pa.Table.from_pylist(kept, pa.schema([(name, pa.string()) for name in (*_CANDIDATE_COLUMNS, "file")]))
+
+
+def _read_chosen(batch: pa.Table, ids: pa.Array, id_prefix: str) -> Iterator[pa.Table]:
+    for table in _read_file(batch, HELD_OUT_COLUMNS):
+        rows = _tell_apart(table, id_prefix)
+        yield rows.filter(pc.is_in(rows["sample_id"], value_set=ids))
+
+
+def _choose(rows: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """Return so many rows of each language pair: those with the smallest hashes of their ids."""
+    by_pair: dict[LanguagePair, list[dict[str, Any]]] = {}
+    for row in rows:
+        by_pair.setdefault(LanguagePair.of(row), []).append(row)
+    return [
         row
         for group in by_pair.values()
-        for row in sorted(group, key=lambda row: text_hash(row["sample_id"]))[: config.max_samples]
+        for row in heapq.nsmallest(count, group, key=lambda row: text_hash(row["sample_id"]))
     ]
-    return sorted(chosen, key=lambda row: str(row["sample_id"]))
 
 
 def encode_training_data(
@@ -217,11 +242,11 @@ def encode_training_data(
         id_prefix = data_set.id_prefix
 
         def encode(table: pa.Table) -> pa.Table:
-            kept = table.filter(pa.array(~held_out.mask(table["source"])))
+            kept = held_out.split(table)[1].select(SAMPLE_COLUMNS)
             return encode_table(_get(text_tokenizer), _tell_apart(spans_of_kind(kept, span_kind), id_prefix))
 
         # Tasks and no actors: what a lost node held can then be made again.
-        samples = read_samples(data_set, SAMPLE_COLUMNS)
+        samples = read_samples(data_set, [*SAMPLE_COLUMNS, SOURCE_HASH])
         # With a size of batches, Ray would give one task the files of so many blocks.
         encoded = samples.map_batches(encode, batch_format="pyarrow", batch_size=None, num_cpus=TASK_CPUS)
         return list(encoded.materialize().to_arrow_refs())

@@ -1,4 +1,5 @@
 import gzip
+import hashlib
 import json
 import shutil
 import sys
@@ -14,7 +15,8 @@ from prepare import PRINT_STATS, main
 
 from clism_core.command_line import CONFIGS, EXIT_BAD_INPUT, EXIT_DONE, build_parser, run_job
 from clism_core.preparation.prepare import PrepareConfig
-from clism_core.preparation.schema import REJECT_SCHEMA, SAMPLE_SCHEMA
+from clism_core.preparation.schema import REJECT_SCHEMA
+from clism_core.preparation.source_hash import SAMPLE_FILE_SCHEMA
 from clism_core.preparation.stages import learn
 from clism_core.utils.errors import InputError
 from clism_core.utils.home import tracking_uri
@@ -101,7 +103,7 @@ def test_given_alignments(
         "en-vi/01/000000002": [("Anna", "An Na", "PERSON")],
     }
     samples = pds.dataset(output / "samples").to_table()
-    assert samples.schema == SAMPLE_SCHEMA
+    assert samples.schema == SAMPLE_FILE_SCHEMA
     assert samples.to_pylist()[1] == {
         "sample_id": "en-de/00/000000002",
         "source_lang": "en",
@@ -120,6 +122,7 @@ def test_given_alignments(
             {"start": start, "end": end} for start, end in [(0, 4), (5, 10), (11, 13), (14, 17), (18, 19)]
         ],
         "alignment": "0-2 1-3 3-0 4-1 5-4",
+        "source_hash": int(hashlib.blake2b(b"in rome , anna sings .", digest_size=8).hexdigest(), 16),
     }
     rejects = pds.dataset(output / "rejects").to_table()
     assert rejects.schema == REJECT_SCHEMA

@@ -6,7 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from clism_core.preparation.sample_stage import add_spans, mark_duplicates, write_shard
-from clism_core.preparation.schema import REJECT_SCHEMA, ROW_SCHEMA, SAMPLE_SCHEMA
+from clism_core.preparation.schema import REJECT_SCHEMA, ROW_SCHEMA
+from clism_core.preparation.source_hash import SAMPLE_FILE_SCHEMA
 
 
 def row(number: int, **columns: Any) -> dict[str, Any]:
@@ -53,7 +54,7 @@ def test_shard_is_written_as_two_files_with_counts(tmp_path: Path) -> None:
     shard = table(row(1, spans=spans), row(2, reason="no_span", source_words=None), row(3, spans=spans))
     made = write_shard(shard, "en-de-00-000000001", str(tmp_path))
     samples = pq.read_table(tmp_path / "samples" / "en-de-00-000000001.parquet")
-    assert samples.schema == SAMPLE_SCHEMA
+    assert samples.schema == SAMPLE_FILE_SCHEMA
     assert samples["sample_id"].to_pylist() == ["en-de/00/000000001", "en-de/00/000000003"]
     rejects = pq.read_table(tmp_path / "rejects" / "en-de-00-000000001.parquet")
     assert rejects.schema == REJECT_SCHEMA

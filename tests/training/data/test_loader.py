@@ -15,13 +15,13 @@ from tiny import write_encoder, write_prepared
 
 from clism_core.model.tokenizer import load_tokenizer
 from clism_core.preparation.schema import SAMPLE_SCHEMA
+from clism_core.preparation.source_hash import normalise_source
 from clism_core.pretraining.dataset import (
     EncodedData,
     HeldOutConfig,
     encode_training_data,
     find_held_out,
     load_held_out,
-    normalise_source,
 )
 from clism_core.pretraining.mixture import DataSet, DataSetConfig, open_data_sets
 from clism_core.training.data.indexed_rows import Row
