@@ -24,7 +24,7 @@ def test_what_a_stage_leaves_the_next_one_finds(tmp_path: Path) -> None:
     assert list(work.read_all_json("made", ["6", "1"])) == [{"rows": 6}, {"rows": 1}]
 
 
-def test_runs_of_other_fingerprints_do_not_mix(tmp_path: Path) -> None:
+def test_runs_of_other_fingerprints_do_not_mix(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     one, other = (Work(str(tmp_path), fingerprint=letter * 64) for letter in "ab")
     with pytest.raises(InputError, match="does not see"):
         one.check_ours()
@@ -34,3 +34,7 @@ def test_runs_of_other_fingerprints_do_not_mix(tmp_path: Path) -> None:
     assert other.names("made") == set()
     with pytest.raises(InputError, match="taken over"):
         other.check_ours()
+    other.open()
+    assert not Path(one.path("made")).exists()
+    assert "is discarded" in caplog.text
+    assert "the inputs, the config or the versions changed" in caplog.text
