@@ -34,8 +34,8 @@ FAILED = 1
 
 def main(config: StudyConfig) -> None:
     """Run what is missing, write tables and figures, and print where they are and what has failed."""
+    check_study(config)
     study = resolved(config)
-    check_study(study)
     if config.dry_run:
         print(dry_run_text(study, plan_study(study)))
         return

@@ -199,6 +199,19 @@ def test_a_scale_is_a_preset_that_options_override(tmp_path: Path, capsys: pytes
     assert "fewshot: 201 runs in" in dry_run("--scale", "paper")
     (tmp_path / "mine.yaml").write_text("scale: paper\nsamples: [0]\n")
     assert "fewshot: 41 runs in" in dry_run("--config", str(tmp_path / "mine.yaml"))
-    assert run_job(
-        StudyConfig, job.main, description="", arguments=with_preset(["--name", "main", "--ours", "{}"])
-    ) == (EXIT_BAD_INPUT)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        pytest.param(["--ours", "{}"], "--ours: names nothing that is pre-trained", id="nothing-pre-trained"),
+        pytest.param(["--pretrain.data", "[{path: a"], "--pretrain.data [{path: a: cannot be read", id="no-list"),
+        pytest.param(["--pretrain.optimizer.learning_rate", "0"], "learning_rate 0.0: must be above 0", id="bound"),
+    ],
+)
+def test_problems_are_told_before_anything_is_looked_up(
+    capsys: pytest.CaptureFixture[str], given: list[str], told: str
+) -> None:
+    arguments = with_preset(["--name", "main", *given])
+    assert run_job(StudyConfig, job.main, description="", arguments=arguments) == EXIT_BAD_INPUT
+    assert told in capsys.readouterr().err
