@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from clism_core.model.precision import best_device
 from clism_core.tasks.predictor import BATCH_SIZE, Predictor
 from clism_core.tasks.registry import read_task, task_of
 from clism_core.utils.quiet import quiet_loading
@@ -21,4 +20,4 @@ def load_predictor(folder: str, *, batch_size: int = BATCH_SIZE) -> Predictor[An
     task = task_of(read_task(folder))
     with quiet_loading():
         model = task.model.load(folder)
-    return task.predictor(model.to(best_device()), batch_size=batch_size)
+    return task.predictor(model, batch_size=batch_size)

@@ -5,7 +5,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from clism_core.model.precision import Precision, best_device
 from clism_core.tasks.task_model import TaskModel
+from clism_core.utils.errors import InputError
 
 logger = logging.getLogger(__name__)
 
@@ -25,9 +27,23 @@ class Predicted(NamedTuple):
 
 
 class Predictor(ABC, Generic[ModelT]):
-    """A task model that is ready to predict."""
+    """A task model that is ready to predict.
 
-    model: ModelT
+    Args:
+        model: the model, or one in training, which stays in training mode; it is moved to the device of `precision`.
+        batch_size: maximum inputs of a forward pass.
+        precision: precision and device of forward passes; None: the GPU if there is one, in what suits it best.
+
+    Raises:
+        InputError: if batch_size is below 1.
+    """
+
+    def __init__(self, model: ModelT, *, batch_size: int = BATCH_SIZE, precision: Precision | None = None):
+        if batch_size < 1:
+            raise InputError(f"batch_size is {batch_size}, but must be at least 1")
+        self.precision = precision or Precision("auto", best_device())
+        self.model = model.to(self.precision.device)
+        self.batch_size = batch_size
 
     @property
     def cut_text(self) -> str:

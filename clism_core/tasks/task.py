@@ -9,9 +9,8 @@ import pyarrow as pa
 from transformers import PreTrainedTokenizerBase
 
 from clism_core.model.inputs import ModelInputs
-from clism_core.model.precision import Precision
 from clism_core.tasks.hub import HubSplit
-from clism_core.tasks.predictor import BATCH_SIZE, ModelT, Predictor
+from clism_core.tasks.predictor import ModelT, Predictor
 from clism_core.tasks.saved_task import ConfigT
 from clism_core.tasks.test_data import TestSet, TestSetConfig
 from clism_core.training.data.indexed_rows import Row
@@ -53,6 +52,7 @@ class Task(ABC, Generic[ConfigT, ExampleT, ModelT]):
 
     model: type[ModelT]
     """The model; it names the options and the objective."""
+    predictor: type[Predictor[ModelT]]
     training_schema: ClassVar[pa.Schema]
     """The columns of rows; `length`, in tokens, is one of them."""
     noticed: ClassVar[Mapping[str, str]] = {}
@@ -123,18 +123,6 @@ class Task(ABC, Generic[ConfigT, ExampleT, ModelT]):
     @abstractmethod
     def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[Sequence[Row]], ModelInputs]:
         """Return the function that pads rows to a batch."""
-
-    @abstractmethod
-    def predictor(
-        self, model: ModelT, *, batch_size: int = BATCH_SIZE, precision: Precision | None = None
-    ) -> Predictor[ModelT]:
-        """Return the predictor of a model, which may be one in training.
-
-        Args:
-            model: the model.
-            batch_size: maximum inputs of a forward pass.
-            precision: precision of forward passes; None: what suits the model's device best.
-        """
 
     @abstractmethod
     def development_set(self, examples: Sequence[ExampleT], language: str) -> TestSet:

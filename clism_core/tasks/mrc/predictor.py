@@ -6,12 +6,12 @@ from typing import Any
 import torch
 
 from clism_core.model.batching import batches_by_length
-from clism_core.model.precision import Precision, best_device
+from clism_core.model.precision import Precision
 from clism_core.tasks.mrc.batches import InputFormat, collate
 from clism_core.tasks.mrc.decoding import N_CANDIDATES, AnswerSpan, Candidates, find_candidates, merge_candidates
 from clism_core.tasks.mrc.model import MrcModel
 from clism_core.tasks.mrc.windows import QuestionEncoder, Window
-from clism_core.tasks.predictor import Predicted, Predictor
+from clism_core.tasks.predictor import BATCH_SIZE, Predicted, Predictor
 from clism_core.utils.errors import InputError
 from clism_core.utils.text import LONE_SURROGATE
 
@@ -24,25 +24,10 @@ _KEYS = ("question", "context")
 
 
 class MrcPredictor(Predictor[MrcModel]):
-    """Answers questions, whatever language they are in.
+    """Answers questions, whatever language they are in."""
 
-    Args:
-        model: a fine-tuned one, or one in training, which stays in training mode; it is moved to where the predictions
-            are made.
-        batch_size: windows of a forward pass at most.
-        precision: of forward passes, and their device; None: the GPU where there is one, in what suits it best.
-
-    Raises:
-        InputError: if batch_size is below 1.
-    """
-
-    def __init__(self, model: MrcModel, *, batch_size: int = 32, precision: Precision | None = None):
-        if batch_size < 1:
-            raise InputError(f"batch_size is {batch_size}, but must be at least 1")
-        device = best_device()
-        self.precision = precision or Precision("auto", device)
-        self.model = model.to(self.precision.device)
-        self.batch_size = batch_size
+    def __init__(self, model: MrcModel, *, batch_size: int = BATCH_SIZE, precision: Precision | None = None):
+        super().__init__(model, batch_size=batch_size, precision=precision)
         self.encoder = QuestionEncoder(model.tokenizer, model.config)
         self._format = InputFormat.of(model.tokenizer)
 

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import pyarrow as pa
 from transformers import PreTrainedTokenizerBase
 
-from clism_core.model.precision import Precision
 from clism_core.tasks.mrc import squad_scorer as squad
 from clism_core.tasks.mrc.batches import InputFormat, QuestionBatch, collate
 from clism_core.tasks.mrc.config import MrcConfig, mrc_problems
@@ -17,7 +16,6 @@ from clism_core.tasks.mrc.predictor import MrcPredictor
 from clism_core.tasks.mrc.squad_format import Question, find_misplaced, for_training, mlqa_languages, read_questions
 from clism_core.tasks.mrc.test_data import QuestionSet, read_question_set
 from clism_core.tasks.mrc.windows import TRAINING_SCHEMA, QuestionEncoder
-from clism_core.tasks.predictor import BATCH_SIZE
 from clism_core.tasks.task import CardTexts, RecordFields, Source, Task
 from clism_core.tasks.test_data import TestSetConfig
 from clism_core.training.data.indexed_rows import Row
@@ -31,6 +29,7 @@ class QuestionAnswering(Task[MrcConfig, Question, MrcModel]):
     """A span of a passage answers a question."""
 
     model = MrcModel
+    predictor = MrcPredictor
     training_schema = TRAINING_SCHEMA
     noticed: ClassVar[Mapping[str, str]] = {
         "cut_questions": "questions are longer than --mrc.max_question_length and lose their end",
@@ -110,12 +109,6 @@ class QuestionAnswering(Task[MrcConfig, Question, MrcModel]):
     def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[Sequence[Row]], QuestionBatch]:
         """Return the function that pads windows to a batch."""
         return partial(collate, input_format=InputFormat.of(tokenizer))
-
-    def predictor(
-        self, model: MrcModel, *, batch_size: int = BATCH_SIZE, precision: Precision | None = None
-    ) -> MrcPredictor:
-        """Return the predictor of a model."""
-        return MrcPredictor(model, batch_size=batch_size, precision=precision)
 
     def development_set(self, examples: Sequence[Question], language: str) -> QuestionSet:
         """Return questions that the scorer of SQuAD 1.1 scores."""

@@ -16,8 +16,7 @@ from clism_core.tasks.ner.labels import IGNORED
 from clism_core.tasks.ner.model import NerModel
 from clism_core.tasks.ner.records import Words, check_tokens, read_record
 from clism_core.tasks.ner.windows import SentenceEncoder, Window
-from clism_core.tasks.predictor import Predicted, Predictor
-from clism_core.utils.errors import InputError
+from clism_core.tasks.predictor import BATCH_SIZE, Predicted, Predictor
 
 
 class _Tagged(NamedTuple):
@@ -28,23 +27,10 @@ class _Tagged(NamedTuple):
 
 
 class NerPredictor(Predictor[NerModel]):
-    """Tags sentences with a model, on the device where that is.
+    """Tags sentences."""
 
-    Args:
-        model: what `NerModel.load` returns, or one in training, which stays in training mode.
-        batch_size: inputs of a forward pass at most.
-        precision: of forward passes; None: what suits the model's device best.
-
-    Raises:
-        InputError: if batch_size is below 1.
-    """
-
-    def __init__(self, model: NerModel, *, batch_size: int = 32, precision: Precision | None = None):
-        if batch_size < 1:
-            raise InputError(f"batch_size is {batch_size}, but must be at least 1")
-        self.model = model
-        self.batch_size = batch_size
-        self.precision = precision
+    def __init__(self, model: NerModel, *, batch_size: int = BATCH_SIZE, precision: Precision | None = None):
+        super().__init__(model, batch_size=batch_size, precision=precision)
         self._encoder = SentenceEncoder(model.tokenizer, model.config)
         self._decoder = BioDecoder(model.labels)
         self._pad_id = int(model.tokenizer.pad_token_id)
@@ -104,17 +90,15 @@ class NerPredictor(Predictor[NerModel]):
 
     def _log_probabilities(self, windows: Sequence[Window]) -> list[Floats]:
         """Return the log-probabilities [words, labels] of the words that each window predicts."""
-        device = next(self.model.parameters()).device
-        precision = self.precision or Precision("auto", device)
         found: list[Floats] = [np.zeros(0)] * len(windows)
         was_training = self.model.training
         self.model.eval()
         for chosen in batches_by_length([len(window.input_ids) for window in windows], self.batch_size):
             inputs = [windows[number].input_ids for number in chosen]
             batch = collate([{"input_ids": ids, "labels": [IGNORED] * len(ids)} for ids in inputs], pad_id=self._pad_id)
-            with torch.inference_mode(), precision.autocast():
+            with torch.inference_mode(), self.precision.autocast():
                 log_probabilities_BLC = (
-                    functional.log_softmax(self.model.logits(batch.to(device)), dim=-1).cpu().numpy()
+                    functional.log_softmax(self.model.logits(batch.to(self.precision.device)), dim=-1).cpu().numpy()
                 )
             if not np.isfinite(log_probabilities_BLC).all():  # which would be decoded as if there were no entities
                 raise FloatingPointError(

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import pyarrow as pa
 from transformers import PreTrainedTokenizerBase
 
-from clism_core.model.precision import Precision
 from clism_core.tasks.ner import conlleval
 from clism_core.tasks.ner.batches import TagBatch, collate
 from clism_core.tasks.ner.config import NerConfig, ner_problems
@@ -17,7 +16,6 @@ from clism_core.tasks.ner.model import NerModel
 from clism_core.tasks.ner.predictor import NerPredictor
 from clism_core.tasks.ner.test_data import TaggedSet, read_tagged_set
 from clism_core.tasks.ner.windows import TRAINING_SCHEMA, SentenceEncoder
-from clism_core.tasks.predictor import BATCH_SIZE
 from clism_core.tasks.task import CardTexts, RecordFields, Source, Task
 from clism_core.tasks.test_data import TestSetConfig
 from clism_core.training.data.indexed_rows import Row
@@ -39,6 +37,7 @@ class EntityRecognition(Task[NerConfig, Sentence, NerModel]):
     """Tokens are tagged as parts of entities."""
 
     model = NerModel
+    predictor = NerPredictor
     training_schema = TRAINING_SCHEMA
     noticed: ClassVar[Mapping[str, str]] = {
         "windowed_sentences": "sentences are longer than --ner.max_length and are cut into windows",
@@ -104,12 +103,6 @@ class EntityRecognition(Task[NerConfig, Sentence, NerModel]):
     def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[Sequence[Row]], TagBatch]:
         """Return the function that pads windows to a batch."""
         return partial(collate, pad_id=int(tokenizer.pad_token_id))
-
-    def predictor(
-        self, model: NerModel, *, batch_size: int = BATCH_SIZE, precision: Precision | None = None
-    ) -> NerPredictor:
-        """Return the predictor of a model."""
-        return NerPredictor(model, batch_size=batch_size, precision=precision)
 
     def development_set(self, examples: Sequence[Sentence], language: str) -> TaggedSet:
         """Return sentences whose entities are counted as conlleval does."""
