@@ -17,7 +17,7 @@ from clism_core.tracking.registry import MODEL_PACKAGES, RegisteredModel, regist
 from clism_core.tracking.run import TrackedRun
 
 CARD = "README.md"
-TASK_PACKAGES = (*MODEL_PACKAGES, "babel", "filelock", "pandas", "pyarrow", "pydantic", "regex")
+TASK_PACKAGES = (*MODEL_PACKAGES, "annotated_types", "babel", "filelock", "pandas", "pyarrow", "pydantic", "regex")
 """Packages that loading a task model requires; this project's own code is stored with the model."""
 
 _PACKAGE = Path(clism_core.__file__).parent
