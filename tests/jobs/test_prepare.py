@@ -199,7 +199,10 @@ def test_what_only_the_workers_see_is_an_input_error(
     arguments = ["--aligner.kind", "pharaoh", "--entities.pipeline", pipeline_folder]
     assert run(corpora, output, *arguments) == EXIT_BAD_INPUT
     # Ray's own lines may come in between.
-    assert f"\nerror: corpora: {tmp_path / 'vi.links'} has 1 sentences" in "\n" + capsys.readouterr().err
+    assert (
+        f"\nerror: corpora: number of lines differs: {tmp_path / 'vi.links'} has 1 sentences"
+        in "\n" + capsys.readouterr().err
+    )
     assert not (output / "manifest.json").exists()
 
     write_german(tmp_path)
@@ -224,7 +227,7 @@ def test_what_a_worker_lacks_is_an_input_error(
     corpora = [{"path": str(tmp_path / "c.tsv"), "source_lang": languages[0], "target_lang": languages[1]}]
     given = pipeline_folder
     if stage == "clean":
-        monkeypatch.setattr("clism_core.preparation.stages._clean_shards", _lack)
+        monkeypatch.setattr("clism_core.preparation.stages.clean_shards", _lack)
         ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     else:
         given = str(tmp_path / "copy")
@@ -313,7 +316,9 @@ def test_duplicates_are_found_across_shards_and_corpora(
         pytest.param([{"path": "/nowhere.tsv"}], "/nowhere.tsv cannot be read", id="missing"),
         pytest.param([{"source_lang": "de", "target_lang": "en"}], "is for en", id="language-of-the-pipeline"),
         pytest.param([{"alignment_path": "x"}], "x cannot be read", id="no-alignment-file"),
-        pytest.param([{"format": "moses", "target_path": "x", "header": True}], "no use for it", id="columns-of-moses"),
+        pytest.param(
+            [{"format": "moses", "target_path": "x", "header": True}], "does not use it", id="columns-of-moses"
+        ),
     ],
 )
 def test_bad_input_needs_no_cluster(
