@@ -16,44 +16,43 @@ from clism_core.cluster.connect import check_shared, connect
 from clism_core.command_line import job_command, run_job, stopped_text
 from clism_core.demo.build import write_missing_inputs
 from clism_core.model.paths import shared_inputs, with_absolute_paths
-from clism_core.tasks.finetuning.config import FinetuneConfig, check_config
-from clism_core.tasks.finetuning.export import deliver, delivered_before
-from clism_core.tasks.finetuning.finetune import finetune
+from clism_core.tasks.finetuning.config import FinetuneConfig
+from clism_core.tasks.finetuning.training import FINETUNING
 from clism_core.tracking.run import page_command
-from clism_core.training.export import Delivered, train_and_deliver
+from clism_core.training.export import ExportedModel
 from clism_core.utils.home import default_output, tracking_uri
 
 
 def main(config: FinetuneConfig) -> None:
     """Train, export the model, and print the result, where it is and what to type next."""
-    check_config(config)
+    FINETUNING.check(config)
     config = with_absolute_paths(dataclasses.replace(config, output=config.output or default_output("finetune")))
-    delivered = delivered_before(config) or train(config)
-    print(stopped_text("finetune", output=config.output) if delivered is None else summary(config, delivered))
+    exported = FINETUNING.find_finished(config) or train(config)
+    print(stopped_text("finetune", output=config.output) if exported is None else summary(config, exported))
 
 
-def train(config: FinetuneConfig) -> Delivered | None:
+def train(config: FinetuneConfig) -> ExportedModel | None:
     """Run the training; None if it was asked to stop before its end."""
     connect()
     write_missing_inputs(config)
     check_shared(
         output=config.output, inputs=shared_inputs(config), tracking=tracking_uri(), wanted=config.workers.resources()
     )
-    return train_and_deliver("finetune", config, train=finetune, deliver=deliver)
+    return FINETUNING.run(config)
 
 
-def summary(config: FinetuneConfig, delivered: Delivered) -> str:
+def summary(config: FinetuneConfig, exported: ExportedModel) -> str:
     """Return the text that is printed at the end."""
-    registered = f"\nIn the registry:  {delivered.registry_uri}" if delivered.registry_uri else ""
-    model = delivered.registry_uri or delivered.model
+    registered = f"\nIn the registry:  {exported.registry_uri}" if exported.registry_uri else ""
+    model = exported.registry_uri or exported.model
     return f"""
-Fine-tuned on {delivered.samples:,} examples for {delivered.step:,} steps. Development data, 0 to 100:
+Fine-tuned on {exported.samples:,} examples for {exported.step:,} steps. Development data, 0 to 100:
 
-{delivered.table}
+{exported.table}
 
-The model:        {delivered.model}{registered}
-Curves and files: {page_command(delivered.tracking_uri)}
-                  (run {delivered.run_id})
+The model:        {exported.model}{registered}
+Curves and files: {page_command(exported.tracking_uri)}
+                  (run {exported.run_id})
 Next:
   {job_command("evaluate")} --model {model} --output EVALUATION \\
       --tests '[{{dataset: {config.task_object.example_dataset}, language: es, path: FILE}}]'
@@ -62,4 +61,4 @@ Next:
 
 
 if __name__ == "__main__":
-    sys.exit(run_job(FinetuneConfig, main, description=__doc__))
+    sys.exit(run_job(FINETUNING.config_class, main, description=__doc__))

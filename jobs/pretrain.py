@@ -14,51 +14,50 @@ from clism_core.cluster.connect import check_shared, connect
 from clism_core.command_line import PYTHON, job_command, preset_path, run_job, stopped_text
 from clism_core.demo.build import write_missing_inputs
 from clism_core.model.paths import shared_inputs, with_absolute_paths
-from clism_core.pretraining.config import PretrainConfig, check_config
-from clism_core.pretraining.export import deliver, delivered_before
-from clism_core.pretraining.pretrain import pretrain
+from clism_core.pretraining.config import PretrainConfig
+from clism_core.pretraining.training import PRETRAINING
 from clism_core.tracking.run import page_command
-from clism_core.training.export import Delivered, train_and_deliver
+from clism_core.training.export import ExportedModel
 from clism_core.utils.home import default_output, tracking_uri
 from clism_core.utils.storage import is_local
 
 
 def main(config: PretrainConfig) -> None:
     """Train, export the model, and print the result, where it is and what to type next."""
-    check_config(config)
+    PRETRAINING.check(config)
     config = with_absolute_paths(dataclasses.replace(config, output=config.output or default_output("pretrain")))
-    delivered = delivered_before(config) or train(config)
-    print(stopped_text("pretrain", output=config.output) if delivered is None else summary(delivered))
+    exported = PRETRAINING.find_finished(config) or train(config)
+    print(stopped_text("pretrain", output=config.output) if exported is None else summary(exported))
 
 
-def train(config: PretrainConfig) -> Delivered | None:
+def train(config: PretrainConfig) -> ExportedModel | None:
     """Run the training; None if it was asked to stop before its end."""
     connect()
     write_missing_inputs(config)
     check_shared(
         output=config.output, inputs=shared_inputs(config), tracking=tracking_uri(), wanted=config.workers.resources()
     )
-    return train_and_deliver("pretrain", config, train=pretrain, deliver=deliver)
+    return PRETRAINING.run(config)
 
 
-def summary(delivered: Delivered) -> str:
+def summary(exported: ExportedModel) -> str:
     """Return the text that is printed at the end."""
-    registered = f"\nIn the registry:  {delivered.registry_uri}" if delivered.registry_uri else ""
-    model = delivered.registry_uri or delivered.model
-    code = f"from transformers import AutoModel; print(AutoModel.from_pretrained('{delivered.model}'))"
-    look = f'  {PYTHON} -c "{code}"\n' if is_local(delivered.model) else ""
+    registered = f"\nIn the registry:  {exported.registry_uri}" if exported.registry_uri else ""
+    model = exported.registry_uri or exported.model
+    code = f"from transformers import AutoModel; print(AutoModel.from_pretrained('{exported.model}'))"
+    look = f'  {PYTHON} -c "{code}"\n' if is_local(exported.model) else ""
     return f"""
-Pre-trained for {delivered.step:,} steps on {delivered.samples:,} samples. Held-out samples, in percent:
+Pre-trained for {exported.step:,} steps on {exported.samples:,} samples. Held-out samples, in percent:
 
-{delivered.table}
+{exported.table}
 
-The model:        {delivered.model}{registered}
-Curves and files: {page_command(delivered.tracking_uri)}
-                  (run {delivered.run_id})
+The model:        {exported.model}{registered}
+Curves and files: {page_command(exported.tracking_uri)}
+                  (run {exported.run_id})
 Next:
 {look}  {job_command("pretrain")} --config {preset_path("short.yaml")} --model {model} --data PREPARED
 """
 
 
 if __name__ == "__main__":
-    sys.exit(run_job(PretrainConfig, main, description=__doc__, default_preset="demo.yaml"))
+    sys.exit(run_job(PRETRAINING.config_class, main, description=__doc__, default_preset="demo.yaml"))

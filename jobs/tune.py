@@ -19,7 +19,7 @@ from clism_core.cluster.connect import check_shared, connect
 from clism_core.command_line import job_command, run_job, stopped_text
 from clism_core.demo.build import write_missing_inputs
 from clism_core.experiments.tuning.config import TuneConfig, check_sweep, with_pinned_models
-from clism_core.experiments.tuning.export import Swept, deliver_sweep, reopen, swept_before
+from clism_core.experiments.tuning.export import Swept, export_sweep, find_finished_sweep, reopen
 from clism_core.experiments.tuning.space import Space
 from clism_core.experiments.tuning.sweep import check_same_sweep, identify_sweep, run_sweep, trials_side_by_side
 from clism_core.experiments.tuning.trial import Sweep
@@ -40,7 +40,7 @@ def main(config: TuneConfig) -> None:
     config = with_absolute_paths(dataclasses.replace(config, output=config.output or default_output("tune")))
     config = with_pinned_models(config, space).settled(space)
     check_same_sweep(config, space)
-    swept = swept_before(config, space) or search(config, space)
+    swept = find_finished_sweep(config, space) or search(config, space)
     print(stopped_text("tune", output=config.output) if swept is None else summary(swept))
 
 
@@ -70,7 +70,7 @@ def search(config: TuneConfig, space: Space) -> Swept | None:
         if not finished:
             run.finish("KILLED")
             return None
-        return deliver_sweep(config, sweep, trials)
+        return export_sweep(config, sweep, trials)
 
 
 def summary(swept: Swept) -> str:

@@ -1,18 +1,22 @@
 """From a pre-trained checkpoint to an encoder that others find."""
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from clism_core.pretraining.card import metrics_table, model_card
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.pretraining.identity import config_identity
 from clism_core.pretraining.plots import log_plots
 from clism_core.pretraining.pretrain import Pretrained
 from clism_core.pretraining.registration import register_encoder
+from clism_core.tracking.registry import RegisteredModel
 from clism_core.tracking.run import TrackedRun
-from clism_core.training.export import Delivered, deliver_model, read_delivered
+from clism_core.training.export import ExportedModel, export_model, read_exported
 from clism_core.training.resume import check_same_run
 
 
-def deliver(config: PretrainConfig, pretrained: Pretrained, run: TrackedRun) -> Delivered:
-    """Deliver the encoder and tokenizer as Hugging Face loads them, and beside them the two heads."""
+def export(config: PretrainConfig, pretrained: Pretrained, run: TrackedRun) -> ExportedModel:
+    """Export the encoder and tokenizer as Hugging Face loads them, and beside them the two heads."""
     card = model_card(
         config,
         step=pretrained.step,
@@ -20,7 +24,7 @@ def deliver(config: PretrainConfig, pretrained: Pretrained, run: TrackedRun) -> 
         samples=pretrained.samples,
         language_pairs=pretrained.language_pairs,
     )
-    return deliver_model(
+    return export_model(
         config,
         pretrained,
         run,
@@ -28,20 +32,27 @@ def deliver(config: PretrainConfig, pretrained: Pretrained, run: TrackedRun) -> 
         table=metrics_table(pretrained.metrics),
         samples=pretrained.samples,
         log_plots=log_plots,
-        register=register_encoder,
+        register=register,
     )
 
 
-def delivered_before(config: PretrainConfig) -> Delivered | None:
-    """Return what a finished run has left in the output folder; None where there is no finished run.
+def register(
+    _: PretrainConfig, run: TrackedRun, folder: Path, *, step: int, metrics: Mapping[str, float]
+) -> RegisteredModel:
+    """Register an encoder that a run has trained."""
+    return register_encoder(run, folder, step=step, metrics=metrics)
 
-    None, too, where the model is now to be another checkpoint or to be registered: it is delivered once more.
+
+def find_finished(config: PretrainConfig) -> ExportedModel | None:
+    """Return the result of the finished run in the output folder; None if there is none.
+
+    None, too, if another checkpoint is to be exported or the model is to be registered: it is exported again.
 
     Raises:
         InputError: if that run had another configuration.
     """
-    delivered = read_delivered(config.output)
-    if delivered is None:
+    exported = read_exported(config.output)
+    if exported is None:
         return None
     check_same_run(config.output, config_identity(config))
-    return delivered.if_wanted(output=config.output, export=config.export, register=config.register)
+    return exported.if_wanted(output=config.output, export=config.export, register=config.register)

@@ -2,6 +2,7 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import ray
 
 from clism_core.cluster.graceful_stop import NoWorkersError, run_until_stopped, start_stop_request, stop_signals
 from clism_core.pretraining.config import PretrainConfig
+from clism_core.pretraining.pretrain import Pretrained
+from clism_core.pretraining.training import PRETRAINING
 from clism_core.tracking.run import TrackedRun, unfinished_run
-from clism_core.training.driver import Trained
-from clism_core.training.export import train_and_deliver
+from clism_core.training.driver import Hooks
 
 
 def start_worker() -> Any:
@@ -87,12 +89,12 @@ def test_run_that_lost_its_workers_stops_at_once(ray_cluster: None) -> None:
 
 
 def test_run_stopped_before_it_began_exports_nothing(home_folder: Path, tmp_path: Path) -> None:
-    def wait_for_nodes(_config: Any, _run: TrackedRun) -> Trained:
+    def wait_for_nodes(_config: Any, _run: TrackedRun, *, hooks: Hooks | None) -> Pretrained:
         raise NoWorkersError
 
     config = PretrainConfig(model=str(tmp_path), data="d", output=str(tmp_path / "run"))
-    delivered = train_and_deliver("pretrain", config, train=wait_for_nodes, deliver=lambda *_: pytest.fail("delivered"))
-    assert delivered is None
+    training = replace(PRETRAINING, train=wait_for_nodes, export=lambda *_: pytest.fail("exported"))
+    assert training.run(config) is None
     run = unfinished_run(config.output)
     assert run is not None
     assert run.status() == "KILLED"

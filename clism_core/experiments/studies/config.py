@@ -14,12 +14,13 @@ from clism_core.evaluation.config import LEAST_RESAMPLES, EvaluateConfig, test_p
 from clism_core.experiments.studies.estimate import ClusterConfig, EstimateConfig
 from clism_core.model.paths import with_absolute_paths
 from clism_core.model.resolve import pin_version
-from clism_core.pretraining import config as pretraining
 from clism_core.pretraining.config import PretrainConfig
-from clism_core.tasks.finetuning import config as finetuning
+from clism_core.pretraining.training import PRETRAINING
 from clism_core.tasks.finetuning.config import FinetuneConfig
+from clism_core.tasks.finetuning.training import FINETUNING
 from clism_core.tasks.registry import TaskName
 from clism_core.tasks.test_data import TestSetConfig
+from clism_core.training.training import Training
 from clism_core.utils.errors import InputError
 from clism_core.utils.fields import ModelRef, Output, bound_problems
 from clism_core.utils.home import home
@@ -130,12 +131,11 @@ def check_study(config: StudyConfig) -> None:
     """
     found = [*bound_problems(config, skip=("pretrain", *TASKS)), *_own_problems(config)]
     some_model = "given by the study"
-    bases: Mapping[str, tuple[Any, Callable[[Any], None]]] = {
-        "pretrain": (config.pretrain, pretraining.check_config),
-        **{task: (config.finetuning(task), finetuning.check_config) for task in config.tasks},
-    }
-    for name, (base, check) in bases.items():
-        found += _problems(f"--{name}.", lambda: check(dataclasses.replace(base, model=some_model)))  # noqa: B023
+    bases: dict[str, tuple[Training[Any, Any], Any]] = {"pretrain": (PRETRAINING, config.pretrain)}
+    bases |= {task: (FINETUNING, config.finetuning(task)) for task in config.tasks}
+    for name, (training, base) in bases.items():
+        given = dataclasses.replace(base, model=some_model)
+        found += _problems(f"--{name}.", lambda: training.check(given))  # noqa: B023
     for task in config.tasks:
         if config.name != "convergence":
             found += test_problems(getattr(config, f"{task}_tests"), field=f"{task}_tests")

@@ -16,12 +16,12 @@ from clism_core.cluster.graceful_stop import start_stop_request, stop_signals
 from clism_core.cluster.nodes import node_resources, own_resource
 from clism_core.evaluation.evaluate import evaluate
 from clism_core.evaluation.tracking import metrics_by_name
-from clism_core.experiments.child_run import child_run
 from clism_core.experiments.concurrency import part_of_node, process_memory, share, with_own_threads
 from clism_core.experiments.studies.config import StudyConfig
 from clism_core.experiments.studies.plan import Planned
 from clism_core.experiments.studies.run_graph import Stage
 from clism_core.experiments.studies.run_records import Finished, model_of
+from clism_core.experiments.trainings import child_run
 from clism_core.tracking.run import TrackedRun, end_lost_run, tracked_run
 from clism_core.training.driver import CHECKPOINTS, Hooks
 from clism_core.training.export import RESULT_FILE
@@ -175,10 +175,10 @@ def _run_stage(
     else:
         config = dataclasses.replace(config, register=False)
         hooks = Hooks(stop_request=stop_request)
-        delivered = child_run(stage.kind, config, parent=parent, name=stage.name, hooks=hooks, tags=tags)
-        if delivered is None:
+        exported = child_run(stage.kind, config, parent=parent, name=stage.name, hooks=hooks, tags=tags)
+        if exported is None:
             raise StoppedError
-        run_id = delivered.run_id
+        run_id = exported.run_id
     finished = Finished(run_id, time.monotonic() - started if is_new else None, contents)
     finished.write(folder)
     delete(join(folder, CHECKPOINTS))  # of hundreds of runs, they would be the most of what a study leaves

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from clism_core.evaluation.config import EvaluateConfig
+from clism_core.experiments.trainings import TRAININGS
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.training.config import WorkersConfig
@@ -93,8 +94,8 @@ def all_stages(chains: Iterable[Chain]) -> dict[str, Stage]:
             labels = stages.get(stage.name, stage).labels.items()
             shared = {name: value for name, value in labels if chain.labels.get(name) == value}
             stages[stage.name] = dataclasses.replace(stage, labels=shared)
-    order = {"pretrain": 0, "finetune": 1, "evaluate": 2}
-    return dict(sorted(stages.items(), key=lambda item: order[item[1].kind]))
+    order = (*TRAININGS, "evaluate")
+    return dict(sorted(stages.items(), key=lambda item: order.index(item[1].kind)))
 
 
 def _stage(kind: Kind, config: Any, before: Stage | None, labels: Mapping[str, Label]) -> Stage:

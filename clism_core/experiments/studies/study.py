@@ -116,7 +116,8 @@ def run_study(config: StudyConfig, planned: Planned, run: TrackedRun, *, side_by
     files: list[str] = []
     tables: list[str] = []
     if not runs.stopped and any(_is_finished(chain, runs.finished) for chain in chains):
-        files, tables = _deliver(config, Measurements(chains, runs.finished, config.output, run.tracking_uri), run)
+        measured = Measurements(chains, runs.finished, config.output, run.tracking_uri)
+        files, tables = _write_artefacts(config, measured, run)
     run.log_metrics({"runs": len(stages), "failed_runs": len(failed)}, step=0)
     return Studied(files, tables, failed, runs.stopped, len(stages), run.tracking_uri, run.run_id)
 
@@ -125,7 +126,7 @@ def _is_finished(chain: Chain, finished: Mapping[str, Finished]) -> bool:
     return all(stage.name in finished for stage in chain_stages(chain).values())
 
 
-def _deliver(config: StudyConfig, measured: Measurements, run: TrackedRun) -> tuple[list[str], list[str]]:
+def _write_artefacts(config: StudyConfig, measured: Measurements, run: TrackedRun) -> tuple[list[str], list[str]]:
     """Write the tables and figures into the study's folder, and log them; return their files and the tables' texts."""
     logger.info("making tables and figures")
     measured.check_test_sets()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Self
 
@@ -11,12 +11,11 @@ import numpy as np
 from annotated_types import Ge
 from ray.tune.search.sample import Function
 
+from clism_core.experiments.trainings import TRAININGS
 from clism_core.experiments.tuning.overrides import with_fields
 from clism_core.experiments.tuning.space import SEARCHERS, SchedulerName, Space, choices
 from clism_core.model.resolve import pin_version
-from clism_core.pretraining import config as pretraining
 from clism_core.pretraining.config import PretrainConfig
-from clism_core.tasks.finetuning import config as finetuning
 from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.utils.errors import InputError
 from clism_core.utils.fields import Output, bound_problems
@@ -25,11 +24,6 @@ DRAWS = 20
 """Configurations that are drawn from a search space to see whether its job takes them, before anything starts."""
 SWEPT = ("output", "register")
 """Fields that a sweep sets in each trial."""
-
-_CHECKS: Mapping[str, Callable[[Any], None]] = {
-    "pretrain": pretraining.check_config,
-    "finetune": finetuning.check_config,
-}
 
 
 @dataclass
@@ -64,7 +58,7 @@ class TuneConfig:
 
     def bases(self, space: Space) -> dict[str, Any]:
         """Return the configurations that the trials of `space` start from, by the names of their jobs."""
-        names = ("pretrain", "finetune") if space.job == "joint" else (space.job,)
+        names = TRAININGS if space.job == "joint" else (space.job,)
         return {name: getattr(self, name) for name in names}
 
     def settled(self, space: Space) -> Self:
@@ -118,7 +112,7 @@ def check_sweep(config: TuneConfig, space: Space) -> None:
 
 
 def _sweep_problems(config: TuneConfig, space: Space) -> Iterator[str]:
-    yield from bound_problems(config, skip=_CHECKS)
+    yield from bound_problems(config, skip=TRAININGS)
     problems = {
         f"--searcher {config.searcher}: is none of {', '.join(SEARCHERS)}": config.searcher not in SEARCHERS,
         f"--space {config.space}: has no parameters": not space.parameters,
@@ -157,7 +151,7 @@ def _base_problems(space: Space, job: str, base: Any) -> Iterator[str]:
             "leave it empty"
         )
     try:
-        _CHECKS[job](base)
+        TRAININGS[job].check(base)
     except InputError as error:
         yield from (line.replace("--", f"--{job}.", 1) for line in str(error).splitlines())
 
@@ -177,7 +171,7 @@ def _drawn_problems(config: TuneConfig, space: Space) -> list[str]:
         parameters = {name: domain.sample(random_state=random) for name, domain in space.parameters.items()}
         try:
             for job, drawn in trial_configs(config.bases(space), space, parameters).items():
-                _CHECKS[job](drawn)
+                TRAININGS[job].check(drawn)
         except InputError as error:
             for line in str(error).splitlines():
                 found.setdefault(line.split()[0] if line.startswith("--") else line, f"--space {config.space}: {line}")

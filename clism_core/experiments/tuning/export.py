@@ -8,18 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from clism_core.experiments.trainings import TRAININGS
 from clism_core.experiments.tuning.config import TuneConfig, trial_configs
 from clism_core.experiments.tuning.plots import sweep_figures
 from clism_core.experiments.tuning.results import TrialResult, csv_text, markdown
 from clism_core.experiments.tuning.space import Space
 from clism_core.experiments.tuning.trial import OBJECTIVE, Sweep, with_reported_evaluations
 from clism_core.model.resolve import is_tracked
-from clism_core.pretraining.registration import register_encoder
-from clism_core.tasks.registration import register_task_model
 from clism_core.tracking.plots import png
 from clism_core.tracking.run import TrackedRun
 from clism_core.training.config import dump_config
-from clism_core.training.export import RESULT_FILE, Delivered, read_delivered
+from clism_core.training.export import RESULT_FILE, ExportedModel, read_exported
 from clism_core.utils.errors import InputError
 from clism_core.utils.home import tracking_uri
 from clism_core.utils.storage import delete, download_folder, exists, join, read_json, write_bytes, write_json
@@ -48,7 +47,7 @@ class Swept:
     run_id: str
 
 
-def deliver_sweep(config: TuneConfig, sweep: Sweep, rows: Sequence[TrialResult]) -> Swept:
+def export_sweep(config: TuneConfig, sweep: Sweep, rows: Sequence[TrialResult]) -> Swept:
     """Write and log tables and plots, register the best model and write its preset, and note that all is done.
 
     Raises:
@@ -88,7 +87,7 @@ def deliver_sweep(config: TuneConfig, sweep: Sweep, rows: Sequence[TrialResult])
     return _noted(swept, config.output)
 
 
-def swept_before(config: TuneConfig, space: Space) -> Swept | None:
+def find_finished_sweep(config: TuneConfig, space: Space) -> Swept | None:
     """Return what a finished sweep has noted in its folder, registered if that is wanted now; None without one, or
     where failed trials are to be tried again."""
     file = join(config.output, RESULT_FILE)
@@ -123,24 +122,21 @@ def _noted(swept: Swept, output: str) -> Swept:
 
 def _model(folder: str, job: str, base: Any, *, register: bool) -> str:
     """Return the name of the model that a trial's run has made, in the registry if it is or is to be there."""
-    delivered = read_delivered(folder)
-    assert delivered is not None
-    if register and not delivered.registry_uri:
-        delivered = _register(job, delivered, task=getattr(base, "task", None))
-        delivered.write(folder)
-    return delivered.registry_uri or delivered.model
+    exported = read_exported(folder)
+    assert exported is not None
+    if register and not exported.registry_uri:
+        exported = _register(job, base, exported)
+        exported.write(folder)
+    return exported.registry_uri or exported.model
 
 
-def _register(job: str, delivered: Delivered, *, task: Any) -> Delivered:
-    run = TrackedRun(delivered.tracking_uri, delivered.run_id)
+def _register(job: str, base: Any, exported: ExportedModel) -> ExportedModel:
+    run = TrackedRun(exported.tracking_uri, exported.run_id)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "model"
-        download_folder(delivered.model, folder)
-        if job == "pretrain":
-            version = register_encoder(run, folder, step=delivered.step, metrics=delivered.metrics)
-        else:
-            version = register_task_model(run, folder, task=task, step=delivered.step, metrics=delivered.metrics)
-    return dataclasses.replace(delivered, registry_uri=version.uri)
+        download_folder(exported.model, folder)
+        version = TRAININGS[job].register(base, run, folder, step=exported.step, metrics=exported.metrics)
+    return dataclasses.replace(exported, registry_uri=version.uri)
 
 
 def _write_presets(config: TuneConfig, sweep: Sweep, best: TrialResult, models: dict[str, str]) -> list[str]:

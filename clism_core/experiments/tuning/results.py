@@ -22,7 +22,7 @@ class TrialResult:
     status: Status
     parameters: Mapping[str, Any]
     objective: float | None
-    """The last one: of the delivered model where the trial is finished; None if nothing was evaluated."""
+    """The last one: of the exported model where the trial is finished; None if nothing was evaluated."""
     progress: float
     """Percent of its steps that it was evaluated after."""
     seconds: float

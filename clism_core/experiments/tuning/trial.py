@@ -16,12 +16,12 @@ from ray.util.queue import Queue
 from clism_core.cluster.console import quieten_run
 from clism_core.cluster.graceful_stop import start_stop_request
 from clism_core.cluster.nodes import on_this_node
-from clism_core.experiments.child_run import child_run
+from clism_core.experiments.trainings import child_run
 from clism_core.experiments.tuning.config import trial_configs
 from clism_core.experiments.tuning.space import Space, objective
 from clism_core.tracking.run import TrackedRun, tracked_run
 from clism_core.training.driver import Hooks
-from clism_core.training.export import Delivered
+from clism_core.training.export import ExportedModel
 from clism_core.utils.storage import join
 
 TRIALS = "trials"
@@ -87,7 +87,7 @@ class Trial(tune.Trainable):
         quieten_run()
         self._queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": on_this_node()})
         self._stop_request: Any = start_stop_request()
-        self._delivered: Delivered | None = None
+        self._delivered: ExportedModel | None = None
         self._error: BaseException | None = None
         self._sweep = sweep
         runs = TrialRuns(sweep, self.trial_id, self._queue, self._stop_request)
@@ -120,7 +120,7 @@ class Trial(tune.Trainable):
         self._thread.join(STOP_TIMEOUT)
         self._queue.shutdown(force=True)
 
-    def _run(self, runs: Callable[[], Delivered | None]) -> None:
+    def _run(self, runs: Callable[[], ExportedModel | None]) -> None:
         try:
             self._delivered = runs()
         except BaseException as error:  # raised again where Ray Tune sees it
@@ -143,7 +143,7 @@ class TrialRuns:
         self._stop_request = stop_request
         self._report = ReportEvaluations(sweep.space.metrics, queue)
 
-    def __call__(self, parameters: dict[str, Any]) -> Delivered | None:
+    def __call__(self, parameters: dict[str, Any]) -> ExportedModel | None:
         """Run them with what Ray Tune has drawn; return the last one's model, or None if they were stopped."""
         sweep = self._sweep
         configs = trial_configs(sweep.bases, sweep.space, parameters)
@@ -154,14 +154,14 @@ class TrialRuns:
         folder = sweep.trial_folder(self._trial_id)
         tags = {MLFLOW_PARENT_RUN_ID: sweep.parent.run_id}
         with tracked_run(job="trial", output=folder, config=parameters, name=self._trial_id, tags=tags) as parent:
-            delivered = self._run_both(configs, parent)
-            if delivered is None:
+            exported = self._run_both(configs, parent)
+            if exported is None:
                 parent.finish("KILLED")
             else:
-                parent.log_metrics({OBJECTIVE: objective(delivered.metrics, sweep.space.metrics)}, step=delivered.step)
-            return delivered
+                parent.log_metrics({OBJECTIVE: objective(exported.metrics, sweep.space.metrics)}, step=exported.step)
+            return exported
 
-    def _run_both(self, configs: Mapping[str, Any], parent: TrackedRun) -> Delivered | None:
+    def _run_both(self, configs: Mapping[str, Any], parent: TrackedRun) -> ExportedModel | None:
         hooks = Hooks(stop_request=self._stop_request)  # its evaluations cannot be compared with those that follow
         encoder = self._run("pretrain", configs["pretrain"], parent, f"{self._trial_id}-pretrain", hooks)
         if encoder is None:
@@ -170,7 +170,7 @@ class TrialRuns:
         hooks = Hooks([self._report], self._stop_request)
         return self._run("finetune", config, parent, f"{self._trial_id}-finetune", hooks)
 
-    def _run(self, job: Any, config: Any, parent: TrackedRun, name: str, hooks: Hooks) -> Delivered | None:
+    def _run(self, job: Any, config: Any, parent: TrackedRun, name: str, hooks: Hooks) -> ExportedModel | None:
         output = self._sweep.run_folders(self._trial_id)[job]
         config = dataclasses.replace(with_reported_evaluations(config), output=output, register=False)
         return child_run(job, config, parent=parent, name=name, hooks=hooks)

@@ -1,7 +1,8 @@
 """From a fine-tuned checkpoint to a model that others find."""
 
 import dataclasses
-from functools import partial
+from collections.abc import Mapping
+from pathlib import Path
 
 import yaml
 
@@ -12,16 +13,17 @@ from clism_core.tasks.finetuning.data import load_data
 from clism_core.tasks.finetuning.finetune import Finetuned, run_identity, sources_identity
 from clism_core.tasks.registration import register_task_model
 from clism_core.tracking.plots import log_dev_plots
+from clism_core.tracking.registry import RegisteredModel
 from clism_core.tracking.run import TrackedRun
 from clism_core.training.config import CONFIG_FILE
-from clism_core.training.export import Delivered, deliver_model, read_delivered
+from clism_core.training.export import ExportedModel, export_model, read_exported
 from clism_core.training.resume import check_same_run
 from clism_core.utils.storage import join, read_bytes
 
 
-def deliver(config: FinetuneConfig, finetuned: Finetuned, run: TrackedRun) -> Delivered:
-    """Deliver the task model."""
-    return deliver_model(
+def export(config: FinetuneConfig, finetuned: Finetuned, run: TrackedRun) -> ExportedModel:
+    """Export the task model."""
+    return export_model(
         config,
         finetuned,
         run,
@@ -29,25 +31,32 @@ def deliver(config: FinetuneConfig, finetuned: Finetuned, run: TrackedRun) -> De
         table=dev_table(finetuned.metrics),
         samples=finetuned.examples,
         log_plots=log_dev_plots,
-        register=partial(register_task_model, task=config.task),
+        register=register,
     )
 
 
-def delivered_before(config: FinetuneConfig) -> Delivered | None:
-    """Return what a finished run has left in the output folder; None where there is no finished run.
+def register(
+    config: FinetuneConfig, run: TrackedRun, folder: Path, *, step: int, metrics: Mapping[str, float]
+) -> RegisteredModel:
+    """Register a task model that a run has trained."""
+    return register_task_model(run, folder, task=config.task, step=step, metrics=metrics)
 
-    None, too, where the model is now to be another checkpoint or to be registered: it is delivered once more.
+
+def find_finished(config: FinetuneConfig) -> ExportedModel | None:
+    """Return the result of the finished run in the output folder; None if there is none.
+
+    None, too, if another checkpoint is to be exported or the model is to be registered: it is exported again.
 
     Raises:
         InputError: if that run had another configuration, other data or another model.
     """
-    delivered = read_delivered(config.output)
-    if delivered is None:
+    exported = read_exported(config.output)
+    if exported is None:
         return None
     check_same_run(config.output, run_identity(config))
     if not _sources_have_kept_their_names(config):  # they may have moved, or may be others
         check_same_run(config.output, sources_identity(load_data(config), resolve_model(config.model)))
-    return delivered.if_wanted(output=config.output, export=config.export, register=config.register)
+    return exported.if_wanted(output=config.output, export=config.export, register=config.register)
 
 
 def _sources_have_kept_their_names(config: FinetuneConfig) -> bool:

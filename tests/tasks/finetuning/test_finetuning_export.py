@@ -12,15 +12,15 @@ from ray.train import Checkpoint
 from clism_core.tasks.finetuning.card import task_card
 from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.tasks.finetuning.data import load_data
-from clism_core.tasks.finetuning.export import delivered_before
+from clism_core.tasks.finetuning.export import find_finished
 from clism_core.tasks.finetuning.finetune import Finetuned, run_identity, sources_identity
 from clism_core.tasks.hub import HubSplit
 from clism_core.training.config import CONFIG_FILE, dump_config
-from clism_core.training.export import Delivered
+from clism_core.training.export import ExportedModel
 from clism_core.training.resume import keep_identity
 from clism_core.utils.errors import InputError
 
-DELIVERED = Delivered("m", "models:/clism-mrc/1", "sqlite:///m.db", "id", "best", 24, 12, "| f1 |")
+EXPORTED = ExportedModel("m", "models:/clism-mrc/1", "sqlite:///m.db", "id", "best", 24, 12, "| f1 |")
 
 
 def write_model(folder: Path, *, weights: bytes = b"w") -> str:
@@ -42,39 +42,39 @@ def finished(tmp_path: Path) -> FinetuneConfig:
     )
     keep_identity(config.output, run_identity(config) | sources_identity(load_data(config), config.model))
     (tmp_path / "out" / CONFIG_FILE).write_text(dump_config(config))
-    DELIVERED.write(config.output)
+    EXPORTED.write(config.output)
     return config
 
 
 def test_a_finished_run_is_not_done_again(finished: FinetuneConfig, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     Path(str(finished.train)).unlink()  # nor are its data read
-    assert delivered_before(finished) == DELIVERED
+    assert find_finished(finished) == EXPORTED
     assert f"the run in {finished.output} was finished before" in caplog.text
-    assert delivered_before(replace(finished, export="last")) is None
+    assert find_finished(replace(finished, export="last")) is None
     with pytest.raises(InputError, match="another seed"):
-        delivered_before(replace(finished, seed=1))
+        find_finished(replace(finished, seed=1))
 
 
 def test_data_and_model_may_move(finished: FinetuneConfig, tmp_path: Path) -> None:
     shutil.move(str(finished.train), tmp_path / "moved.json")
     shutil.move(finished.model, tmp_path / "moved")
     moved = replace(finished, train=str(tmp_path / "moved.json"), model=str(tmp_path / "moved"))
-    assert delivered_before(moved) == DELIVERED
+    assert find_finished(moved) == EXPORTED
 
 
 def test_another_model_is_another_run(finished: FinetuneConfig, tmp_path: Path) -> None:
     """Also one of the same architecture and vocabulary: which of two encoders is better is what people compare."""
     with pytest.raises(InputError, match="another model;"):
-        delivered_before(replace(finished, model=write_model(tmp_path / "other", weights=b"v")))
+        find_finished(replace(finished, model=write_model(tmp_path / "other", weights=b"v")))
 
 
 def test_other_data_is_another_run(finished: FinetuneConfig, tmp_path: Path) -> None:
     other = str(write_squad(tmp_path / "other.json", questions=13))
     with pytest.raises(InputError, match="another train;"):
-        delivered_before(replace(finished, train=other))
+        find_finished(replace(finished, train=other))
     with pytest.raises(InputError, match="another dev;"):
-        delivered_before(replace(finished, dev=other))
+        find_finished(replace(finished, dev=other))
 
 
 @pytest.mark.parametrize(

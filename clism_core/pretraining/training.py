@@ -1,0 +1,16 @@
+"""Pre-training as one of the trainings that jobs, sweeps and studies run."""
+
+from clism_core.pretraining.config import PretrainConfig, check_config
+from clism_core.pretraining.export import export, find_finished, register
+from clism_core.pretraining.pretrain import Pretrained, pretrain
+from clism_core.training.training import Training
+
+PRETRAINING = Training[PretrainConfig, Pretrained](
+    name="pretrain",
+    config_class=PretrainConfig,
+    check=check_config,
+    train=pretrain,
+    export=export,
+    find_finished=find_finished,
+    register=register,
+)

@@ -1,0 +1,16 @@
+"""Fine-tuning as one of the trainings that jobs, sweeps and studies run."""
+
+from clism_core.tasks.finetuning.config import FinetuneConfig, check_config
+from clism_core.tasks.finetuning.export import export, find_finished, register
+from clism_core.tasks.finetuning.finetune import Finetuned, finetune
+from clism_core.training.training import Training
+
+FINETUNING = Training[FinetuneConfig, Finetuned](
+    name="finetune",
+    config_class=FinetuneConfig,
+    check=check_config,
+    train=finetune,
+    export=export,
+    find_finished=find_finished,
+    register=register,
+)

@@ -1,0 +1,84 @@
+"""The trainings and their runs as parts of something larger, with stand-ins for what trains."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from clism_core.experiments import trainings
+from clism_core.experiments.trainings import TRAININGS, child_run
+from clism_core.pretraining.config import PretrainConfig
+from clism_core.tasks.finetuning.config import FinetuneConfig
+from clism_core.tracking.run import TrackedRun, start_run
+from clism_core.training.driver import Hooks
+from clism_core.training.export import ExportedModel
+from clism_core.training.training import Training
+from clism_core.utils.errors import InputError
+from clism_core.utils.home import tracking_uri
+
+
+class Done:
+    """A training that has come to its end."""
+
+    finished = True
+
+
+@pytest.fixture
+def training(monkeypatch: pytest.MonkeyPatch) -> Training[Any, Any]:
+    """Stand-in for pre-training that is finished once it has run."""
+    done: dict[str, ExportedModel] = {}
+
+    def train(_config: PretrainConfig, _run: TrackedRun, *, hooks: Hooks | None) -> Any:
+        assert hooks is HOOKS
+        return Done()
+
+    def export(config: PretrainConfig, _trained: Any, run: TrackedRun) -> ExportedModel:
+        done[config.output] = ExportedModel("model", "", run.tracking_uri, run.run_id, "last", 1, 1, "")
+        return done[config.output]
+
+    found = replace(TRAININGS["pretrain"], train=train, export=export, find_finished=lambda c: done.get(c.output))
+    monkeypatch.setattr(trainings, "TRAININGS", {"pretrain": found})
+    return found
+
+
+HOOKS = Hooks()
+
+
+def test_a_training_is_run_once_below_the_run_of_the_whole(
+    home_folder: Path, tmp_path: Path, training: Training[Any, Any]
+) -> None:
+    parent = start_run(job="tune", output=str(tmp_path / "sweep"))
+    config = PretrainConfig(model="m", data="d", output=str(tmp_path / "trial"))
+    first, second = (
+        child_run("pretrain", config, parent=parent, name="trial-1", hooks=HOOKS, tags={"clism.study.seed": "0"})
+        for _ in range(2)
+    )
+    assert first is not None
+    assert first is second
+    run = MlflowClient(tracking_uri()).get_run(first.run_id)
+    assert run.info.run_name == "trial-1"
+    assert run.data.tags["mlflow.parentRunId"] == parent.run_id
+    assert run.data.tags["clism.study.seed"] == "0"
+    assert run.data.params["data"] == "d"
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "problem"),
+    [
+        pytest.param("pretrain", PretrainConfig(model="m", data="d", seed=-1), "--seed -1", id="pretrain"),
+        pytest.param(
+            "finetune",
+            FinetuneConfig(task="mrc", model="m", train="t", dev="d", language="?"),
+            "--language",
+            id="finetune",
+        ),
+    ],
+)
+def test_a_training_checks_its_own_configuration(name: str, config: Any, problem: str) -> None:
+    training = TRAININGS[name]
+    assert training.name == name
+    assert isinstance(config, training.config_class)
+    with pytest.raises(InputError, match=problem):
+        training.check(config)
