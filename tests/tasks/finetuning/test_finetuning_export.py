@@ -50,7 +50,7 @@ def test_a_finished_run_is_not_done_again(finished: FinetuneConfig, caplog: pyte
     caplog.set_level("INFO")
     Path(str(finished.train)).unlink()  # nor are its data read
     assert find_finished(finished) == EXPORTED
-    assert f"the run in {finished.output} was finished before" in caplog.text
+    assert f"the run in {finished.output} is finished" in caplog.text
     assert find_finished(replace(finished, export="last")) is None
     with pytest.raises(InputError, match="another seed"):
         find_finished(replace(finished, seed=1))
