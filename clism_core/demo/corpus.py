@@ -1,4 +1,4 @@
-"""The parallel corpus of the demo: English with five languages, written from templates and localised names."""
+"""Parallel corpus of the demo: English with five languages, generated from templates and localised names."""
 
 import csv
 import random
@@ -20,32 +20,33 @@ _Writer = Callable[[World, random.Random, tuple[str, ...]], Iterator[Sentence]]
 
 @dataclass
 class DemoCorpusConfig:
-    """How much of the demo corpus to write."""
+    """Size of the demo corpus."""
 
     target_langs: list[str] = field(default_factory=lambda: list(TARGET_LANGUAGES))
-    """Languages beside English, from ar, hi, vi, de, es."""
+    """Languages beside English: ar, hi, vi, de, es."""
     pairs_per_language: int = 2000
-    """Training pairs of each language."""
+    """Training pairs per language."""
     questions_per_language: int = 300
-    """More training pairs of each language: questions, without an answer. Without them the questions of other languages
-    would be the first that the encoder sees there: parallel corpora have some."""
+    """Additional training pairs per language that are questions without answers. Real parallel corpora contain some;
+    without them, the encoder would see no question in other languages before evaluation."""
     held_out_pairs_per_language: int = 150
-    """Pairs of each language about people, places and dates that no training pair names."""
+    """Pairs per language about people, places and dates that do not occur in training pairs."""
     seed: int = 0
-    """Decides which names are held out, the facts of the world, and the sentences."""
+    """Seed for the held-out names, the facts of the world and the sentences."""
 
 
 def generate_corpus(config: DemoCorpusConfig) -> dict[str, dict[str, list[Sentence]]]:
     """Return {target language: {"train" or "held_out": sentences}}, each sentence in English and that language.
 
-    The sentences of all languages speak about the same two worlds; no sentence occurs twice within a language.
+    The sentences of all languages are about the same two worlds; no sentence occurs twice within a language.
 
     Raises:
-        InputError: a target language is none of the demo's.
+        InputError: if a target language is not supported by the demo.
     """
     if unknown := sorted(set(config.target_langs) - set(TARGET_LANGUAGES)):
         raise InputError(
-            f"target_langs: the demo corpus has no {', '.join(unknown)}; choose from {', '.join(TARGET_LANGUAGES)}"
+            f"target_langs: {', '.join(unknown)} not supported by the demo corpus; choose from "
+            f"{', '.join(TARGET_LANGUAGES)}"
         )
     worlds = build_worlds(config.seed)
 
@@ -64,12 +65,12 @@ def generate_corpus(config: DemoCorpusConfig) -> dict[str, dict[str, list[Senten
 
 
 def write_corpus(config: DemoCorpusConfig, folder: Path) -> list[Path]:
-    """Write `en-XX.tsv` for each target language XX into `folder` and return the paths.
+    """Write `en-XX.tsv` for each target language XX into `folder`, and return the paths.
 
-    Columns: source, target, origin ("train" or "held_out"), named in a header line. The bytes depend on `config` alone.
+    Columns, given in a header line: source, target, origin ("train" or "held_out"). The files depend on `config` only.
 
     Raises:
-        InputError: a target language is none of the demo's.
+        InputError: if a target language is not supported by the demo.
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
@@ -85,7 +86,7 @@ def write_corpus(config: DemoCorpusConfig, folder: Path) -> list[Path]:
 
 
 def _distinct(sentences: Iterable[Sentence], count: int) -> list[Sentence]:
-    """Return the first `count` sentences of which neither side has occurred before."""
+    """Return the first `count` sentences none of whose texts has occurred before."""
     seen: set[str] = set()
     kept: list[Sentence] = []
     for sentence in sentences:

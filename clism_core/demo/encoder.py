@@ -1,9 +1,9 @@
-"""A small multilingual encoder for the demo, in place of one that others have pre-trained for weeks.
+"""Small multilingual encoder for the demo, as a replacement for one that was pre-trained for weeks.
 
-It has XLM-R's architecture and tokenizer class. Its tokenizer is made from the demo corpus. What a pre-trained
-multilingual encoder would know is where its weights start: words that translate each other are near each other
-(cross-lingual sentence-ID vectors), so are neighbouring positions (sinusoids), and half of the attention heads look for
-tokens that are alike. All other weights are random.
+It has XLM-R's architecture and tokenizer class; its tokenizer is trained on the demo corpus. Its weights are
+initialised with properties of a pre-trained multilingual encoder: translations have similar word embeddings
+(cross-lingual sentence-ID vectors), neighbouring positions have similar position embeddings (sinusoids), and half of
+the attention heads attend to similar tokens. All other weights are random.
 """
 
 import csv
@@ -34,20 +34,20 @@ SCRIPTS = (
     (0x1E00, 0x1F00),
     (0x2010, 0x2030),
 )
-"""Code points that the tokenizer knows in any case: what is written in the demo's languages has no `<unk>`."""
+"""Code points that the tokenizer always covers, so that text in the demo's languages contains no `<unk>`."""
 
 POSITION_SCALE = 0.3
-"""Starting size of position embeddings over that of word embeddings: smaller, so that the embedding layer, which the
-embedding aligner compares words by, tells words from each other and not places."""
+"""Initial norm of position embeddings relative to word embeddings: smaller, so that the output of the embedding layer,
+on which the embedding aligner compares words, depends on words more than on positions."""
 
 LONGEST_WAVE = 1000
-"""Positions, times 2 pi, of the slowest wave that position embeddings start from."""
+"""Longest wavelength of the initial position embeddings, in positions divided by 2 pi."""
 
 MATCHING_LOGIT = 16.0
-"""Starting attention logit, before its scaling, of two equal states in the heads that look for what is alike."""
+"""Initial attention logit, before scaling, of two equal states in the heads that attend to similar tokens."""
 
 NEGLIGIBLE = 1e-5
-"""Length below which a vector is rounding error."""
+"""Norm below which a vector is rounding error."""
 
 
 @dataclass
@@ -55,29 +55,29 @@ class DemoEncoderConfig:
     """Size of the demo's encoder."""
 
     vocab_size: int = 3000
-    """Tokens at most, special ones included. So few that names are made of pieces which other names share: the held-out
-    part has names of its own."""
+    """Maximum number of tokens, including special ones. It is small, so that names consist of pieces that other names
+    share: the names of the held-out part do not occur in training."""
     hidden_size: int = 128
     """Width of the token states."""
     num_hidden_layers: int = 4
-    """Transformer layers."""
+    """Number of transformer layers."""
     num_attention_heads: int = 4
-    """Attention heads of a layer."""
+    """Number of attention heads per layer."""
     intermediate_size: int = 512
     """Width of the feed-forward layers."""
     max_position_embeddings: int = 514
-    """Positions; as in XLM-R, two more than the tokens of the longest input."""
+    """Number of positions; as in XLM-R, two more than the maximum input length in tokens."""
     dropout: float = 0.1
-    """Share of states and of attention weights dropped in training."""
+    """Dropout of states and of attention weights."""
     seed: int = 0
-    """Decides the weights that start at random."""
+    """Seed of the random weights."""
 
 
 def build_encoder(config: DemoEncoderConfig, corpus_files: Sequence[Path], folder: Path) -> None:
-    """Write an encoder for `AutoModel` and `AutoTokenizer` into `folder`, made from the training rows of demo corpora.
+    """Write an encoder for `AutoModel` and `AutoTokenizer` into `folder`, built from the training rows of demo corpora.
 
-    `corpus_files` are what `write_corpus` wrote; rows of origin "held_out" are not looked at. The same config and files
-    give the same encoder.
+    `corpus_files` are the files written by `write_corpus`; rows with the origin "held_out" are ignored. The same config
+    and files give the same encoder.
     """
     pairs = [pair for path in corpus_files for pair in _read_training_pairs(path)]
     tokenizer = build_tokenizer([text for pair in pairs for text in pair], vocab_size=config.vocab_size)
@@ -99,9 +99,9 @@ def build_encoder(config: DemoEncoderConfig, corpus_files: Sequence[Path], folde
 def build_tokenizer(texts: Sequence[str], *, vocab_size: int) -> XLMRobertaTokenizer:
     """Return an XLM-R tokenizer whose pieces are learnt from `texts`.
 
-    The pieces are found by byte-pair merges and scored by their frequency: the library's own unigram trainer takes only
-    strings that several different words share, which in so small a vocabulary leaves "the" without a piece. No piece
-    has both letters and punctuation: a name is made of the same pieces wherever it stands in a sentence.
+    The pieces are found by byte-pair merges and scored by frequency: the library's own unigram trainer uses only
+    strings that several different words share, which with such a small vocabulary leaves "the" without a piece. No
+    piece contains both letters and punctuation, so that a name is split into the same pieces anywhere in a sentence.
     """
     merges = Tokenizer(models.BPE(unk_token="<unk>"))
     merges.pre_tokenizer = pre_tokenizers.Sequence(
@@ -126,10 +126,10 @@ def build_tokenizer(texts: Sequence[str], *, vocab_size: int) -> XLMRobertaToken
 def sentence_id_vectors(
     pairs: Sequence[Sequence[Sequence[int]]], *, vocab_size: int, size: int, seed: int
 ) -> NDArray[np.float32]:
-    """Return cross-lingual token vectors [vocab_size, size], of unit length, or zero for tokens that do not occur.
+    """Return cross-lingual token vectors [vocab_size, size] of unit length, or zero for tokens that do not occur.
 
-    `pairs` are the token ids of sentences that translate each other. A token's features are the pairs in which it
-    stands, in either language, weighted by positive pointwise mutual information and reduced by a truncated SVD
+    `pairs` are the token ids of sentences and their translations. A token's features are the pairs in which it occurs,
+    in either language, weighted by positive pointwise mutual information and reduced by a truncated SVD
     (Levy, Søgaard & Goldberg 2017, A strong baseline for learning cross-lingual word embeddings from sentence
     alignments).
     """
@@ -149,10 +149,10 @@ def sentence_id_vectors(
 
 
 def sinusoids(positions: int, size: int, *, seed: int) -> NDArray[np.float32]:
-    """Return vectors of positions [positions, size], of unit length: neighbours are alike, as they are after training.
+    """Return position vectors [positions, size] of unit length, similar for neighbouring positions as after training.
 
-    Those of Vaswani et al. 2017 (Attention is all you need, 3.5) with shorter waves, for the inputs are short, turned
-    by a random rotation, for every axis has words on it.
+    These are the sinusoids of Vaswani et al. 2017 (Attention is all you need, 3.5), with shorter waves because inputs
+    are short, and randomly rotated because word vectors use all axes.
     """
     angles = np.arange(positions)[:, None] * LONGEST_WAVE ** -(np.arange(0, size, 2) / size)
     waves = np.concatenate([np.sin(angles), np.cos(angles)], axis=1)[:, :size]
@@ -186,7 +186,7 @@ def _model_config(config: DemoEncoderConfig, tokenizer: XLMRobertaTokenizer) -> 
 
 
 def _start_embeddings(model: XLMRobertaModel, vectors: NDArray[np.float32], positions: NDArray[np.float32]) -> None:
-    """Start word embeddings from `vectors`, as long as random ones are; tokens that have none stay random."""
+    """Initialise word embeddings with `vectors`, at the norm of random ones; tokens without a vector stay random."""
     embeddings = model.embeddings
     length = model.config.initializer_range * vectors.shape[1] ** 0.5
     known = torch.from_numpy(vectors).norm(dim=1) > 0
@@ -197,9 +197,9 @@ def _start_embeddings(model: XLMRobertaModel, vectors: NDArray[np.float32], posi
 
 
 def _start_attention(model: XLMRobertaModel, *, seed: int) -> None:
-    """Let half of the heads of each layer attend to what is alike: query and key are one projection.
+    """Make half of the heads of each layer attend to similar states: query and key have the same projection.
 
-    The states have a length of sqrt(hidden_size), for they come from a layer normalisation.
+    The states have a norm of sqrt(hidden_size), because they are outputs of a layer normalisation.
     """
     config = model.config
     head_size = config.hidden_size // config.num_attention_heads

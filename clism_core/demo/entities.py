@@ -1,4 +1,4 @@
-"""The labelled data of the demo for named entities: sentences about its worlds, in CoNLL's format."""
+"""Labelled data of the demo for named-entity recognition: sentences about its worlds, in CoNLL format."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -16,12 +16,12 @@ from clism_core.tasks.ner.conll_format import Sentence
 from clism_core.utils.errors import InputError
 
 TYPES = {"PERSON": "PER", "GPE": "LOC", "ORG": "ORG", "EVENT": "MISC", "LANGUAGE": "MISC"}
-"""The types of CoNLL by those of the names; money, dates and numbers are no entities there."""
+"""Entity types of CoNLL by label of the names; money, dates and numbers are not entities in CoNLL."""
 
 SENTENCES_PER_WORLD = 400
-"""Of a file; those after them are about another world, where the same names have other facts."""
+"""Sentences of a file per world; the next ones are about another world, with other facts about the same names."""
 MAX_FAILURES = 2000
-"""Sentences in a row that may be none that is new."""
+"""Maximum number of consecutive sentences that are not new."""
 _TOKEN = regex.compile(r"[\p{L}\p{M}\p{N}]+(?:['’\-][\p{L}\p{M}\p{N}]+)*|\S")
 
 
@@ -30,11 +30,11 @@ class DemoEntitiesConfig:
     """Numbers of tagged sentences to write."""
 
     train: int = 1500
-    """English sentences to train with."""
+    """English sentences for training."""
     dev: int = 200
-    """English sentences about the same names, to select models by."""
+    """English sentences about the same names, for model selection."""
     test: int = 200
-    """Test sentences about names that no training text has, the same ones in each language."""
+    """Test sentences about names that do not occur in training text, the same ones in each language."""
     known_names_test: int = 200
     """Test sentences about names of the training text, the same ones in each language."""
     seed: int = 0
@@ -42,7 +42,7 @@ class DemoEntitiesConfig:
 
 
 class DemoEntityFiles(NamedTuple):
-    """Where the sentences are: files in CoNLL's format."""
+    """Paths of the files of sentences, in CoNLL format."""
 
     train: Path
     dev: Path
@@ -52,9 +52,9 @@ class DemoEntityFiles(NamedTuple):
 
 
 def write_entities(config: DemoEntitiesConfig, folder: Path) -> DemoEntityFiles:
-    """Write English sentences to train with, and tests in all languages.
+    """Write English sentences for training, and tests in all languages.
 
-    The bytes depend on `config` alone. No English sentence stands twice, in one file or in two.
+    The files depend on `config` only. No English sentence occurs twice, within a file or in different ones.
     """
     files = DemoEntityFiles(folder / "train.conll", folder / "dev.conll", folder / "new-names", folder / "known-names")
     known_names, new_names = split_names(config.seed)
@@ -86,7 +86,7 @@ def _write(
 def _sentences(
     names: Gazetteer, rng: random.Random, languages: Sequence[str], seen: set[str]
 ) -> Iterator[dict[str, Text]]:
-    """Yield sentences in `languages`, none of which was `seen` in English."""
+    """Yield sentences in `languages` that are not in `seen` (English)."""
     failures = 0
     while True:
         for sentence in islice(write_sentences(build_world(names, rng), rng, tuple(languages)), SENTENCES_PER_WORLD):
@@ -97,15 +97,15 @@ def _sentences(
                 yield dict(sentence.texts)
             elif (failures := failures + 1) > MAX_FAILURES:
                 raise InputError(
-                    f"demo: there are not enough sentences that differ, after {len(seen):,} of them; ask for fewer in "
-                    "train, dev, test or known_names_test"
+                    f"demo: not enough distinct sentences, only {len(seen):,} found; lower train, dev, test or "
+                    "known_names_test"
                 )
 
 
 def tag_text(text: Text) -> Sentence:
     """Return the words and punctuation marks of a text with their tags in BIO.
 
-    A word that a name fills in part, as with an Arabic prefix, is of the name.
+    A word that contains a name, such as one with an Arabic prefix, is tagged with the name's type.
     """
     tokens, tags = [], []
     last = None

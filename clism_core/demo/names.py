@@ -1,7 +1,7 @@
-"""The names that fill the demo corpus: places, languages and currencies of the CLDR, people, organisations, dates.
+"""Names in the demo corpus: places, languages and currencies from the CLDR, people, organisations, dates.
 
-Training text and held-out text draw on two gazetteers that share no name. Facts about the real world stay true in both,
-because a country is never parted from its cities, its language and its currency.
+Training text and held-out text use two gazetteers without common names. Facts about the real world stay true in both,
+because a country is never separated from its cities, its language and its currency.
 """
 
 import random
@@ -21,26 +21,26 @@ from babel.languages import get_official_languages
 from babel.numbers import get_territory_currencies
 
 LANGUAGES = ("en", "ar", "hi", "vi", "de", "es")
-"""What the demo is written in: English, the source language, and the targets."""
+"""Languages of the demo: English, the source language, and the target languages."""
 
 SOURCE_LANGUAGE, *_ = LANGUAGES
 
 HELD_OUT_COUNTRIES = 14
 HELD_OUT_MONTHS = 3
 HELD_OUT_SHARE = 4
-"""One in so many personal names, years and numbers is held out."""
+"""One in this many personal names, years and numbers is held out."""
 
 YEARS = range(1930, 2025)
-NUMBERS = range(32, 100)  # days of a month are other numbers; from 11 to 99 Arabic counts in the singular
+NUMBERS = range(32, 100)  # distinct from days of a month; from 11 to 99, Arabic uses the singular
 
 
 @dataclass(frozen=True)
 class Name:
-    """One name in every language.
+    """A name in every language.
 
-    `label` is its entity type in the scheme of OntoNotes, which spaCy uses, or "" for what is no name (a profession).
-    `genders` are "m", "f" or "n" per language, for agreement; `prefixes` what may stand before it, per language and
-    grammatical case: articles and contractions (`articles` of names.yaml).
+    `label` is its entity type in the OntoNotes scheme, which spaCy uses, or "" for other words (a profession).
+    `genders` are "m", "f" or "n" per language, for agreement; `prefixes` are the words that may precede it, per
+    language and grammatical case: articles and contractions (`articles` of names.yaml).
     """
 
     label: str
@@ -54,12 +54,12 @@ class Name:
 
 @dataclass(frozen=True)
 class Country:
-    """A country of the CLDR with its main official language, its currency and the cities that the CLDR knows of it."""
+    """A country of the CLDR with its main official language, its currency and its cities in the CLDR."""
 
     name: Name
     language: Name
     currency: Name | None
-    """None where the CLDR's name is no running text ("CFA-Franc (BCEAO)")."""
+    """None if the CLDR's name cannot be used in running text ("CFA-Franc (BCEAO)")."""
     cities: tuple[Name, ...]
     capital: Name | None
 
@@ -70,7 +70,7 @@ class Country:
 
 @dataclass(frozen=True)
 class Gazetteer:
-    """All names that one half of the corpus may use."""
+    """All names that one part of the corpus may use."""
 
     countries: tuple[Country, ...]
     given: Mapping[str, tuple[Name, ...]]
@@ -81,7 +81,7 @@ class Gazetteer:
     numbers: tuple[int, ...]
 
     def atoms(self) -> Iterator[Name]:
-        """Yield the names of which all others are made: a held-out one must not stand in training text."""
+        """Yield the names from which all others are composed: held-out ones must not occur in training text."""
         for country in self.countries:
             yield from (*country.names(), *country.cities)
         for names in (*self.given.values(), *self.family.values()):
@@ -117,14 +117,14 @@ def month_name(month: int) -> Name:
 
 
 def date_name(*, year: int, month: int, day: int | None = None) -> Name:
-    """Return a day, or a month of a year, as each language writes it in running text."""
+    """Return a day, or a month of a year, as written in running text in each language."""
     formats = name_data()["dates"]["month" if day is None else "day"]
     months = month_name(month).forms
     return Name("DATE", {lang: formats[lang].format(year=year, month=months[lang], day=day) for lang in LANGUAGES})
 
 
 def place_names(kind: Mapping[str, Any], place: Name, *, label: str) -> Name:
-    """Return the name of an organisation or an event of `kind` (names.yaml) that is called after `place`."""
+    """Return the name of an organisation or an event of `kind` (names.yaml) named after `place`."""
     forms = {lang: kind["names"][lang].format(city=place.forms[lang], country=place.forms[lang]) for lang in LANGUAGES}
     prefixes = {}
     for language, by_gender in name_data()["articles"].items():
@@ -145,10 +145,10 @@ def contains_phrase(text: str, phrase: str) -> bool:
 
 
 def build_gazetteers(rng: random.Random, *, fixed_text: str) -> tuple[Gazetteer, Gazetteer]:
-    """Divide all names into those of the training half and those of the held-out half, by `rng`.
+    """Split all names at random into those of the training part and those of the held-out part.
 
-    A name that is held out stands neither in a training name nor in `fixed_text`, the templates' own words: what would
-    is left out of both halves.
+    A held-out name does not occur in a training name or in `fixed_text`, the templates' own words; names that would are
+    dropped from both parts.
     """
     kept, held_out = _split_countries(rng)
     given, held_out_given = _split_groups(rng, ("female", "male"))
@@ -186,7 +186,7 @@ def _split(rng: random.Random, items: Iterable[Any], held_out: int) -> tuple[tup
 
 
 def _split_range(rng: random.Random, numbers: range) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Hold out every n-th, so that both halves have some in any run of n."""
+    """Hold out every n-th number, so that any n consecutive numbers include both training and held-out ones."""
     chosen = numbers[rng.randrange(HELD_OUT_SHARE) :: HELD_OUT_SHARE]
     return tuple(number for number in numbers if number not in chosen), tuple(chosen)
 
@@ -194,7 +194,7 @@ def _split_range(rng: random.Random, numbers: range) -> tuple[tuple[int, ...], t
 def _split_groups(
     rng: random.Random, kinds: tuple[str, ...]
 ) -> tuple[dict[str, tuple[Name, ...]], dict[str, tuple[Name, ...]]]:
-    """Divide the given (`female`, `male`) or the `family` names of each group of people."""
+    """Split the given (`female`, `male`) or the `family` names of each group of people."""
     train: dict[str, tuple[Name, ...]] = defaultdict(tuple)
     held_out: dict[str, tuple[Name, ...]] = defaultdict(tuple)
     for group, lists in name_data()["people"].items():
@@ -212,7 +212,7 @@ def _split_groups(
 
 
 def _split_countries(rng: random.Random) -> tuple[tuple[Country, ...], tuple[Country, ...]]:
-    """Hold out countries whose language and currency no other country has."""
+    """Hold out countries that share their language and currency with no other country."""
     countries = _countries()
     users = Counter(name.forms["en"] for country in countries for name in country.names())
     alone = [country for country in countries if all(users[name.forms["en"]] == 1 for name in country.names())]
@@ -225,7 +225,7 @@ def _split_countries(rng: random.Random) -> tuple[tuple[Country, ...], tuple[Cou
 
 @cache
 def _countries() -> tuple[Country, ...]:
-    """Return the countries of names.yaml, as the CLDR names them."""
+    """Return the countries of names.yaml, with their names in the CLDR."""
     territories = get_global("zone_territories")
     aliases = {alias: territories.get(zone) for alias, zone in get_global("zone_aliases").items()}
     zones = defaultdict(list)
@@ -255,7 +255,7 @@ def _country(territory: str, zones: list[str]) -> Country:
 
 
 def _city_forms(zone: str) -> dict[str, str]:
-    """Return the exemplar city of a time zone; a locale that does not name it uses the zone's own last part."""
+    """Return the exemplar city of a time zone per language; if the CLDR has none, the last part of the zone's id."""
     fallback = zone.rpartition("/")[2].replace("_", " ")
     return {
         lang: _locale(lang).time_zones.get(zone, {}).get("city", fallback).replace("\N{SOFT HYPHEN}", "")
@@ -272,7 +272,7 @@ def _is_usable(city: Mapping[str, str], *, country: Mapping[str, str]) -> bool:
 
 
 def _is_plain(forms: Mapping[str, str]) -> bool:
-    """Whether a name consists of letters, in Arabic and Hindi of their own script."""
+    """Return whether a name consists of letters, which in Arabic and Hindi are of their own script."""
     letters = {lang: [c for c in form if _is_word_character(c) or c not in " -"] for lang, form in forms.items()}
     return all(map(_is_word_character, chain(*letters.values()))) and not any(
         letter.isascii() for lang in ("ar", "hi") for letter in letters[lang]

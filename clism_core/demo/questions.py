@@ -1,8 +1,8 @@
-"""The labelled data of the demo: questions over passages about worlds of their own, in SQuAD format.
+"""Labelled data of the demo for question answering: questions about passages, in SQuAD format.
 
-A passage is some sentences of the kind that the parallel corpus has. What a question asks is said there of two
-subjects, so that it is answered by what is said of its own, and not by the one name of the right kind. The worlds have
-the names of the corpus, but not its facts: only the passage can tell.
+A passage consists of sentences like those of the parallel corpus. The relation that a question asks about is stated for
+two subjects, so that the question cannot be answered by finding the only name of the right type. The passages are about
+separate worlds with the names of the corpus, but not its facts, so that only the passage contains the answer.
 """
 
 import json
@@ -30,36 +30,36 @@ from clism_core.demo.world import World, build_world
 from clism_core.utils.errors import InputError
 
 SENTENCES = 1500
-"""Sentences about a world that its passages are put together from."""
+"""Number of sentences about a world from which its passages are composed."""
 
 PASSAGES_PER_WORLD = 200
-"""Of a file; those after them are about another world, where the same names have other facts."""
+"""Passages of a file per world; the next ones are about another world, with other facts about the same names."""
 
 MAX_FAILURES = 2000
-"""Passages in a row that may ask nothing new."""
+"""Maximum number of consecutive passages without new questions."""
 
 
 @dataclass
 class DemoQuestionsConfig:
-    """How many questions to write."""
+    """Number of questions to write."""
 
     train: int = 6400
-    """English questions to train with."""
+    """English questions for training."""
     dev: int = 200
-    """English questions about the same names, none of which is among those to train with."""
+    """English questions about the same names, disjoint from those for training."""
     test: int = 200
-    """Test questions about names that no training text has: the same ones about passages of each language, in that
-    language and in English."""
+    """Test questions about names that do not occur in training text: the same questions about passages in each
+    language, in that language and in English."""
     known_names_test: int = 200
-    """More test questions, likewise, about names of the training text."""
+    """Further test questions of the same kind, about names of the training text."""
     clauses_per_passage: int = 1
-    """What a passage says of two subjects each: twice as many sentences."""
+    """Number of clauses per passage, each about two subjects: a passage has twice as many sentences."""
     seed: int = 0
-    """Decides the facts and the questions, and which names are held out: as that of the corpus."""
+    """Seed for the facts, the questions and the held-out names; use the seed of the corpus."""
 
 
 LanguagePair = tuple[str, str]
-"""Of the passages, and of the questions about them."""
+"""Language of the passages, and of the questions about them."""
 
 TEST_PAIRS: tuple[LanguagePair, ...] = (
     *((language, language) for language in LANGUAGES),
@@ -67,23 +67,23 @@ TEST_PAIRS: tuple[LanguagePair, ...] = (
 )
 
 EXAMPLE_PAIRS: tuple[LanguagePair, ...] = (("es", "es"), ("vi", "en"), ("ar", "en"))
-"""Of the questions that are shown with their answers."""
+"""Language pairs of the questions that are shown with their answers."""
 
 
 class DemoQuestionFiles(NamedTuple):
-    """Where the questions are: files in SQuAD format."""
+    """Paths of the files of questions, in SQuAD format."""
 
     train: Path
     dev: Path
     new_names_tests: dict[LanguagePair, Path]
-    """The same questions, with the same ids, in each."""
+    """Files with the same questions and ids, by language pair."""
     known_names_tests: dict[LanguagePair, Path]
     examples: Path
-    """Three of `known_names_tests`, each in another language, as rows of JSON Lines to predict."""
+    """Three questions of `known_names_tests`, in different languages, as JSON Lines for prediction."""
 
 
 def question_files(folder: Path) -> DemoQuestionFiles:
-    """Return where `write_questions` writes."""
+    """Return the paths of the files that `write_questions` writes."""
     return DemoQuestionFiles(
         train=folder / "train.json",
         dev=folder / "dev.json",
@@ -101,15 +101,15 @@ def _test_files(folder: Path) -> dict[LanguagePair, Path]:
 
 
 class Clause(NamedTuple):
-    """A clause of a sentence that can be asked about."""
+    """A clause of a sentence for which there is a question."""
 
     sentence: Sentence
     facts: tuple[Fact, ...]
-    """What it says of its subject."""
+    """Facts about its subject."""
 
 
 class DemoQuestion(NamedTuple):
-    """A question in each language, and the characters of its answer in the passage of that language."""
+    """A question in each language, and the position of its answer in the passage of that language."""
 
     texts: Mapping[str, str]
     answers: Mapping[str, Slot]
@@ -124,9 +124,9 @@ class Passage:
 
 
 def write_questions(config: DemoQuestionsConfig, folder: Path) -> DemoQuestionFiles:
-    """Write train.json, dev.json and examples.jsonl, and the tests into new-names/ and known-names/, named as MLQA's.
+    """Write train.json, dev.json and examples.jsonl, and the tests into new-names/ and known-names/, named as in MLQA.
 
-    The bytes depend on `config` alone. No question is asked twice, in one file or in two.
+    The files depend on `config` only. No question occurs twice, within a file or in different ones.
     """
     known_names, new_names = split_names(config.seed)
     asked: set[str] = set()
@@ -156,7 +156,7 @@ def _about_many_worlds(
 
 
 def write_bare_questions(world: World, rng: random.Random, languages: tuple[str, ...]) -> Iterator[Sentence]:
-    """Yield questions about `world` in `languages`, without end and without passages; they may repeat."""
+    """Yield questions about `world` in `languages` endlessly, without passages and with repetitions."""
     for sentence in write_sentences(world, rng, languages):
         for clause in _clauses(sentence):
             _, texts = _draw_question(clause, languages, rng)
@@ -165,7 +165,7 @@ def write_bare_questions(world: World, rng: random.Random, languages: tuple[str,
 
 @cache
 def question_templates() -> dict[frozenset[str], dict[str, Any]]:
-    """Return the entries of questions.yaml by the relations of the clauses that they ask about."""
+    """Return the entries of questions.yaml by the relations of their clauses."""
     return {frozenset(entry["clause"]): entry for entry in read_data("questions.yaml")}
 
 
@@ -174,12 +174,12 @@ def write_passages(
 ) -> Iterator[Passage]:
     """Yield passages about `world` in `languages`, English first, with as many questions as sentences.
 
-    A passage says what `clauses` clauses of patterns.yaml say, each of two subjects. No name stands in it twice, so
-    that every question has one answer, in one place. No question is among the English ones that have been `asked`, to
-    which those of the passage are added.
+    A passage consists of `clauses` clauses of patterns.yaml, each about two subjects. No name occurs in it twice, so
+    that every question has one answer, in one position. No question is among the English ones in `asked`, to which
+    those of the passage are added.
 
     Raises:
-        InputError: where hardly any passage is left that asks something new.
+        InputError: if hardly any passage with new questions is left.
     """
     by_relations: dict[frozenset[str], list[Clause]] = defaultdict(list)
     for sentence in islice(write_sentences(world, rng, tuple(languages)), SENTENCES):
@@ -197,13 +197,13 @@ def write_passages(
             failures = 0
             yield passage
     raise InputError(
-        f"demo: there are not enough questions that differ, after {len(asked):,} of them; ask for fewer in train, dev, "
-        "test or known_names_test, or raise clauses_per_passage"
+        f"demo: not enough distinct questions, only {len(asked):,} found; lower train, dev, test or known_names_test, "
+        "or raise clauses_per_passage"
     )
 
 
 def _clauses(sentence: Sentence) -> Iterator[Clause]:
-    """Yield what `sentence` says of each subject, where there is a question about it."""
+    """Yield the clauses of `sentence`, one per subject, for which there is a question."""
     by_subject: dict[Name, list[Fact]] = defaultdict(list)
     for fact in sentence.facts:
         by_subject[fact.subject].append(fact)
@@ -213,7 +213,7 @@ def _clauses(sentence: Sentence) -> Iterator[Clause]:
 
 
 def _passage(clauses: Sequence[Clause], rng: random.Random) -> Passage | None:
-    """Join the sentences of `clauses` and ask about each; None where a name or an answer would stand there twice."""
+    """Return the joined sentences of `clauses` with questions; None if a name or an answer would occur twice."""
     languages = clauses[0].sentence.texts
     texts = {language: _join([clause.sentence.texts[language] for clause in clauses]) for language in languages}
     if not names_are_distinct(texts[SOURCE_LANGUAGE]):
@@ -226,7 +226,7 @@ def _passage(clauses: Sequence[Clause], rng: random.Random) -> Passage | None:
 
 
 def _join(texts: Sequence[Text]) -> Text:
-    """Return the texts as one, with spaces between them; the keys of its slots are numbered by the text."""
+    """Join texts with spaces; keys of slots are prefixed with the index of their text."""
     joined, slots = "", list[Slot]()
     for number, text in enumerate(texts):
         joined += " " if joined else ""
@@ -247,7 +247,7 @@ def _question(clause: Clause, passage: Mapping[str, Text], rng: random.Random) -
 
 
 def _draw_question(clause: Clause, languages: Sequence[str], rng: random.Random) -> tuple[Name, dict[str, Text]]:
-    """Return the answer to one of the questions that fit `clause`, and the question in each language."""
+    """Sample a question about `clause`; return its answer, and the question in each language."""
     entry = question_templates()[frozenset(fact.relation for fact in clause.facts)]
     objects = {fact.relation: fact.object for fact in clause.facts}
     values = {entry["subject"]: clause.facts[0].subject, **objects}
@@ -256,7 +256,7 @@ def _draw_question(clause: Clause, languages: Sequence[str], rng: random.Random)
 
 
 def _first(passages: Iterator[Passage], size: int) -> list[Passage]:
-    """Return passages with `size` questions in all; the last is not asked all of its own, if those are too many."""
+    """Return passages with `size` questions in total; excess questions of the last passage are dropped."""
     taken: list[Passage] = []
     while size > 0:
         passage = next(passages)
@@ -266,7 +266,7 @@ def _first(passages: Iterator[Passage], size: int) -> list[Passage]:
 
 
 def _write(name: str, passages: Sequence[Passage], paths: Mapping[LanguagePair, Path]) -> None:
-    """Write a file for each of the pairs of languages."""
+    """Write one file per language pair."""
     for pair, path in paths.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         data = [_article(f"{name}-{number}", passage, pair) for number, passage in enumerate(passages)]
@@ -275,7 +275,7 @@ def _write(name: str, passages: Sequence[Passage], paths: Mapping[LanguagePair, 
 
 
 def _write_examples(path: Path, tests: Mapping[LanguagePair, Path]) -> None:
-    """Write a question of each of EXAMPLE_PAIRS, from another passage each, with what is expected."""
+    """Write one question per pair of EXAMPLE_PAIRS, each from a different passage, with the expected answer."""
     rows = []
     for number, pair in enumerate(EXAMPLE_PAIRS):
         articles = json.loads(tests[pair].read_text(encoding="utf-8"))["data"]

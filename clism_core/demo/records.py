@@ -1,7 +1,7 @@
-"""What is known about a subject of the demo world.
+"""Records of facts about the subjects of the demo world.
 
-A record's fields are the slots that the clauses of patterns.yaml fill: the first is the subject, and the name of every
-other is its relation to it.
+The fields of a record are the slots in the clauses of patterns.yaml: the first is the subject, and the name of every
+other field is its relation to the subject.
 """
 
 from dataclasses import dataclass, fields
@@ -11,7 +11,7 @@ from clism_core.demo.names import Name
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody, with a career."""
+    """A person with a career."""
 
     person: Name
     birth_country: Name
@@ -30,13 +30,13 @@ class Person:
     interviewer: Name
     interview_date: Name
     partner: Name | None
-    """Stands in the record of one of the two."""
+    """Given in the record of one of the two partners only."""
     wedding_month: Name | None
 
 
 @dataclass(frozen=True)
 class CountryRecord:
-    """A country, its foreign affairs, and, where the CLDR knows its capital, that too."""
+    """A country, its foreign affairs and, if known from the CLDR, its capital."""
 
     country: Name
     language: Name
@@ -73,7 +73,7 @@ class City:
 
 @dataclass(frozen=True)
 class Organisation:
-    """A university, a company, a museum, ..."""
+    """An organisation, such as a university, a company or a museum."""
 
     organisation: Name
     founder: Name
@@ -108,7 +108,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Match:
-    """A match between two football clubs, and who made the winner what it is."""
+    """A match between two football clubs, with scorer and coach of the winner."""
 
     club: Name
     opponent: Name
@@ -125,6 +125,6 @@ Record = Person | CountryRecord | City | Organisation | Event | Match
 
 
 def slots(record: Record) -> dict[str, Name]:
-    """Return the record's facts by the names of their slots, without those that are unknown."""
+    """Return the known facts of a record, by the name of their slot."""
     values = {f.name: getattr(record, f.name) for f in fields(record)}
     return {slot: name for slot, name in values.items() if name is not None}

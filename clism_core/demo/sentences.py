@@ -1,4 +1,4 @@
-"""Sentences in several languages that state facts of a demo world, with the characters that each name fills."""
+"""Sentences in several languages that state facts of a demo world, with the positions of all names."""
 
 import random
 import re
@@ -17,7 +17,7 @@ ORIGINS = ("train", "held_out")
 
 @dataclass(frozen=True)
 class Slot:
-    """The characters `start` to `end` (code points, end exclusive) of a text that a name fills.
+    """Position of a name in a text: characters `start` to `end` (code points, end exclusive).
 
     `key` ("a.birth_city", "newspaper") is the same in every language of a sentence.
     """
@@ -30,7 +30,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class Text:
-    """A text and its names in the order of reading."""
+    """A text and its names, in the order of their positions."""
 
     text: str
     slots: tuple[Slot, ...] = ()
@@ -38,7 +38,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Fact:
-    """What a clause says: `relation` is a field of the subject's record (records.py)."""
+    """A fact stated by a clause; `relation` is a field of the subject's record (records.py)."""
 
     subject: Name
     relation: str
@@ -47,7 +47,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class Sentence:
-    """One row's text in each language asked for, and the facts that it states."""
+    """The text of one row in each requested language, and the facts that it states."""
 
     texts: Mapping[str, Text]
     facts: tuple[Fact, ...]
@@ -97,18 +97,18 @@ def used_slots(template: str) -> set[str]:
 
 
 def build_worlds(seed: int) -> dict[str, World]:
-    """Return the worlds that the "train" and the "held_out" part of the corpus speak about."""
+    """Return the worlds of the "train" and the "held_out" part of the corpus."""
     rng = random.Random(f"worlds {seed}")
     return {origin: build_world(names, rng) for origin, names in zip(ORIGINS, split_names(seed), strict=True)}
 
 
 def split_names(seed: int) -> tuple[Gazetteer, Gazetteer]:
-    """Return the names of the training part and those of the held-out part."""
+    """Return the names of the training part and of the held-out part."""
     return build_gazetteers(random.Random(f"names {seed}"), fixed_text=_fixed_text())
 
 
 def write_sentences(world: World, rng: random.Random, languages: tuple[str, ...]) -> Iterator[Sentence]:
-    """Yield sentences about `world` in `languages`, without end; they may repeat."""
+    """Yield sentences about `world` in `languages` endlessly, with repetitions."""
     frames = patterns()["frames"]
     weights = [frame["weight"] for frame in frames.values()]
     while True:
@@ -119,7 +119,7 @@ def write_sentences(world: World, rng: random.Random, languages: tuple[str, ...]
 
 
 def names_are_distinct(text: Text) -> bool:
-    """Whether no name of `text` contains another in English, so that each is found in one place only."""
+    """Return whether no name of `text` contains another in English, so that each occurs in one position only."""
     names = [slot.name.forms["en"] for slot in text.slots]
     return not any(one in other for i, one in enumerate(names) for j, other in enumerate(names) if i != j)
 
@@ -146,7 +146,7 @@ def _sentence(frame: Mapping[str, str], world: World, rng: random.Random, langua
 
 
 def _draw_clause(world: World, rng: random.Random) -> tuple[Mapping[str, list[str]], dict[str, Name]]:
-    """Draw a pattern, then a record that it can speak about, so that patterns are equally frequent."""
+    """Sample a pattern, then a record that has its slots, so that patterns are equally frequent."""
     all_patterns = [(kind, pattern) for kind, section in patterns()["clauses"].items() for pattern in section]
     kind, pattern = rng.choice(all_patterns)
     needed = used_slots(pattern["en"][0])
@@ -174,5 +174,5 @@ def _capitalise(text: str) -> str:
 
 
 def _lower_keys(filled: tuple[Slot, ...]) -> tuple[Slot, ...]:
-    """Name the slots of {A} as those of {a}."""
+    """Rename the slots of {A} to those of {a}."""
     return tuple(Slot(slot.key[:1].lower() + slot.key[1:], slot.name, slot.start, slot.end) for slot in filled)

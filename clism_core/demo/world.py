@@ -1,6 +1,6 @@
-"""A small invented world over a gazetteer: who was born where, who leads what, who beat whom.
+"""A small fictional world over a gazetteer: birthplaces, careers, leaders of organisations, matches.
 
-Its facts do not contradict each other; those about countries, their languages, currencies and cities are real.
+Its facts are consistent; those about countries, their languages, currencies and cities are real.
 """
 
 import random
@@ -15,19 +15,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class World:
-    """All records, by the section of patterns.yaml that speaks about them, and the newspapers that report."""
+    """All records, by the section of patterns.yaml that describes them, and the newspapers that report them."""
 
     records: dict[str, tuple[Record, ...]]
     newspapers: tuple[Name, ...]
 
 
 def build_world(gazetteer: Gazetteer, rng: random.Random) -> World:
-    """Invent a world over the names of `gazetteer`; it uses them all."""
+    """Generate a world that uses all names of `gazetteer`."""
     return _WorldBuilder(gazetteer, rng).build()
 
 
 class _WorldBuilder:
-    """Draws the names of a world's facts."""
+    """Random generator of a world's facts."""
 
     def __init__(self, gazetteer: Gazetteer, rng: random.Random) -> None:
         self.gazetteer, self.rng = gazetteer, rng
@@ -62,7 +62,7 @@ class _WorldBuilder:
         )
 
     def _persons(self) -> tuple[Person, ...]:
-        """Return everybody's record; as many as can are married."""
+        """Return the records of all people; as many as possible are married."""
         women, men = ([name for name in self.names if name.genders["en"] == gender] for gender in "fm")
         couples = zip(women, men, strict=False)
         partners = dict(couple if self.rng.random() < 0.5 else couple[::-1] for couple in couples)
@@ -89,7 +89,7 @@ class _WorldBuilder:
         ]
 
     def _other(self, items: list[T] | tuple[T, ...], *taken: T) -> T:
-        """Draw one of `items` that is none of `taken`."""
+        """Sample one of `items` that is not in `taken`."""
         while (item := self.rng.choice(items)) in taken:
             pass
         return item
@@ -119,7 +119,7 @@ class _WorldBuilder:
         return number_name(self.rng.choice(self.gazetteer.numbers))
 
     def _profession(self, gender: str) -> Name:
-        """Return a profession in the form for a man or a woman, with what makes a noun definite in Arabic."""
+        """Return a profession in the form for a man or a woman, with the English and Arabic articles as prefixes."""
         spec = self.rng.choice(name_data()["professions"])
 
         def form(value: str | list[str]) -> str:

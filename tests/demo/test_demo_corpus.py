@@ -19,7 +19,7 @@ def rows(path: Path) -> list[list[str]]:
     return [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def test_one_file_a_language_with_a_header(files: list[Path]) -> None:
+def test_one_file_per_language_with_a_header(files: list[Path]) -> None:
     assert [path.name for path in files] == ["en-ar.tsv", "en-hi.tsv", "en-vi.tsv", "en-de.tsv", "en-es.tsv"]
     for path in files:
         header, *body = rows(path)
@@ -34,7 +34,7 @@ def test_some_training_pairs_are_questions(files: list[Path]) -> None:
         assert all(row[1].endswith(("?", "؟")) and row[2] == "train" for row in questions)
 
 
-def test_no_side_occurs_twice(files: list[Path]) -> None:
+def test_no_text_occurs_twice(files: list[Path]) -> None:
     for path in files:
         body = rows(path)[1:]
         assert len({row[0] for row in body}) == len({row[1] for row in body}) == len(body)
@@ -62,11 +62,11 @@ def test_held_out_names_do_not_occur_in_training_text(seed: int) -> None:
             assert not contains_phrase(text, name.forms[language]), name.forms[language]
 
 
-def test_same_seed_same_bytes(files: list[Path], tmp_path: Path) -> None:
+def test_files_depend_on_the_seed_only(files: list[Path], tmp_path: Path) -> None:
     again = write_corpus(SMALL, tmp_path)
     assert [path.read_bytes() for path in again] == [path.read_bytes() for path in files]
 
 
-def test_unknown_language_is_named() -> None:
-    with pytest.raises(InputError, match="no fr; choose from ar, hi"):
+def test_unknown_language_is_an_input_error() -> None:
+    with pytest.raises(InputError, match="fr not supported by the demo corpus; choose from ar, hi"):
         generate_corpus(DemoCorpusConfig(target_langs=["de", "fr"]))

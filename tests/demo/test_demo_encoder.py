@@ -38,7 +38,7 @@ def model(folder: Path) -> PreTrainedModel:
 
 
 def test_tokens_of_one_pair_get_one_vector_and_others_are_orthogonal() -> None:
-    """Two groups of tokens that never meet: their features are orthogonal, those within a group are equal."""
+    """Two groups of tokens without common pairs have orthogonal features; features within a group are equal."""
     pairs = [[[0, 1], [2]], [[0, 1], [2]], [[3], [4]], [[3], [4]]]
     vectors = sentence_id_vectors(pairs, vocab_size=6, size=2, seed=0)
     expected = np.zeros((6, 6))
@@ -46,7 +46,7 @@ def test_tokens_of_one_pair_get_one_vector_and_others_are_orthogonal() -> None:
     np.testing.assert_allclose(vectors @ vectors.T, expected, atol=1e-5)
 
 
-def test_positions_start_alike_where_they_are_near() -> None:
+def test_near_positions_are_similar_at_first() -> None:
     vectors = sinusoids(514, 64, seed=0)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     alike = vectors @ vectors.T
@@ -64,7 +64,7 @@ def test_special_tokens_and_pair_format_are_those_of_xlm_r(tokenizer: PreTrained
     assert tokenizer("Lima", "ليما")["input_ids"] == [0, *a, 2, 2, *b, 2]
 
 
-def test_nothing_is_unknown(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_text_has_no_unknown_tokens(tokenizer: PreTrainedTokenizerBase) -> None:
     for parts in generate_corpus(CORPUS).values():
         for sentence in parts["held_out"]:
             for text in sentence.texts.values():
@@ -83,7 +83,7 @@ def test_a_name_has_the_same_pieces_beside_punctuation(tokenizer: PreTrainedToke
         assert [tokenizer.tokenize(name + mark) for mark in marks] == [[*pieces, mark] for mark in marks]
 
 
-def test_config_is_honoured(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+def test_config_is_applied(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
     config = model.config
     assert (config.model_type, config.hidden_size, config.num_hidden_layers) == ("xlm-roberta", 64, 2)
     assert config.vocab_size == len(tokenizer) <= ENCODER.vocab_size
@@ -92,7 +92,7 @@ def test_config_is_honoured(model: PreTrainedModel, tokenizer: PreTrainedTokeniz
         assert model(**tokenizer("Lima", return_tensors="pt")).last_hidden_state.isfinite().all()
 
 
-def test_half_of_the_heads_start_by_looking_for_what_is_alike(model: PreTrainedModel) -> None:
+def test_half_of_the_heads_attend_to_similar_states_at_first(model: PreTrainedModel) -> None:
     states = torch.nn.functional.layer_norm(torch.randn(200, 64, generator=torch.Generator().manual_seed(0)), [64])
     attentions = [part for part in model.modules() if isinstance(part, XLMRobertaSelfAttention)]
     assert len(attentions) == 2
@@ -106,8 +106,8 @@ def test_half_of_the_heads_start_by_looking_for_what_is_alike(model: PreTrainedM
         assert (logits[0].argmax(-1) == torch.arange(200)).float().mean() > 0.9
 
 
-def test_held_out_rows_are_not_looked_at(folder: Path, corpus_files: list[Path], tmp_path: Path) -> None:
-    """Also: the same input gives the same bytes."""
+def test_held_out_rows_are_ignored(folder: Path, corpus_files: list[Path], tmp_path: Path) -> None:
+    """The same input also gives the same files."""
     shorter = []
     for file in corpus_files:
         lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -119,7 +119,7 @@ def test_held_out_rows_are_not_looked_at(folder: Path, corpus_files: list[Path],
 
 
 def test_layer_0_finds_translations(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Tokens of a name that are nearest to each other in both directions lie within its translation."""
+    """Mutual nearest neighbours of the tokens of a name are within its translation."""
     right = links = 0
     for target, parts in generate_corpus(CORPUS).items():
         for sentence in parts["train"][:40]:

@@ -1,4 +1,4 @@
-"""The demo's tagged sentences: names are entities in every language, and no sentence stands twice."""
+"""The demo's tagged sentences: names are entities in every language, and no sentence occurs twice."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> DemoEntityFiles:
     return write_entities(SMALL, tmp_path_factory.mktemp("entities"))
 
 
-def test_files_have_as_many_sentences_as_asked_for(files: DemoEntityFiles) -> None:
+def test_files_have_the_configured_number_of_sentences(files: DemoEntityFiles) -> None:
     assert len(read_tagged(str(files.train), types=CONLL_TYPES).sentences) == 30
     assert len(read_tagged(str(files.dev), types=CONLL_TYPES).sentences) == 10
     for folder, size in ((files.new_names_tests, 12), (files.known_names_tests, 8)):
@@ -40,22 +40,22 @@ def test_a_sentence_has_the_same_entities_in_every_language(files: DemoEntityFil
             assert kinds[0] == kinds[1], language
 
 
-def test_no_sentence_stands_twice(files: DemoEntityFiles) -> None:
+def test_no_sentence_occurs_twice(files: DemoEntityFiles) -> None:
     english = [files.train, files.dev, *(folder / "test.en.conll" for folder in files[2:])]
     sentences = [each.tokens for file in english for each in read_tagged(str(file)).sentences]
     assert len(set(sentences)) == len(sentences) == 60
 
 
-def test_the_same_configuration_gives_the_same_bytes(files: DemoEntityFiles, tmp_path: Path) -> None:
+def test_files_depend_on_the_configuration_only(files: DemoEntityFiles, tmp_path: Path) -> None:
     again = write_entities(SMALL, tmp_path)
     assert again.train.read_bytes() == files.train.read_bytes()
     other = write_entities(replace(SMALL, seed=1), tmp_path / "other")
     assert other.train.read_bytes() != files.train.read_bytes()
 
 
-def test_more_sentences_than_there_are_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_sentences_are_an_input_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("clism_core.demo.entities.MAX_FAILURES", 0)
-    with pytest.raises(InputError, match="not enough sentences that differ"):
+    with pytest.raises(InputError, match="not enough distinct sentences"):
         write_entities(replace(SMALL, train=3000), tmp_path)
 
 

@@ -91,7 +91,7 @@ def test_countries_keep_their_real_language_and_currency() -> None:
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_both_halves_have_all_kinds_of_names(seed: int) -> None:
+def test_both_parts_have_all_kinds_of_names(seed: int) -> None:
     for half, countries, months in zip(split_names(seed), (80, 8), (9, 1), strict=True):
         assert len(half.countries) >= countries
         assert all(country.cities for country in half.countries)
@@ -106,7 +106,7 @@ def test_months_come_from_the_cldr() -> None:
     assert month_name(10).forms["hi"] == "अक्टूबर"
 
 
-def test_split_depends_on_the_seed_alone() -> None:
+def test_split_depends_on_the_seed_only() -> None:
     random.seed(1)
     first = split_names(5)
     random.seed(2)

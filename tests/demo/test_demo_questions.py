@@ -49,7 +49,7 @@ def read(files: Mapping[LanguagePair, Path]) -> dict[LanguagePair, list[Question
     return {pair: read_questions(str(path)) for pair, path in files.items()}
 
 
-def test_tests_are_named_as_mlqa_names_them(files: DemoQuestionFiles) -> None:
+def test_tests_are_named_as_in_mlqa(files: DemoQuestionFiles) -> None:
     expected = {f"test-context-{language}-question-{language}.json" for language in LANGUAGES}
     expected |= {f"test-context-{language}-question-en.json" for language in LANGUAGES}
     for folder in ("new-names", "known-names"):
@@ -78,7 +78,7 @@ def test_sizes_are_those_of_the_config(files: DemoQuestionFiles) -> None:
     assert {len(questions) for questions in read(files.known_names_tests).values()} == {6}
 
 
-def test_every_answer_stands_at_its_offset_and_nowhere_else(files: DemoQuestionFiles) -> None:
+def test_every_answer_occurs_at_its_offset_only(files: DemoQuestionFiles) -> None:
     for path in (files.train, files.dev, *files.new_names_tests.values(), *files.known_names_tests.values()):
         questions = read_questions(str(path))
         assert find_misplaced(questions) == []
@@ -87,7 +87,7 @@ def test_every_answer_stands_at_its_offset_and_nowhere_else(files: DemoQuestionF
             assert question.context.count(answer.text) == 1
 
 
-def test_the_languages_have_the_same_questions(files: DemoQuestionFiles) -> None:
+def test_languages_have_the_same_questions(files: DemoQuestionFiles) -> None:
     for tests in (read(files.new_names_tests), read(files.known_names_tests)):
         ids = [question.id for question in tests["en", "en"]]
         assert len(set(ids)) == len(ids)
@@ -107,13 +107,13 @@ def test_targets_are_in_their_script(files: DemoQuestionFiles) -> None:
             assert all(low <= letter <= high for letter in letters)
 
 
-def test_no_question_is_asked_twice(files: DemoQuestionFiles) -> None:
+def test_no_question_occurs_twice(files: DemoQuestionFiles) -> None:
     paths = (files.train, files.dev, files.new_names_tests["en", "en"], files.known_names_tests["en", "en"])
     asked = [question.question for path in paths for question in read_questions(str(path))]
     assert len(set(asked)) == len(asked)
 
 
-def test_the_tests_name_nothing_that_training_names(files: DemoQuestionFiles) -> None:
+def test_names_of_tests_do_not_occur_in_training(files: DemoQuestionFiles) -> None:
     training_names = [name.forms["en"] for name in split_names(SMALL.seed)[0].atoms()]
     held_out_names = [name.forms["en"] for name in split_names(SMALL.seed)[1].atoms()]
     for question in read(files.new_names_tests)["en", "en"]:
@@ -123,7 +123,7 @@ def test_the_tests_name_nothing_that_training_names(files: DemoQuestionFiles) ->
         assert not any(contains_phrase(question.context, name) for name in held_out_names)
 
 
-def test_same_config_same_bytes_and_another_seed_others(files: DemoQuestionFiles, tmp_path: Path) -> None:
+def test_files_depend_on_config_and_seed(files: DemoQuestionFiles, tmp_path: Path) -> None:
     again = write_questions(SMALL, tmp_path / "again")
     other = write_questions(dataclasses.replace(SMALL, seed=7), tmp_path / "other")
     folder = files.train.parent
@@ -132,7 +132,7 @@ def test_same_config_same_bytes_and_another_seed_others(files: DemoQuestionFiles
         assert (other.train.parent / name).read_bytes() != (folder / name).read_bytes()
 
 
-def test_a_file_looks_as_squad_does(files: DemoQuestionFiles) -> None:
+def test_files_have_the_format_of_squad(files: DemoQuestionFiles) -> None:
     article = json.loads(files.dev.read_text(encoding="utf-8"))["data"][0]
     assert article.keys() == {"title", "paragraphs"}
     (paragraph,) = article["paragraphs"]
@@ -141,7 +141,7 @@ def test_a_file_looks_as_squad_does(files: DemoQuestionFiles) -> None:
     assert all(qas.keys() == {"id", "question", "answers"} for qas in paragraph["qas"])
 
 
-def test_another_name_of_the_answers_kind_is_in_the_passage(passages: list[Passage]) -> None:
+def test_passage_has_another_name_of_the_answers_type(passages: list[Passage]) -> None:
     for passage in passages:
         assert len(passage.questions) == 4
         for question in passage.questions:
@@ -159,7 +159,7 @@ def test_another_name_of_the_answers_kind_is_in_the_passage(passages: list[Passa
 def test_question_fits_its_clauses(
     subject: str, relations: frozenset[str], asked: str, templates: dict[str, str]
 ) -> None:
-    """A clause says what is asked, and the question names the subject alone, and not what agrees with the answer's."""
+    """A clause states what is asked, and the question fills in its subject only."""
     assert subject in SUBJECTS
     assert {subject, *relations} in CLAUSES
     assert asked in relations
@@ -172,14 +172,14 @@ def test_question_fits_its_clauses(
         assert template.startswith("¿") == (language == "es")
 
 
-def test_most_clauses_are_asked_about() -> None:
+def test_most_clauses_have_questions() -> None:
     unasked = [
         clause for clause in CLAUSES if not any(frozenset(clause - {s}) in question_templates() for s in SUBJECTS)
     ]
     assert unasked == [{"event", "opener", "sponsor"}]  # both have organised it
 
 
-def test_passages_go_on_in_other_worlds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_passages_continue_in_other_worlds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     worlds = []
 
     def build(names: Gazetteer, rng: random.Random) -> World:
@@ -195,7 +195,7 @@ def test_passages_go_on_in_other_worlds(tmp_path: Path, monkeypatch: pytest.Monk
     assert sum(mayors[0][city] == mayors[1][city] for city in mayors[0]) < len(mayors[0]) / 10
 
 
-def test_more_questions_than_there_are_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_questions_are_an_input_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("clism_core.demo.questions.MAX_FAILURES", 3)
-    with pytest.raises(InputError, match="demo: there are not enough questions that differ, after"):
+    with pytest.raises(InputError, match="demo: not enough distinct questions, only"):
         write_questions(DemoQuestionsConfig(train=100_000), tmp_path)

@@ -64,7 +64,7 @@ def test_fill_moves_the_names_of_a_clause() -> None:
     assert (slot.key, slot.start, slot.end) == ("a.person", 16, 20)
 
 
-def test_fill_does_not_mark_what_is_no_name() -> None:
+def test_fill_marks_names_only() -> None:
     doctor = Name("", dict.fromkeys(LANGUAGES, "doctor"), prefixes={"en": {"a": "a "}})
     assert fill("{job.a}", {"job": doctor}, "en") == Text("a doctor")
 
@@ -104,7 +104,7 @@ def test_every_language_has_the_same_names_where_the_slots_say(sentences: list[S
                 assert written == form or (slot.start == 0 and written.lower() == form.lower())
 
 
-def test_texts_have_no_template_left(sentences: list[Sentence]) -> None:
+def test_texts_contain_no_template_markup(sentences: list[Sentence]) -> None:
     for sentence in sentences:
         for text in sentence.texts.values():
             assert not set("{}<>|\t\n") & set(text.text)
@@ -113,7 +113,7 @@ def test_texts_have_no_template_left(sentences: list[Sentence]) -> None:
             assert not text.text[0].islower()
 
 
-def test_facts_name_what_the_text_names(sentences: list[Sentence]) -> None:
+def test_names_of_facts_occur_in_the_text(sentences: list[Sentence]) -> None:
     for sentence in sentences:
         assert sentence.facts
         named = {slot.name.forms["en"] for slot in sentence.texts["en"].slots}
@@ -122,7 +122,7 @@ def test_facts_name_what_the_text_names(sentences: list[Sentence]) -> None:
             assert fact.object.label == "" or fact.object.forms["en"] in named
 
 
-def test_facts_do_not_contradict_each_other(worlds: dict[str, World]) -> None:
+def test_facts_are_consistent(worlds: dict[str, World]) -> None:
     answers: dict[tuple[str, str], str] = {}
     for sentence in islice(write_sentences(worlds["held_out"], random.Random(2), ("en",)), 3000):
         for fact in sentence.facts:
@@ -140,8 +140,8 @@ def test_careers_are_in_order(worlds: dict[str, World]) -> None:
             assert int(record.interview_date.forms["en"][-4:]) >= years[2]
 
 
-def test_names_do_not_stand_at_one_place(sentences: list[Sentence]) -> None:
-    """The n-th name of an English sentence is often another one than the n-th of its translation."""
+def test_order_of_names_varies_between_languages(sentences: list[Sentence]) -> None:
+    """The n-th name of an English sentence often differs from the n-th of its translation."""
     for language in ("ar", "hi", "vi", "de", "es"):
         moved = [
             [slot.key for slot in sentence.texts["en"].slots] != [slot.key for slot in sentence.texts[language].slots]
