@@ -27,7 +27,8 @@ class Marker:
 
 
 class Incidental(Marker):
-    """A field that has no effect on what a run produces: devices, memory, logging, registration."""
+    """A field that does not identify a run: devices, memory, logging, registration, statistics that are computed again
+    from its results."""
 
 
 class Adjustable(Marker):
@@ -131,15 +132,15 @@ def _plain(value: Any, kinds: tuple[type[Marker], ...]) -> Any:
 
 
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
-"""Names of operators, and of the attributes of `annotated_types` that hold their right side."""
+"""Comparison operators in words; markers of `annotated_types` have an attribute with the operator's name."""
 
 
 def bound_problems(config: Any, *, skip: Collection[str] = ()) -> Iterator[str]:
-    """Yield the numbers of a configuration that are out of their bounds, one sentence each; None is never.
+    """Yield the numbers of a configuration that are out of bounds, one sentence each; None is within all bounds.
 
     Args:
         config: a dataclass with `Ge`, `Gt`, `Le` and `Lt` of `annotated_types` as markers.
-        skip: fields that are not checked, nor those below them.
+        skip: names of fields that are not checked, with all fields below them.
     """
     for field in walk(config):
         if not isinstance(field.value, int | float) or field.name.split(".")[0] in skip:
