@@ -21,8 +21,8 @@ from clism_core.command_line import CONFIGS, job_command, run_job, stopped_text
 from clism_core.demo.build import write_missing_inputs
 from clism_core.experiments.studies.config import StudyConfig, check_study, resolved
 from clism_core.experiments.studies.dry_run import dry_run_text
-from clism_core.experiments.studies.plan import plan_study, runs_at_a_time
-from clism_core.experiments.studies.study import Studied, check_labelled_data, exclusive, run_study
+from clism_core.experiments.studies.plan import plan_study, study_concurrency
+from clism_core.experiments.studies.study import StudyResult, check_labelled_data, exclusive, run_study
 from clism_core.model.paths import shared_inputs
 from clism_core.tracking.run import page_command, tracked_run
 from clism_core.training.config import CONFIG_FILE, dump_config
@@ -40,15 +40,15 @@ def main(config: StudyConfig) -> None:
         print(dry_run_text(study, plan_study(study)))
         return
     with exclusive(study.output):
-        studied = run(study, given=dataclasses.replace(config, output=study.output))
+        result = run(study, given=dataclasses.replace(config, output=study.output))
     own = join(study.output, study.name) if is_local(study.output) else study.output
-    stopped = stopped_text("study", output=own) if studied.stopped else ""
-    print(summary(study, studied) + stopped)
-    if studied.failed:
+    stopped = stopped_text("study", output=own) if result.stopped else ""
+    print(summary(study, result) + stopped)
+    if result.failed:
         sys.exit(FAILED)
 
 
-def run(study: StudyConfig, *, given: StudyConfig) -> Studied:
+def run(study: StudyConfig, *, given: StudyConfig) -> StudyResult:
     """Run the study on the cluster, as an MLflow run; keep the configuration as it was given, to resume by it."""
     connect()
     write_missing_inputs(study)
@@ -57,23 +57,23 @@ def run(study: StudyConfig, *, given: StudyConfig) -> Studied:
     wanted = max((training.workers.resources() for training in trainings), key=lambda each: each["CPU"])
     check_shared(output=study.output, inputs=shared_inputs(study), tracking=tracking_uri(), wanted=wanted)
     check_labelled_data(study)
-    planned = plan_study(study)
-    side_by_side = runs_at_a_time(study, planned)
+    plan = plan_study(study)
+    concurrency = study_concurrency(study, plan)
     write_bytes(join(folder, CONFIG_FILE), dump_config(given).encode())
     with tracked_run(job="study", output=folder, config=dataclasses.asdict(study)) as tracked:
-        studied = run_study(study, planned, tracked, side_by_side=side_by_side)
-        if studied.stopped or studied.failed:
-            tracked.finish("KILLED" if studied.stopped else "FAILED")
-        return studied
+        result = run_study(study, plan, tracked, concurrency=concurrency)
+        if result.stopped or result.failed:
+            tracked.finish("KILLED" if result.stopped else "FAILED")
+        return result
 
 
-def summary(config: StudyConfig, studied: Studied) -> str:
+def summary(config: StudyConfig, result: StudyResult) -> str:
     """Return the text that is printed at the end."""
-    failed = "".join(f"\n  {line}" for line in studied.failed)
+    failed = "".join(f"\n  {line}" for line in result.failed)
     problems = f"\nFailed runs, which the same command tries again:{failed}\n" if failed else ""
-    tables = "\n".join(studied.tables)
-    files = "\n".join(f"  {file}" for file in studied.files)
-    made = f"Tables and figures of {studied.runs} runs:\n{files}\n" if studied.files else ""
+    tables = "\n".join(result.tables)
+    files = "\n".join(f"  {file}" for file in result.files)
+    made = f"Tables and figures of {result.runs} runs:\n{files}\n" if result.files else ""
     larger = (
         ""
         if config.scale == "paper"
@@ -84,8 +84,8 @@ Next, as the paper ran it:
     )
     return f"""
 {tables}{problems}
-{made}All runs: {page_command(studied.tracking_uri)}
-          (run {studied.run_id})
+{made}All runs: {page_command(result.tracking_uri)}
+          (run {result.run_id})
 {larger}"""
 
 

@@ -19,9 +19,9 @@ from clism_core.cluster.connect import check_shared, connect
 from clism_core.command_line import job_command, run_job, stopped_text
 from clism_core.demo.build import write_missing_inputs
 from clism_core.experiments.tuning.config import TuneConfig, check_sweep, with_pinned_models
-from clism_core.experiments.tuning.export import Swept, export_sweep, find_finished_sweep, reopen
+from clism_core.experiments.tuning.export import SweepResult, export_sweep, find_finished_sweep, reopen
 from clism_core.experiments.tuning.space import Space
-from clism_core.experiments.tuning.sweep import check_same_sweep, identify_sweep, run_sweep, trials_side_by_side
+from clism_core.experiments.tuning.sweep import check_same_sweep, identify_sweep, run_sweep, trial_concurrency
 from clism_core.experiments.tuning.trial import Sweep
 from clism_core.model.paths import shared_inputs, with_absolute_paths
 from clism_core.tasks.finetuning.data import check_sources
@@ -38,13 +38,13 @@ def main(config: TuneConfig) -> None:
     space = load_space(config.space)
     check_sweep(config, space)
     config = with_absolute_paths(dataclasses.replace(config, output=config.output or default_output("tune")))
-    config = with_pinned_models(config, space).settled(space)
+    config = with_pinned_models(config, space).resolved(space)
     check_same_sweep(config, space)
-    swept = find_finished_sweep(config, space) or search(config, space)
-    print(stopped_text("tune", output=config.output) if swept is None else summary(swept))
+    result = find_finished_sweep(config, space) or search(config, space)
+    print(stopped_text("tune", output=config.output) if result is None else summary(result))
 
 
-def search(config: TuneConfig, space: Space) -> Swept | None:
+def search(config: TuneConfig, space: Space) -> SweepResult | None:
     """Run the trials; None if the sweep was stopped before its end."""
     connect()
     bases = config.bases(space)
@@ -61,29 +61,29 @@ def search(config: TuneConfig, space: Space) -> Swept | None:
     check_shared(  # only this node reads labelled files: the trials' own processes are here
         output=config.output, inputs=shared_inputs(*bases.values()), tracking=tracking_uri(), wanted=wanted
     )
-    side_by_side = trials_side_by_side(config, space)  # before anything is changed
+    concurrency = trial_concurrency(config, space)  # before anything is changed
     identity = identify_sweep(config, space)
     reopen(config.output)
     with tracked_run(job="tune", output=config.output, config=dataclasses.asdict(config)) as run:
         sweep = Sweep(space=space, bases=bases, output=config.output, parent=run)
-        finished, trials = run_sweep(config, sweep, identity=identity, side_by_side=side_by_side)
+        finished, trials = run_sweep(config, sweep, identity=identity, concurrency=concurrency)
         if not finished:
             run.finish("KILLED")
             return None
         return export_sweep(config, sweep, trials)
 
 
-def summary(swept: Swept) -> str:
+def summary(result: SweepResult) -> str:
     """Return the text that is printed at the end."""
-    failed = "".join(f"\n  {line}" for line in swept.failed)
+    failed = "".join(f"\n  {line}" for line in result.failed)
     problems = f"\nFailed trials:{failed}\n" if failed else ""
-    commands = "\n".join(f"  {command(file)}" for file in swept.presets)
+    commands = "\n".join(f"  {command(file)}" for file in result.presets)
     return f"""
-{swept.table}{problems}
-The best of {swept.trials} trials: {swept.best}; objective {swept.objective:.4f}
-Its model:        {", ".join(swept.models)}
-Plots and tables: {page_command(swept.tracking_uri)}
-                  (run {swept.run_id})
+{result.table}{problems}
+The best of {result.trials} trials: {result.best}; objective {result.objective:.4f}
+Its model:        {", ".join(result.models)}
+Plots and tables: {page_command(result.tracking_uri)}
+                  (run {result.run_id})
 Next, with its settings:
 {commands}
 """

@@ -13,7 +13,7 @@ from clism_core.evaluation.scoring import metrics_of
 from clism_core.evaluation.tracking import metrics_by_name
 from clism_core.experiments.studies.config import StudyConfig, StudyName
 from clism_core.experiments.studies.registry import STUDIES
-from clism_core.experiments.studies.results import Measurements
+from clism_core.experiments.studies.results import Results
 from clism_core.experiments.studies.run_graph import Chain, all_stages, chain_stages
 from clism_core.experiments.studies.run_records import NOTE, Finished, finished_before, stage_contents
 from clism_core.inference.models import EvaluatedModel
@@ -63,7 +63,7 @@ def record(
     pretrain: Mapping[str, Mapping[int, float]] | None = None,
     finetune: Mapping[str, Mapping[int, float]] | None = None,
     but: Callable[[Chain], bool] = lambda _: False,
-) -> Measurements:
+) -> Results:
     """Write all runs of a study, those of the chains that `but` names left out, and return what they have measured.
 
     `pretrain` and `finetune` are the metrics of those runs by name and step.
@@ -88,7 +88,7 @@ def record(
             run.finish()
             Path(folder, "model").mkdir(parents=True, exist_ok=True)
             Finished(run.run_id, seconds=60.0, contents=contents[stage.name]).write(folder)
-    return Measurements(chains, finished_before(stages, config.output, contents), config.output, tracking_uri())
+    return Results(chains, finished_before(stages, config.output, contents), config.output, tracking_uri())
 
 
 def _evaluated(chain: Chain, folder: str, share: float) -> dict[str, float]:

@@ -16,7 +16,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from clism_core.cluster.connect import connect
 from clism_core.cluster.nodes import live_nodes, own_resource, this_node_id
-from clism_core.experiments.concurrency import runs_side_by_side
+from clism_core.experiments.concurrency import run_concurrency
 from clism_core.experiments.tuning.sweep import TUNE_SETTINGS, own_process
 from clism_core.training.config import WorkersConfig
 from clism_core.utils.errors import InputError
@@ -81,9 +81,9 @@ def main() -> None:
             "trials_in_turn": trials(folder, most=1),
             "gpus_of_none": visible_gpus(other, 0),
             "gpus_of_one": visible_gpus(other, 1),
-            "small_runs": runs_side_by_side([small], wanted=None),
-            "large_runs": refusal(lambda: runs_side_by_side([large], wanted=None)),
-            "large_runs_by_number": runs_side_by_side([small, large], wanted=2),
+            "small_runs": run_concurrency([small], wanted=None),
+            "large_runs": refusal(lambda: run_concurrency([large], wanted=None)),
+            "large_runs_by_number": run_concurrency([small, large], wanted=2),
         }
     sys.stdout.write(f"{json.dumps(found)}\n")
 

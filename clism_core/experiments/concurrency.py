@@ -48,7 +48,7 @@ def concurrent_runs(workers: Sequence[WorkersConfig], resources: Mapping[str, fl
     return max(1, int(1 / max(share(each, resources) for each in workers) + _TINY))
 
 
-def runs_side_by_side(workers: Sequence[WorkersConfig], *, wanted: int | None) -> int:
+def run_concurrency(workers: Sequence[WorkersConfig], *, wanted: int | None) -> int:
     """Return how many runs there are to be side by side in the cluster that this process is connected to.
 
     Args:

@@ -20,7 +20,7 @@ def test_a_new_space_is_loaded_and_drawn_from(tmp_path: Path) -> None:
     config = sweep(tmp_path, CODE)
     space = load_space(config.space)
     check_sweep(config, space)
-    assert config.settled(space).trials == 12
+    assert config.resolved(space).trials == 12
     for _ in range(5):
         drawn = {name: domain.sample() for name, domain in space.parameters.items()}
         masking = trial_configs(config.bases(space), space, drawn)["pretrain"].masking

@@ -23,7 +23,7 @@ from tiny import write_encoder, write_prepared
 
 from clism_core.command_line import EXIT_BAD_INPUT, build_parser, run_job
 from clism_core.experiments.tuning.config import TuneConfig
-from clism_core.experiments.tuning.export import Swept
+from clism_core.experiments.tuning.export import SweepResult
 from clism_core.experiments.tuning.space import JobName
 from clism_core.pretraining.batches import MaskingConfig
 from clism_core.pretraining.config import PretrainConfig
@@ -281,7 +281,7 @@ def test_a_sweep_without_room_for_a_trial_changes_nothing(
 ) -> None:
     output = tmp_path / "sweep"
     output.mkdir()
-    swept = Swept(1, ["failed"], "", 0.0, [], [], "", tracking_uri(), "0123")
+    swept = SweepResult(1, ["failed"], "", 0.0, [], [], "", tracking_uri(), "0123")
     noted = json.dumps(asdict(swept))
     (output / "result.json").write_text(noted)
     all_cpus = replace(base, workers=WorkersConfig(cpus=ray.cluster_resources()["CPU"], use_gpu=False))

@@ -5,7 +5,7 @@ from dataclasses import replace
 from clism_core.experiments.studies.artefacts import Artefact, Table
 from clism_core.experiments.studies.building_blocks import first_ours, full_chain, pretraining_of, scores_with_tests
 from clism_core.experiments.studies.config import StudyConfig
-from clism_core.experiments.studies.results import Measurements
+from clism_core.experiments.studies.results import Results
 from clism_core.experiments.studies.run_graph import Chain
 
 ABLATIONS = {"w/o CLISM": "w_clism", "w/o CACR": "w_cacr", "w/o MLM": "w_mlm"}
@@ -27,7 +27,7 @@ def chains(config: StudyConfig) -> list[Chain]:
     return found
 
 
-def artefacts(config: StudyConfig, measured: Measurements) -> list[Artefact]:
+def artefacts(config: StudyConfig, measured: Results) -> list[Artefact]:
     """Return table 4; what lacks an objective, and the encoder as it is, are tested against the whole method."""
     ours = first_ours(config)
     pairs = [

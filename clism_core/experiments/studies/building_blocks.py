@@ -9,7 +9,7 @@ import pandas as pd
 from clism_core.experiments.studies.artefacts import MEASURED, PAPER
 from clism_core.experiments.studies.config import StudyConfig, StudyTask
 from clism_core.experiments.studies.paper_results import DATASETS, Score
-from clism_core.experiments.studies.results import AVERAGE, Labels, Measurements, summarise
+from clism_core.experiments.studies.results import AVERAGE, Labels, Results, summarise
 from clism_core.experiments.studies.run_graph import Chain, Label
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.tasks.finetuning.config import FinetuneConfig
@@ -72,7 +72,7 @@ def full_chains(config: StudyConfig) -> Iterator[Chain]:
 
 
 def scores_with_tests(
-    measured: Measurements,
+    measured: Results,
     by: list[str],
     pairs: Iterable[tuple[Labels, Labels]],
     *,
@@ -84,7 +84,7 @@ def scores_with_tests(
     Args:
         measured: the runs.
         by: labels that tell the groups from each other.
-        pairs: challenger and champion of each test, as `Measurements.compare` takes them; the challenger's labels `by`
+        pairs: challenger and champion of each test, as `Results.compare` takes them; the challenger's labels `by`
             say which group it belongs to.
         resamples: of examples.
         all_sets: whether languages are tested, too, and returned; else there are averages only.

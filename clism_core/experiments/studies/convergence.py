@@ -5,7 +5,7 @@ from dataclasses import replace
 from clism_core.experiments.studies.artefacts import MEASURED, Artefact, Panel, Picture, Table, line_figure
 from clism_core.experiments.studies.building_blocks import first_ours, full_chain
 from clism_core.experiments.studies.config import StudyConfig
-from clism_core.experiments.studies.results import Measurements, summarise
+from clism_core.experiments.studies.results import Results, summarise
 from clism_core.experiments.studies.run_graph import Chain
 
 
@@ -17,7 +17,7 @@ def chains(config: StudyConfig) -> list[Chain]:
     return [replace(chain, finetune=replace(chain.finetune, loop=loop), evaluate=None) for chain in found]
 
 
-def artefacts(config: StudyConfig, measured: Measurements) -> list[Artefact]:
+def artefacts(config: StudyConfig, measured: Results) -> list[Artefact]:
     """Return the curves as a figure and as a table."""
     curves = measured.curves("finetune", f"eval/{config.mrc.language}/f1")
     cells = summarise(curves, ["method", "step"]).assign(source=MEASURED)

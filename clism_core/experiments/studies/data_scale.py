@@ -6,7 +6,7 @@ from clism_core.evaluation.scoring import SCORE_NAMES
 from clism_core.experiments.studies.artefacts import Artefact, Panel, Picture, Table, line_figure
 from clism_core.experiments.studies.building_blocks import first_ours, full_chain, pretraining_of, scores_with_tests
 from clism_core.experiments.studies.config import StudyConfig
-from clism_core.experiments.studies.results import Measurements
+from clism_core.experiments.studies.results import Results
 from clism_core.experiments.studies.run_graph import Chain
 
 
@@ -25,7 +25,7 @@ def chains(config: StudyConfig) -> list[Chain]:
     return found
 
 
-def artefacts(config: StudyConfig, measured: Measurements) -> list[Artefact]:
+def artefacts(config: StudyConfig, measured: Results) -> list[Artefact]:
     """Return the scores by the number of samples as a figure and as a table, each tested against none."""
     pairs = [
         ({"samples": samples, "task": task}, {"samples": 0, "task": task})

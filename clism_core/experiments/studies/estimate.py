@@ -49,7 +49,7 @@ class Estimate:
 
     seconds: Mapping[str, float]
     """Of each run, by its stage's name, one after the other."""
-    side_by_side: int
+    concurrency: int
     """Of the largest runs, how many have room in the cluster at a time."""
     hours: float
     """From start to end."""

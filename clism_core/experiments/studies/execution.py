@@ -18,7 +18,7 @@ from clism_core.evaluation.evaluate import evaluate
 from clism_core.evaluation.tracking import metrics_by_name
 from clism_core.experiments.concurrency import part_of_node, process_memory, share, with_own_threads
 from clism_core.experiments.studies.config import StudyConfig
-from clism_core.experiments.studies.plan import Planned
+from clism_core.experiments.studies.plan import StudyPlan
 from clism_core.experiments.studies.run_graph import Stage
 from clism_core.experiments.studies.run_records import Finished, model_of
 from clism_core.experiments.trainings import child_run
@@ -51,7 +51,7 @@ class StudyRuns:
     """Whether a signal has stopped the study before all runs were tried."""
 
 
-def run_stages(planned: Planned, config: StudyConfig, *, parent: TrackedRun, side_by_side: int) -> StudyRuns:
+def run_stages(plan: StudyPlan, config: StudyConfig, *, parent: TrackedRun, concurrency: int) -> StudyRuns:
     """Run what is not done yet, as many runs side by side as the cluster has room for.
 
     Each run is a Ray task on this node, which waits for the one whose model it takes and then for its share of the
@@ -60,24 +60,24 @@ def run_stages(planned: Planned, config: StudyConfig, *, parent: TrackedRun, sid
     and SIGTERM stop all at their next steps.
 
     Args:
-        planned: the study's runs.
+        plan: the study's runs.
         config: the study.
         parent: its MLflow run.
-        side_by_side: how many of the largest runs there are to be at a time.
+        concurrency: how many of the largest runs there are to be at a time.
     """
-    finished, missing, output = dict(planned.finished), planned.missing, config.output
-    logger.info("%d of %d runs are done; %d to do", len(finished), len(planned.stages), len(missing))
+    finished, missing, output = dict(plan.finished), plan.missing, config.output
+    logger.info("%d of %d runs are done; %d to do", len(finished), len(plan.stages), len(missing))
     if not missing:
         return StudyRuns(finished, {}, stopped=False)
     for stage in missing:
         if stage.before is not None and stage.before not in finished and exists(stage.folder(output)):
             delete(stage.folder(output))  # begun with a model that is gone, and is made again
-    logger.info("at most %s of the largest runs at a time", side_by_side)
+    logger.info("at most %s of the largest runs at a time", concurrency)
     stop_request = start_stop_request()
     try:
         with stop_signals(stop_request.request.remote, "runs save at their next steps, then stop") as signals:
-            asked = _submit(planned, config, parent=parent, stop_request=stop_request, side_by_side=side_by_side)
-            failed = _wait(asked, finished, planned.stages, signals)
+            asked = _submit(plan, config, parent=parent, stop_request=stop_request, concurrency=concurrency)
+            failed = _wait(asked, finished, plan.stages, signals)
     finally:
         for stage in missing:
             if stage.name not in finished and exists(stage.folder(output)):
@@ -86,24 +86,24 @@ def run_stages(planned: Planned, config: StudyConfig, *, parent: TrackedRun, sid
 
 
 def _submit(
-    planned: Planned, config: StudyConfig, *, parent: TrackedRun, stop_request: Any, side_by_side: int
+    plan: StudyPlan, config: StudyConfig, *, parent: TrackedRun, stop_request: Any, concurrency: int
 ) -> "dict[ray.ObjectRef[Finished], str]":
     """Hand all missing runs to Ray; return their names by what will hold what they have come to."""
     resources, nodes = ray.cluster_resources(), node_resources()
     here, memory, output = own_resource(), process_memory(), config.output
     references: dict[str, Any] = {}
-    for stage in planned.missing:
+    for stage in plan.missing:
         given = stage.config
         if stage.kind != "evaluate":
-            workers = with_own_threads(stage.workers, runs=side_by_side, nodes=nodes)
+            workers = with_own_threads(stage.workers, runs=concurrency, nodes=nodes)
             given = dataclasses.replace(given, workers=workers)
         if stage.before is not None:
-            given = dataclasses.replace(given, model=model_of(planned.stages[stage.before], output))
+            given = dataclasses.replace(given, model=model_of(plan.stages[stage.before], output))
         part = 1 / config.max_concurrent if config.max_concurrent else share(stage.workers, resources)
         run = _run_stage.options(resources={here: part_of_node(part)}, memory=memory)
         references[stage.name] = run.remote(
             dataclasses.replace(stage, config=given),
-            *(output, parent, stop_request, planned.contents[stage.name], references.get(stage.before or "")),
+            *(output, parent, stop_request, plan.contents[stage.name], references.get(stage.before or "")),
         )
     return {reference: name for name, reference in references.items()}
 

@@ -18,7 +18,7 @@ from clism_core.experiments.studies.building_blocks import (
 )
 from clism_core.experiments.studies.config import StudyConfig
 from clism_core.experiments.studies.paper_results import METHODS, few_shot_result
-from clism_core.experiments.studies.results import Measurements
+from clism_core.experiments.studies.results import Results
 from clism_core.experiments.studies.run_graph import Chain
 
 WITHOUT = "without [QUE]"
@@ -44,7 +44,7 @@ def _chains(config: StudyConfig) -> Iterator[Chain]:
                 yield few_shot_chain(config, encoder, examples=examples, sample=sample, use_que=use_que, method=name)
 
 
-def artefacts(config: StudyConfig, measured: Measurements) -> list[Artefact]:
+def artefacts(config: StudyConfig, measured: Results) -> list[Artefact]:
     """Return table 9, its curves (table 3), and those of figure 4(b)."""
     ours = first_ours(config)
     base = config.ours[ours]

@@ -12,7 +12,7 @@ from clism_core.experiments.studies.building_blocks import (
 )
 from clism_core.experiments.studies.config import StudyConfig
 from clism_core.experiments.studies.paper_results import METHODS, main_result
-from clism_core.experiments.studies.results import Measurements
+from clism_core.experiments.studies.results import Results
 from clism_core.experiments.studies.run_graph import Chain
 
 
@@ -21,7 +21,7 @@ def chains(config: StudyConfig) -> list[Chain]:
     return list(full_chains(config))
 
 
-def main_table(config: StudyConfig, measured: Measurements) -> list[Artefact]:
+def main_table(config: StudyConfig, measured: Results) -> list[Artefact]:
     """Return table 2: averages over languages, ours tested against the encoders that they begin from."""
     averages = _cells(config, measured, all_sets=False)
     datasets = [PAPER_DATASETS[name] for name in dict.fromkeys(averages["dataset"]) if name in PAPER_DATASETS]
@@ -35,7 +35,7 @@ def main_table(config: StudyConfig, measured: Measurements) -> list[Artefact]:
     return [Table("main", caption, with_paper(averages, reported), rows=["method"], columns=["dataset", "score"])]
 
 
-def language_tables(config: StudyConfig, measured: Measurements) -> list[Artefact]:
+def language_tables(config: StudyConfig, measured: Results) -> list[Artefact]:
     """Return tables 5 to 8: a table of languages for each test set."""
     cells = _cells(config, measured, all_sets=True)
     return [
@@ -50,7 +50,7 @@ def language_tables(config: StudyConfig, measured: Measurements) -> list[Artefac
     ]
 
 
-def _cells(config: StudyConfig, measured: Measurements, *, all_sets: bool) -> pd.DataFrame:
+def _cells(config: StudyConfig, measured: Results, *, all_sets: bool) -> pd.DataFrame:
     pairs = [
         ({"method": ours, "task": task}, {"method": base, "task": task})
         for ours, base in config.ours.items()

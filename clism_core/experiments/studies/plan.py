@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from clism_core.experiments.concurrency import runs_side_by_side
+from clism_core.experiments.concurrency import run_concurrency
 from clism_core.experiments.studies.config import StudyConfig
 from clism_core.experiments.studies.estimate import Estimate, estimate, sort_of, work
 from clism_core.experiments.studies.registry import STUDIES
@@ -12,7 +12,7 @@ from clism_core.experiments.studies.run_records import Finished, finished_before
 
 
 @dataclass(frozen=True)
-class Planned:
+class StudyPlan:
     """The runs of a study, by the names of their stages."""
 
     chains: Sequence[Chain]
@@ -28,7 +28,7 @@ class Planned:
         return [stage for name, stage in self.stages.items() if name not in self.finished]
 
 
-def plan_study(config: StudyConfig) -> Planned:
+def plan_study(config: StudyConfig) -> StudyPlan:
     """Return the runs of a study, and those that are done.
 
     Args:
@@ -40,26 +40,26 @@ def plan_study(config: StudyConfig) -> Planned:
     chains = STUDIES[config.name].chains(config)
     stages = all_stages(chains)
     contents = stage_contents(stages)
-    return Planned(chains, stages, contents, finished_before(stages, config.output, contents))
+    return StudyPlan(chains, stages, contents, finished_before(stages, config.output, contents))
 
 
-def estimate_study(config: StudyConfig, planned: Planned) -> Estimate:
+def estimate_study(config: StudyConfig, plan: StudyPlan) -> Estimate:
     """Return what the missing runs will take, by the configured rates or what finished runs of their sort took."""
     measured: dict[str, list[float]] = {}
-    for name, run in planned.finished.items():
+    for name, run in plan.finished.items():
         if run.seconds is not None:
-            stage = planned.stages[name]
+            stage = plan.stages[name]
             measured.setdefault(sort_of(stage), []).append(run.seconds / work(stage, config.estimate))
-    return estimate(planned.missing, measured, config.cluster, config.estimate)
+    return estimate(plan.missing, measured, config.cluster, config.estimate)
 
 
-def runs_at_a_time(config: StudyConfig, planned: Planned) -> int:
+def study_concurrency(config: StudyConfig, plan: StudyPlan) -> int:
     """Return how many of the missing runs there are to be side by side.
 
     Raises:
-        InputError: as `runs_side_by_side` does.
+        InputError: as `run_concurrency` does.
     """
-    missing = planned.missing
+    missing = plan.missing
     if not missing:
         return 0
-    return min(runs_side_by_side([stage.workers for stage in missing], wanted=config.max_concurrent), len(missing))
+    return min(run_concurrency([stage.workers for stage in missing], wanted=config.max_concurrent), len(missing))

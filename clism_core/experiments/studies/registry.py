@@ -6,7 +6,7 @@ from typing import NamedTuple
 from clism_core.experiments.studies import ablation, convergence, data_scale, few_shot, main_results, temperature
 from clism_core.experiments.studies.artefacts import Artefact
 from clism_core.experiments.studies.config import StudyConfig, StudyName
-from clism_core.experiments.studies.results import Measurements
+from clism_core.experiments.studies.results import Results
 from clism_core.experiments.studies.run_graph import Chain
 
 
@@ -15,7 +15,7 @@ class Study(NamedTuple):
 
     chains: Callable[[StudyConfig], list[Chain]]
     """Return its runs."""
-    artefacts: Callable[[StudyConfig, Measurements], list[Artefact]]
+    artefacts: Callable[[StudyConfig, Results], list[Artefact]]
     """Return its tables and figures, of those runs that are finished."""
 
 

@@ -27,7 +27,7 @@ Labels = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Measurements:
+class Results:
     """The finished runs of a study's chains.
 
     Args:

@@ -15,9 +15,9 @@ from clism_core.evaluation.datasets import read_test_sets
 from clism_core.experiments.studies.artefacts import Table
 from clism_core.experiments.studies.config import StudyConfig
 from clism_core.experiments.studies.execution import run_stages
-from clism_core.experiments.studies.plan import Planned
+from clism_core.experiments.studies.plan import StudyPlan
 from clism_core.experiments.studies.registry import STUDIES
-from clism_core.experiments.studies.results import Measurements
+from clism_core.experiments.studies.results import Results
 from clism_core.experiments.studies.run_graph import Chain, chain_stages
 from clism_core.experiments.studies.run_records import Finished
 from clism_core.tasks.finetuning.data import load_data
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Studied:
+class StudyResult:
     """What a study has come to."""
 
     files: list[str]
@@ -98,35 +98,35 @@ def exclusive(output: str) -> Iterator[None]:
         yield
 
 
-def run_study(config: StudyConfig, planned: Planned, run: TrackedRun, *, side_by_side: int) -> Studied:
+def run_study(config: StudyConfig, plan: StudyPlan, run: TrackedRun, *, concurrency: int) -> StudyResult:
     """Run what is missing of a study on the cluster, and write and log its tables and figures.
 
     Args:
         config: with absolute paths and pinned versions of models.
-        planned: of `plan_study`.
+        plan: of `plan_study`.
         run: the MLflow run that the study's runs belong to.
-        side_by_side: of `runs_at_a_time`.
+        concurrency: of `study_concurrency`.
 
     Raises:
         InputError: if MLflow does not know the runs.
     """
-    chains, stages = planned.chains, planned.stages
-    runs = run_stages(planned, config, parent=run, side_by_side=side_by_side)
+    chains, stages = plan.chains, plan.stages
+    runs = run_stages(plan, config, parent=run, concurrency=concurrency)
     failed = [f"{name} ({describe(stages[name].labels)}): {why}" for name, why in runs.failed.items()]
     files: list[str] = []
     tables: list[str] = []
     if not runs.stopped and any(_is_finished(chain, runs.finished) for chain in chains):
-        measured = Measurements(chains, runs.finished, config.output, run.tracking_uri)
+        measured = Results(chains, runs.finished, config.output, run.tracking_uri)
         files, tables = _write_artefacts(config, measured, run)
     run.log_metrics({"runs": len(stages), "failed_runs": len(failed)}, step=0)
-    return Studied(files, tables, failed, runs.stopped, len(stages), run.tracking_uri, run.run_id)
+    return StudyResult(files, tables, failed, runs.stopped, len(stages), run.tracking_uri, run.run_id)
 
 
 def _is_finished(chain: Chain, finished: Mapping[str, Finished]) -> bool:
     return all(stage.name in finished for stage in chain_stages(chain).values())
 
 
-def _write_artefacts(config: StudyConfig, measured: Measurements, run: TrackedRun) -> tuple[list[str], list[str]]:
+def _write_artefacts(config: StudyConfig, measured: Results, run: TrackedRun) -> tuple[list[str], list[str]]:
     """Write the tables and figures into the study's folder, and log them; return their files and the tables' texts."""
     logger.info("making tables and figures")
     measured.check_test_sets()

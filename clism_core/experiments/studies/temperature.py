@@ -11,7 +11,7 @@ import pandas as pd
 from clism_core.experiments.studies.artefacts import LEVEL, MEASURED, Artefact, Panel, Picture, Table, line_figure
 from clism_core.experiments.studies.building_blocks import few_shot_chain, first_ours, pretraining_of, scores_with_tests
 from clism_core.experiments.studies.config import StudyConfig
-from clism_core.experiments.studies.results import Measurements, summarise
+from clism_core.experiments.studies.results import Results, summarise
 from clism_core.experiments.studies.run_graph import Chain
 from clism_core.pretraining.config import PretrainConfig
 
@@ -51,7 +51,7 @@ def _chains(config: StudyConfig) -> Iterator[Chain]:
             )
 
 
-def artefacts(config: StudyConfig, measured: Measurements) -> list[Artefact]:
+def artefacts(config: StudyConfig, measured: Results) -> list[Artefact]:
     """Return all of it as a table, and as curves over the temperature, with what there is without CACR as levels."""
     names = dict.fromkeys(str(chain.labels["temperature"]) for chain in measured.chains)
     pairs = [({"temperature": name}, {"temperature": BASE}) for name in names if name != BASE]
@@ -70,7 +70,7 @@ def artefacts(config: StudyConfig, measured: Measurements) -> list[Artefact]:
     return [table, Picture("temperature", line_figure(_panels(cells), xlabel="temperature", log_x=True))]
 
 
-def _of_pretraining(measured: Measurements) -> pd.DataFrame:
+def _of_pretraining(measured: Results) -> pd.DataFrame:
     """Return what is known of the pre-trainings, each once: samples share them."""
     gradients = measured.curves("pretrain", GRADIENT)
     metrics = measured.last_metrics("pretrain")

@@ -61,7 +61,7 @@ class TuneConfig:
         names = TRAININGS if space.job == "joint" else (space.job,)
         return {name: getattr(self, name) for name in names}
 
-    def settled(self, space: Space) -> Self:
+    def resolved(self, space: Space) -> Self:
         """Return this with what the space says where nothing is given."""
         return dataclasses.replace(
             self,
@@ -103,7 +103,7 @@ def check_sweep(config: TuneConfig, space: Space) -> None:
     Raises:
         InputError: with all problems, one a line.
     """
-    found = [*_sweep_problems(config.settled(space), space)]
+    found = [*_sweep_problems(config.resolved(space), space)]
     found += [problem for job, base in config.bases(space).items() for problem in _base_problems(space, job, base)]
     if not found:
         found = _drawn_problems(config, space)

@@ -28,7 +28,7 @@ TABLE, CSV = "trials.md", "trials.csv"
 
 
 @dataclass(frozen=True)
-class Swept:
+class SweepResult:
     """A finished sweep."""
 
     trials: int
@@ -47,7 +47,7 @@ class Swept:
     run_id: str
 
 
-def export_sweep(config: TuneConfig, sweep: Sweep, rows: Sequence[TrialResult]) -> Swept:
+def export_sweep(config: TuneConfig, sweep: Sweep, rows: Sequence[TrialResult]) -> SweepResult:
     """Write and log tables and plots, register the best model and write its preset, and note that all is done.
 
     Raises:
@@ -68,7 +68,7 @@ def export_sweep(config: TuneConfig, sweep: Sweep, rows: Sequence[TrialResult]) 
         job: _model(folder, job, sweep.bases[job], register=config.register)
         for job, folder in sweep.run_folders(best.trial_id).items()
     }
-    swept = Swept(
+    result = SweepResult(
         trials=len(rows),
         failed=failed,
         best=describe(best.parameters),
@@ -84,40 +84,40 @@ def export_sweep(config: TuneConfig, sweep: Sweep, rows: Sequence[TrialResult]) 
         run.log_figure(figure, f"plots/{name}.png")
     run.log_metrics({OBJECTIVE: best.objective, "trials": len(rows), "failed_trials": len(failed)}, step=0)
     run.set_tags({"clism.best_trial": best.trial_id, "clism.best_run": best.run_id})
-    return _noted(swept, config.output)
+    return _noted(result, config.output)
 
 
-def find_finished_sweep(config: TuneConfig, space: Space) -> Swept | None:
+def find_finished_sweep(config: TuneConfig, space: Space) -> SweepResult | None:
     """Return what a finished sweep has noted in its folder, registered if that is wanted now; None without one, or
     where failed trials are to be tried again."""
     file = join(config.output, RESULT_FILE)
     if not exists(file):
         return None
-    swept = Swept(**read_json(file))
-    if config.retry_failed and swept.failed:
+    result = SweepResult(**read_json(file))
+    if config.retry_failed and result.failed:
         return None
-    if not config.register or all(map(is_tracked, swept.models)):
-        return swept
+    if not config.register or all(map(is_tracked, result.models)):
+        return result
     models = [
         model if is_tracked(model) else _model(posixpath.dirname(model), job, base, register=True)
-        for model, (job, base) in zip(swept.models, config.bases(space).items(), strict=True)
+        for model, (job, base) in zip(result.models, config.bases(space).items(), strict=True)
     ]
-    return _noted(dataclasses.replace(swept, models=models), config.output)
+    return _noted(dataclasses.replace(result, models=models), config.output)
 
 
 def reopen(output: str) -> None:
     """Forget that the sweep in this folder, if it holds one, is finished, and let it go on in its MLflow run."""
     file = join(output, RESULT_FILE)
     if exists(file):
-        swept = Swept(**read_json(file))
-        if swept.tracking_uri == tracking_uri():
-            TrackedRun(swept.tracking_uri, swept.run_id).reopen()
+        result = SweepResult(**read_json(file))
+        if result.tracking_uri == tracking_uri():
+            TrackedRun(result.tracking_uri, result.run_id).reopen()
         delete(file)
 
 
-def _noted(swept: Swept, output: str) -> Swept:
-    write_json(join(output, RESULT_FILE), dataclasses.asdict(swept))
-    return swept
+def _noted(result: SweepResult, output: str) -> SweepResult:
+    write_json(join(output, RESULT_FILE), dataclasses.asdict(result))
+    return result
 
 
 def _model(folder: str, job: str, base: Any, *, register: bool) -> str:

@@ -20,7 +20,7 @@ from clism_core.experiments.concurrency import (
     LEAST_SHARE,
     part_of_node,
     process_memory,
-    runs_side_by_side,
+    run_concurrency,
     with_own_threads,
 )
 from clism_core.experiments.input_digests import InputDigests
@@ -45,7 +45,7 @@ signals come to us first."""
 
 
 def check_same_sweep(config: TuneConfig, space: Space) -> None:
-    """Compare a settled sweep with the one that its output holds, if it holds one.
+    """Compare a resolved sweep with the one that its output holds, if it holds one.
 
     Raises:
         InputError: naming the fields that differ.
@@ -54,7 +54,7 @@ def check_same_sweep(config: TuneConfig, space: Space) -> None:
 
 
 def identify_sweep(config: TuneConfig, space: Space) -> dict[str, Any]:
-    """Return what makes a settled sweep what it is, with the contents of its data.
+    """Return what makes a resolved sweep what it is, with the contents of its data.
 
     Raises:
         InputError: if its output holds another sweep.
@@ -66,15 +66,15 @@ def identify_sweep(config: TuneConfig, space: Space) -> dict[str, Any]:
 
 
 def run_sweep(
-    config: TuneConfig, sweep: Sweep, *, identity: dict[str, Any], side_by_side: int
+    config: TuneConfig, sweep: Sweep, *, identity: dict[str, Any], concurrency: int
 ) -> tuple[bool, list[TrialResult]]:
     """Run the trials of a sweep that are not run yet.
 
     Args:
-        config: the sweep, settled; `output` decides which one goes on.
+        config: the sweep, resolved; `output` decides which one goes on.
         sweep: what its trials have in common.
         identity: of `identify_sweep`.
-        side_by_side: of `trials_side_by_side`.
+        concurrency: of `trial_concurrency`.
 
     Returns:
         whether all of it is done (a SIGINT or SIGTERM stops it), and the trials, the best first.
@@ -82,8 +82,8 @@ def run_sweep(
     Raises:
         InputError: if Ray Tune knows no such searcher or scheduler.
     """
-    logger.info("%d trials side by side", side_by_side)
-    tuner = _tuner(config, _with_threads(sweep, side_by_side), side_by_side)
+    logger.info("%d trials side by side", concurrency)
+    tuner = _tuner(config, _with_threads(sweep, concurrency), concurrency)
     keep_identity(config.output, identity)
     write_bytes(join(config.output, CONFIG_FILE), dump_config(config).encode())
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -123,18 +123,18 @@ def sweep_contents(bases: Mapping[str, Any]) -> dict[str, str]:
 
 
 def trial_count(config: TuneConfig, space: Space) -> int:
-    """Return how many trials a settled sweep has."""
+    """Return how many trials a resolved sweep has."""
     if config.searcher == "grid":
         return math.prod(len(values) for values in choices(space.parameters).values())
     assert config.trials is not None
     return config.trials
 
 
-def _tuner(config: TuneConfig, sweep: Sweep, side_by_side: int) -> Tuner:
+def _tuner(config: TuneConfig, sweep: Sweep, concurrency: int) -> Tuner:
     """Return the sweep that the output holds, to go on with it, or a new one."""
     store, path = filesystem(config.output)
     goes_on = _has_begun(config.output)
-    process = own_process(side_by_side if goes_on else None)
+    process = own_process(concurrency if goes_on else None)
     trainable = tune.with_resources(tune.with_parameters(Trial, sweep=sweep), process)
     state = join(path, STATE)
     if goes_on:
@@ -149,10 +149,10 @@ def _tuner(config: TuneConfig, sweep: Sweep, side_by_side: int) -> Tuner:
         tune_config=tune.TuneConfig(
             metric=OBJECTIVE,
             mode=sweep.space.mode,
-            search_alg=_searcher(config, side_by_side, sweep.space.mode),
+            search_alg=_searcher(config, concurrency, sweep.space.mode),
             scheduler=SCHEDULERS[config.scheduler](sweep.space.budget),
             num_samples=1 if config.searcher == "grid" else total,
-            max_concurrent_trials=None if lists_trials else side_by_side,
+            max_concurrent_trials=None if lists_trials else concurrency,
             reuse_actors=False,
         ),
         run_config=tune.RunConfig(
@@ -186,21 +186,21 @@ def _has_begun(output: str) -> bool:
     return exists(state) and any("/experiment_state-" in f"/{file}" for file in list_files(state))
 
 
-def trials_side_by_side(config: TuneConfig, space: Space) -> int:
-    """Return how many trials of a settled sweep there are to be side by side.
+def trial_concurrency(config: TuneConfig, space: Space) -> int:
+    """Return how many trials of a resolved sweep there are to be side by side.
 
     Raises:
-        InputError: as `runs_side_by_side` does.
+        InputError: as `run_concurrency` does.
     """
     workers = [base.workers for base in config.bases(space).values()]
-    return min(runs_side_by_side(workers, wanted=config.max_concurrent), trial_count(config, space))
+    return min(run_concurrency(workers, wanted=config.max_concurrent), trial_count(config, space))
 
 
-def _with_threads(sweep: Sweep, side_by_side: int) -> Sweep:
+def _with_threads(sweep: Sweep, concurrency: int) -> Sweep:
     """Return the sweep with the cores shared among its trials, where nothing else is said."""
     nodes = node_resources()
     bases = {
-        job: dataclasses.replace(base, workers=with_own_threads(base.workers, runs=side_by_side, nodes=nodes))
+        job: dataclasses.replace(base, workers=with_own_threads(base.workers, runs=concurrency, nodes=nodes))
         for job, base in sweep.bases.items()
     }
     return dataclasses.replace(sweep, bases=bases)
@@ -212,10 +212,10 @@ def _param_space(config: TuneConfig, space: Space) -> dict[str, Any]:
     return dict(space.parameters)
 
 
-def _searcher(config: TuneConfig, side_by_side: int, mode: str) -> Searcher | BasicVariantGenerator:
+def _searcher(config: TuneConfig, concurrency: int, mode: str) -> Searcher | BasicVariantGenerator:
     assert config.searcher is not None
     if config.searcher in LISTING:
-        return BasicVariantGenerator(max_concurrent=side_by_side, random_state=config.seed)
+        return BasicVariantGenerator(max_concurrent=concurrency, random_state=config.seed)
     seeds = {"seed": config.seed, "random_state_seed": config.seed}  # each takes the one that it knows
     try:
         searcher: Searcher = tune.search.create_searcher(config.searcher, metric=OBJECTIVE, mode=mode, **seeds)

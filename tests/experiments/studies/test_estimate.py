@@ -41,7 +41,7 @@ def test_runs_one_after_the_other() -> None:
     # 100 steps of 16 inputs a worker; 2 epochs of 3200 in batches of 32, 8 a worker; 5000 examples
     expected = [40 + 1600 / 10, 40 + 200 * 8 / 20, 40 + 5000 / 50]
     assert list(found.seconds.values()) == pytest.approx(expected)
-    assert found.side_by_side == 1
+    assert found.concurrency == 1
     assert found.hours == pytest.approx(sum(expected) / 3600)
     assert found.dollars == pytest.approx(10 * sum(expected) / 3600)
 
@@ -49,9 +49,9 @@ def test_runs_one_after_the_other() -> None:
 def test_runs_side_by_side_take_as_long_as_their_share_or_the_longest_chain() -> None:
     chains = [Chain({}, "m", replace(FINETUNE, seed=seed)) for seed in range(6)]
     each = 40 + 200 * 8 / 20
-    for gpus, side_by_side, seconds in ((8, 2, 3 * each), (64, 16, each)):
+    for gpus, concurrency, seconds in ((8, 2, 3 * each), (64, 16, each)):
         found = estimate(stages_of(*chains), {}, ClusterConfig(cpus=1000, gpus=gpus), RATES)
-        assert found.side_by_side == side_by_side
+        assert found.concurrency == concurrency
         assert found.hours * 3600 == pytest.approx(seconds)
 
 

@@ -13,7 +13,7 @@ from recorded_study import record, study_config
 from clism_core.experiments.studies.artefacts import Artefact, Picture, Table
 from clism_core.experiments.studies.config import StudyName, check_study
 from clism_core.experiments.studies.registry import STUDIES
-from clism_core.experiments.studies.results import Measurements, summarise
+from clism_core.experiments.studies.results import Results, summarise
 from clism_core.experiments.studies.run_graph import Chain, all_stages, chain_stages
 from clism_core.experiments.studies.study import check_labelled_data
 from clism_core.tasks.test_data import TestSetConfig
@@ -42,7 +42,7 @@ PRETRAINED = {
 
 
 @pytest.fixture
-def measured(tmp_path: Path) -> Measurements:
+def measured(tmp_path: Path) -> Results:
     return record(study_config(tmp_path, "main"), share)
 
 
@@ -111,7 +111,7 @@ def cell(cells: pd.DataFrame, **labels: object) -> pd.Series:
 
 
 def test_the_main_table_has_means_deviations_tests_and_what_the_paper_reports(
-    tmp_path: Path, measured: Measurements
+    tmp_path: Path, measured: Results
 ) -> None:
     config = study_config(tmp_path, "main")
     (found,) = STUDIES["main"].artefacts(config, measured)
@@ -145,7 +145,7 @@ def test_a_test_set_that_the_paper_does_not_have_stands_alone(tmp_path: Path) ->
     assert list(found.wide()["method"]) == ["XLM-R", "Info-XLM", "Ours (XLM-R)"]
 
 
-def test_languages_have_columns_of_their_own(tmp_path: Path, measured: Measurements) -> None:
+def test_languages_have_columns_of_their_own(tmp_path: Path, measured: Results) -> None:
     config = study_config(tmp_path, "per-language")
     found = STUDIES["per-language"].artefacts(config, measured)
     assert [artefact.name for artefact in found] == ["per-language-xquad", "per-language-conll"]
@@ -260,9 +260,7 @@ def test_cross_pairs_have_an_average_of_their_own(tmp_path: Path) -> None:
     assert ours["difference"] == pytest.approx(found.loc["average", "difference"].iloc[0])
 
 
-def test_evaluations_of_test_files_that_have_changed_are_named_all_at_once(
-    tmp_path: Path, measured: Measurements
-) -> None:
+def test_evaluations_of_test_files_that_have_changed_are_named_all_at_once(tmp_path: Path, measured: Results) -> None:
     measured.check_test_sets()
     write_squad(tmp_path / "test.en.json", questions=9)
     with pytest.raises(InputError, match="not of the test sets as they are now; delete the folders") as caught:
@@ -300,7 +298,7 @@ def test_a_step_that_was_gone_through_again_counts_once(tmp_path: Path) -> None:
     assert curves["value"].tolist() == [12.0, 12.0]
 
 
-def test_another_tracking_store_is_told(tmp_path: Path, measured: Measurements) -> None:
+def test_another_tracking_store_is_told(tmp_path: Path, measured: Results) -> None:
     elsewhere = replace(measured, tracking_uri=f"sqlite:///{tmp_path / 'other.db'}")
     with pytest.raises(InputError, match=r"is not in MLflow at .*set MLFLOW_TRACKING_URI"):
         _ = elsewhere.test_scores

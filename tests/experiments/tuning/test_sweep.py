@@ -20,7 +20,7 @@ SPACE = Space(
     parameters={"seed": tune.choice([0, 1, 2]), "masking.max_spans": tune.choice([1, 2])},
     metrics=("score",),
 )
-CONFIG = TuneConfig(space="mine", pretrain=PretrainConfig(model="m", data="d")).settled(SPACE)
+CONFIG = TuneConfig(space="mine", pretrain=PretrainConfig(model="m", data="d")).resolved(SPACE)
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,6 @@ def test_a_joint_trial_changes_each_job_by_its_own_fields() -> None:
 
 
 def test_what_is_not_given_is_what_the_space_says() -> None:
-    settled = CONFIG.settled(replace(SPACE, searcher="random", budget=Budget(trials=5)))
-    assert (settled.trials, settled.searcher, settled.scheduler) == (5, "random", "asha")
-    assert replace(CONFIG, trials=7).settled(SPACE).trials == 7
+    resolved = CONFIG.resolved(replace(SPACE, searcher="random", budget=Budget(trials=5)))
+    assert (resolved.trials, resolved.searcher, resolved.scheduler) == (5, "random", "asha")
+    assert replace(CONFIG, trials=7).resolved(SPACE).trials == 7
