@@ -1,4 +1,4 @@
-"""What the aligners are measured on: gold alignments, the spans that they project, and text to learn from."""
+"""Data for the evaluation of aligners: gold alignments, the spans that they project, and text for training."""
 
 import gzip
 from dataclasses import dataclass
@@ -15,24 +15,24 @@ from clism_core.preparation.spans import AlignedSpan, Candidate, Link, project
 from clism_core.utils.errors import InputError
 from clism_core.utils.words import Word, segment, whitespace_tokens
 
-_MOST_WORDS = 200
+_MAX_WORDS = 200
 
 
 @dataclass
 class GoldSet:
-    """Sentence pairs of one language pair that people have aligned."""
+    """Manually aligned sentence pairs of one language pair."""
 
     path: str
-    """Lines of source, target, links `i-j`: tab-separated, words separated by spaces, word -1 for none."""
+    """File with lines of source, target and links `i-j`: tab-separated, words separated by spaces, word -1 for none."""
     source_lang: str
     target_lang: str
     corpus: str | None = None
-    """Parallel text that the statistical aligner learns from beside the gold sentences: a TSV, plain or gz, source and
-    target in its first columns. None aligns the gold sentences by themselves, which is far too little text."""
+    """Parallel text from which the statistical aligner learns, in addition to the gold sentences: TSV, plain or gz,
+    with source and target in the first two columns. None: only the gold sentences, which are far too little text."""
 
 
 class GoldSentence(NamedTuple):
-    """A sentence pair with its words and its sure links."""
+    """Words and sure links of a sentence pair."""
 
     source: list[str]
     target: list[str]
@@ -40,7 +40,7 @@ class GoldSentence(NamedTuple):
 
 
 def read_gold(path: str) -> list[GoldSentence]:
-    """Return the sentence pairs of a gold file; raises `InputError` where a line is no such pair."""
+    """Return the sentence pairs of a gold file; raises `InputError` for an invalid line."""
     sentences = []
     for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
         fields = line.split("\t")
@@ -50,13 +50,13 @@ def read_gold(path: str) -> list[GoldSentence]:
         # Some gold files link words without a translation to word -1.
         links = parse_links(" ".join(link for link in fields[2].split() if link[0] != "-" and "--" not in link))
         if links is None or any(i >= len(source) or j >= len(target) for i, j in links):
-            raise InputError(f"{path}:{number}: the links are no list of i-j, or name a word that is not there")
+            raise InputError(f"{path}:{number}: invalid links: not a list of i-j, or a word index is out of range")
         sentences.append(GoldSentence(source, target, links))
     return sentences
 
 
 def read_corpus(gold: GoldSet) -> list[tuple[list[str], list[str]]]:
-    """Return the words of the sentence pairs of `corpus` as `prepare` cuts them, without those that it rejects."""
+    """Return the words of the sentence pairs of `corpus`, segmented and filtered as in `prepare`."""
     if gold.corpus is None:
         return []
     pairs: dict[tuple[str, str], None] = {}
@@ -70,7 +70,7 @@ def read_corpus(gold: GoldSet) -> list[tuple[list[str], list[str]]]:
             if text_reason(fields[0], fields[1], cleaned_source=source, cleaned_target=target) is None:
                 pairs[source, target] = None
     words = [(_words(source, gold.source_lang), _words(target, gold.target_lang)) for source, target in pairs]
-    return [(source, target) for source, target in words if max(len(source), len(target)) <= _MOST_WORDS]
+    return [(source, target) for source, target in words if max(len(source), len(target)) <= _MAX_WORDS]
 
 
 def _words(text: str, language: str) -> list[str]:
@@ -78,7 +78,7 @@ def _words(text: str, language: str) -> list[str]:
 
 
 def find_spans(sentences: list[GoldSentence], config: EntitiesConfig, *, language: str) -> list[list[Candidate]]:
-    """Return the candidates of each source sentence, in code points of its words joined by spaces."""
+    """Return the candidates of each source sentence, as code points of its words joined by spaces."""
     from spacy.tokens import Doc
 
     nlp = load_pipeline(config)
@@ -88,9 +88,9 @@ def find_spans(sentences: list[GoldSentence], config: EntitiesConfig, *, languag
 
 
 def projected(
-    sentence: GoldSentence, candidates: list[Candidate], links: set[Link], *, most_words: int
+    sentence: GoldSentence, candidates: list[Candidate], links: set[Link], *, max_words: int
 ) -> set[AlignedSpan]:
-    """Return the spans of a sentence pair that `prepare` would make with `links`."""
+    """Return the spans of a sentence pair that `prepare` would create with `links`."""
     target = " ".join(sentence.target)
     return set(
         project(
@@ -99,7 +99,7 @@ def projected(
             target_words=_places(sentence.target),
             target=target,
             links=links,
-            max_answer_words=most_words,
+            max_answer_words=max_words,
         )
     )
 

@@ -1,12 +1,12 @@
-"""Alignment quality: error rate of links, precision and recall of projected spans, for each aligner and symmetrisation.
+"""Alignment quality: error rate of links, precision and recall of projected spans, by aligner and symmetrisation.
 
     python benchmarks/alignment_quality.py --aligner.model FOLDER --aligner.layer 7 --output quality.md --gold \\
         '[{path: en-hi.gold.tsv, corpus: en-hi.tsv.gz, source_lang: en, target_lang: hi}]'
 
 The statistical aligner learns from the corpus with the gold sentences added (`whole`), and from the corpus without them
-(`priors`), with which it then aligns a block of rows that holds them, as `prepare` does. A span counts as found where
-the links project it to the very words to which the gold links do. Intervals are of 95 %, by the bootstrap over
-sentences. The same input gives the same table.
+(`priors`); with these priors, it then aligns a block of rows that contains them, as `prepare` does. A span counts as
+found if the links project it to exactly the same words as the gold links. Confidence intervals are 95 %, by bootstrap
+over sentences. The same input gives the same table.
 """
 
 import csv
@@ -42,26 +42,26 @@ COLUMNS = ("aligner", "links by", "AER", "precision", "recall", "span precision"
 
 @dataclass
 class Benchmark:
-    """What is measured on what."""
+    """Configuration of the benchmark."""
 
     gold: list[GoldSet]
-    """Gold alignments, each with the parallel text that the statistical aligner learns from."""
+    """Gold alignments, each with the parallel text from which the statistical aligner learns."""
     aligner: AlignerConfig = field(default_factory=AlignerConfig)
-    """Encoder, layer, batch size, iterations, pairs to learn from and seed; every kind and method is measured."""
+    """Encoder, layer, batch size, iterations, number of training pairs and seed; all kinds and methods are measured."""
     layers: list[int] = field(default_factory=list)
-    """Further layers at which the embedding aligner and the combination are measured."""
+    """Further layers for the embedding aligner and the combination."""
     entities: EntitiesConfig = field(default_factory=lambda: EntitiesConfig(span_kind="entities+noun_chunks"))
-    """The spans that are projected."""
+    """Spans to project."""
     max_answer_words: int = 10
-    """Longest answer, in words."""
+    """Maximum length of an answer in words."""
     rows_per_file: int = 10_000
-    """Sentence pairs that are aligned together by priors."""
+    """Number of sentence pairs that are aligned together with priors."""
     output: str | None = None
-    """File for the tables: Markdown, or CSV where it ends in .csv."""
+    """File for the tables: Markdown, or CSV if its name ends in .csv."""
 
 
 class System(NamedTuple):
-    """The links that a way of aligning finds in each gold sentence."""
+    """Links of one alignment method in each gold sentence."""
 
     aligner: str
     links_by: str
@@ -69,7 +69,7 @@ class System(NamedTuple):
 
 
 class Score(NamedTuple):
-    """The counts of a system, of links and of spans."""
+    """Counts of a system's links and spans."""
 
     system: System
     links: Counts
@@ -77,7 +77,7 @@ class Score(NamedTuple):
 
 
 def main(config: Benchmark) -> None:
-    """Measure, print the tables, and write them."""
+    """Run the measurements, then print and write the tables."""
     rows: list[list[str]] = []
     for gold in config.gold:
         sentences = read_gold(gold.path)
@@ -96,7 +96,7 @@ def main(config: Benchmark) -> None:
 
 
 def systems(config: Benchmark, gold: GoldSet, sentences: list[GoldSentence]) -> Iterator[System]:
-    """Yield every system; those of the statistical aligner that learns apart from the gold want a corpus."""
+    """Yield all systems; those with priors need a corpus, since they learn without the gold sentences."""
     say(f"{gold.path}: reading {gold.corpus or 'no corpus: the gold sentences alone'}")
     pairs = [(sentence.source, sentence.target) for sentence in sentences]
     corpus = read_corpus(gold)
@@ -149,20 +149,20 @@ def _similarities(config: Benchmark, layer: int, pairs: list[tuple[list[str], li
 
 
 def score(found: list[System], config: Benchmark, gold: GoldSet, sentences: list[GoldSentence]) -> list[Score]:
-    """Return the counts of each system."""
+    """Return the counts of all systems."""
     candidates = find_spans(sentences, config.entities, language=gold.source_lang)
     gold_links = [sentence.links for sentence in sentences]
 
     def spans(links: list[set[Link]]) -> list[set[object]]:
         each = zip(sentences, candidates, links, strict=True)
-        return [set(projected(s, c, found_links, most_words=config.max_answer_words)) for s, c, found_links in each]
+        return [set(projected(s, c, found_links, max_words=config.max_answer_words)) for s, c, found_links in each]
 
     gold_spans = spans(gold_links)
     return [Score(one, count(one.links, gold_links), count(spans(one.links), gold_spans)) for one in found]
 
 
 def row(one: Score, *, seed: int) -> list[str]:
-    """Return the cells of a system in the table."""
+    """Return the table row of a system."""
     links = {name: estimate(one.links, name=name, seed=seed) for name in ("precision", "recall", "f1")}
     spans = {name: estimate(one.spans, name=name, seed=seed) for name in ("precision", "recall", "f1")}
     cells = [as_error(links["f1"]), links["precision"], links["recall"], *spans.values()]
@@ -170,7 +170,8 @@ def row(one: Score, *, seed: int) -> list[str]:
 
 
 def against(scores: list[Score], config: Benchmark) -> Iterator[list[str]]:
-    """Yield how the combination differs from each system that learns as it does, at the layer of `config`."""
+    """Yield the differences between the combination and each system trained in the same way, at the configured
+    layer."""
     layer, seed = config.aligner.layer, config.aligner.seed or 0
     for combined in scores:
         if combined.system.aligner != f"combination, layer {layer}":
@@ -184,12 +185,12 @@ def against(scores: list[Score], config: Benchmark) -> Iterator[list[str]]:
 
 
 def cell(value: Estimate, sign: str = "") -> str:
-    """Return a value with its interval."""
+    """Format a value with its interval."""
     return f"{value.value:{sign}.1f} ({value.low:{sign}.1f} to {value.high:{sign}.1f})"
 
 
 def markdown(columns: tuple[str, ...], rows: list[list[str]]) -> str:
-    """Return a table in Markdown."""
+    """Return a table as Markdown."""
     lines = [list(columns), ["---"] * len(columns), *rows]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
@@ -202,7 +203,7 @@ def comma_separated(columns: tuple[str, ...], rows: list[list[str]]) -> str:
 
 
 def timed(what: str, work: Callable[[], T]) -> T:
-    """Return what `work` returns, and say how long it has taken."""
+    """Return the result of `work`, and report the time it took."""
     began = time.monotonic()
     result = work()
     say(f"{what}: {time.monotonic() - began:.0f} s")
@@ -210,7 +211,7 @@ def timed(what: str, work: Callable[[], T]) -> T:
 
 
 def say(text: str) -> None:
-    """Tell the progress."""
+    """Report progress on standard error."""
     print(text, file=sys.stderr, flush=True)
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy.stats import bootstrap
 
 Counts = npt.NDArray[np.int64]
-"""(sentences, 3): how many are right, how many there are, how many there should be."""
+"""[sentences, 3]: number of correct, predicted and gold items."""
 
 MEASURES = ("precision", "recall", "f1")
 _RESAMPLES = 2000
@@ -21,7 +21,7 @@ _CONFIDENCE = 0.95
 
 
 class Estimate(NamedTuple):
-    """A value, in percent, and the ends of its 95 % confidence interval."""
+    """Value in percent, with the bounds of its 95 % confidence interval."""
 
     value: float
     low: float
@@ -29,12 +29,12 @@ class Estimate(NamedTuple):
 
 
 def count(found: Iterable[AbstractSet[Hashable]], gold: Iterable[AbstractSet[Hashable]]) -> Counts:
-    """Return the counts of each sentence, given what was found in it and what should be."""
+    """Return the counts of each sentence, given its predicted and gold items."""
     return np.array([(len(f & g), len(f), len(g)) for f, g in zip(found, gold, strict=True)], dtype=np.int64)
 
 
 def measure(right: Any, found: Any, gold: Any, *, name: str, axis: int = -1) -> Any:
-    """Return a measure in percent, summed over the sentences along `axis`; nothing found has a precision of 100."""
+    """Return a measure in percent over the sentences along `axis`; without predicted items, the precision is 100."""
     right, found, gold = right.sum(axis=axis), found.sum(axis=axis), gold.sum(axis=axis)
     parts = {"precision": (right, found), "recall": (right, gold), "f1": (2 * right, found + gold)}
     above, below = parts[name]
@@ -42,7 +42,7 @@ def measure(right: Any, found: Any, gold: Any, *, name: str, axis: int = -1) -> 
 
 
 def estimate(counts: Counts, *, name: str, seed: int) -> Estimate:
-    """Return a measure and its interval by the bootstrap over sentences (percentiles)."""
+    """Return a measure with its interval, by percentile bootstrap over sentences."""
 
     def statistic(right: Any, found: Any, gold: Any, axis: int = -1) -> Any:
         return measure(right, found, gold, name=name, axis=axis)
@@ -51,7 +51,7 @@ def estimate(counts: Counts, *, name: str, seed: int) -> Estimate:
 
 
 def difference(one: Counts, other: Counts, *, name: str, seed: int) -> Estimate:
-    """Return how much higher a measure of `one` is than of `other`, and its interval by the paired bootstrap."""
+    """Return the difference in a measure between `one` and `other` with its interval, by paired bootstrap."""
 
     def statistic(*six: Any, axis: int = -1) -> Any:
         return measure(*six[:3], name=name, axis=axis) - measure(*six[3:], name=name, axis=axis)
@@ -60,12 +60,12 @@ def difference(one: Counts, other: Counts, *, name: str, seed: int) -> Estimate:
 
 
 def as_error(f1: Estimate) -> Estimate:
-    """Return the alignment error rate for the F1 of links."""
+    """Convert the F1 of links to the alignment error rate."""
     return Estimate(100 - f1.value, 100 - f1.high, 100 - f1.low)
 
 
 def _bootstrap(samples: Sequence[npt.NDArray[np.int64]] | Counts, statistic: Any, *, seed: int) -> Estimate:
-    # The same seed draws the same sentences for every system.
+    # With the same seed, the same sentences are sampled for every system.
     result = bootstrap(
         tuple(samples),
         statistic,

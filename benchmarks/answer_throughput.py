@@ -1,11 +1,11 @@
-"""Questions answered a second by a model of question answering, beside a plain loop in the same run.
+"""Questions per second of a question-answering model, compared with a plain loop in the same run.
 
     python benchmarks/answer_throughput.py --model models:/clism-mrc@champion --questions xquad.en.json
 
-The plain loop is what a script of a page would do with transformers: one question after the other, its windows by the
-tokenizer's own overflow, one forward pass a window, the best span by the logits. Both run the same weights in this
-process, on the same device and threads and in the same precision, and their answers are compared. Each is timed after a
-first question that is not counted. The tokenizer must know offsets.
+The plain loop does what a one-page script with transformers would do: one question at a time, windows by the
+tokenizer's own overflow, one forward pass per window, the best span by the logits. Both use the same weights in this
+process, with the same device, threads and precision, and their answers are compared. Each is timed after one warm-up
+question. The tokenizer must support offsets.
 """
 
 import argparse
@@ -27,11 +27,11 @@ SINGLE_QUESTIONS = 30
 
 
 def main() -> None:
-    """Time both and print their rates."""
+    """Measure both and print their rates."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", required=True, help="a model of question answering: a folder or a registry name")
-    parser.add_argument("--questions", required=True, help="a file in SQuAD format")
-    parser.add_argument("--number", type=int, default=1000, help="how many of them")
+    parser.add_argument("--model", required=True, help="question-answering model: folder or registry name")
+    parser.add_argument("--questions", required=True, help="file in SQuAD format")
+    parser.add_argument("--number", type=int, default=1000, help="number of questions")
     given = parser.parse_args()
     questions = read_questions(given.questions)[: given.number]
     records = [{"question": each.question, "context": each.context} for each in questions]
@@ -49,11 +49,11 @@ def main() -> None:
     expected, plain_rate = timed("plain loop", plain, records)
     answers, rate = timed("ours", ours, records)
     same = sum(ours == theirs for ours, theirs in zip(answers, expected, strict=True))
-    print(f"ratio {rate / plain_rate:.2f}; {100 * same / len(records):.1f} % of the answers are the same")
+    print(f"ratio {rate / plain_rate:.2f}; {100 * same / len(records):.1f} % of the answers are equal")
 
 
 def one_by_one(answer: Callable[[Sequence[Record]], list[str]], records: Sequence[Record]) -> float:
-    """Return the median seconds of a question that is asked alone."""
+    """Return the median time in seconds of a single question."""
     seconds = []
     for record in records[: SINGLE_QUESTIONS + 1]:
         began = time.monotonic()
@@ -65,16 +65,16 @@ def one_by_one(answer: Callable[[Sequence[Record]], list[str]], records: Sequenc
 def timed(
     name: str, answer: Callable[[Sequence[Record]], list[str]], records: Sequence[Record]
 ) -> tuple[list[str], float]:
-    """Return the answers and the questions a second, and print a line."""
+    """Return the answers and the questions per second, and print a line."""
     began = time.monotonic()
     answers = answer(records)
     seconds = time.monotonic() - began
-    print(f"{name:10} {len(records):6,} questions: {seconds:8.1f} s {len(records) / seconds:8.1f} a second", flush=True)
+    print(f"{name:10} {len(records):6,} questions: {seconds:8.1f} s {len(records) / seconds:8.1f} per s", flush=True)
     return answers, len(records) / seconds
 
 
 class PlainLoop:
-    """Answers questions one after the other, as transformers' examples do."""
+    """Question answering one question at a time, as in the examples of transformers."""
 
     def __init__(self, predictor: MrcPredictor):
         self.model = predictor.model

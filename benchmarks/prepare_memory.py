@@ -1,10 +1,10 @@
-"""Peak memory and time of `prepare` on more and more of the same corpora.
+"""Peak memory and time of `prepare` on increasing parts of the same corpora.
 
     python benchmarks/prepare_memory.py --pairs 20000 200000 \\
         --corpora '[{path: en-ar.tsv.gz, source_lang: en, target_lang: ar}]'
 
-Each size is a run of the job with a Ray cluster of its own. Twice a second the memory of all its processes is added up,
-what they share (Ray's object store) once.
+Each size is a run of the job with its own Ray cluster. Twice per second, the memory of all its processes is summed,
+counting shared memory (Ray's object store) once.
 """
 
 import argparse
@@ -22,13 +22,13 @@ JOB = Path(__file__).parents[1] / "jobs" / "prepare.py"
 
 
 def main() -> None:
-    """Run the sizes one after the other and print a line of each."""
+    """Run all sizes in sequence, and print one line per size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--corpora", required=True, help="as `prepare` takes them, as YAML")
+    parser.add_argument("--corpora", required=True, help="corpora as for `prepare`, in YAML")
     parser.add_argument(
-        "--pairs", required=True, type=int, nargs="+", help="sentence pairs of each run, of all corpora"
+        "--pairs", required=True, type=int, nargs="+", help="number of sentence pairs of each run, over all corpora"
     )
-    parser.add_argument("--keep", help="folder that keeps the prepared data")
+    parser.add_argument("--keep", help="folder in which to keep the prepared data")
     parser.add_argument("options", nargs="*", help="further options of `prepare`, after --")
     given = parser.parse_args()
     corpora = yaml.safe_load(given.corpora)
@@ -49,15 +49,15 @@ def main() -> None:
 
 
 def read_rows(manifest: Path) -> int:
-    """Return the rows that were read."""
+    """Return the number of rows read."""
     content = json.loads(manifest.read_text())
     return int(content["samples"] + content["rejects"])
 
 
 def peak_memory(command: list[str]) -> tuple[int, int]:
-    """Run `command`; return the most memory that its processes had together, and that any of them had alone, in bytes.
+    """Run `command`; return the peak memory of all its processes together, and of the largest one, in bytes.
 
-    Raises `subprocess.CalledProcessError` where it fails.
+    Raises `subprocess.CalledProcessError` if it fails.
     """
     total = largest = 0
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
@@ -67,9 +67,9 @@ def peak_memory(command: list[str]) -> tuple[int, int]:
             for member in [root, *root.children(recursive=True)]:
                 try:
                     memory = member.memory_full_info()
-                except (psutil.NoSuchProcess, psutil.AccessDenied):  # it has just ended
+                except (psutil.NoSuchProcess, psutil.AccessDenied):  # the process has just ended
                     continue
-                together += memory.pss  # pages that several share, divided among them
+                together += memory.pss  # shared pages are divided among the processes that share them
                 largest = max(largest, memory.uss)
             total = max(total, together)
             time.sleep(0.5)

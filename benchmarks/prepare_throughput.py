@@ -1,10 +1,10 @@
-"""Sentence pairs a second of `prepare`, beside a plain reference in the same run.
+"""Sentence pairs per second of `prepare`, compared with a plain reference in the same run.
 
     python benchmarks/prepare_throughput.py --corpora '[{path: en-vi.tsv.gz, source_lang: en, target_lang: vi}]'
 
-The reference is what a script of a page would do, in one process: read, clean and cut the rows, analyse the sources
-with the full spaCy pipeline by `nlp.pipe`, align all pairs of a corpus at once with eflomal (on as many threads as
-there are cores), project the same spans, write Parquet. Both get the same rows and the default settings.
+The reference does what a one-page script would do, in one process: read, clean and segment the rows, analyse the
+sources with the full spaCy pipeline by `nlp.pipe`, align all pairs of a corpus together with eflomal (with one thread
+per core), project the same spans, write Parquet. Both use the same rows and the default settings.
 """
 
 import argparse
@@ -31,9 +31,9 @@ from clism_core.preparation.spans import project
 
 
 def main() -> None:
-    """Run both and print their rates."""
+    """Measure both and print their rates."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--corpora", required=True, help="as `prepare` takes them, as YAML")
+    parser.add_argument("--corpora", required=True, help="corpora as for `prepare`, in YAML")
     given = parser.parse_args()
     corpora = [CorpusConfig(**corpus) for corpus in yaml.safe_load(given.corpora)]
     with tempfile.TemporaryDirectory() as folder:
@@ -51,17 +51,17 @@ def main() -> None:
     samples = manifest["samples"]
     prepare_rate = rate("prepare", samples + manifest["rejects"], samples, seconds=seconds)
     cores = os.cpu_count()
-    print(f"ratio {prepare_rate / reference_rate:.2f} on {cores} cores ({start:.1f} s of starting Ray are left out)")
+    print(f"ratio {prepare_rate / reference_rate:.2f} on {cores} cores (without {start:.1f} s for the start of Ray)")
 
 
 def rate(name: str, rows: int, samples: int, *, seconds: float) -> float:
-    """Print a line of the table and return the rows a second."""
+    """Print a line of the table and return the rows per second."""
     print(f"{name:10} {rows:9,} rows {samples:9,} samples {seconds:8.1f} s {rows / seconds:8.1f} rows/s", flush=True)
     return rows / seconds
 
 
 def reference(config: PrepareConfig, output: Path) -> tuple[int, int]:
-    """Prepare the plain way; return the numbers of rows and of samples."""
+    """Prepare the corpora with the reference; return the number of rows and of samples."""
     pipeline = find_pipeline(config.entities)
     assert pipeline is not None
     nlp = spacy.load(pipeline["name"])

@@ -32,7 +32,7 @@ def test_measures_sum_over_sentences(name: str, value: float) -> None:
 
 
 @pytest.mark.parametrize("name", MEASURES)
-def test_sentences_that_are_alike_leave_no_doubt(name: str) -> None:
+def test_interval_of_equal_sentences_is_a_point(name: str) -> None:
     counts = np.array([[1, 2, 2]] * 5)
     assert estimate(counts, name=name, seed=0) == pytest.approx((50, 50, 50))
 
@@ -57,18 +57,18 @@ def test_gold_file(tmp_path: Path) -> None:
     ("line", "message"),
     [
         pytest.param("a\tb", ":1: 2 columns", id="columns"),
-        pytest.param("a\tb\t0-1", ":1: the links", id="no-such-word"),
-        pytest.param("a\tb\t0:0", ":1: the links", id="no-links"),
+        pytest.param("a\tb\t0-1", ":1: invalid links", id="no-such-word"),
+        pytest.param("a\tb\t0:0", ":1: invalid links", id="no-links"),
     ],
 )
-def test_gold_file_that_is_wrong(tmp_path: Path, line: str, message: str) -> None:
+def test_invalid_gold_file(tmp_path: Path, line: str, message: str) -> None:
     path = tmp_path / "gold.tsv"
     path.write_text(line, encoding="utf-8")
     with pytest.raises(InputError, match=message):
         read_gold(str(path))
 
 
-def test_corpus_is_cut_as_prepare_does(tmp_path: Path) -> None:
+def test_corpus_is_segmented_as_in_prepare(tmp_path: Path) -> None:
     path = tmp_path / "corpus.tsv"
     path.write_text("Hi,  you.\tSalut, toi.\torigin\nHi, you.\tSalut, toi.\nsame\tSame\n\tx\nlone\n", encoding="utf-8")
     gold = GoldSet(path="", source_lang="en", target_lang="fr", corpus=str(path))
