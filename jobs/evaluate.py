@@ -16,7 +16,7 @@ from clism_core.cluster.connect import connect
 from clism_core.command_line import job_command, run_job
 from clism_core.evaluation.config import EvaluateConfig
 from clism_core.evaluation.evaluate import CHART, RESULTS, Evaluation, Plan, carry_out, check_cluster, plan
-from clism_core.tracking.run import page_command, tracked_run
+from clism_core.tracking.run import tracked_run, ui_command
 from clism_core.utils import storage
 from clism_core.utils.home import tracking_uri
 
@@ -43,7 +43,7 @@ def summary(evaluation: Evaluation) -> str:
 {evaluation.table}
 In {evaluation.output}: {files},
 and what the model has answered, in predictions/. Look at {storage.join(evaluation.output, CHART)}
-By run: {page_command(tracking_uri())}
+By run: {ui_command(tracking_uri())}
 Next, to compare another model with this one:
   {job_command("evaluate")} --model OTHER --compare {evaluation.output} --tests ...
 """

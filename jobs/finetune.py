@@ -18,7 +18,7 @@ from clism_core.demo.build import write_missing_inputs
 from clism_core.model.paths import shared_inputs, with_absolute_paths
 from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.tasks.finetuning.training import FINETUNING
-from clism_core.tracking.run import page_command
+from clism_core.tracking.run import ui_command
 from clism_core.training.export import ExportedModel
 from clism_core.utils.home import default_output, tracking_uri
 
@@ -51,7 +51,7 @@ Fine-tuned on {exported.samples:,} examples for {exported.step:,} steps. Develop
 {exported.table}
 
 The model:        {exported.model}{registered}
-Curves and files: {page_command(exported.tracking_uri)}
+Curves and files: {ui_command(exported.tracking_uri)}
                   (run {exported.run_id})
 Next:
   {job_command("evaluate")} --model {model} --output EVALUATION \\

@@ -17,12 +17,12 @@ from clism_core.command_line import Shortcut, job_command, run_job
 from clism_core.preparation.config import PrepareConfig
 from clism_core.preparation.corpus import input_paths
 from clism_core.preparation.manifest import Manifest
-from clism_core.preparation.prepare import Preparation, model_folders, plan, prepare, prepared_before
+from clism_core.preparation.prepare import Preparation, find_finished, model_folders, plan, prepare
 from clism_core.preparation.report.folder import manifest_with_statistics
 from clism_core.preparation.report.page import REPORT
 from clism_core.preparation.report.terminal import format_statistics
 from clism_core.preparation.tracking import log_prepared
-from clism_core.tracking.run import page_command, tracked_run
+from clism_core.tracking.run import tracked_run, ui_command
 from clism_core.utils import storage
 from clism_core.utils.home import tracking_uri
 
@@ -30,7 +30,7 @@ from clism_core.utils.home import tracking_uri
 def main(config: PrepareConfig) -> None:
     """Prepare the corpora and say what came out."""
     preparation = plan(config)  # before a cluster is started for nothing
-    manifest = prepared_before(preparation) or run(preparation)
+    manifest = find_finished(preparation) or run(preparation)
     print(summary(manifest, output=preparation.config.output))
 
 
@@ -71,7 +71,7 @@ def summary(manifest: Manifest, *, output: str) -> str:
         )
     lines += [
         f"They are in {output} (samples/, rejects/, manifest.json). Look at {storage.join(output, REPORT)}",
-        f"Counts by run: {page_command(tracking_uri())}",
+        f"Counts by run: {ui_command(tracking_uri())}",
         "Next:",
     ]
     lines.append(f"  {job_command('pretrain')} --data {output} --model xlm-roberta-base")

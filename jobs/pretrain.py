@@ -16,7 +16,7 @@ from clism_core.demo.build import write_missing_inputs
 from clism_core.model.paths import shared_inputs, with_absolute_paths
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.pretraining.training import PRETRAINING
-from clism_core.tracking.run import page_command
+from clism_core.tracking.run import ui_command
 from clism_core.training.export import ExportedModel
 from clism_core.utils.home import default_output, tracking_uri
 from clism_core.utils.storage import is_local
@@ -52,7 +52,7 @@ Pre-trained for {exported.step:,} steps on {exported.samples:,} samples. Held-ou
 {exported.table}
 
 The model:        {exported.model}{registered}
-Curves and files: {page_command(exported.tracking_uri)}
+Curves and files: {ui_command(exported.tracking_uri)}
                   (run {exported.run_id})
 Next:
 {look}  {job_command("pretrain")} --config {preset_path("short.yaml")} --model {model} --data PREPARED

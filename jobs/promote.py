@@ -26,7 +26,7 @@ from clism_core.evaluation.promotion import (
     find_metric,
     find_versions,
 )
-from clism_core.tracking.run import page_command, tracked_run
+from clism_core.tracking.run import tracked_run, ui_command
 from clism_core.utils.errors import InputError
 from clism_core.utils.home import default_output, tracking_uri
 from clism_core.utils.storage import absolute
@@ -63,7 +63,7 @@ def decide_by_test(config: PromoteConfig, versions: Versions) -> Decision:
             resamples=config.resamples,
         )
         run.set_tags({PROMOTION_TAG: decision.text})
-    print(f"{evaluation.table}\nIn {evaluation.output}. By run: {page_command(tracking_uri())}\n")
+    print(f"{evaluation.table}\nIn {evaluation.output}. By run: {ui_command(tracking_uri())}\n")
     return decision
 
 

@@ -24,7 +24,7 @@ from clism_core.experiments.studies.dry_run import dry_run_text
 from clism_core.experiments.studies.plan import plan_study, study_concurrency
 from clism_core.experiments.studies.study import StudyResult, check_labelled_data, exclusive, run_study
 from clism_core.model.paths import shared_inputs
-from clism_core.tracking.run import page_command, tracked_run
+from clism_core.tracking.run import tracked_run, ui_command
 from clism_core.training.config import CONFIG_FILE, dump_config
 from clism_core.utils.home import tracking_uri
 from clism_core.utils.storage import is_local, join, write_bytes
@@ -84,7 +84,7 @@ Next, as the paper ran it:
     )
     return f"""
 {tables}{problems}
-{made}All runs: {page_command(result.tracking_uri)}
+{made}All runs: {ui_command(result.tracking_uri)}
           (run {result.run_id})
 {larger}"""
 

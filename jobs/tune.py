@@ -25,7 +25,7 @@ from clism_core.experiments.tuning.sweep import check_same_sweep, identify_sweep
 from clism_core.experiments.tuning.trial import Sweep
 from clism_core.model.paths import shared_inputs, with_absolute_paths
 from clism_core.tasks.finetuning.data import check_sources
-from clism_core.tracking.run import page_command, tracked_run
+from clism_core.tracking.run import tracked_run, ui_command
 from clism_core.utils.home import default_output, tracking_uri
 from clism_core.utils.storage import is_local
 from tune_spaces import load_space
@@ -82,7 +82,7 @@ def summary(result: SweepResult) -> str:
 {result.table}{problems}
 The best of {result.trials} trials: {result.best}; objective {result.objective:.4f}
 Its model:        {", ".join(result.models)}
-Plots and tables: {page_command(result.tracking_uri)}
+Plots and tables: {ui_command(result.tracking_uri)}
                   (run {result.run_id})
 Next, with its settings:
 {commands}

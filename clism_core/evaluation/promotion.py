@@ -9,7 +9,7 @@ from clism_core.evaluation.bootstrap import RESAMPLES, compare
 from clism_core.evaluation.scoring import p_text
 from clism_core.tasks.scored_examples import ScoredExamples
 from clism_core.tasks.test_data import TestSet, TestSetConfig, title
-from clism_core.tracking.registry import CANDIDATE, CHAMPION, version_of
+from clism_core.tracking.registry import CANDIDATE, CHAMPION, version_with_alias
 from clism_core.utils.errors import InputError
 from clism_core.utils.markdown import markdown_table
 
@@ -96,10 +96,10 @@ def find_versions(client: MlflowClient, config: PromoteConfig) -> Versions:
         numbers = sorted(int(each.version) for each in client.search_model_versions(f"name = '{config.model}'"))
         challenger = int(config.challenger) if int(config.challenger) in numbers else None
     else:
-        challenger = version_of(client, config.model, config.challenger)
+        challenger = version_with_alias(client, config.model, config.challenger)
     if challenger is None:
         raise InputError(f"--challenger {config.challenger}: {config.model} has no such version or alias")
-    champion = version_of(client, config.model, config.champion)
+    champion = version_with_alias(client, config.model, config.champion)
     if champion is None and config.champion != CHAMPION:
         aliases = ", ".join(sorted(found[0].aliases)) or "none"
         raise InputError(
@@ -176,7 +176,7 @@ def carry_out(client: MlflowClient, versions: Versions, decision: Decision, *, a
     Raises:
         InputError: the alias was moved by somebody else since the versions were looked up.
     """
-    now = version_of(client, versions.name, alias)
+    now = version_with_alias(client, versions.name, alias)
     if now != versions.champion:
         raise InputError(f"{versions.name}: {alias} was moved to version {now} meanwhile; start again")
     if decision.promote:

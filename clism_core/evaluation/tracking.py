@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from clism_core.evaluation.table import COMPARISON
-from clism_core.tracking.run import TrackedRun, part_of_name
+from clism_core.tracking.run import TrackedRun, valid_name
 
 MODEL_TAG = "clism.model"
 _VERSION = re.compile(r"models:/([^/@]+)/(\d+)")
@@ -54,7 +54,7 @@ def metrics_by_name(metrics: Mapping[str, Any]) -> dict[str, float]:
 def _numbers(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, float]]:
     if isinstance(value, Mapping):
         for name, inner in value.items():
-            yield from _numbers(inner, (*path, part_of_name(name)))
+            yield from _numbers(inner, (*path, valid_name(name)))
     elif path[-1].endswith("interval") and value is not None:
         name = "/".join(path).removesuffix("_interval")
         yield from ((f"{name}_low", float(value[0])), (f"{name}_high", float(value[1])))

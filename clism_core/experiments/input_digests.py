@@ -5,7 +5,7 @@ from typing import Any
 
 from clism_core.model.resolve import model_digest, resolve_model
 from clism_core.preparation.manifest import MANIFEST, read_manifest
-from clism_core.training.resume import wherever_it_stands
+from clism_core.training.resume import with_relative_paths
 from clism_core.utils.digests import named_files_digest
 from clism_core.utils.errors import InputError
 from clism_core.utils.fields import Input, LabelledFiles, ModelRef, PreparedData, walk
@@ -36,7 +36,7 @@ class InputDigests:
             for kind in _DIGESTS
             if field.is_marked(kind) and isinstance(field.value, str) and field.value
         }
-        there: dict[str, str] = wherever_it_stands(
+        there: dict[str, str] = with_relative_paths(
             {path: digest for path, digest in found.items() if digest is not None}
         )
         return there

@@ -30,7 +30,7 @@ from clism_core.preparation.manifest import (
 from clism_core.preparation.preflight import check_texts
 from clism_core.preparation.report.page import write_report
 from clism_core.preparation.sample_stage import MADE, Made
-from clism_core.preparation.stages import clean_corpora, learn, make_samples, shards_of
+from clism_core.preparation.stages import clean_corpora, learn, list_shards, make_samples
 from clism_core.preparation.staging import Work
 from clism_core.preparation.statistics import BlockStatistics, merge_statistics
 from clism_core.utils import storage
@@ -39,11 +39,11 @@ from clism_core.utils.errors import InputError, input_error_within
 from clism_core.utils.fields import check_bounds
 from clism_core.utils.words import SEGMENTED_LANGUAGES, base_language, check_segmenter
 
-__all__ = ["Preparation", "PrepareConfig", "model_folders", "plan", "prepare", "prepared_before"]
+__all__ = ["Preparation", "PrepareConfig", "find_finished", "model_folders", "plan", "prepare"]
 
 logger = logging.getLogger(__name__)
 
-_MOST_CORPORA = 100  # ids of samples have room for
+_MAX_CORPORA = 100  # ids of samples have room for
 _PATHS = ("path", "target_path", "alignment_path")
 """The fields of a corpus that are paths."""
 
@@ -64,7 +64,7 @@ def plan(config: PrepareConfig) -> Preparation:
     """Check `config` and look at its inputs; needs no cluster. Raises `InputError` where they cannot be used."""
     config = with_absolute_paths(config)
     check(config)
-    config = with_revisions(config)
+    config = with_pinned_versions(config)
     versions = _versions(config)
     files = [input_paths(corpus) for corpus in config.corpora]
     digests = iter(file_digests([file for some in files for file in some]))
@@ -72,7 +72,7 @@ def plan(config: PrepareConfig) -> Preparation:
     return Preparation(config, versions, inputs, _fingerprint(config, inputs, versions))
 
 
-def prepared_before(preparation: Preparation) -> Manifest | None:
+def find_finished(preparation: Preparation) -> Manifest | None:
     """Return the manifest where `output` holds what would be made; None where it holds no prepared data.
 
     Raises `InputError` where `output` holds other prepared data.
@@ -110,7 +110,7 @@ def prepare(preparation: Preparation) -> Manifest:
 def _run(preparation: Preparation, work: Work) -> Manifest:
     config = preparation.config
     read = clean_corpora(config, work)
-    shards = shards_of(config, read)
+    shards = list_shards(config, read)
     learn(config, work, shards)
     make_samples(config, work, shards)
     beyond_cap = Counter[str]()
@@ -146,14 +146,14 @@ def _statistics(made: Iterable[Made], digests: list[str | None]) -> Iterator[Blo
 def check(config: PrepareConfig) -> None:
     """Raise `InputError` where `config` names what is not there, as far as that is known without reading it all."""
     check_bounds(config)
-    if not 1 <= len(config.corpora) <= _MOST_CORPORA:
+    if not 1 <= len(config.corpora) <= _MAX_CORPORA:
         raise InputError(
-            f"corpora has {len(config.corpora)} entries; give 1 to {_MOST_CORPORA}, each of any number of files"
+            f"corpora has {len(config.corpora)} entries; give 1 to {_MAX_CORPORA}, each of any number of files"
         )
     aligner = aligner_class(config.aligner)
     for corpus in config.corpora:
         beginning = check_corpus(corpus)
-        given_alignment = aligner.is_given
+        given_alignment = aligner.is_precomputed
         if (corpus.alignment_path is None) == given_alignment:
             raise InputError(
                 f"corpora: {corpus.path}: alignment_path belongs to aligner.kind pharaoh, and aligner.kind is "
@@ -178,7 +178,7 @@ def with_absolute_paths(config: PrepareConfig) -> PrepareConfig:
     return config
 
 
-def with_revisions(config: PrepareConfig) -> PrepareConfig:
+def with_pinned_versions(config: PrepareConfig) -> PrepareConfig:
     """Return `config` with what its data sets of the hub and its encoder mean now: all workers take the same."""
     corpora = [
         dataclasses.replace(corpus, revision=source_identity(corpus).get("revision", corpus.revision))

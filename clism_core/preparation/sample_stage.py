@@ -57,10 +57,10 @@ class SampleMaker:
 
     def make(self, shard: Shard) -> None:
         """Write the samples and rejects of a shard, and then what is in them, which says that it is made."""
-        self._work.check_ours()
+        self._work.check_owner()
         rows = mark_duplicates(self._work.read_rows(shard.name), self._work.duplicates_path(shard.pair))
         rows = self._entities(rows)
-        if not aligner_class(self._config.aligner).is_given:
+        if not aligner_class(self._config.aligner).is_precomputed:
             rows = self._align(rows, shard.pair)
         rows = add_spans(rows, max_answer_words=self._config.max_answer_words)
         made = write_shard(rows, shard.name, self._config.output)

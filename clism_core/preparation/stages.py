@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 _READER_CPUS = 0.01  # readers always find a place beside the cleaning, or each would wait for the other for ever
 _CLEANER_CPUS = 0.5
 _LEARNER_CPUS = 2  # eflomal's two directions
-_MOST_BLOCKS = 10_000  # all of them are known to Ray from the start
+_MAX_BLOCKS = 10_000  # all of them are known to Ray from the start
 _NGRAM_SAMPLE = 200_000  # sentence pairs that the n-grams of a language are counted in
 
 
@@ -92,14 +92,14 @@ def clean_shards(batch: pa.Table, *, config: PrepareConfig, work: Work) -> pa.Ta
                 corpus=corpus,
                 number=shard["corpus"],
                 cleaning=config.cleaning,
-                given_alignment=aligner_class(config.aligner).is_given,
+                given_alignment=aligner_class(config.aligner).is_precomputed,
             )
-            work.check_ours()
+            work.check_owner()
             work.write_rows(shard_name(corpus, number=shard["corpus"], first_row=shard["first_row"]), rows)
     return batch.drop_columns(["raw"])
 
 
-def shards_of(config: PrepareConfig, read: list[CorpusRows]) -> list[Shard]:
+def list_shards(config: PrepareConfig, read: list[CorpusRows]) -> list[Shard]:
     """Return all shards, in the order of the corpora and of their rows."""
     return [
         Shard(shard_name(corpus, number=number, first_row=first_row), number, corpus.pair, rows)
@@ -131,7 +131,7 @@ def learn(config: PrepareConfig, work: Work, shards: list[Shard]) -> None:
 
 def train_on_pair(config: PrepareConfig, work: Work, pair: str, shards: list[Shard]) -> None:
     """Find the duplicates of a language pair, and train its aligner."""
-    rows = work.rows_of(shards)
+    rows = work.open_rows(shards)
     storage.write_bytes(work.duplicates_path(pair), find_duplicates(rows))
 
     def draw(size: int) -> tuple[Iterable[Words], Iterable[Words]]:
@@ -145,7 +145,7 @@ def train_on_pair(config: PrepareConfig, work: Work, pair: str, shards: list[Sha
 
 def train_on_language(config: PrepareConfig, work: Work, language: str, shards: list[Shard]) -> None:
     """Count the n-grams of a source language."""
-    sample = draw_sample(work.rows_of(shards), _NGRAM_SAMPLE)
+    sample = draw_sample(work.open_rows(shards), _NGRAM_SAMPLE)
     # A sentence may have several translations, and a corpus the same sentence several times.
     sentences = dict(zip(sample["source"].to_pylist(), each_words_as_text(sample, "source"), strict=True))
     learn_ngrams(sentences.values(), config=config.entities, language=language).save(work.ngrams_path(language))
@@ -161,7 +161,7 @@ def make_samples(config: PrepareConfig, work: Work, shards: list[Shard]) -> None
     for shard in shards:
         pair_rows[shard.pair] += shard.rows
     gpus = int(ray.cluster_resources().get("GPU", 0)) if aligner_class(config.aligner).uses_encoder else 0
-    per_block = math.ceil(len(left) / _MOST_BLOCKS)
+    per_block = math.ceil(len(left) / _MAX_BLOCKS)
     blocks = [_shard_table(left[first : first + per_block]) for first in range(0, len(left), per_block)]
     actors = min(len(blocks), _cpus(with_gpus=gpus > 0))
     made_shards = map_with_retries(

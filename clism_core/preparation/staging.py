@@ -48,7 +48,7 @@ class Work(StagingStore):
         self._output = output
         self._fingerprint = fingerprint
 
-    def check_ours(self) -> None:
+    def check_owner(self) -> None:
         """Raise `InputError` if this node does not see the output, or if another run has taken it over."""
         marker = storage.join(self._output, UNFINISHED)
         if not storage.exists(marker):
@@ -64,7 +64,7 @@ class Work(StagingStore):
         """Return the cleaned rows of a shard."""
         return pq.read_table(pa.BufferReader(self.read(CLEANED, f"{name}.parquet")))
 
-    def rows_of(self, shards: list[Shard]) -> pds.Dataset:
+    def open_rows(self, shards: list[Shard]) -> pds.Dataset:
         """Return the rows of several shards, to be read as a stream."""
         store, inner = storage.filesystem(self.path(CLEANED))
         files = [storage.join(inner, f"{shard.name}.parquet") for shard in shards]

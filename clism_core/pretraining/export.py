@@ -55,4 +55,4 @@ def find_finished(config: PretrainConfig) -> ExportedModel | None:
     if exported is None:
         return None
     check_same_run(config.output, config_identity(config))
-    return exported.if_wanted(output=config.output, export=config.export, register=config.register)
+    return exported.if_complete(output=config.output, export=config.export, register=config.register)

@@ -18,7 +18,7 @@ from clism_core.tracking.run import LoggedDataSet, TrackedRun
 from clism_core.training.config import CONFIG_FILE, RunSettings, dump_config
 from clism_core.training.data.sampler import SampleOrder, make_stages
 from clism_core.training.driver import Hooks, Trained, choose_device, run_training
-from clism_core.training.resume import check_same_run, keep_identity
+from clism_core.training.resume import check_same_run, save_identity
 from clism_core.utils.language_pair import LanguagePair
 from clism_core.utils.storage import join, write_bytes
 
@@ -72,11 +72,11 @@ def pretrain(config: PretrainConfig, run: TrackedRun, *, hooks: Hooks | None = N
     if len(data_sets) > 1:
         _tell_shares(data_sets, data, order)
     run.log_metrics({"data/samples": len(data), "data/unencodable_spans": data.unencodable_spans}, step=0)
-    keep_identity(config.output, this_run)
+    save_identity(config.output, this_run)
     write_bytes(join(config.output, CONFIG_FILE), dump_config(config).encode())
     recipe = PretrainingRecipe(config, ray.put(held_out))
     trained = run_training(
-        RunSettings.of(config), recipe, data=data, order=order, run=run, use_gpu=use_gpu, hooks=hooks
+        RunSettings.from_config(config), recipe, data=data, order=order, run=run, use_gpu=use_gpu, hooks=hooks
     )
     return Pretrained(**vars(trained), samples=len(data), language_pairs=data.language_pairs)
 

@@ -91,14 +91,14 @@ def _requirement(package: str) -> str:
 
 
 def _set_aliases(client: MlflowClient, name: str, version: str) -> RegisteredModel:
-    promoted = version_of(client, name, CHAMPION) is not None
+    promoted = version_with_alias(client, name, CHAMPION) is not None
     aliases = (CANDIDATE,) if promoted else (CANDIDATE, CHAMPION)
     for alias in aliases:
         client.set_registered_model_alias(name, alias, version)
     return RegisteredModel(name, int(version), aliases)
 
 
-def version_of(client: MlflowClient, name: str, alias: str) -> int | None:
+def version_with_alias(client: MlflowClient, name: str, alias: str) -> int | None:
     """Return the version that an alias points to; None where there is no such alias, or no such model."""
     # Looking the alias up would raise, and not tell a missing one from a store that cannot be reached.
     found = client.search_registered_models(f"name = '{name}'")

@@ -74,7 +74,7 @@ class TrackedRun:
         What MLflow does not take in names, such as brackets, is `_` in those of parameters. They cannot change: a
         resumed run keeps the values it began with, and warns; `config.yaml` is the latest.
         """
-        given = {part_of_name(name): _as_text(value) for name, value in flatten(config).items()}
+        given = {valid_name(name): _as_text(value) for name, value in flatten(config).items()}
         known = self.client.get_run(self.run_id).data.params
         changed = sorted(name for name in given if name in known and given[name][:MAX_PARAM_VAL_LENGTH] != known[name])
         if changed:
@@ -245,7 +245,7 @@ def environment() -> dict[str, Any]:
     }
 
 
-def part_of_name(text: str) -> str:
+def valid_name(text: str) -> str:
     """Return `text` with `_` for each character that MLflow refuses between the slashes of a name, such as &."""
     return _REFUSED_IN_NAMES.sub("_", text)
 
@@ -261,7 +261,7 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def page_command(uri: str) -> str:
+def ui_command(uri: str) -> str:
     """Return the command that opens MLflow's page, on this machine only; of a server, its address."""
     if uri.startswith("http"):
         return uri

@@ -58,7 +58,7 @@ class RunSettings:
     workers: WorkersConfig
 
     @classmethod
-    def of(cls, config: object, **others: Any) -> RunSettings:
+    def from_config(cls, config: object, **others: Any) -> RunSettings:
         """Return the settings of a job's configuration; `others` are those that it has not, or not like this."""
         given = {entry.name: getattr(config, entry.name) for entry in fields(cls) if entry.name not in others}
         return cls(**given, **others)

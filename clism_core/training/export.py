@@ -44,7 +44,7 @@ class ExportedModel:
         """Note in the folder `output` that its run is finished."""
         write_json(join(output, RESULT_FILE), dataclasses.asdict(self))
 
-    def if_wanted(self, *, output: str, export: str, register: bool) -> Self | None:
+    def if_complete(self, *, output: str, export: str, register: bool) -> Self | None:
         """Return this if nothing is left to do; None if another checkpoint is to be exported or registered."""
         if self.export != export or (register and not self.registry_uri):
             return None

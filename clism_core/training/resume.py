@@ -32,7 +32,7 @@ def vocabulary_digest(tokenizer: PreTrainedTokenizerBase) -> str:
     return hashlib.sha256(vocabulary).hexdigest()
 
 
-def wherever_it_stands(fields: Any) -> Any:
+def with_relative_paths(fields: Any) -> Any:
     """Return fields as JSON has them, with the paths below the current folder made relative: a submitted job stands in
     another folder each time."""
     return json.loads(json.dumps(fields).replace(json.dumps(f"{Path.cwd()}/")[:-1], '"'))
@@ -56,6 +56,6 @@ def check_same_run(output: str, given: dict[str, Any]) -> None:
         )
 
 
-def keep_identity(output: str, identity: dict[str, Any]) -> None:
+def save_identity(output: str, identity: dict[str, Any]) -> None:
     """Write the identity of a run that is about to start."""
     write_json(join(output, RUN_FILE), identity)

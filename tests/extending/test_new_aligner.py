@@ -43,7 +43,7 @@ def test_a_new_aligner_learns_and_aligns_in_the_stages_of_prepare(
     work = Work(config.output, fingerprint=fingerprint)
     for raw in read_shards(config.corpora[0], number=0, rows_per_shard=100, cleaned=set()):
         stages.clean_shards(raw, config=config, work=work)
-    (shard,) = stages.shards_of(config, [stages.CorpusRows(shards=[(1, 9)], beyond_cap=0)])
+    (shard,) = stages.list_shards(config, [stages.CorpusRows(shards=[(1, 9)], beyond_cap=0)])
     stages.train_on_pair(config, work, "en-de", [shard])
     stages.train_on_language(config, work, "en", [shard])
     SampleMaker(config, work, pair_rows={"en-de": 9}).make(shard)

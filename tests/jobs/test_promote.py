@@ -16,7 +16,7 @@ from clism_core.inference.models import EvaluatedModel
 from clism_core.tasks.mrc.config import MrcConfig
 from clism_core.tasks.mrc.model import MrcModel
 from clism_core.tasks.registration import register_task_model
-from clism_core.tracking.registry import version_of
+from clism_core.tracking.registry import version_with_alias
 from clism_core.tracking.run import start_run
 from clism_core.utils.errors import InputError
 from clism_core.utils.home import tracking_uri
@@ -61,13 +61,13 @@ def test_equal_challenger_does_not_become_champion(
     assert run(tmp_path) == EXIT_DONE
     verdict = f"clism-mrc: version {first.version} stays champion"
     assert verdict in capsys.readouterr().out
-    assert version_of(client, "clism-mrc", "champion") == first.version
+    assert version_with_alias(client, "clism-mrc", "champion") == first.version
     for version in (first, second):
         assert client.get_model_version("clism-mrc", str(version.version)).tags[PROMOTION_TAG].startswith(verdict)
 
     client.delete_registered_model_alias("clism-mrc", "champion")
     assert run(tmp_path) == EXIT_DONE
-    assert version_of(client, "clism-mrc", "champion") == second.version
+    assert version_with_alias(client, "clism-mrc", "champion") == second.version
 
 
 def test_predictions_of_another_version_are_found_before_any_are_made(tmp_path: Path) -> None:

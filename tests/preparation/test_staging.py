@@ -20,20 +20,20 @@ def test_what_a_stage_leaves_the_next_one_finds(tmp_path: Path) -> None:
     assert work.names(CLEANED) == {"en-de-00-000000001", "en-de-00-000000006"}
     shards = [Shard(f"en-de-00-{number:09d}", 0, "en-de", 1) for number in (1, 6)]
     assert work.read_rows(shards[1].name)["line"].to_pylist() == [6]
-    assert work.rows_of(shards).to_table()["line"].to_pylist() == [1, 6]
+    assert work.open_rows(shards).to_table()["line"].to_pylist() == [1, 6]
     assert list(work.read_all_json("made", ["6", "1"])) == [{"rows": 6}, {"rows": 1}]
 
 
 def test_runs_of_other_fingerprints_do_not_mix(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     one, other = (Work(str(tmp_path), fingerprint=letter * 64) for letter in "ab")
     with pytest.raises(InputError, match="does not see"):
-        one.check_ours()
+        one.check_owner()
     open_output(str(tmp_path), fingerprint="a" * 64)
     one.write_json({}, "made", "x.json")
-    one.check_ours()
+    one.check_owner()
     assert other.names("made") == set()
     with pytest.raises(InputError, match="taken over"):
-        other.check_ours()
+        other.check_owner()
     other.open()
     assert not Path(one.path("made")).exists()
     assert "is discarded" in caplog.text

@@ -14,7 +14,7 @@ from clism_core.pretraining.mixture import DataSet, DataSetConfig
 from clism_core.training.config import dump_config
 from clism_core.training.loop import LoopConfig
 from clism_core.training.optimizer import OptimizerConfig
-from clism_core.training.resume import check_same_run, keep_identity
+from clism_core.training.resume import check_same_run, save_identity
 from clism_core.utils.errors import InputError
 
 CONFIG = PretrainConfig(model="a", data="b", output="c", pairs_per_sample={0.0: 1, 0.6: 4})
@@ -26,13 +26,13 @@ def data_set(content: str, weight: float = 1.0) -> DataSet:
 
 
 def test_a_run_is_the_same_where_only_its_place_differs(tmp_path: Path) -> None:
-    keep_identity(str(tmp_path), config_identity(CONFIG))
+    save_identity(str(tmp_path), config_identity(CONFIG))
     elsewhere = replace(CONFIG, model="x", data="y", micro_batch_size=2, loop=LoopConfig(log_every=1))
     check_same_run(str(tmp_path), config_identity(elsewhere))
 
 
 def test_what_differs_is_named(tmp_path: Path) -> None:
-    keep_identity(str(tmp_path), config_identity(CONFIG))
+    save_identity(str(tmp_path), config_identity(CONFIG))
     other = replace(CONFIG, optimizer=OptimizerConfig(learning_rate=1.0), loop=LoopConfig(steps=3))
     with pytest.raises(InputError, match=r"another loop\.steps, optimizer\.learning_rate;"):
         check_same_run(str(tmp_path), config_identity(other))
@@ -40,7 +40,7 @@ def test_what_differs_is_named(tmp_path: Path) -> None:
 
 def test_another_vocabulary_or_other_data_is_another_run(tmp_path: Path) -> None:
     tokenizers = [load_tokenizer(str(write_encoder(kind, tmp_path / kind))) for kind in ("xlmr", "bert")]
-    keep_identity(str(tmp_path), identity(CONFIG, data=[data_set("1")], tokenizer=tokenizers[0], model="m"))
+    save_identity(str(tmp_path), identity(CONFIG, data=[data_set("1")], tokenizer=tokenizers[0], model="m"))
     check_same_run(str(tmp_path), identity(CONFIG, data=[data_set("1")], tokenizer=tokenizers[0], model="m"))
     with pytest.raises(InputError, match="another data, vocabulary;"):
         check_same_run(str(tmp_path), identity(CONFIG, data=[data_set("2")], tokenizer=tokenizers[1], model="m"))
@@ -75,7 +75,7 @@ def test_a_mixture_is_its_contents_and_weights(
         sets = [data_set(content, weight) for content, weight in zip(contents, weights, strict=True)]
         return identity(config, data=sets, tokenizer=tokenizer, model="m")
 
-    keep_identity(str(tmp_path), mixture("12", (2, 1)))
+    save_identity(str(tmp_path), mixture("12", (2, 1)))
     if message is None:
         check_same_run(str(tmp_path), mixture(contents, weights))
         return
@@ -88,7 +88,7 @@ def test_a_finished_run_of_other_weights_is_another_run(tmp_path: Path) -> None:
     first, second = (
         replace(CONFIG, data=[DataSetConfig("/x", weight), DataSetConfig("/y", 1)]) for weight in (2.0, 3.0)
     )
-    keep_identity(str(tmp_path), config_identity(first))
+    save_identity(str(tmp_path), config_identity(first))
     check_same_run(str(tmp_path), config_identity(replace(first, data=first.data[::-1])))
     with pytest.raises(InputError, match=r"another data\.weight;"):
         check_same_run(str(tmp_path), config_identity(second))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from clism_core.tracking.run import LoggedDataSet, TrackedRun, flatten, page_command, start_run, tracked_run
+from clism_core.tracking.run import LoggedDataSet, TrackedRun, flatten, start_run, tracked_run, ui_command
 
 
 @pytest.fixture
@@ -196,11 +196,11 @@ def test_system_metrics_are_logged(home_folder: Path, monkeypatch: pytest.Monkey
 
 
 def test_page_of_a_server_is_its_address() -> None:
-    assert page_command("http://mlflow:5000") == "http://mlflow:5000"
+    assert ui_command("http://mlflow:5000") == "http://mlflow:5000"
 
 
 def test_page_command_of_a_file_stays_on_this_machine() -> None:
-    assert page_command("sqlite:////x/mlflow.db").endswith(
+    assert ui_command("sqlite:////x/mlflow.db").endswith(
         "mlflow ui --backend-store-uri sqlite:////x/mlflow.db --host 127.0.0.1"
     )
 

@@ -29,7 +29,7 @@ from clism_core.tasks.ner.config import NerConfig
 from clism_core.tasks.ner.model import NerModel
 from clism_core.tasks.registration import TASK_PACKAGES, description_of, register_task_model
 from clism_core.tasks.registry import TASKS, TaskName
-from clism_core.tracking.registry import version_of
+from clism_core.tracking.registry import version_with_alias
 from clism_core.tracking.run import TrackedRun, start_run
 
 CARD = "---\nlanguage: [en]\n---\n# A model\n\nOf two\nlines.\n\n## More\n\ntext\n"
@@ -84,7 +84,7 @@ def test_first_version_is_champion_with_metrics_and_description(
     registered: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     client = as_client(registered, monkeypatch).client
-    assert {alias: version_of(client, name, alias) for alias in ("candidate", "champion", "nobody")} == {
+    assert {alias: version_with_alias(client, name, alias) for alias in ("candidate", "champion", "nobody")} == {
         "candidate": 1,
         "champion": 1,
         "nobody": None,
@@ -95,7 +95,7 @@ def test_first_version_is_champion_with_metrics_and_description(
 
 
 def test_no_such_model_has_no_version(registered: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert version_of(as_client(registered, monkeypatch).client, "nothing", "champion") is None
+    assert version_with_alias(as_client(registered, monkeypatch).client, "nothing", "champion") is None
 
 
 def test_no_pickle_is_stored(registered: Path) -> None:

@@ -13,7 +13,7 @@ from clism_core.pretraining.config import PretrainConfig
 from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.training.config import WorkersConfig
 from clism_core.training.data.loader import INGEST_CPUS
-from clism_core.training.resume import wherever_it_stands
+from clism_core.training.resume import with_relative_paths
 from clism_core.utils.fields import Incidental, without_fields
 from clism_core.utils.storage import join
 
@@ -102,6 +102,6 @@ def _stage(kind: Kind, config: Any, before: Stage | None, labels: Mapping[str, L
     fields = without_fields(config, Incidental)
     if isinstance(config, FinetuneConfig):  # the options of the other tasks do not matter
         fields = {name: value for name, value in fields.items() if name not in config.other_tasks}
-    content = json.dumps(wherever_it_stands([kind, fields, before.name if before else None]), sort_keys=True)
+    content = json.dumps(with_relative_paths([kind, fields, before.name if before else None]), sort_keys=True)
     fingerprint = hashlib.sha256(content.encode()).hexdigest()[:_DIGITS]
     return Stage(kind, fingerprint, config, before.name if before else None, labels)

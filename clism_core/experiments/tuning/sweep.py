@@ -30,7 +30,7 @@ from clism_core.experiments.tuning.results import TrialResult, read_results
 from clism_core.experiments.tuning.space import LISTING, Budget, SchedulerName, Space, choices, describe_domain
 from clism_core.experiments.tuning.trial import OBJECTIVE, PROGRESS, Sweep, Trial
 from clism_core.training.config import CONFIG_FILE, dump_config
-from clism_core.training.resume import check_same_run, identity_fields, keep_identity, wherever_it_stands
+from clism_core.training.resume import check_same_run, identity_fields, save_identity, with_relative_paths
 from clism_core.utils.errors import InputError
 from clism_core.utils.fields import Adjustable, Incidental
 from clism_core.utils.storage import exists, filesystem, join, list_files, write_bytes
@@ -84,7 +84,7 @@ def run_sweep(
     """
     logger.info("%d trials side by side", concurrency)
     tuner = _tuner(config, _with_threads(sweep, concurrency), concurrency)
-    keep_identity(config.output, identity)
+    save_identity(config.output, identity)
     write_bytes(join(config.output, CONFIG_FILE), dump_config(config).encode())
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     stopping = stop_signals(_ask_tune_to_stop, "stopping; trials will go on from their last evaluations")
@@ -111,7 +111,7 @@ def sweep_identity(config: TuneConfig, space: Space, bases: Mapping[str, Any]) -
 
 
 def _fields(base: Any) -> dict[str, Any]:
-    identity: dict[str, Any] = wherever_it_stands(identity_fields(base, Incidental, Adjustable))
+    identity: dict[str, Any] = with_relative_paths(identity_fields(base, Incidental, Adjustable))
     return identity
 
 

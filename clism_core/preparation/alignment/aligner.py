@@ -21,7 +21,7 @@ class Aligner(ABC):
     """Packages whose versions the links depend on."""
     uses_encoder: ClassVar[bool] = False
     """Whether it loads the encoder `config.model`, on a GPU if there is one."""
-    is_given: ClassVar[bool] = False
+    is_precomputed: ClassVar[bool] = False
     """Whether corpora bring the links along, of words as white space cuts them; `align` is then not called."""
 
     @classmethod  # noqa: B027 (most aligners require nothing)

@@ -16,11 +16,11 @@ from clism_core.preparation.alignment.embedding import (
     EmbeddingAligner,
     Mask,
     Matrix,
-    by_score,
     itermax,
-    links_of,
-    mask_of,
+    links_to_mask,
+    mask_to_links,
     mutual_argmax,
+    sorted_by_score,
     unit_scale,
 )
 from clism_core.preparation.alignment.symmetrize import grow
@@ -76,14 +76,14 @@ def combine(forward: AbstractSet[Link], reverse: AbstractSet[Link], similarity: 
     known_ST = ~np.isnan(similarity)
     if not known_ST.any():
         return set(forward & reverse)
-    forward_ST, reverse_ST = mask_of(forward, similarity.shape), mask_of(reverse, similarity.shape)
+    forward_ST, reverse_ST = links_to_mask(forward, similarity.shape), links_to_mask(reverse, similarity.shape)
     evidence_ST = (similarity - np.nanmean(similarity)) / (np.nanstd(similarity) or 1.0)
     evidence_ST = np.where(known_ST, evidence_ST, np.nanmin(evidence_ST) - 1)  # behind all that is known
     evidence_ST += _VOTE * forward_ST + _VOTE * reverse_ST
     allowed_ST = known_ST | forward_ST | reverse_ST
-    links = links_of(mutual_argmax(evidence_ST) & allowed_ST)
-    further = links_of(candidates(forward_ST, reverse_ST, unit_scale(similarity)) & allowed_ST)
-    return grow(links, by_score(further, evidence_ST))
+    links = mask_to_links(mutual_argmax(evidence_ST) & allowed_ST)
+    further = mask_to_links(candidates(forward_ST, reverse_ST, unit_scale(similarity)) & allowed_ST)
+    return grow(links, sorted_by_score(further, evidence_ST))
 
 
 def candidates(forward_ST: Mask, reverse_ST: Mask, similarity_ST: Matrix) -> Mask:

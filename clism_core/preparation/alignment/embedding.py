@@ -133,11 +133,11 @@ def word_links(similarity: Matrix, *, method: EmbeddingMethod) -> set[Link]:
         return set()
     known_ST, unit_ST = ~np.isnan(similarity), unit_scale(similarity)
     if method == "argmax":
-        return links_of(mutual_argmax(unit_ST) & known_ST)
-    added = links_of(itermax(unit_ST) & known_ST)
+        return mask_to_links(mutual_argmax(unit_ST) & known_ST)
+    added = mask_to_links(itermax(unit_ST) & known_ST)
     if method == "itermax":
         return added
-    return grow(links_of(mutual_argmax(unit_ST) & known_ST), by_score(added, unit_ST))
+    return grow(mask_to_links(mutual_argmax(unit_ST) & known_ST), sorted_by_score(added, unit_ST))
 
 
 def unit_scale(similarity: Matrix) -> Matrix:
@@ -145,12 +145,12 @@ def unit_scale(similarity: Matrix) -> Matrix:
     return np.nan_to_num((similarity + 1) / 2, nan=0.0)
 
 
-def links_of(linked_ST: Mask) -> set[Link]:
+def mask_to_links(linked_ST: Mask) -> set[Link]:
     """Return the links where `linked_ST` is true."""
     return {(int(i), int(j)) for i, j in np.argwhere(linked_ST)}
 
 
-def mask_of(links: AbstractSet[Link], shape: tuple[int, ...]) -> Mask:
+def links_to_mask(links: AbstractSet[Link], shape: tuple[int, ...]) -> Mask:
     """Return the array of `shape` (S, T) that is true at `links`."""
     linked_ST = np.zeros(shape, dtype=np.bool_)
     for link in links:
@@ -158,7 +158,7 @@ def mask_of(links: AbstractSet[Link], shape: tuple[int, ...]) -> Mask:
     return linked_ST
 
 
-def by_score(links: set[Link], score: Matrix) -> list[Link]:
+def sorted_by_score(links: set[Link], score: Matrix) -> list[Link]:
     """Return `links` with the one of the highest `score` (S, T) first, ties in the order of the words."""
     return sorted(links, key=lambda link: (-score[link], link))
 

@@ -14,7 +14,7 @@ _LINE = re.compile(rf"\s*(?:{_LINK}(?:\s+{_LINK})*\s*)?")
 class PharaohAligner(Aligner):
     """Links that corpora bring along in the files of `alignment_path`."""
 
-    is_given = True
+    is_precomputed = True
 
     def align(self, sources: Sequence[Words], targets: Sequence[Words]) -> list[set[Link]]:
         """Raise: the links are read with the corpus."""

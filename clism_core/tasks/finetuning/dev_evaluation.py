@@ -5,7 +5,7 @@ from typing import Any
 from clism_core.cluster.collectives import gather_results, rank, world_size
 from clism_core.tasks.predictor import Predictor
 from clism_core.tasks.test_data import TestSet
-from clism_core.tracking.run import part_of_name
+from clism_core.tracking.run import valid_name
 
 Evaluated = tuple[dict[str, float], float]
 """Metrics, named LANGUAGE/METRIC, in 0 to 100, and the score by which checkpoints are compared."""
@@ -25,5 +25,5 @@ def evaluate_development(predictor: Predictor[Any], test_set: TestSet) -> Evalua
     summary = test_set.score(test_set.predictions(outputs)).summary
     metrics = {name: value for name, value in summary.items() if isinstance(value, float)}
     metrics |= {f"{label}_f1": figures["f1"] for label, figures in summary.get("by_label", {}).items()}
-    named = {f"{test_set.language}/{part_of_name(name)}": value for name, value in metrics.items()}
+    named = {f"{test_set.language}/{valid_name(name)}": value for name, value in metrics.items()}
     return named, metrics[test_set.score_names[0]]

@@ -56,7 +56,7 @@ def find_finished(config: FinetuneConfig) -> ExportedModel | None:
     check_same_run(config.output, run_identity(config))
     if not _sources_have_kept_their_names(config):  # they may have moved, or may be others
         check_same_run(config.output, sources_identity(load_data(config), resolve_model(config.model)))
-    return exported.if_wanted(output=config.output, export=config.export, register=config.register)
+    return exported.if_complete(output=config.output, export=config.export, register=config.register)
 
 
 def _sources_have_kept_their_names(config: FinetuneConfig) -> bool:

@@ -25,7 +25,7 @@ from clism_core.training.config import CONFIG_FILE, RunSettings, dump_config
 from clism_core.training.data.sampler import Integers, SampleOrder, make_stages
 from clism_core.training.driver import Hooks, Trained, choose_device, run_training
 from clism_core.training.loop import LoopConfig
-from clism_core.training.resume import check_same_run, identity_fields, keep_identity, vocabulary_digest
+from clism_core.training.resume import check_same_run, identity_fields, save_identity, vocabulary_digest
 from clism_core.utils.errors import InputError
 from clism_core.utils.fields import Adjustable, Incidental, Input
 from clism_core.utils.storage import join, write_bytes
@@ -76,13 +76,13 @@ def finetune(config: FinetuneConfig, run: TrackedRun, *, hooks: Hooks | None = N
             logger.warning("--train: %d %s", number, task.noticed[name])
     counts = {f"data/{name}": number for name, number in encoded.counts.items()} | {"data/inputs": len(encoded.rows)}
     run.log_metrics({**data.counts, **counts}, step=0)
-    keep_identity(config.output, this_run)
+    save_identity(config.output, this_run)
     write_bytes(join(config.output, CONFIG_FILE), dump_config(config).encode())
     probe_rows = ray.get(encoded.rows.blocks[0]).slice(0, PROBE_ROWS).to_pylist()
     recipe = FinetuningRecipe(config, ray.put(data.dev), probe_rows)
     loop = LoopConfig(**vars(config.loop), steps=steps)
     trained = run_training(
-        RunSettings.of(config, loop=loop),
+        RunSettings.from_config(config, loop=loop),
         recipe,
         data=encoded.rows,
         order=build_order(config, encoded.rows.lengths, steps=steps),

@@ -6,7 +6,7 @@ import pytest
 from clism_core.preparation.alignment import combination
 from clism_core.preparation.alignment.combination import CombinationAligner, candidates, combine
 from clism_core.preparation.alignment.config import AlignerConfig
-from clism_core.preparation.alignment.embedding import Mask, Matrix, itermax, links_of
+from clism_core.preparation.alignment.embedding import Mask, Matrix, itermax, mask_to_links
 from clism_core.preparation.spans import Link
 
 NAN = float("nan")
@@ -60,16 +60,16 @@ NONE = [[0, 0, 0], [0, 0, 0], [0, 0, 0]]
     ],
 )
 def test_candidates(forward: list[list[int]], reverse: list[list[int]], expected: set[Link]) -> None:
-    assert links_of(candidates(mask(forward), mask(reverse), matrix(LEFT_OVER))) == expected
+    assert mask_to_links(candidates(mask(forward), mask(reverse), matrix(LEFT_OVER))) == expected
 
 
 def test_three_votes_of_four_make_a_candidate() -> None:
     # Target 1 likes source 0 best, but in round 2 of Itermax (0, 1) has 0.65 * 0.9 against 0.6 for (1, 1).
     similarity = matrix([[0.9, 0.65], [0.6, 0.6]])
-    assert links_of(itermax(similarity)) == {(0, 0), (1, 1)}
+    assert mask_to_links(itermax(similarity)) == {(0, 0), (1, 1)}
     voted = mask([[0, 1], [0, 0]])
-    assert (0, 1) not in links_of(candidates(voted, mask([[0, 0], [0, 0]]), similarity))
-    assert (0, 1) in links_of(candidates(voted, voted, similarity))
+    assert (0, 1) not in mask_to_links(candidates(voted, mask([[0, 0], [0, 0]]), similarity))
+    assert (0, 1) in mask_to_links(candidates(voted, voted, similarity))
 
 
 @pytest.mark.parametrize(

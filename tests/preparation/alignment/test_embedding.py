@@ -9,10 +9,10 @@ from transformers import AutoModel, AutoTokenizer
 from clism_core.preparation.alignment.config import AlignerConfig, EmbeddingMethod
 from clism_core.preparation.alignment.embedding import (
     EmbeddingAligner,
-    by_score,
     itermax,
-    links_of,
+    mask_to_links,
     mutual_argmax,
+    sorted_by_score,
     word_links,
 )
 from clism_core.preparation.spans import Link
@@ -24,7 +24,7 @@ NAN = float("nan")
 def test_mutual_argmax() -> None:
     similarity = np.array([[0.9, 0.8, 0.1], [0.95, 0.2, 0.3], [0.1, 0.7, 0.2]])
     # Best target by source: 0, 0, 1; best source by target: 1, 0, 1.
-    assert links_of(mutual_argmax(similarity)) == {(1, 0)}
+    assert mask_to_links(mutual_argmax(similarity)) == {(1, 0)}
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_mutual_argmax() -> None:
     ],
 )
 def test_itermax(similarity: list[list[float]], expected: set[Link]) -> None:
-    assert links_of(itermax(np.array(similarity))) == expected
+    assert mask_to_links(itermax(np.array(similarity))) == expected
 
 
 # Argmax links (0, 0), (2, 2) and (3, 1). Round 2 of Itermax counts words that are linked already 0.9 times, in the unit
@@ -72,7 +72,7 @@ def test_methods(method: EmbeddingMethod, similarity: list[list[float]], expecte
 
 
 def test_links_by_score() -> None:
-    assert by_score({(0, 0), (0, 1), (1, 1)}, np.array([[0.1, 0.7], [0.0, 0.7]])) == [(0, 1), (1, 1), (0, 0)]
+    assert sorted_by_score({(0, 0), (0, 1), (1, 1)}, np.array([[0.1, 0.7], [0.0, 0.7]])) == [(0, 1), (1, 1), (0, 0)]
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from clism_core.tasks.finetuning.finetune import Finetuned, run_identity, source
 from clism_core.tasks.hub import HubSplit
 from clism_core.training.config import CONFIG_FILE, dump_config
 from clism_core.training.export import ExportedModel
-from clism_core.training.resume import keep_identity
+from clism_core.training.resume import save_identity
 from clism_core.utils.errors import InputError
 
 EXPORTED = ExportedModel("m", "models:/clism-mrc/1", "sqlite:///m.db", "id", "best", 24, 12, "| f1 |")
@@ -40,7 +40,7 @@ def finished(tmp_path: Path) -> FinetuneConfig:
         dev=str(write_squad(tmp_path / "dev.json", questions=4, first=20)),
         output=str(tmp_path / "out"),
     )
-    keep_identity(config.output, run_identity(config) | sources_identity(load_data(config), config.model))
+    save_identity(config.output, run_identity(config) | sources_identity(load_data(config), config.model))
     (tmp_path / "out" / CONFIG_FILE).write_text(dump_config(config))
     EXPORTED.write(config.output)
     return config
