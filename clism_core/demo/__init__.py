@@ -1,1 +1,1 @@
-"""The embedded demo: a generated parallel corpus and a small encoder made for it."""
+"""The embedded demo: generated corpora and labelled data, and a small encoder made for them."""

@@ -120,7 +120,7 @@ def test_a_run_that_diverges_ends_at_once(ray_cluster: None, config: PretrainCon
         run(replace(config, optimizer=OptimizerConfig(learning_rate=1e30, warmup_steps=0)), tmp_path)
 
 
-def test_a_run_that_was_lost_after_its_last_step_is_delivered_from_its_checkpoint(
+def test_a_run_lost_after_its_last_step_is_exported_from_its_checkpoint(
     ray_cluster: None, config: PretrainConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And it starts from a model of the registry, goes on by the configuration it left, and exports the best."""

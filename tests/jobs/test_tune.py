@@ -186,7 +186,7 @@ def test_a_joint_trial_is_both_jobs_and_leaves_a_preset_and_a_model_of_each(
         assert runs.keys() == {f"{folder}/pretrain", f"{folder}/finetune"}
         params = runs[f"{folder}/finetune"].data.params
         assert (params["model"], params["steps"]) == (f"{folder}/pretrain/model", "6")
-        # A run delivers the best model of its evaluations, which is not always the last one.
+        # A run exports the best model of its evaluations, which is not always the last one.
         curve = MlflowClient(tracking_uri()).get_metric_history(runs[f"{folder}/finetune"].info.run_id, "eval/en/f1")
         untrained, *trained = curve
         assert (untrained.step, [point.step for point in trained]) == (0, [3, 6])

@@ -225,7 +225,7 @@ def _searcher(config: TuneConfig, concurrency: int, mode: str) -> Searcher | Bas
 
 
 def _asha(budget: Budget) -> TrialScheduler:
-    # A trial that has done all its steps has its model still to deliver: it is not stopped for being at the end.
+    # A trial that has done all its steps still has its model to export: it is not stopped for being at the end.
     return ASHAScheduler(
         time_attr=PROGRESS,
         max_t=100,

@@ -87,7 +87,7 @@ class Trial(tune.Trainable):
         quieten_run()
         self._queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": on_this_node()})
         self._stop_request: Any = start_stop_request()
-        self._delivered: ExportedModel | None = None
+        self._exported: ExportedModel | None = None
         self._error: BaseException | None = None
         self._sweep = sweep
         runs = TrialRuns(sweep, self.trial_id, self._queue, self._stop_request)
@@ -104,12 +104,12 @@ class Trial(tune.Trainable):
             return found
         if self._error is not None:
             raise self._error
-        assert self._delivered is not None
+        assert self._exported is not None
         return {
-            OBJECTIVE: objective(self._delivered.metrics, self._sweep.space.metrics),
+            OBJECTIVE: objective(self._exported.metrics, self._sweep.space.metrics),
             PROGRESS: 100.0,
-            "step": self._delivered.step,
-            "run_id": self._delivered.run_id,
+            "step": self._exported.step,
+            "run_id": self._exported.run_id,
             "finished": True,
             "done": True,
         }
@@ -122,7 +122,7 @@ class Trial(tune.Trainable):
 
     def _run(self, runs: Callable[[], ExportedModel | None]) -> None:
         try:
-            self._delivered = runs()
+            self._exported = runs()
         except BaseException as error:  # raised again where Ray Tune sees it
             self._error = error
 
