@@ -31,7 +31,7 @@ RECORDS_SCHEMA = pa.schema(
         ("record", pa.string()),
     ]
 )
-"""A record of a test set: its number, from 0, what it tests, and itself as JSON."""
+"""A record of a test set: its number, from 0, the kind of the test set, and the record as JSON."""
 
 OUTPUTS_SCHEMA = pa.schema(
     [

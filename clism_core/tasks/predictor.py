@@ -1,4 +1,4 @@
-"""What makes predictions for records, by a model of any task."""
+"""Interface of predictors: a model of any task, applied to records."""
 
 import logging
 from abc import ABC, abstractmethod
@@ -32,7 +32,7 @@ class Predictor(ABC, Generic[ModelT]):
     Args:
         model: the model, or one in training, which stays in training mode; it is moved to the device of `precision`.
         batch_size: maximum inputs of a forward pass.
-        precision: precision and device of forward passes; None: the GPU if there is one, in what suits it best.
+        precision: precision and device of forward passes; None: the GPU if there is one, in its best precision.
 
     Raises:
         InputError: if batch_size is below 1.
@@ -67,5 +67,5 @@ class Predictor(ABC, Generic[ModelT]):
         """
 
     def outputs(self, records: Sequence[Record]) -> Predicted:
-        """Return for each record what a test set of the task makes its predictions of; as a default, the prediction."""
+        """Return an output for each record, as the task's test sets take it: by default, the prediction."""
         return self.predict(records)

@@ -53,10 +53,11 @@ class Task(ABC, Generic[ConfigT, ExampleT, ModelT]):
     model: type[ModelT]
     """The model; it names the options and the objective."""
     predictor: type[Predictor[ModelT]]
+    """The predictor of such models."""
     training_schema: ClassVar[pa.Schema]
     """The columns of rows; `length`, in tokens, is one of them."""
     noticed: ClassVar[Mapping[str, str]] = {}
-    """For each count that the encoder returns, what is said of examples that were counted."""
+    """Text of the warning for each count that the encoder returns, after the number."""
     record_fields: ClassVar[RecordFields]
     output_schema: ClassVar[pa.Schema]
     """The columns of a prediction."""
