@@ -74,7 +74,7 @@ class Gazetteer:
 
     countries: tuple[Country, ...]
     given: Mapping[str, tuple[Name, ...]]
-    """Given names per group ("european", ...); their gender is that of the person."""
+    """Given names per group ("european", ...); they determine the gender of a person."""
     family: Mapping[str, tuple[Name, ...]]
     months: tuple[int, ...]
     years: tuple[int, ...]
@@ -134,7 +134,7 @@ def place_names(kind: Mapping[str, Any], place: Name, *, label: str) -> Name:
 
 
 def contains_phrase(text: str, phrase: str) -> bool:
-    """Whether `phrase` stands in `text` between word boundaries; case matters."""
+    """Return whether `phrase` occurs in `text` between word boundaries (case-sensitive)."""
     start = text.find(phrase)
     while start >= 0:
         end = start + len(phrase)

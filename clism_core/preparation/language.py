@@ -213,9 +213,9 @@ def _written_in(systems: Sequence[str], words: Iterable[str]) -> set[str]:
 
 
 def _function_words(language: str) -> frozenset[str]:
-    """Return the function words of `language`: spaCy's stop words, none where it has no list.
+    """Return the function words of `language`: spaCy's stop words; empty if it has no list.
 
-    Only the file of the list is run: to import spaCy takes seconds and hundreds of megabytes (of torch, too).
+    Only the file of the list is executed: importing spaCy takes seconds and hundreds of megabytes (it imports torch).
     """
     spacy = find_spec("spacy")
     assert spacy is not None

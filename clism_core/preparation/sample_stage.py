@@ -133,7 +133,7 @@ def add_spans(table: pa.Table, *, max_answer_words: int) -> pa.Table:
 
 
 class Made(TypedDict):
-    """What a shard has become."""
+    """Result of a shard."""
 
     statistics: BlockStatistics
     digest: str | None

@@ -1,4 +1,4 @@
-"""Digests of texts, files and folders: equal as long as the content is, in every process and on every machine.
+"""Digests of texts, files and folders, which depend on the content only, not on process or machine.
 
 The policy:
 
@@ -6,8 +6,8 @@ The policy:
   downloaded and copied to new files with new times, and a run must be resumable with a copy.
 - Corpora are of any size, and are digested at each start and resume (`file_digests`). The smallest files, up to
   `CONTENT_LIMIT` bytes altogether, are digested by content: a submitted job gets its files as copies with new times.
-  Any larger file is known by its size and ETag (object stores) or modification time, and none of its bytes is read.
-- Folders of an object store that are only cached are known by the names, sizes and times of their files
+  Larger files are identified by size and ETag (object stores) or modification time, without reading them.
+- Folders of an object store that are only cached are identified by the names, sizes and times of their files
   (`folder_state`).
 
 Many of these digests are stored in outputs and decide whether a run is resumed: keep the algorithms.
@@ -27,9 +27,9 @@ from pyarrow import fs
 from clism_core.utils import storage
 
 CONTENT_LIMIT = 4 << 30
-"""Bytes of corpora that are read for digests at most: some seconds from a disk, half a minute from an object store."""
+"""Maximum number of bytes of corpora read for digests: seconds from a disk, half a minute from an object store."""
 
-_READERS, _CHUNK = 16, 1 << 23  # files that are read concurrently, and bytes of each at a time
+_READERS, _CHUNK = 16, 1 << 23  # number of files read concurrently, and bytes per read
 
 
 class FileDigest(NamedTuple):
@@ -63,7 +63,7 @@ def file_digests(paths: Sequence[str]) -> list[FileDigest]:
     """Return a digest of each file, reading at most `CONTENT_LIMIT` bytes.
 
     Raises:
-        FileNotFoundError: a file is missing.
+        FileNotFoundError: if a file is missing.
     """
     with ThreadPoolExecutor(_READERS) as readers:
         infos = list(readers.map(_file_info, paths))
@@ -120,7 +120,7 @@ def folder_state(folder: str) -> str:
     """Return a digest of the names, sizes and times of all files below `folder`, without reading any.
 
     Raises:
-        FileNotFoundError: the folder is missing.
+        FileNotFoundError: if the folder is missing.
     """
     store, inner = storage.filesystem(folder)
     infos = store.get_file_info(fs.FileSelector(inner, recursive=True))

@@ -71,7 +71,7 @@ class Field(NamedTuple):
     markers: Markers
 
     def is_marked(self, *kinds: type[Any]) -> bool:
-        """Tell whether one of the markers is of one of these kinds."""
+        """Return whether one of the markers is of one of these kinds."""
         return _is_marked(self.markers, kinds)
 
 

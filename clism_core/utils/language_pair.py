@@ -4,12 +4,13 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
-# The hyphen before the target: language codes are in lower case, as `zh`; scripts and regions are not, as `Hant`, `TW`.
+# Matches the hyphen before the target: language codes are in lower case (`zh`), scripts and regions are not (`Hant`,
+# `TW`).
 _BEFORE_TARGET = re.compile(r"-(?=[a-z]{2,3}(?![^-_]))|-(?!.*-[a-z]{2,3}(?![^-_]))")
 
 
 class LanguagePair(NamedTuple):
-    """A language pair; as text `SOURCE-TARGET`, such as `en-ar`."""
+    """A language pair, written `SOURCE-TARGET`, such as `en-ar`."""
 
     source: str
     target: str
@@ -21,7 +22,7 @@ class LanguagePair(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return the pair that is written as `text`; languages may contain hyphens, as `zh-TW` in `en-zh-TW`."""
+        """Parse a language pair; languages may contain hyphens, such as `zh-TW` in `en-zh-TW`."""
         source, target = _BEFORE_TARGET.split(text, maxsplit=1)
         return cls(source, target)
 

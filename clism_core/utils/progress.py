@@ -32,7 +32,7 @@ class Progress:
 
     def line(self, seconds: float) -> str:
         """Return the progress after `seconds` of work."""
-        rate = f"{self._done / seconds:,.0f} a second"
+        rate = f"{self._done / seconds:,.0f} rows/s"
         if not self._total or not self._done:
             return f"{self._done:,} rows, {rate}"
         left = time_left(seconds, done=self._done, left=self._total - self._done)

@@ -89,7 +89,7 @@ def write_bytes(path: str, content: bytes) -> None:
 
 @contextmanager
 def atomic_file(path: str) -> Iterator[IO[bytes]]:
-    """Open a file for writing, and put it at `path` when the block succeeds; parent folders are created."""
+    """Open a file for writing that appears at `path` if the block succeeds; parent folders are created."""
     store, inner = filesystem(path)
     with ExitStack() as stack:
         if is_local(path):
@@ -115,7 +115,7 @@ def read_json(path: str) -> Any:
 
 
 def write_json(path: str, content: object) -> None:
-    """Write `content` to a JSON file that people can read, as `write_bytes` writes it."""
+    """Write `content` to an indented JSON file, atomically."""
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     write_bytes(path, text.encode("utf-8", "backslashreplace"))  # JSON has the same escapes for lone surrogates
 

@@ -32,14 +32,14 @@ def listed(names: Iterable[str]) -> str:
 
 
 def describe(values: Mapping[str, object]) -> str:
-    """Return names and values in one line, such as `seed 3, learning_rate 1e-05`; floats have four digits."""
+    """Format names and values in one line, such as `seed 3, learning_rate 1e-05`, with four digits for floats."""
     return ", ".join(
         f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items()
     )
 
 
 def json_object(text: str) -> dict[str, Any] | None:
-    """Return the JSON object that `text` is; None if it is anything else."""
+    """Parse a JSON object; return None if `text` is anything else."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):  # the latter if brackets nest too deeply

@@ -26,27 +26,27 @@ class Format:
 
     read: Reader
     fields: frozenset[str] = frozenset()
-    """Fields of `CorpusConfig` that it uses and that do not apply to every format."""
+    """Fields of `CorpusConfig` that apply to this format but not to all formats."""
     required: Mapping[str, str] = field(default_factory=dict)
-    """Fields that must be given, with what they hold."""
+    """Required fields, with a description of their values."""
     named_columns: bool = False
     """Whether columns have names only, not numbers."""
     places: str = "source_column and target_column"
-    """What determines where the texts of a row are found, for error messages."""
+    """Fields that select source and target, for error messages."""
     file_type: Literal["text", "XML", "Parquet"] = "text"
     """Type of its files: UTF-8 text, XML (which declares its encoding) or Parquet."""
     is_pair_of_files: bool = False
     """Whether a corpus is one pair of files, not a folder or a glob."""
     describe: Mapping[RejectReason, Callable[[str, CorpusConfig], str]] = field(default_factory=dict)
-    """Description of a file, given by its path, nearly all of whose rows have a reason."""
+    """Descriptions of files nearly all of whose rows have the same reason, given the path and the configuration."""
     check: Callable[[Mapping[str, Sequence[RawRow]], CorpusConfig], None] = _accept
-    """Raises `InputError` if the files, each given by its first rows, do not belong to one corpus."""
+    """Check that raises `InputError` if the files, given by their first rows, do not form one corpus."""
     titles: Callable[[CorpusConfig], list[str]] | None = None
-    """Values of `RawRow.path` for a format without files; None: its corpora are files."""
+    """Values of `RawRow.path` for a format without files; None if its corpora are files."""
     identity: Callable[[CorpusConfig], dict[str, str]] = lambda _: {}
     """Identity of the state of a corpus without files."""
 
     @property
     def has_files(self) -> bool:
-        """Whether corpora are files, not a name."""
+        """Whether corpora of this format are files, not names."""
         return self.titles is None
