@@ -1,1 +1,1 @@
-"""Word alignment of sentence pairs: by eflomal, by the states of an encoder, or as given in a file."""
+"""Word alignment of sentence pairs: by eflomal, by an encoder's states, by both, or read from a file."""

@@ -1,7 +1,7 @@
-"""Combination of a statistical aligner and of the states of an encoder: better than either by itself.
+"""Combination of a statistical aligner with the states of an encoder: more accurate than either alone.
 
-The two err differently: counts over a corpus know what an encoder has never seen translated, and an encoder knows the
-rare words that counts say nothing of. What was measured stands in docs/alignment.md.
+Their errors differ: corpus counts cover translations that the encoder has never seen, and the encoder covers rare words
+for which counts are uninformative. See docs/alignment.md for measurements.
 """
 
 from collections.abc import Sequence
@@ -26,13 +26,13 @@ from clism_core.preparation.alignment.embedding import (
 from clism_core.preparation.alignment.symmetrize import grow
 from clism_core.preparation.spans import Link
 
-# In standard deviations of the similarities of a sentence pair. Chosen by benchmarks/alignment_quality.py: 0.2 and 0.4
-# are about as good.
+# In standard deviations of the similarities of a sentence pair. Chosen with benchmarks/alignment_quality.py; 0.2 and
+# 0.4 are about as good.
 _VOTE = 0.3
 
 
 class CombinationAligner(Aligner):
-    """Aligns sentence pairs by eflomal and by an encoder, and combines both."""
+    """Aligner that combines the links of eflomal with the similarities of an encoder."""
 
     packages = (*EflomalAligner.packages, *EmbeddingAligner.packages)
     uses_encoder = True
@@ -54,44 +54,46 @@ class CombinationAligner(Aligner):
         self._embedding = EmbeddingAligner(config)
 
     def align(self, sources: Sequence[Words], targets: Sequence[Words]) -> list[set[Link]]:
-        """Return the links of each sentence pair, given as words. Raises as `EflomalAligner` does."""
+        """Return the links of each sentence pair, given as words. Raises the same errors as `EflomalAligner`."""
         directions = self._eflomal.both_directions(sources, targets)
-        found: list[set[Link]] = [set() for _ in sources]
+        links: list[set[Link]] = [set() for _ in sources]
         for number, similarity in self._embedding.similarities(sources, targets):
             forward, reverse = directions[number]
-            found[number] = combine(forward, reverse, similarity)
-        return found
+            links[number] = combine(forward, reverse, similarity)
+        return links
 
 
 def combine(forward: AbstractSet[Link], reverse: AbstractSet[Link], similarity: Matrix) -> set[Link]:
-    """Return one alignment out of eflomal's two directions and the similarities (S, T) of the words.
+    """Combine eflomal's two directions and the similarities (S, T) of the words into one alignment.
 
-    The evidence for a link is its similarity, standardised over the sentence pair, and a vote of each direction that
-    has it. The links that are the best one of both their words by the evidence are grown, the best candidate first, by
-    those of `candidates` that are beside a link and whose source word or target word is not aligned yet.
+    The evidence for a link is its similarity, standardised over the sentence pair, plus one vote from each direction
+    that contains it. The alignment starts with the links that have the most evidence for both of their words, and grows
+    by the members of `candidates` that are adjacent to a link and whose source or target word is unaligned, most
+    evidence first.
 
-    A similarity may be NaN, where nothing is known of a word: it has links where a direction has them only. With no
-    similarity at all, the result is the intersection of the directions.
+    A similarity is NaN if the encoder knows nothing about a word; such a word is linked only where a direction links
+    it. If all similarities are NaN, the result is the intersection of the directions.
     """
     known_ST = ~np.isnan(similarity)
     if not known_ST.any():
         return set(forward & reverse)
     forward_ST, reverse_ST = links_to_mask(forward, similarity.shape), links_to_mask(reverse, similarity.shape)
     evidence_ST = (similarity - np.nanmean(similarity)) / (np.nanstd(similarity) or 1.0)
-    evidence_ST = np.where(known_ST, evidence_ST, np.nanmin(evidence_ST) - 1)  # behind all that is known
+    evidence_ST = np.where(known_ST, evidence_ST, np.nanmin(evidence_ST) - 1)  # below all known evidence
     evidence_ST += _VOTE * forward_ST + _VOTE * reverse_ST
     allowed_ST = known_ST | forward_ST | reverse_ST
     links = mask_to_links(mutual_argmax(evidence_ST) & allowed_ST)
-    further = mask_to_links(candidates(forward_ST, reverse_ST, unit_scale(similarity)) & allowed_ST)
-    return grow(links, sorted_by_score(further, evidence_ST))
+    additional = mask_to_links(candidates(forward_ST, reverse_ST, unit_scale(similarity)) & allowed_ST)
+    return grow(links, sorted_by_score(additional, evidence_ST))
 
 
 def candidates(forward_ST: Mask, reverse_ST: Mask, similarity_ST: Matrix) -> Mask:
-    """Return the links that may be added: what three of four directions have, and the credible ones of Itermax.
+    """Return the links that may be added: links in three of four directions, and the credible links of Itermax.
 
-    An encoder has directions like eflomal's: the best target word of each source word, and the other way round. A link
-    of SimAlign's Itermax is credible where a direction of eflomal has it or the target word likes no other better: what
-    a source word without a translation likes best, mostly a function word, would spoil the answer that it is put into.
+    Like eflomal, an encoder has two directions: the best target word of each source word, and vice versa. A link of
+    SimAlign's Itermax is credible if it is in a direction of eflomal, or if the source word is the best one for the
+    target word. Otherwise, a source word without a translation would be linked to its most similar target word, usually
+    a function word, and corrupt the answers that include it.
     """
     best_target_ST, best_source_ST = np.zeros_like(forward_ST), np.zeros_like(forward_ST)
     best_target_ST[np.arange(similarity_ST.shape[0]), similarity_ST.argmax(axis=1)] = True

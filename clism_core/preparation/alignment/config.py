@@ -1,4 +1,4 @@
-"""How word alignments are made."""
+"""Configuration of word alignment."""
 
 from __future__ import annotations
 
@@ -16,36 +16,38 @@ ALIGNERS: dict[AlignerKind, str] = {
     "combination": "clism_core.preparation.alignment.combination:CombinationAligner",
     "pharaoh": "clism_core.preparation.alignment.pharaoh:PharaohAligner",
 }
-"""Aligners by kind, as module and class: torch and transformers are imported only for those that want them."""
+"""Module and class of each kind of aligner; torch and transformers are imported only for those that need them."""
 
 EmbeddingMethod = Literal["grow", "argmax", "itermax"]
 
 
 @dataclass
 class AlignerConfig:
-    """Which word aligner, and its settings; those of the other aligners are not used."""
+    """Word aligner and its settings; settings of other aligners are ignored."""
 
     kind: AlignerKind = "eflomal"
-    """`eflomal`: a statistical aligner of GIZA++'s class, which learns from the corpus. `embedding`: similarity of an
-    encoder's states. `combination`: both, with fewer errors than either, at the cost of the encoder. `pharaoh`: read
-    from the `alignment_path` of each corpus. docs/alignment.md measures them."""
+    """`eflomal`: statistical aligner comparable to GIZA++, trained on the corpus. `embedding`: similarity of an
+    encoder's states. `combination`: both, with fewer errors than either, at the cost of the encoder. `pharaoh`: links
+    read from the `alignment_path` of each corpus. See docs/alignment.md for measurements."""
     symmetrization: Symmetrization = "grow_diag"
-    """How eflomal's two directions become one: `intersection` has the fewest links and the fewest wrong ones, `union`
-    the most, `grow_diag` and `grow_diag_final_and` those between."""
+    """Symmetrization of eflomal's two directions: `intersection` gives the fewest links and the fewest wrong ones,
+    `union` the most; `grow_diag` and `grow_diag_final_and` lie in between."""
     train_pairs: Annotated[int, Ge(1)] = 200_000
-    """Sentence pairs of a language pair that eflomal learns its priors from, drawn from all of the corpus; with these
-    every file of rows is aligned by itself."""
+    """Number of sentence pairs from which eflomal learns the priors of a language pair, sampled from its whole corpus.
+    With the priors, every file of rows is aligned independently."""
     iterations: Annotated[int, Ge(1)] = 2
-    """Iterations of eflomal's last model over a file of rows, after one of each simpler model. With priors, two find
-    what ten find."""
+    """Iterations of eflomal's last model over a file of rows, after one of each simpler model. With priors, two are as
+    good as ten."""
     seed: int | None = 0
-    """Seed of eflomal: the same links every time. It takes a C compiler; null takes the system's random numbers."""
+    """Seed of eflomal, for reproducible links; needs a C compiler. null: the system's random numbers."""
     model: str = "bert-base-multilingual-cased"
-    """Encoder of `embedding` and `combination`: a hub id, a folder, `models:/...`, `runs:/...` or `s3://...`."""
+    """Encoder for `embedding` and `combination`: a hub id, a folder, `models:/...`, `runs:/...` or `s3://...`."""
     layer: int = 8
-    """Layer whose states are compared: 0 the embeddings, 1 the first layer, -1 the last. SimAlign: 8 of 12."""
+    """Layer whose states are compared: 0 for the embeddings, 1 for the first layer, -1 for the last. SimAlign: 8 of
+    12."""
     method: EmbeddingMethod = "grow"
-    """Of `embedding`: `argmax`, the words that are each other's best; `itermax`, those and the best of what is left
-    (more links, more wrong ones); `grow`, the first and those of the second that are beside one of the first."""
+    """Link extraction of `embedding`. `argmax`: words that are each other's most similar; `itermax`: also the most
+    similar of the remaining words (more links, more wrong ones); `grow`: the links of `argmax` and those of `itermax`
+    adjacent to them."""
     batch_size: Annotated[int, Ge(1)] = 32
-    """Sentence pairs that the encoder sees at once."""
+    """Sentence pairs per batch of the encoder."""

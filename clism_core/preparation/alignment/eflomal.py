@@ -1,9 +1,10 @@
-"""The statistical aligner eflomal, run as a program: it is GPLv3, and so never imported.
+"""The statistical aligner eflomal, run as a program; never imported, because its licence is the GPLv3.
 
 Robert Östling, Jörg Tiedemann: Efficient word alignment with Markov chain Monte Carlo (PBML 106, 2016).
 
-What it has learnt of a sample of a corpus goes into a file of priors (counts of word links, jumps and fertilities).
-With these, any other part of the corpus is aligned by itself, in a few iterations: in parallel, in bounded memory.
+eflomal is trained on a sample of a corpus, which yields a file of priors (counts of word links, jumps and fertilities).
+With the priors, other parts of the corpus are aligned independently, in a few iterations: in parallel and in bounded
+memory.
 """
 
 import hashlib
@@ -23,52 +24,52 @@ from clism_core.preparation.spans import Link
 from clism_core.utils.errors import InputError
 
 _ALIGN, _MAKE_PRIORS = "eflomal-align", "eflomal-makepriors"
-_TRAINING_LENGTH = "0.5"  # iterations, relative to eflomal's own: half as many cost 0.3 points of AER at most
-_SEED_USED = "seed.used"  # what eflomal_seed.c makes
-_SEED_BYTES = 4096  # eflomal takes 16 a direction
+_TRAINING_LENGTH = "0.5"  # iterations, relative to eflomal's default: half as many cost at most 0.3 points of AER
+_SEED_USED = "seed.used"  # created by eflomal_seed.c
+_SEED_BYTES = 4096  # eflomal reads 16 per direction
 _SEED_SOURCE = Path(__file__).with_name("eflomal_seed.c")
-_SEED_VARIABLE = "CLISM_EFLOMAL_SEED"  # what eflomal_seed.c looks at
+_SEED_VARIABLE = "CLISM_EFLOMAL_SEED"  # read by eflomal_seed.c
 
 
 def find_program(name: str = _ALIGN) -> str:
-    """Return the path of a program of eflomal's; raises `InputError` where it is not installed."""
-    # Beside the interpreter: where a virtual environment's python is called by its path, its bin is not on PATH.
+    """Return the path of a program of eflomal; raises `InputError` if it is not installed."""
+    # The bin folder of a virtual environment is not on PATH if its interpreter was called by its path.
     beside_python = str(Path(sys.executable).parent)
-    found = shutil.which(name) or shutil.which(name, path=beside_python)
-    if found is None:
+    program = shutil.which(name) or shutil.which(name, path=beside_python)
+    if program is None:
         raise InputError(
-            f"aligner.kind is eflomal, but {name} is not installed; pip install -e '.[align]', which wants a C "
-            "compiler, or take --aligner.kind embedding"
+            f"aligner.kind is eflomal, but {name} is not installed; run pip install -e '.[align]', which needs a C "
+            "compiler, or give --aligner.kind embedding"
         )
-    return found
+    return program
 
 
 def find_compiler() -> str:
-    """Return the path of the C compiler; raises `InputError` where there is none."""
-    found = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
-    if found is None:
+    """Return the path of the C compiler; raises `InputError` if there is none."""
+    compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
+    if compiler is None:
         raise InputError(
-            "aligner.seed wants a C compiler, and there is no cc, gcc or clang here; install one, or say "
-            "--aligner.seed null, with which two runs differ in a few links"
+            "aligner.seed needs a C compiler, but cc, gcc and clang were not found; install one, or give "
+            "--aligner.seed null, with which a few links differ between runs"
         )
-    return found
+    return compiler
 
 
 class EflomalAligner(Aligner):
-    """Aligns sentence pairs with what `learn_priors` has learnt."""
+    """Aligner that runs eflomal with the priors of `learn_priors`."""
 
     packages = ("eflomal",)
 
     @classmethod
     def check(cls, config: AlignerConfig) -> None:
-        """Look for eflomal's program, and for the C compiler that a seed takes."""
+        """Check that eflomal is installed, and the C compiler that a seed needs."""
         find_program()
         if config.seed is not None:
             find_compiler()
 
     @classmethod
     def learn(cls, config: AlignerConfig, draw: Draw) -> bytes:
-        """Return eflomal's priors; raises as `both_directions`."""
+        """Return eflomal's priors; raises the same errors as `both_directions`."""
         return learn_priors(*draw(config.train_pairs), seed=config.seed)
 
     def align(self, sources: Sequence[Words], targets: Sequence[Words]) -> list[set[Link]]:
@@ -99,10 +100,18 @@ def both_directions(
 ) -> list[tuple[set[Link], set[Link]]]:
     """Return the forward and the reverse links of each sentence pair, given as words; both are (source, target).
 
-    Without priors the pairs are aligned with each other's help only. With two threads the directions run side by side.
-    `iterations` are those of the last of eflomal's three models, after one of each other; None leaves them to eflomal.
-    Raises `InputError` where the program is missing or does not take the seed, `subprocess.CalledProcessError` where it
-    fails.
+    Args:
+        sources: words of the source sentences.
+        targets: words of their translations.
+        priors: result of `learn_priors`; without priors, eflomal learns from these sentence pairs only.
+        iterations: iterations of the last of eflomal's three models, after one of each other model; None: eflomal's
+            default.
+        seed: seed of eflomal; None: the system's random numbers.
+        threads: with two, the directions run concurrently.
+
+    Raises:
+        InputError: if the program is missing or does not use the seed.
+        subprocess.CalledProcessError: if the program fails.
     """
     if not sources:
         return []
@@ -110,16 +119,17 @@ def both_directions(
         folder = Path(name)
         if priors is not None:
             (folder / "priors").write_bytes(priors)
-        # Of IBM model 1, the HMM and the HMM with fertilities; by itself, eflomal takes more the fewer the pairs are.
+        # For IBM model 1, the HMM and the HMM with fertilities. By default, eflomal iterates more if there are fewer
+        # pairs.
         options = [] if iterations is None else ["-1", "1", "-2", "1", "-3", str(iterations)]
         _align_in(folder, sources, targets, options, seed=seed, threads=threads)
         return list(zip(_read_links(folder / "forward"), _read_links(folder / "reverse"), strict=True))
 
 
 def learn_priors(sources: Iterable[Words], targets: Iterable[Words], *, seed: int | None, threads: int = 2) -> bytes:
-    """Align a sample of a corpus by itself and return what eflomal learns from it, for `EflomalAligner`.
+    """Train eflomal on a sample of a corpus; return its priors for `EflomalAligner`.
 
-    Raises as `both_directions`.
+    Raises the same errors as `both_directions`.
     """
     with tempfile.TemporaryDirectory(prefix="clism-eflomal-") as name:
         folder = Path(name)
@@ -139,10 +149,10 @@ def _align_in(
     seed: int | None,
     threads: int,
 ) -> int:
-    """Write `forward` and `reverse` into `folder`, with the help of `priors` where it holds them.
+    """Write the files `forward` and `reverse` in `folder`, using its file `priors` if it exists.
 
     Returns:
-        the number of sentence pairs; without any, nothing is written.
+        the number of sentence pairs; if there are none, no links are written.
     """
     count = _write_sentences(folder / "source", sources)
     assert count == _write_sentences(folder / "target", targets)
@@ -154,9 +164,9 @@ def _align_in(
         _run(find_program(), files, *options, folder=folder, threads=threads, environment=seeded)
         if seeded and not (folder / _SEED_USED).exists():
             raise InputError(
-                f"aligner.seed: eflomal did not take the seed, for {folder} cannot be preloaded (its path must hold no "
-                "space or colon, and its file system must allow programs; TMPDIR names another); or say "
-                "--aligner.seed null, with which two runs differ in a few links"
+                f"aligner.seed: eflomal did not use the seed, because a library in {folder} cannot be preloaded (its "
+                "path must not contain a space or colon, and its file system must allow executables); set TMPDIR to "
+                "another folder, or give --aligner.seed null, with which a few links differ between runs"
             )
     return count
 
@@ -172,16 +182,15 @@ def _run(
     command = [program, *options]
     for option, name in files.items():
         command += [option, str(folder / name)]
-    # The outer level of threads are the two directions, the inner one the samplers of each.
-    own = {"OMP_NUM_THREADS": f"{threads},1"} | (environment or {})
-    subprocess.run(command, check=True, env=os.environ | own, stdout=subprocess.DEVNULL)
+    # The outer level of threads is for the two directions, the inner one for the samplers of each.
+    variables = {"OMP_NUM_THREADS": f"{threads},1"} | (environment or {})
+    subprocess.run(command, check=True, env=os.environ | variables, stdout=subprocess.DEVNULL)
 
 
 def _seeded_environment(folder: Path, seed: int) -> dict[str, str]:
-    """Return the variables with which eflomal draws the same numbers every time.
+    """Return environment variables with which eflomal draws the same random numbers in every run.
 
-    No option of eflomal 2.0.0 sets its seed: it reads the system's random numbers, from a file. A library that is put
-    before the C library's has it open a file of ours instead.
+    eflomal 2.0.0 has no option for its seed: it reads /dev/urandom. A preloaded library makes it open our file instead.
     """
     library, numbers = folder / "seed.so", folder / "seed"
     numbers.write_bytes(hashlib.shake_256(str(seed).encode()).digest(_SEED_BYTES))

@@ -1,5 +1,5 @@
-/* Gives eflomal a seed: where it opens the system's random numbers, it gets the file that CLISM_EFLOMAL_SEED names.
-   The file NAME.used tells that it did. */
+/* Seed for eflomal: redirects fopen("/dev/urandom") to the file named by CLISM_EFLOMAL_SEED, and creates NAME.used to
+   confirm it. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <limits.h>

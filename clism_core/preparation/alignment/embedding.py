@@ -1,9 +1,10 @@
-"""Word alignment by the states of a multilingual encoder, without training: no program, no corpus is needed.
+"""Word alignment with the states of a multilingual encoder, without training: needs neither a program nor a corpus.
 
 Masoud Jalili Sabet, Philipp Dufter, François Yvon, Hinrich Schütze: SimAlign: High quality word alignments without
 parallel training data using static and contextualized embeddings (Findings of EMNLP 2020).
 
-Letters in names of arrays: S and T words of the source and of the target, D the width of a state, N sub-words.
+Shapes: S and T words of the source and target sentence, W words of all sentences of a batch, N sub-words, D the width
+of a state.
 """
 
 from collections.abc import Iterator, Sequence
@@ -34,17 +35,20 @@ Mask = npt.NDArray[np.bool_]
 
 
 class EmbeddingAligner(Aligner):
-    """Aligns sentence pairs: loads the encoder once, to the GPU where there is one."""
+    """Aligner that compares an encoder's states; loads the encoder once, on the GPU if there is one."""
 
     packages = ("numpy", "tokenizers", "torch", "transformers")
     uses_encoder = True
 
     @classmethod
     def check(cls, config: AlignerConfig) -> None:
-        """Raise `InputError` if there is no such encoder, or it has no such layer."""
+        """Raise `InputError` if the encoder is not found, or its layer is out of range."""
         layers = AutoConfig.from_pretrained(resolve_model(config.model)).num_hidden_layers
         if not -layers - 1 <= config.layer <= layers:
-            raise InputError(f"aligner.layer is {config.layer}, but {config.model} has layers 0 to {layers}")
+            raise InputError(
+                f"aligner.layer {config.layer}: out of range: {config.model} has layers 0 to {layers}, or "
+                f"{-layers - 1} to -1 from the last"
+            )
 
     def __init__(self, config: AlignerConfig, learnt: bytes = b"") -> None:
         super().__init__(config, learnt)
@@ -53,7 +57,7 @@ class EmbeddingAligner(Aligner):
         self._tokenizer = AutoTokenizer.from_pretrained(model, use_fast=True)
         self._max_tokens = min(_MAX_TOKENS, self._tokenizer.model_max_length)
         with quiet_loading():
-            # The layers above the one that is looked at are left out: their time would be for nothing.
+            # Layers above the selected one are not loaded, to save their computation.
             self._encoder = AutoModel.from_pretrained(
                 model, dtype=torch.float32, num_hidden_layers=_layers_below(config)
             )
@@ -61,18 +65,18 @@ class EmbeddingAligner(Aligner):
 
     def align(self, sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str]]) -> list[set[Link]]:
         """Return the links of each sentence pair, given as words."""
-        found: list[set[Link]] = [set() for _ in sources]
+        links: list[set[Link]] = [set() for _ in sources]
         for number, similarity in self.similarities(sources, targets):
-            found[number] = word_links(similarity, method=self._config.method)
-        return found
+            links[number] = word_links(similarity, method=self._config.method)
+        return links
 
     def similarities(
         self, sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str]]
     ) -> Iterator[tuple[int, Matrix]]:
-        """Yield the number of each sentence pair and the similarity of its words, longest pairs first.
+        """Yield the number of each sentence pair and the similarities of its words, longest pairs first.
 
-        Pairs without a word on one side are passed over. A similarity is a matrix (S, T) of cosines, NaN where the
-        encoder's tokenizer sees nothing of a word.
+        Pairs without words on one side are skipped. The similarities are a matrix (S, T) of cosines, NaN for words of
+        which the tokenizer makes no sub-words.
         """
         pairs = [k for k, (source, target) in enumerate(zip(sources, targets, strict=True)) if source and target]
         for places in batches_by_length([len(sources[k]) + len(targets[k]) for k in pairs], self._config.batch_size):
@@ -84,10 +88,10 @@ class EmbeddingAligner(Aligner):
 
     @torch.inference_mode()
     def embed(self, sentences: Sequence[Sequence[str]]) -> list[Matrix]:
-        """Return the states (words, D) of each sentence, of length 1, NaN where the tokenizer sees nothing of a word.
+        """Return the states (words, D) of each sentence, with norm 1; NaN for words without sub-words.
 
-        The state of a word is the mean over its sub-words. A sentence that is longer than the encoder takes is read in
-        windows that overlap by half, and a word that is in two of them has the mean of both.
+        The state of a word is the mean over its sub-words. A sentence longer than the encoder's maximum is encoded in
+        windows that overlap by half; a word in two windows gets the mean over both.
         """
         encoded = self._tokenizer(
             [list(words) for words in sentences],
@@ -99,19 +103,19 @@ class EmbeddingAligner(Aligner):
             padding=True,
             return_tensors="pt",
         )
-        sentence_of = encoded.pop("overflow_to_sample_mapping").tolist()
+        window_sentences = encoded.pop("overflow_to_sample_mapping").tolist()
         first_word = np.cumsum([0, *map(len, sentences)])
         places, words = [], []
-        for window, sentence in enumerate(sentence_of):
+        for window, sentence in enumerate(window_sentences):
             for place, word in enumerate(encoded.word_ids(window)):
                 if word is not None:
                     places.append(window * encoded["input_ids"].shape[1] + place)
                     words.append(first_word[sentence] + word)
         hidden = self._encoder(**encoded.to(self._device)).last_hidden_state.flatten(0, 1)
-        word_of_N = torch.tensor(words, dtype=torch.long, device=self._device)
+        word_N = torch.tensor(words, dtype=torch.long, device=self._device)
         sums_WD = hidden.new_zeros(int(first_word[-1]), hidden.shape[1])
-        sums_WD.index_add_(0, word_of_N, hidden[torch.tensor(places, dtype=torch.long, device=self._device)])
-        # Of a length of 1, sum and mean are the same; nothing over nothing is NaN, as it shall be.
+        sums_WD.index_add_(0, word_N, hidden[torch.tensor(places, dtype=torch.long, device=self._device)])
+        # Normalised, sum and mean are the same; 0 / 0 is NaN, as intended for words without sub-words.
         states_WD = (sums_WD / sums_WD.norm(dim=1, keepdim=True)).cpu().numpy()
         return np.split(states_WD, first_word[1:-1])
 
@@ -124,10 +128,10 @@ def _layers_below(config: AlignerConfig) -> int:
 
 
 def word_links(similarity: Matrix, *, method: EmbeddingMethod) -> set[Link]:
-    """Return the links that `similarity` (S, T) gives, none of words whose similarity is NaN.
+    """Extract links from similarities (S, T); words whose similarity is NaN get none.
 
-    `argmax` and `itermax` are SimAlign's; `grow` begins with the links of `argmax` and adds those of `itermax` that are
-    beside one and whose source word or target word is not aligned yet.
+    `argmax` and `itermax` are SimAlign's; `grow` starts with the links of `argmax` and adds those of `itermax` that are
+    adjacent to a link and whose source or target word is unaligned.
     """
     if not similarity.size or np.isnan(similarity).all():
         return set()
@@ -141,17 +145,17 @@ def word_links(similarity: Matrix, *, method: EmbeddingMethod) -> set[Link]:
 
 
 def unit_scale(similarity: Matrix) -> Matrix:
-    """Return cosines on a scale from 0 to 1, NaN as 0."""
+    """Map cosines to the range 0 to 1, and NaN to 0."""
     return np.nan_to_num((similarity + 1) / 2, nan=0.0)
 
 
 def mask_to_links(linked_ST: Mask) -> set[Link]:
-    """Return the links where `linked_ST` is true."""
+    """Return the links at which `linked_ST` is true."""
     return {(int(i), int(j)) for i, j in np.argwhere(linked_ST)}
 
 
 def links_to_mask(links: AbstractSet[Link], shape: tuple[int, ...]) -> Mask:
-    """Return the array of `shape` (S, T) that is true at `links`."""
+    """Return an array of `shape` (S, T) that is true at `links`."""
     linked_ST = np.zeros(shape, dtype=np.bool_)
     for link in links:
         linked_ST[link] = True
@@ -159,14 +163,14 @@ def links_to_mask(links: AbstractSet[Link], shape: tuple[int, ...]) -> Mask:
 
 
 def sorted_by_score(links: set[Link], score: Matrix) -> list[Link]:
-    """Return `links` with the one of the highest `score` (S, T) first, ties in the order of the words."""
+    """Return `links` by descending `score` (S, T), ties in word order."""
     return sorted(links, key=lambda link: (-score[link], link))
 
 
 def mutual_argmax(similarity: Matrix) -> Mask:
-    """Return where a word of the source and one of the target are each other's most similar (SimAlign's Argmax).
+    """Return a mask (S, T) of the word pairs that are each other's most similar (SimAlign's Argmax).
 
-    `similarity` is (S, T), and so is the result.
+    `similarity` is (S, T).
     """
     best_target_S, best_source_T = similarity.argmax(axis=1), similarity.argmax(axis=0)
     linked_ST = np.zeros(similarity.shape, dtype=np.bool_)
@@ -176,15 +180,15 @@ def mutual_argmax(similarity: Matrix) -> Mask:
 
 
 def itermax(similarity: Matrix) -> Mask:
-    """Return the mutual best ones, then those of what is left (SimAlign's Itermax).
+    """Return a mask (S, T) of mutual argmaxes, repeated on the remaining words (SimAlign's Itermax).
 
-    In a further round, pairs of which one is linked already count less, and pairs of which both are count nothing.
-    `similarity` is (S, T), from 0 to 1, and so is the shape of the result.
+    In later rounds, similarities are discounted if one of the words is linked already, and 0 if both are.
+    `similarity` is (S, T), from 0 to 1.
     """
     linked_ST = mutual_argmax(similarity)
     for _ in range(_ITERMAX_ROUNDS - 1):
-        source_done_S1, target_done_1T = linked_ST.any(axis=1, keepdims=True), linked_ST.any(axis=0, keepdims=True)
-        either_ST, both_ST = source_done_S1 | target_done_1T, source_done_S1 & target_done_1T
+        source_linked_S1, target_linked_1T = linked_ST.any(axis=1, keepdims=True), linked_ST.any(axis=0, keepdims=True)
+        either_ST, both_ST = source_linked_S1 | target_linked_1T, source_linked_S1 & target_linked_1T
         weight_ST = np.where(both_ST, 0.0, np.where(either_ST, _ITERMAX_DISCOUNT, 1.0)).astype(similarity.dtype)
         linked_ST |= mutual_argmax(similarity * weight_ST) & ~both_ST
     return linked_ST

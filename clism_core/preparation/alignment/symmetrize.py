@@ -1,4 +1,4 @@
-"""Symmetrisation: one alignment out of the two that the directions of a word aligner give.
+"""Symmetrization: combination of the forward and reverse links of a word aligner into one alignment.
 
 Philipp Koehn, Franz Josef Och, Daniel Marcu: Statistical phrase-based translation (NAACL 2003), section 3.1, and the
 Moses manual.
@@ -16,7 +16,7 @@ _NEIGHBOURS = ((-1, 0), (0, -1), (1, 0), (0, 1), (-1, -1), (-1, 1), (1, -1), (1,
 
 
 def symmetrize(forward: AbstractSet[Link], reverse: AbstractSet[Link], method: Symmetrization) -> set[Link]:
-    """Return one alignment; both arguments hold links (source word, target word)."""
+    """Return one alignment; the links of both directions are (source word, target word)."""
     match method:
         case "intersection":
             return set(forward & reverse)
@@ -31,8 +31,8 @@ def symmetrize(forward: AbstractSet[Link], reverse: AbstractSet[Link], method: S
 def grow_diag(forward: AbstractSet[Link], reverse: AbstractSet[Link]) -> set[Link]:
     """Return the intersection, grown within the union.
 
-    As long as there is one, add a neighbour (diagonal ones, too) of a link that is there where its source word or its
-    target word is not aligned yet.
+    While possible, add a link of the union that is adjacent (also diagonally) to an existing link and whose source or
+    target word is unaligned.
     """
     alignment = set(forward & reverse)
     sources, targets = _aligned(alignment)
@@ -54,7 +54,7 @@ def grow_diag(forward: AbstractSet[Link], reverse: AbstractSet[Link]) -> set[Lin
 
 
 def grow_diag_final_and(forward: AbstractSet[Link], reverse: AbstractSet[Link]) -> set[Link]:
-    """Return what `grow_diag` does, and what both words of are not aligned then, from each direction (final-and)."""
+    """Return the result of `grow_diag` plus, from each direction, the links between two unaligned words (final-and)."""
     alignment = grow_diag(forward, reverse)
     sources, targets = _aligned(alignment)
     for direction in (forward, reverse):
@@ -67,32 +67,31 @@ def grow_diag_final_and(forward: AbstractSet[Link], reverse: AbstractSet[Link]) 
 
 
 def grow(alignment: AbstractSet[Link], candidates: Iterable[Link]) -> set[Link]:
-    """Return `alignment` with the candidates that it reaches; `candidates` are in order, the best one first.
+    """Return `alignment`, grown by adjacent candidates; `candidates` are sorted, the best one first.
 
-    As long as there is one, the best candidate is added that is a neighbour (diagonal ones, too) of a link that is
-    there, and whose source word or target word is not aligned yet. Unlike in `grow_diag`, the order of the words is
-    of no account.
+    While possible, add the best candidate that is adjacent (also diagonally) to an existing link and whose source or
+    target word is unaligned. Unlike in `grow_diag`, the order of the words does not matter.
     """
     grown = set(alignment)
     sources, targets = _aligned(grown)
-    left = [link for link in candidates if link not in grown]
+    remaining = [link for link in candidates if link not in grown]
     while True:
-        reached = (
+        reachable = (
             link
-            for link in left
+            for link in remaining
             if (link[0] not in sources or link[1] not in targets) and not grown.isdisjoint(_neighbours(link))
         )
-        best = next(reached, None)
+        best = next(reachable, None)
         if best is None:
             return grown
-        left.remove(best)
+        remaining.remove(best)
         grown.add(best)
         sources.add(best[0])
         targets.add(best[1])
 
 
 def _aligned(alignment: Iterable[Link]) -> tuple[set[int], set[int]]:
-    """Return the source words and the target words that have links."""
+    """Return the aligned source words and target words."""
     sources: set[int] = set()
     targets: set[int] = set()
     for i, j in alignment:

@@ -23,7 +23,7 @@ def test_without_votes_the_most_similar_words_are_linked() -> None:
     assert combine(set(), set(), matrix(EVEN)) == {(0, 0), (1, 1)}
 
 
-def test_votes_decide_where_similarities_are_close() -> None:
+def test_votes_decide_between_close_similarities() -> None:
     similarity = matrix([[0.50, 0.48, 0.0], [0.49, 0.50, 0.0], [0.0, 0.0, 0.1]])
     # The standard deviation is 0.237: 0.02 and 0.01 are less than the 0.142 of two votes of 0.3.
     swapped = {(0, 1), (1, 0), (2, 2)}
@@ -31,7 +31,7 @@ def test_votes_decide_where_similarities_are_close() -> None:
     assert combine(swapped, swapped, similarity) == swapped
 
 
-def test_votes_do_not_decide_against_a_clear_similarity() -> None:
+def test_votes_do_not_override_a_clear_similarity() -> None:
     swapped = {(0, 1), (1, 0)}
     assert combine(swapped, swapped, matrix(EVEN)) == {(0, 0), (1, 1)}
 
@@ -49,7 +49,7 @@ NONE = [[0, 0, 0], [0, 0, 0], [0, 0, 0]]
 @pytest.mark.parametrize(
     ("forward", "reverse", "expected"),
     [
-        # Target 2 likes source 1 best; target 1 likes another better than source 2, which alone does not do.
+        # Source 1 is the best one for target 2; source 2 is not the best one for target 1, and needs a vote.
         pytest.param(NONE, NONE, {(0, 0), (1, 1), (1, 2)}, id="target-words-have-their-best"),
         pytest.param([[0, 0, 0], [0, 0, 0], [0, 1, 0]], NONE, {(0, 0), (1, 1), (1, 2), (2, 1)}, id="forward-has-it"),
         pytest.param(NONE, [[0, 0, 0], [0, 0, 0], [0, 1, 0]], {(0, 0), (1, 1), (1, 2), (2, 1)}, id="reverse-has-it"),
@@ -64,7 +64,7 @@ def test_candidates(forward: list[list[int]], reverse: list[list[int]], expected
 
 
 def test_three_votes_of_four_make_a_candidate() -> None:
-    # Target 1 likes source 0 best, but in round 2 of Itermax (0, 1) has 0.65 * 0.9 against 0.6 for (1, 1).
+    # Source 0 is the best one for target 1, but in round 2 of Itermax (0, 1) has 0.65 * 0.9 against 0.6 for (1, 1).
     similarity = matrix([[0.9, 0.65], [0.6, 0.6]])
     assert mask_to_links(itermax(similarity)) == {(0, 0), (1, 1)}
     voted = mask([[0, 1], [0, 0]])
@@ -79,7 +79,9 @@ def test_three_votes_of_four_make_a_candidate() -> None:
         pytest.param([[0.9, 0.0], [0.0, 0.9], [0.0, 0.3], [0.6, 0.1]], (3, 0), {(0, 0), (1, 1)}, id="beside-none"),
     ],
 )
-def test_candidates_are_added_beside_links(similarity: list[list[float]], voted: Link, expected: set[Link]) -> None:
+def test_candidates_adjacent_to_links_are_added(
+    similarity: list[list[float]], voted: Link, expected: set[Link]
+) -> None:
     assert combine({voted}, {voted}, matrix(similarity)) == expected
 
 
@@ -90,11 +92,13 @@ def test_candidates_are_added_beside_links(similarity: list[list[float]], voted:
         pytest.param({(0, 0)}, {(0, 0)}, {(0, 0), (1, 1)}, id="votes-for-it"),
     ],
 )
-def test_words_of_which_nothing_is_known(forward: set[Link], reverse: set[Link], expected: set[Link]) -> None:
+def test_word_without_similarities_is_linked_by_votes(
+    forward: set[Link], reverse: set[Link], expected: set[Link]
+) -> None:
     assert combine(forward, reverse, matrix([[NAN, NAN], [NAN, 0.9]])) == expected
 
 
-def test_nothing_known_of_any_word() -> None:
+def test_without_similarities_the_directions_are_intersected() -> None:
     assert combine({(0, 0), (1, 1)}, {(0, 0), (1, 0)}, np.full((2, 2), NAN)) == {(0, 0)}
 
 
@@ -107,7 +111,7 @@ def test_empty_sentence() -> None:
 
 
 class TwoDirections:
-    """Stands for eflomal: links what stands at the same place, both ways."""
+    """Replacement for eflomal that links the words at equal positions in both directions."""
 
     def both_directions(
         self, sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str]]
@@ -117,7 +121,7 @@ class TwoDirections:
 
 
 class Similarities:
-    """Stands for the encoder: yields the pairs in another order, as the encoder does."""
+    """Replacement for the encoder that yields the pairs in another order, as the encoder does."""
 
     def similarities(
         self, sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str]]
@@ -126,7 +130,7 @@ class Similarities:
             yield number, matrix([[0.9 if s == t else 0.1 for t in targets[number]] for s in sources[number]])
 
 
-def test_each_pair_gets_the_links_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_similarities_are_combined_with_the_directions_of_the_same_pair(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(combination, "EflomalAligner", lambda config, learnt: TwoDirections())  # noqa: ARG005
     monkeypatch.setattr(combination, "EmbeddingAligner", lambda config: Similarities())  # noqa: ARG005
     aligner = CombinationAligner(AlignerConfig())

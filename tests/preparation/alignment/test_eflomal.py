@@ -46,7 +46,7 @@ def test_learns_a_small_dictionary() -> None:
 
 
 @needs_eflomal
-def test_priors_align_what_three_sentences_alone_cannot_teach() -> None:
+def test_priors_align_sentences_with_new_word_order() -> None:
     priors = learn_priors(SENTENCES[3:], TRANSLATIONS[3:], seed=0)
     assert b"LEX\thouse\thaus\t" in priors
     aligner = EflomalAligner(AlignerConfig(symmetrization="intersection", iterations=2, seed=0), priors)
@@ -57,7 +57,7 @@ def test_priors_align_what_three_sentences_alone_cannot_teach() -> None:
 
 
 @needs_eflomal
-def test_a_seed_gives_the_same_links_on_any_number_of_threads() -> None:
+def test_links_depend_on_the_seed_but_not_on_the_threads() -> None:
     half = SENTENCES[::2], TRANSLATIONS[::2]
     runs = [both_directions(*half, iterations=1, seed=1, threads=threads) for threads in (1, 2, 2)]
     assert runs[0] == runs[1] == runs[2]
@@ -66,16 +66,16 @@ def test_a_seed_gives_the_same_links_on_any_number_of_threads() -> None:
 
 
 @needs_eflomal
-def test_a_seed_that_cannot_be_given_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_seed_that_cannot_be_preloaded_is_an_input_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a b").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "a b"))  # the loader takes no names with spaces
-    with pytest.raises(InputError, match="did not take the seed"):
+    with pytest.raises(InputError, match="did not use the seed"):
         both_directions(SENTENCES[:9], TRANSLATIONS[:9], seed=1)
     assert len(both_directions(SENTENCES[:9], TRANSLATIONS[:9], seed=None)) == 9
 
 
 @needs_eflomal
-def test_nothing_to_align() -> None:
+def test_empty_corpora_give_no_links_and_no_priors() -> None:
     assert both_directions([], []) == []
     assert learn_priors([], [], seed=None) == b""
 
@@ -88,14 +88,14 @@ def test_program_is_found_beside_the_interpreter(tmp_path: Path, monkeypatch: py
     assert find_program() == str(program)
 
 
-def test_program_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_program_is_an_input_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     with pytest.raises(InputError, match=r"pip install -e '.\[align\]'.* --aligner.kind embedding"):
         find_program()
 
 
-def test_compiler_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_compiler_is_an_input_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(InputError, match=r"--aligner\.seed null"):
         find_compiler()

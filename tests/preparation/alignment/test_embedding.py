@@ -67,11 +67,13 @@ APART = [TALL[1], TALL[0], TALL[2], TALL[3]]
         pytest.param("argmax", [[]], set(), id="no-words"),
     ],
 )
-def test_methods(method: EmbeddingMethod, similarity: list[list[float]], expected: set[Link]) -> None:
+def test_methods_of_link_extraction(
+    method: EmbeddingMethod, similarity: list[list[float]], expected: set[Link]
+) -> None:
     assert word_links(np.array(similarity), method=method) == expected
 
 
-def test_links_by_score() -> None:
+def test_links_are_sorted_by_descending_score() -> None:
     assert sorted_by_score({(0, 0), (0, 1), (1, 1)}, np.array([[0.1, 0.7], [0.0, 0.7]])) == [(0, 1), (1, 1), (0, 0)]
 
 
@@ -82,7 +84,7 @@ def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder)
 
 
-def test_encoder_aligns_equal_words_whatever_the_batch(encoder_folder: str) -> None:
+def test_equal_words_are_aligned_in_any_batch(encoder_folder: str) -> None:
     aligner = EmbeddingAligner(AlignerConfig(model=encoder_folder, layer=0, batch_size=2))
     sources = [["d", "e", "fgh"], ["ab", "c"], [], ["a"]]
     targets = [["fgh", "d", "e"], ["c", "ab"], ["x"], ["a"]]
@@ -102,7 +104,7 @@ def test_state_of_a_word_is_the_mean_of_its_sub_words(encoder_folder: str, layer
     np.testing.assert_allclose(states, expected.numpy(), atol=1e-5)
 
 
-def test_word_of_which_the_tokenizer_sees_nothing(encoder_folder: str) -> None:
+def test_word_without_sub_words_has_no_links(encoder_folder: str) -> None:
     aligner = EmbeddingAligner(AlignerConfig(model=encoder_folder, layer=0))
     first, second = aligner.embed([["a", " ", "b"], ["c"]])
     assert np.isnan(first).all(axis=1).tolist() == [False, True, False]
@@ -110,7 +112,7 @@ def test_word_of_which_the_tokenizer_sees_nothing(encoder_folder: str) -> None:
     assert aligner.align([["a", " ", "b"]], [["b", "a"]]) == [{(0, 1), (2, 0)}]
 
 
-def test_long_sentences_are_read_in_windows(encoder_folder: str, tmp_path: Path) -> None:
+def test_long_sentences_are_encoded_in_windows(encoder_folder: str, tmp_path: Path) -> None:
     write_letter_encoder(tmp_path)
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)
     tokenizer.model_max_length = 8
@@ -121,7 +123,7 @@ def test_long_sentences_are_read_in_windows(encoder_folder: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize(("layer", "fits"), [(0, True), (2, True), (3, False), (-1, True), (-3, True), (-4, False)])
-def test_layers(encoder_folder: str, layer: int, fits: bool) -> None:
+def test_layer_out_of_range_is_an_input_error(encoder_folder: str, layer: int, fits: bool) -> None:
     config = AlignerConfig(kind="embedding", model=encoder_folder, layer=layer)
     if fits:
         EmbeddingAligner.check(config)

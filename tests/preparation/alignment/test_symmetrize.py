@@ -40,7 +40,7 @@ def test_grow_diag_final_and(forward: str, reverse: str, expected: str) -> None:
         pytest.param("union", "0-0 1-0 3-0 3-3", id="union"),
     ],
 )
-def test_methods_from_few_links_to_many(method: Symmetrization, expected: str) -> None:
+def test_methods_give_increasing_numbers_of_links(method: Symmetrization, expected: str) -> None:
     assert format_links(symmetrize(links("0-0 1-0 3-0"), links("0-0 3-3"), method)) == expected
 
 
@@ -69,9 +69,9 @@ def test_grow(alignment: str, candidates: list[str], expected: str) -> None:
         pytest.param(f"0-{'1' * 5000}", id="more digits than int takes"),
     ],
 )
-def test_what_is_no_alignment(line: str) -> None:
+def test_malformed_alignments_are_not_parsed(line: str) -> None:
     assert parse_links(line) is None
 
 
-def test_links_are_written_in_order() -> None:
+def test_links_are_sorted_when_written() -> None:
     assert format_links(links(" 10-1 2-3\t2-0\n")) == "2-0 2-3 10-1"
