@@ -1,4 +1,4 @@
-"""The configuration of `prepare`."""
+"""Configuration of `prepare`."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from clism_core.preparation.entities import EntitiesConfig
 
 @dataclass
 class PrepareConfig:
-    """How samples are made from parallel corpora."""
+    """Preparation of span-masked samples from parallel corpora."""
 
     corpora: list[CorpusConfig]
-    """The parallel corpora; several of one language pair are aligned together."""
+    """Parallel corpora; those of the same language pair are aligned together."""
     output: str
-    """Folder to write to, local or s3://. The same run again finds it finished and does nothing."""
+    """Output folder, local or s3://. If the same run is started again, it finds finished data and does nothing."""
     aligner: AlignerConfig = field(default_factory=AlignerConfig)
-    """Which words of the target translate which of the source."""
+    """Word alignment of source and target sentences."""
     entities: EntitiesConfig = field(default_factory=EntitiesConfig)
-    """Which spans of the source become questions."""
+    """Spans of the source sentences that become questions."""
     cleaning: CleaningConfig = field(default_factory=CleaningConfig)
-    """What a sentence may be."""
+    """Filters for sentences and sentence pairs."""
     max_answer_words: Annotated[int, Ge(1)] = 10
-    """Longest answer, in words (the paper: 10)."""
+    """Maximum length of an answer in words (the paper: 10)."""
     rows_per_file: Annotated[int, Ge(1)] = 5000
-    """Rows that are cleaned, aligned and searched together, and end up in one file of samples and one of rejects."""
+    """Rows per shard: a shard is cleaned, aligned and searched for spans as a whole, and becomes one file of samples
+    and one of rejects."""

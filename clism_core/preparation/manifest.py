@@ -1,4 +1,4 @@
-"""The manifest of prepared data: what is in the folder, what it was made from; written last."""
+"""Manifest of prepared data: its content and provenance; written last."""
 
 import hashlib
 import importlib.metadata
@@ -13,11 +13,11 @@ from clism_core.utils.errors import InputError
 
 MANIFEST = "manifest.json"
 UNFINISHED = "unfinished.json"
-"""Marks a folder as ours while it is being written, so that a run that was broken off can be repeated."""
+"""File that marks an output folder during the preparation, so that an interrupted run can resume in it."""
 
 SAMPLES, REJECTS = "samples", "rejects"
 WORK = "unfinished"
-"""The folder of what the stages leave for one another, until the data is finished."""
+"""Folder of the stages' intermediate results, until the data is finished."""
 
 
 class PairCounts(TypedDict):
@@ -29,11 +29,11 @@ class PairCounts(TypedDict):
     rejects: dict[str, int]
     beyond_cap: int
     statistics: NotRequired[Statistics]
-    """Older versions of this project have not written them."""
+    """Missing in manifests of older versions."""
 
 
 def pair_counts(block: BlockStatistics, *, beyond_cap: int) -> PairCounts:
-    """Return what the manifest keeps of the statistics of all rows of a language pair."""
+    """Return the manifest's entry for a language pair, given the statistics of all of its rows."""
     return PairCounts(
         rows=block["rows"],
         samples=block["samples"],
@@ -45,7 +45,7 @@ def pair_counts(block: BlockStatistics, *, beyond_cap: int) -> PairCounts:
 
 
 class Manifest(TypedDict):
-    """What `manifest.json` holds."""
+    """Content of `manifest.json`."""
 
     samples: int
     rejects: int
@@ -53,46 +53,55 @@ class Manifest(TypedDict):
     config: dict[str, Any]
     versions: dict[str, str]
     fingerprint: str
-    """Of what the samples were made from: inputs, config and versions."""
+    """Digest of everything that determines the samples: inputs, config and versions."""
     content: str
-    """Of the samples themselves."""
+    """Digest of the samples."""
     input_digests: NotRequired[dict[str, int]]
-    """Number of input files that `fingerprint` knows by each kind of digest (`FileDigest.kind`); not in manifests of
-    older versions."""
+    """Number of input files by the kind of digest (`FileDigest.kind`) in `fingerprint`; missing in manifests of older
+    versions."""
 
 
 def read_manifest(folder: str) -> Manifest:
-    """Return the manifest of prepared data; raises `InputError` where `folder` holds none, or an unfinished run."""
+    """Return the manifest of prepared data.
+
+    Raises:
+        InputError: if the folder is missing, or does not contain finished data of this version.
+    """
     if storage.exists(storage.join(folder, MANIFEST)):
         manifest: Manifest = storage.read_json(storage.join(folder, MANIFEST))
         if missing := sorted(Manifest.__required_keys__ - manifest.keys()):
             raise InputError(
-                f"{folder}: its {MANIFEST} has no {', '.join(missing)}, so another version of this project has made "
-                "it; prepare the data again, into another folder"
+                f"{folder}: incompatible {MANIFEST}, written by another version of this project: missing "
+                f"{', '.join(missing)}; prepare the data again, in another folder"
             )
         return manifest
     if not storage.exists(folder):
-        raise InputError(f"{folder}: no such folder; make it with python jobs/prepare.py --output {folder}")
+        raise InputError(f"{folder}: no such folder; create it with python jobs/prepare.py --output {folder}")
     if storage.exists(storage.join(folder, UNFINISHED)):
-        raise InputError(f"{folder}: its preparation was broken off; run the same python jobs/prepare.py again")
-    raise InputError(f"{folder}: no prepared data, for it has no {MANIFEST}; python jobs/prepare.py makes some")
+        raise InputError(
+            f"{folder}: its preparation is unfinished; run the same python jobs/prepare.py again to resume it"
+        )
+    raise InputError(f"{folder}: no prepared data: {MANIFEST} not found; create it with python jobs/prepare.py")
 
 
 def open_output(folder: str, *, fingerprint: str) -> Manifest | None:
-    """Make `folder` ready to be written to; return the manifest where the same data is there already.
+    """Mark `folder` as the output of a run; return the manifest if it already contains the same data, finished.
 
-    What a run of the same fingerprint has left when it was broken off stays; another one gives way where it has made no
-    samples or rejects yet. Raises `InputError` where `folder` holds anything else.
+    The intermediate results of an interrupted run are kept if its fingerprint is the same. An interrupted run with
+    another fingerprint is replaced if it has not written samples or rejects yet.
+
+    Raises:
+        InputError: if `folder` contains anything else.
     """
     files = storage.list_files(folder)
     if storage.exists(storage.join(folder, MANIFEST)):
         manifest = read_manifest(folder)
         if manifest["fingerprint"] != fingerprint:
             raise InputError(
-                f"output: {folder} holds data prepared from other inputs, another config or other versions; choose "
-                "another folder"
+                f"output: {folder} contains data prepared from other inputs, with another config or other versions; "
+                "choose another folder"
             )
-        _remove_work(folder)  # the run may have been killed before it could
+        _remove_work(folder)  # in case the run was killed before it did
         return manifest
     if storage.exists(storage.join(folder, UNFINISHED)):
         begun = storage.read_json(storage.join(folder, UNFINISHED))
@@ -100,8 +109,8 @@ def open_output(folder: str, *, fingerprint: str) -> Manifest | None:
             return None
         if any(storage.list_files(storage.join(folder, part)) for part in (SAMPLES, REJECTS)):
             raise InputError(
-                f"output: {folder} holds an unfinished preparation of other inputs, another config or other versions; "
-                "choose another folder, or delete it"
+                f"output: {folder} contains an unfinished preparation of other inputs, with another config or other "
+                "versions; choose another folder, or delete it"
             )
     elif files:
         raise InputError(f"output: {folder} is not empty; choose another folder")
@@ -110,7 +119,7 @@ def open_output(folder: str, *, fingerprint: str) -> Manifest | None:
 
 
 def finish_output(folder: str, manifest: Manifest) -> None:
-    """Write the manifest, which makes `folder` prepared data, and remove what the stages have left."""
+    """Write the manifest, which marks the data in `folder` as finished, and delete intermediate results."""
     storage.write_json(storage.join(folder, MANIFEST), manifest)
     _remove_work(folder)
 
@@ -119,21 +128,21 @@ def _remove_work(folder: str) -> None:
     storage.delete(storage.join(folder, WORK))
     for part in (SAMPLES, REJECTS):
         for file in storage.list_files(storage.join(folder, part)):
-            if posixpath.basename(file).startswith("."):  # a file that a killed process was writing
+            if posixpath.basename(file).startswith("."):  # incomplete file of a killed process
                 storage.delete(file)
     storage.delete(storage.join(folder, UNFINISHED))
 
 
 def fingerprint(*, inputs: Sequence[Sequence[str]], config: dict[str, Any], versions: dict[str, str]) -> str:
-    """Return the SHA-256, in hex, of digests of the input files (a list for each corpus), `config` and `versions`."""
+    """Return the SHA-256, in hex, of the input files' digests (a list per corpus), `config` and `versions`."""
     parts = {"inputs": inputs, "config": config, "versions": versions}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def package_versions(*names: str) -> dict[str, str]:
-    """Return the installed versions of `names`, "unknown" for a program that did not come with pip."""
-    found = {}
+    """Return the installed versions of packages; "unknown" for programs that were not installed by pip."""
+    versions = {}
     for name in names:
         distributions = importlib.metadata.distributions(name=name)
-        found[name] = next((distribution.version for distribution in distributions), "unknown")
-    return found
+        versions[name] = next((distribution.version for distribution in distributions), "unknown")
+    return versions

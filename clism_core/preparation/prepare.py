@@ -1,4 +1,4 @@
-"""From parallel corpora to span-masked samples: what is checked before, the stages, and the manifest at the end."""
+"""Preparation of span-masked samples from parallel corpora: the checks before it, its stages, and its manifest."""
 
 import dataclasses
 import hashlib
@@ -43,17 +43,17 @@ __all__ = ["Preparation", "PrepareConfig", "find_finished", "model_folders", "pl
 
 logger = logging.getLogger(__name__)
 
-_MAX_CORPORA = 100  # ids of samples have room for
+_MAX_CORPORA = 100  # sample ids have two digits for the corpus
 _PATHS = ("path", "target_path", "alignment_path")
-"""The fields of a corpus that are paths."""
+"""Fields of a corpus that are paths."""
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """What is to be prepared, checked, and what the result depends on."""
+    """Checked configuration of a preparation, and everything that its result depends on."""
 
     config: PrepareConfig
-    """With absolute paths."""
+    """Configuration with absolute paths and pinned versions."""
     versions: dict[str, str]
     inputs: Sequence[Sequence[FileDigest]]
     """Digests of the files of each corpus."""
@@ -61,21 +61,21 @@ class Preparation:
 
 
 def plan(config: PrepareConfig) -> Preparation:
-    """Check `config` and look at its inputs; needs no cluster. Raises `InputError` where they cannot be used."""
+    """Check `config` and digest its inputs; needs no cluster. Raises `InputError` if they are invalid."""
     config = with_absolute_paths(config)
     check(config)
     config = with_pinned_versions(config)
     versions = _versions(config)
     files = [input_paths(corpus) for corpus in config.corpora]
-    digests = iter(file_digests([file for some in files for file in some]))
-    inputs = [list(islice(digests, len(some))) for some in files]
+    digests = iter(file_digests([file for corpus_files in files for file in corpus_files]))
+    inputs = [list(islice(digests, len(corpus_files))) for corpus_files in files]
     return Preparation(config, versions, inputs, _fingerprint(config, inputs, versions))
 
 
 def find_finished(preparation: Preparation) -> Manifest | None:
-    """Return the manifest where `output` holds what would be made; None where it holds no prepared data.
+    """Return the manifest if `output` contains the result of this preparation; None if it is not finished.
 
-    Raises `InputError` where `output` holds other prepared data.
+    Raises `InputError` if `output` contains other prepared data.
     """
     output = preparation.config.output
     if not storage.exists(storage.join(output, MANIFEST)):
@@ -84,9 +84,9 @@ def find_finished(preparation: Preparation) -> Manifest | None:
 
 
 def prepare(preparation: Preparation) -> Manifest:
-    """Prepare the data on the Ray cluster that is connected, and return the manifest.
+    """Prepare the data on the connected Ray cluster, and return the manifest.
 
-    Raises `InputError` where a corpus turns out to be one that cannot be used.
+    Raises `InputError` if a corpus is found to be invalid while it is read.
     """
     config = preparation.config
     finished = open_output(config.output, fingerprint=preparation.fingerprint)
@@ -109,13 +109,13 @@ def prepare(preparation: Preparation) -> Manifest:
 
 def _run(preparation: Preparation, work: Work) -> Manifest:
     config = preparation.config
-    read = clean_corpora(config, work)
-    shards = list_shards(config, read)
+    corpora_rows = clean_corpora(config, work)
+    shards = list_shards(config, corpora_rows)
     learn(config, work, shards)
     make_samples(config, work, shards)
     beyond_cap = Counter[str]()
-    for corpus, part in zip(config.corpora, read, strict=True):
-        beyond_cap[corpus.pair] += part["beyond_cap"]
+    for corpus, rows in zip(config.corpora, corpora_rows, strict=True):
+        beyond_cap[corpus.pair] += rows["beyond_cap"]
     digests: list[str | None] = []
     blocks: dict[str, BlockStatistics] = {}
     for pair in beyond_cap:
@@ -144,11 +144,11 @@ def _statistics(made: Iterable[Made], digests: list[str | None]) -> Iterator[Blo
 
 
 def check(config: PrepareConfig) -> None:
-    """Raise `InputError` where `config` names what is not there, as far as that is known without reading it all."""
+    """Raise `InputError` for whatever can be found to be invalid or missing without reading whole corpora."""
     check_bounds(config)
     if not 1 <= len(config.corpora) <= _MAX_CORPORA:
         raise InputError(
-            f"corpora has {len(config.corpora)} entries; give 1 to {_MAX_CORPORA}, each of any number of files"
+            f"corpora: has {len(config.corpora)} entries; give 1 to {_MAX_CORPORA}, each with any number of files"
         )
     aligner = aligner_class(config.aligner)
     for corpus in config.corpora:
@@ -156,10 +156,10 @@ def check(config: PrepareConfig) -> None:
         given_alignment = aligner.is_precomputed
         if (corpus.alignment_path is None) == given_alignment:
             raise InputError(
-                f"corpora: {corpus.path}: alignment_path belongs to aligner.kind pharaoh, and aligner.kind is "
-                f"{config.aligner.kind}; give both or neither"
+                f"corpora: {corpus.path}: alignment_path and aligner.kind pharaoh require each other, but aligner.kind "
+                f"is {config.aligner.kind}; give both or neither"
             )
-        if not given_alignment:  # whose words are cut already
+        if not given_alignment:  # otherwise, the corpus is segmented already
             check_segmenter(corpus.source_lang)
             check_segmenter(corpus.target_lang)
         check_texts(beginning, corpus=corpus, cleaning=config.cleaning, given_alignment=given_alignment)
@@ -168,7 +168,7 @@ def check(config: PrepareConfig) -> None:
 
 
 def with_absolute_paths(config: PrepareConfig) -> PrepareConfig:
-    """Return `config` as Ray's workers can use it, whose working folder is another one."""
+    """Return `config` with absolute paths, since Ray's workers run in another folder."""
     corpora = [corpus_with_absolute_paths(corpus) for corpus in config.corpora]
     config = dataclasses.replace(config, output=storage.absolute(config.output), corpora=corpora)
     for part, name in model_folders(config):
@@ -179,7 +179,7 @@ def with_absolute_paths(config: PrepareConfig) -> PrepareConfig:
 
 
 def with_pinned_versions(config: PrepareConfig) -> PrepareConfig:
-    """Return `config` with what its data sets of the hub and its encoder mean now: all workers take the same."""
+    """Return `config` with the current revisions of its hub data sets and encoder, so that all workers use the same."""
     corpora = [
         dataclasses.replace(corpus, revision=source_identity(corpus).get("revision", corpus.revision))
         for corpus in config.corpora
@@ -191,7 +191,7 @@ def with_pinned_versions(config: PrepareConfig) -> PrepareConfig:
 
 
 def model_folders(config: PrepareConfig) -> dict[tuple[str, str], str]:
-    """Return the models that are used and given as folders, by the names of their part and their field in `config`."""
+    """Return the models in use that are folders, by group and field in `config`, such as ("aligner", "model")."""
     used = {}
     if aligner_class(config.aligner).uses_encoder:
         used["aligner", "model"] = config.aligner.model
@@ -201,7 +201,7 @@ def model_folders(config: PrepareConfig) -> dict[tuple[str, str], str]:
 
 
 def _versions(config: PrepareConfig) -> dict[str, str]:
-    """Return the versions of all that decides what the samples are."""
+    """Return the versions of all packages and pipelines that affect the samples."""
     versions = {"python": platform.python_version()} | package_versions(
         "clism", "spacy", "regex", "babel", "pycld2", "pyarrow", *aligner_class(config.aligner).packages
     )
@@ -220,7 +220,7 @@ def _fingerprint(config: PrepareConfig, inputs: Sequence[Sequence[FileDigest]], 
     del settings["output"]
     for corpus in settings["corpora"]:
         for name in _PATHS:
-            if FORMATS[corpus["format"]].has_files:  # their content counts, not their place
+            if FORMATS[corpus["format"]].has_files:  # identified by content, not by path
                 del corpus[name]
     for (part, name), folder in model_folders(config).items():
         settings[part][name] = folder_digest(folder)
@@ -233,7 +233,7 @@ def _fingerprint(config: PrepareConfig, inputs: Sequence[Sequence[FileDigest]], 
 
 @contextmanager
 def _quiet_console() -> Iterator[None]:
-    """Leave Ray Data's messages to its log file: it prints a traceback three times over, and then raises it."""
+    """Keep Ray Data's messages off the console: it prints each traceback three times before it raises the error."""
     consoles = [handler for handler in logging.getLogger("ray.data").handlers if handler.name == "console"]
     levels = [handler.level for handler in consoles]
     for handler in consoles:

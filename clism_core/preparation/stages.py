@@ -1,6 +1,6 @@
-"""The stages of `prepare`, by Ray Data: read and clean the corpora, learn from the whole, make samples.
+"""Stages of `prepare`, run by Ray: read and clean the corpora, train on whole corpora, make samples.
 
-Each stage writes shards, and passes over those that are there already: a run that was broken off goes on.
+Each stage stores its results and skips those that exist already, so that an interrupted run resumes.
 """
 
 import logging
@@ -30,29 +30,29 @@ from clism_core.utils.progress import Progress
 
 logger = logging.getLogger(__name__)
 
-_READER_CPUS = 0.01  # readers always find a place beside the cleaning, or each would wait for the other for ever
+_READER_CPUS = 0.01  # readers can always be scheduled beside cleaning tasks, which prevents a deadlock of the two
 _CLEANER_CPUS = 0.5
-_LEARNER_CPUS = 2  # eflomal's two directions
-_MAX_BLOCKS = 10_000  # all of them are known to Ray from the start
-_NGRAM_SAMPLE = 200_000  # sentence pairs that the n-grams of a language are counted in
+_TRAINING_CPUS = 2  # eflomal's two directions
+_MAX_BLOCKS = 10_000  # Ray holds all of them from the start
+_NGRAM_SAMPLE = 200_000  # sentence pairs in which the n-grams of a language are counted
 
 
 class CorpusRows(TypedDict):
-    """What was read of a corpus: its shards as (first row, rows), and the rows beyond its cap."""
+    """Rows read from a corpus: its shards as (first row, number of rows), and the number of rows beyond its cap."""
 
     shards: list[tuple[int, int]]
     beyond_cap: int
 
 
 def clean_corpora(config: PrepareConfig, work: Work) -> list[CorpusRows]:
-    """Read the corpora and write their rows, cleaned and cut into words; return what was read of each."""
-    known: dict[int, CorpusRows | None] = {
+    """Read the corpora and write their rows, cleaned and segmented into words; return the rows read from each."""
+    corpora_rows: dict[int, CorpusRows | None] = {
         number: work.read_json("corpora", f"{number}.json") for number in range(len(config.corpora))
     }
-    unread = {number: config.corpora[number] for number, read in known.items() if read is None}
+    unread = {number: config.corpora[number] for number, rows in corpora_rows.items() if rows is None}
     if unread:
-        known |= _clean_unread(config, work, unread)
-    return [read for read in known.values() if read is not None]
+        corpora_rows |= _clean_unread(config, work, unread)
+    return [rows for rows in corpora_rows.values() if rows is not None]
 
 
 def _clean_unread(config: PrepareConfig, work: Work, unread: dict[int, CorpusConfig]) -> dict[int, CorpusRows]:
@@ -61,28 +61,28 @@ def _clean_unread(config: PrepareConfig, work: Work, unread: dict[int, CorpusCon
     rows = ray.data.read_datasource(raw, override_num_blocks=len(unread), num_cpus=_READER_CPUS, concurrency=readers)
     clean = partial(clean_shards, config=config, work=work)
     shards = map_with_retries(rows, clean, batch_size=1, num_cpus=_CLEANER_CPUS)
-    shards.context.target_max_block_size = 1  # bytes: every shard is a block, to be cleaned beside the others
+    shards.context.target_max_block_size = 1  # bytes: every shard is a block, so that shards are cleaned concurrently
     progress = Progress("reading")
-    found = {number: CorpusRows(shards=[], beyond_cap=0) for number in unread}
+    corpora_rows = {number: CorpusRows(shards=[], beyond_cap=0) for number in unread}
     totals: dict[int, int] = {}
     cleaned = Counter[int]()
-    for shard in shards.iter_rows():  # as they are ready: the end of a corpus may come before its last shards
+    for shard in shards.iter_rows():  # in order of completion: the end of a corpus may come before its last shards
         number = shard["corpus"]
         if shard["first_row"] is None:
             totals[number] = shard["rows"]
-            found[number]["beyond_cap"] = shard["beyond_cap"]
+            corpora_rows[number]["beyond_cap"] = shard["beyond_cap"]
         else:
-            found[number]["shards"].append((shard["first_row"], shard["rows"]))
+            corpora_rows[number]["shards"].append((shard["first_row"], shard["rows"]))
             cleaned[number] += shard["rows"]
             progress.add(shard["rows"])
         if totals.get(number) == cleaned[number]:
-            found[number]["shards"].sort()
-            work.write_json(found[number], "corpora", f"{number}.json")
-    return found
+            corpora_rows[number]["shards"].sort()
+            work.write_json(corpora_rows[number], "corpora", f"{number}.json")
+    return corpora_rows
 
 
 def clean_shards(batch: pa.Table, *, config: PrepareConfig, work: Work) -> pa.Table:
-    """Clean the shards of `batch`, a table of `RAW_SHARD_SCHEMA`, and write them; return it without the rows."""
+    """Clean and write the shards of `batch`, a table with `RAW_SHARD_SCHEMA`; return it without their rows."""
     for shard in batch.to_pylist():
         if shard["raw"] is not None:
             corpus = config.corpora[shard["corpus"]]
@@ -99,18 +99,18 @@ def clean_shards(batch: pa.Table, *, config: PrepareConfig, work: Work) -> pa.Ta
     return batch.drop_columns(["raw"])
 
 
-def list_shards(config: PrepareConfig, read: list[CorpusRows]) -> list[Shard]:
-    """Return all shards, in the order of the corpora and of their rows."""
+def list_shards(config: PrepareConfig, corpora_rows: list[CorpusRows]) -> list[Shard]:
+    """Return all shards, in the order of corpora and rows."""
     return [
         Shard(shard_name(corpus, number=number, first_row=first_row), number, corpus.pair, rows)
-        for number, (corpus, part) in enumerate(zip(config.corpora, read, strict=True))
-        for first_row, rows in part["shards"]
+        for number, (corpus, corpus_rows) in enumerate(zip(config.corpora, corpora_rows, strict=True))
+        for first_row, rows in corpus_rows["shards"]
     ]
 
 
 def learn(config: PrepareConfig, work: Work, shards: list[Shard]) -> None:
-    """Find the duplicates of each language pair, and learn of the whole what its shards cannot tell: side by side."""
-    cpus = min(_LEARNER_CPUS, max(1, *(node.get("CPU", 0) for node in node_resources())))
+    """Find duplicates, train aligners and count n-grams over the whole corpora; pairs and languages concurrently."""
+    cpus = min(_TRAINING_CPUS, max(1, *(node.get("CPU", 0) for node in node_resources())))
     pair_task = ray.remote(train_on_pair).options(num_cpus=cpus, scheduling_strategy="SPREAD")
     language_task = ray.remote(train_on_language).options(num_cpus=1, scheduling_strategy="SPREAD")
     by_pair, by_language = defaultdict(list), defaultdict(list)
@@ -125,12 +125,12 @@ def learn(config: PrepareConfig, work: Work, shards: list[Shard]) -> None:
             language_task.remote(config, work, name, part) for name, part in by_language.items() if name not in known
         ]
     if tasks:
-        logger.info("learning from the whole of %s: duplicates, and what aligns its words", ", ".join(by_pair))
+        logger.info("finding duplicates and training aligners for %s", ", ".join(by_pair))
     ray.get(tasks)
 
 
 def train_on_pair(config: PrepareConfig, work: Work, pair: str, shards: list[Shard]) -> None:
-    """Find the duplicates of a language pair, and train its aligner."""
+    """Find the duplicates of a language pair and train its aligner."""
     rows = work.open_rows(shards)
     storage.write_bytes(work.duplicates_path(pair), find_duplicates(rows))
 
@@ -146,23 +146,23 @@ def train_on_pair(config: PrepareConfig, work: Work, pair: str, shards: list[Sha
 def train_on_language(config: PrepareConfig, work: Work, language: str, shards: list[Shard]) -> None:
     """Count the n-grams of a source language."""
     sample = draw_sample(work.open_rows(shards), _NGRAM_SAMPLE)
-    # A sentence may have several translations, and a corpus the same sentence several times.
+    # Each sentence once: it may have several translations, or be repeated in a corpus.
     sentences = dict(zip(sample["source"].to_pylist(), each_words_as_text(sample, "source"), strict=True))
     learn_ngrams(sentences.values(), config=config.entities, language=language).save(work.ngrams_path(language))
 
 
 def make_samples(config: PrepareConfig, work: Work, shards: list[Shard]) -> None:
-    """Make the samples of all shards that are not made yet."""
+    """Make the samples of all remaining shards."""
     made = work.names(MADE)
-    left = [shard for shard in shards if shard.name not in made]
-    if not left:
+    remaining = [shard for shard in shards if shard.name not in made]
+    if not remaining:
         return
     pair_rows = Counter[str]()
     for shard in shards:
         pair_rows[shard.pair] += shard.rows
     gpus = int(ray.cluster_resources().get("GPU", 0)) if aligner_class(config.aligner).uses_encoder else 0
-    per_block = math.ceil(len(left) / _MAX_BLOCKS)
-    blocks = [_shard_table(left[first : first + per_block]) for first in range(0, len(left), per_block)]
+    per_block = math.ceil(len(remaining) / _MAX_BLOCKS)
+    blocks = [_shard_table(remaining[first : first + per_block]) for first in range(0, len(remaining), per_block)]
     actors = min(len(blocks), _cpus(with_gpus=gpus > 0))
     made_shards = map_with_retries(
         ray.data.from_arrow(blocks),
@@ -171,13 +171,13 @@ def make_samples(config: PrepareConfig, work: Work, shards: list[Shard]) -> None
         num_cpus=1,
         fn_constructor_args=(config, work),
         fn_constructor_kwargs={"pair_rows": pair_rows},
-        num_gpus=1 / math.ceil(actors / gpus) if gpus else 0,  # spaCy keeps an actor busy for most of the time
-        # More of them where nodes join.
+        num_gpus=1 / math.ceil(actors / gpus) if gpus else 0,  # an actor spends most of its time in spaCy
+        # More actors if nodes join.
         compute=ActorPoolStrategy(
             min_size=1, initial_size=actors, max_size=len(blocks), max_tasks_in_flight_per_actor=1
         ),
     )
-    progress = Progress("making samples", total=sum(shard.rows for shard in left))
+    progress = Progress("making samples", total=sum(shard.rows for shard in remaining))
     for row in made_shards.iter_rows():
         progress.add(row["rows"])
 
@@ -187,6 +187,6 @@ def _shard_table(shards: list[Shard]) -> pa.Table:
 
 
 def _cpus(*, with_gpus: bool = False) -> int:
-    """Return the CPUs of the cluster, or of its nodes with GPUs; 1 where they are yet to come."""
+    """Return the CPUs of the cluster, or of its nodes with GPUs; at least 1, for autoscaling clusters."""
     nodes = node_resources()
     return max(1, int(sum(node.get("CPU", 0) for node in nodes if node.get("GPU", 0) or not with_gpus)))

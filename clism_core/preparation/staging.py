@@ -1,7 +1,7 @@
-"""Unfinished work of `prepare`: the results of each stage so far, from which an interrupted run resumes.
+"""Intermediate results of the stages of `prepare`, from which an interrupted run resumes.
 
-A shard is a number of consecutive rows of one corpus. It is read, aligned and written independently of the others,
-and named after its first row, so that its content does not depend on who makes it, or when.
+A shard consists of consecutive rows of one corpus. It is read, aligned and written independently of other shards, and
+named after its first row, so that its content does not depend on the worker or the order of the work.
 """
 
 import json
@@ -20,27 +20,27 @@ from clism_core.utils.errors import InputError
 from clism_core.utils.staging_store import StagingStore
 
 CLEANED = "rows"
-"""The part of the work that holds the cleaned rows."""
+"""Folder of the cleaned rows."""
 LEARNT = "learnt"
-"""The part that says of which language pairs all is learnt."""
+"""Folder with a marker for each language pair whose duplicates and aligner are finished."""
 NGRAMS = "ngrams"
-"""The part that holds the n-grams of the source languages."""
+"""Folder of the n-grams of source languages."""
 
 _JSON_AT_ONCE = 32
 
 
 class Shard(NamedTuple):
-    """Rows of one corpus that follow each other."""
+    """Consecutive rows of one corpus."""
 
     name: str
     corpus: int
-    """The number of its corpus, from 0."""
+    """Number of the corpus, from 0."""
     pair: str
     rows: int
 
 
 class Work(StagingStore):
-    """Unfinished work of a preparation, in the folder `unfinished` of its output."""
+    """Staging store of a preparation, in the folder `unfinished` of its output."""
 
     def __init__(self, output: str, *, fingerprint: str) -> None:
         key = {"the inputs, the config or the versions": fingerprint[:16]}
@@ -49,15 +49,20 @@ class Work(StagingStore):
         self._fingerprint = fingerprint
 
     def check_owner(self) -> None:
-        """Raise `InputError` if this node does not see the output, or if another run has taken it over."""
+        """Raise `InputError` if this node cannot see the output, or if another run has taken it over."""
         marker = storage.join(self._output, UNFINISHED)
         if not storage.exists(marker):
-            raise InputError(f"output: a node does not see {marker}; give s3:// or storage that all nodes share")
+            raise InputError(
+                f"output: {marker} is not visible on all nodes; give an s3:// path or one on shared storage"
+            )
         if storage.read_json(marker)["fingerprint"] != self._fingerprint:
-            raise InputError(f"output: another preparation has taken over {self._output}; this one ends")
+            raise InputError(
+                f"output: {self._output} was taken over by another preparation, so this one stops; run one at a time "
+                "for an output"
+            )
 
     def write_rows(self, name: str, rows: pa.Table) -> None:
-        """Write the cleaned rows of a shard, a table of `ROW_SCHEMA`."""
+        """Write the cleaned rows of a shard, a table with `ROW_SCHEMA`."""
         self.write(parquet_bytes(rows), CLEANED, f"{name}.parquet")
 
     def read_rows(self, name: str) -> pa.Table:
@@ -65,22 +70,23 @@ class Work(StagingStore):
         return pq.read_table(pa.BufferReader(self.read(CLEANED, f"{name}.parquet")))
 
     def open_rows(self, shards: list[Shard]) -> pds.Dataset:
-        """Return the rows of several shards, to be read as a stream."""
+        """Return the cleaned rows of several shards as a data set, which can be read as a stream."""
         store, inner = storage.filesystem(self.path(CLEANED))
         files = [storage.join(inner, f"{shard.name}.parquet") for shard in shards]
         return pds.dataset(files, schema=ROW_SCHEMA, format="parquet", filesystem=store)
 
     def read_all_json(self, part: str, names: list[str]) -> Iterator[Any]:
-        """Yield the contents of the JSON files `names` of a part, in this order; a few of them are held at once."""
+        """Yield the contents of the JSON files `names` in the folder `part`, in this order; few are in memory at a
+        time."""
         files = [f"{name}.json" for name in names]
         return map(json.loads, self.read_all(part, files, at_once=_JSON_AT_ONCE))
 
     def duplicates_path(self, pair: str) -> str:
-        """Return the path of the sorted ids of the duplicates of a language pair, a Parquet file."""
+        """Return the path of the Parquet file with the sorted ids of duplicates of a language pair."""
         return self.path("duplicates", f"{pair}.parquet")
 
     def priors_path(self, pair: str) -> str:
-        """Return the path of what the aligner has learnt of a language pair."""
+        """Return the path of the aligner's trained parameters for a language pair."""
         return self.path("priors", f"{pair}.tsv")
 
     def ngrams_path(self, language: str) -> str:

@@ -1,4 +1,4 @@
-"""What a run of `prepare` leaves in MLflow."""
+"""MLflow tracking of `prepare`."""
 
 from collections.abc import Mapping
 
@@ -9,13 +9,13 @@ from clism_core.utils import storage
 
 
 def log_prepared(run: TrackedRun, manifest: Manifest, *, output: str, seconds: float) -> None:
-    """Log the manifest, the report where there is one, the data set with its fingerprint, and the counts as metrics.
+    """Log the manifest, the report if there is one, the data set with its fingerprint, and the counts as metrics.
 
     Args:
-        run: The run that has prepared the data.
-        manifest: What it has prepared.
-        output: The folder that holds it.
-        seconds: How long that took.
+        run: The MLflow run of the preparation.
+        manifest: Manifest of the prepared data.
+        output: Folder of the prepared data.
+        seconds: Duration of the preparation.
     """
     run.client.log_dict(run.run_id, dict(manifest), MANIFEST)
     report = storage.join(output, REPORT)
@@ -30,9 +30,9 @@ def log_prepared(run: TrackedRun, manifest: Manifest, *, output: str, seconds: f
 
 
 def prepared_metrics(manifest: Manifest, *, seconds: float) -> dict[str, float]:
-    """Return the counts of a manifest as metrics, such as `prepare/en-vi/rejects/no_span`, and sentence pairs a second.
+    """Return the counts of a manifest as metrics, such as `prepare/en-vi/rejects/no_span`, and the throughput.
 
-    `prepare/pairs_per_second` is about all rows that were read; those beyond a cap are not.
+    `prepare/pairs_per_second` counts the samples and rejects; rows beyond a cap are not read and not counted.
     """
     metrics: dict[str, float] = {
         "prepare/samples": manifest["samples"],

@@ -312,7 +312,7 @@ def test_duplicates_are_found_across_shards_and_corpora(
 @pytest.mark.parametrize(
     ("corpora", "message"),
     [
-        pytest.param([], "corpora has 0 entries", id="none"),
+        pytest.param([], "corpora: has 0 entries", id="none"),
         pytest.param([{"path": "/nowhere.tsv"}], "/nowhere.tsv cannot be read", id="missing"),
         pytest.param([{"source_lang": "de", "target_lang": "en"}], "is for en", id="language-of-the-pipeline"),
         pytest.param([{"alignment_path": "x"}], "x cannot be read", id="no-alignment-file"),

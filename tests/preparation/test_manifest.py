@@ -24,7 +24,7 @@ def test_finished_data_is_found_again(tmp_path: Path) -> None:
         Path(folder, left).touch()
     finish_output(folder, manifest("a"))
     assert sorted(path.name for path in Path(folder).rglob("*")) == ["manifest.json", "samples", "x.parquet"]
-    Path(folder, "unfinished.json").touch()  # as if it had been killed here
+    Path(folder, "unfinished.json").touch()  # as if the run had been killed here
     assert open_output(folder, fingerprint="a") == read_manifest(folder) == manifest("a")
     assert not Path(folder, "unfinished.json").exists()
 
@@ -44,7 +44,7 @@ def test_other_files_are_not_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "samples" / "mine.txt").exists()
 
 
-def test_a_beginning_without_samples_gives_way_to_another_run(tmp_path: Path) -> None:
+def test_interrupted_run_without_samples_is_replaced(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     open_output(str(folder), fingerprint="a")
     assert open_output(str(folder), fingerprint="b") is None
@@ -52,7 +52,7 @@ def test_a_beginning_without_samples_gives_way_to_another_run(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("part", ["samples", "rejects"])
-def test_what_a_broken_off_run_has_left_stays_for_the_same_run_only(tmp_path: Path, part: str) -> None:
+def test_interrupted_run_with_samples_is_kept_for_the_same_run_only(tmp_path: Path, part: str) -> None:
     open_output(str(tmp_path), fingerprint="a")
     (tmp_path / part).mkdir()
     (tmp_path / part / "x.parquet").touch()
@@ -67,10 +67,10 @@ def test_what_a_broken_off_run_has_left_stays_for_the_same_run_only(tmp_path: Pa
     [
         pytest.param(None, "no such folder", id="missing"),
         pytest.param([], "no prepared data", id="empty"),
-        pytest.param(["unfinished.json"], "was broken off", id="unfinished"),
+        pytest.param(["unfinished.json"], "its preparation is unfinished", id="unfinished"),
     ],
 )
-def test_no_prepared_data(tmp_path: Path, files: list[str] | None, message: str) -> None:
+def test_missing_or_unfinished_data_is_an_input_error(tmp_path: Path, files: list[str] | None, message: str) -> None:
     folder = tmp_path / "data"
     if files is not None:
         folder.mkdir()
@@ -80,7 +80,7 @@ def test_no_prepared_data(tmp_path: Path, files: list[str] | None, message: str)
         read_manifest(str(folder))
 
 
-def test_fingerprint_is_of_inputs_config_and_versions() -> None:
+def test_fingerprint_depends_on_inputs_config_and_versions() -> None:
     base = fingerprint(inputs=[["x"]], config={"a": 1}, versions={"v": "1"})
     others = [
         fingerprint(inputs=[["y"]], config={"a": 1}, versions={"v": "1"}),

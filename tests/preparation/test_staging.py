@@ -9,7 +9,7 @@ from clism_core.preparation.staging import CLEANED, Shard, Work
 from clism_core.utils.errors import InputError
 
 
-def test_what_a_stage_leaves_the_next_one_finds(tmp_path: Path) -> None:
+def test_results_of_a_stage_are_read_by_the_next_one(tmp_path: Path) -> None:
     work = Work(str(tmp_path), fingerprint="ab" * 32)
     assert work.names(CLEANED) == set()
     assert work.read_json("corpora", "00.json") is None
@@ -24,15 +24,15 @@ def test_what_a_stage_leaves_the_next_one_finds(tmp_path: Path) -> None:
     assert list(work.read_all_json("made", ["6", "1"])) == [{"rows": 6}, {"rows": 1}]
 
 
-def test_runs_of_other_fingerprints_do_not_mix(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_runs_with_different_fingerprints_do_not_mix(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     one, other = (Work(str(tmp_path), fingerprint=letter * 64) for letter in "ab")
-    with pytest.raises(InputError, match="does not see"):
+    with pytest.raises(InputError, match="not visible on all nodes"):
         one.check_owner()
     open_output(str(tmp_path), fingerprint="a" * 64)
     one.write_json({}, "made", "x.json")
     one.check_owner()
     assert other.names("made") == set()
-    with pytest.raises(InputError, match="taken over"):
+    with pytest.raises(InputError, match="taken over by another preparation"):
         other.check_owner()
     other.open()
     assert not Path(one.path("made")).exists()
