@@ -1,4 +1,4 @@
-"""Plots of a run, drawn from the metrics it has logged."""
+"""Plots of a run, drawn from its logged metrics."""
 
 import io
 import math
@@ -28,7 +28,7 @@ SMOOTHED_POINTS = 50
 
 
 def png(figure: Figure) -> bytes:
-    """Return a figure as a file in PNG format."""
+    """Return a figure as the content of a PNG file."""
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=150)
     return picture.getvalue()
@@ -48,18 +48,18 @@ def read_curves(run: TrackedRun) -> dict[str, Curve]:
     """Return the curves of all training and evaluation metrics of a run, in step order."""
     names = [name for name in run.client.get_run(run.run_id).data.metrics if name.startswith(("train/", "eval/"))]
     return {
-        # A resumed run logs the steps after its checkpoint again: the later value of a step is the one that counts.
+        # A resumed run logs the steps after its checkpoint again; only the last value of a step is kept.
         name: sorted({m.step: m.value for m in run.client.get_metric_history(run.run_id, name)}.items())
         for name in names
     }
 
 
 def loss_figure(curves: Mapping[str, Curve], losses: Mapping[str, tuple[str, str | None]] = TOTAL_LOSS) -> Figure:
-    """Draw losses by step: every step pale, their moving average in full colour.
+    """Draw losses by step: the values pale, their moving average in full colour.
 
     Args:
-        curves: metrics of the run; those without an entry in `losses` are not drawn.
-        losses: label and colour of each metric that is a loss.
+        curves: curves by metric; those without an entry in `losses` are not drawn.
+        losses: label and colour of each loss by metric.
     """
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()

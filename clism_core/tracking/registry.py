@@ -1,4 +1,4 @@
-"""The model registry: new versions become `candidate`, the first one `champion` too."""
+"""The model registry: each new version becomes `candidate`, and the first one also `champion`."""
 
 import importlib.metadata
 from collections.abc import Mapping, Sequence
@@ -14,25 +14,25 @@ from clism_core.tracking.run import TrackedRun
 
 CANDIDATE, CHAMPION = "candidate", "champion"
 MODEL_PACKAGES = ("mlflow", "torch", "transformers", "tokenizers", "safetensors", "numpy")
-"""Packages that every registered model needs to be loaded."""
+"""Packages required to load any registered model."""
 
 
 @dataclass(frozen=True)
 class RegisteredModel:
-    """A version in the registry."""
+    """Version of a model in the registry."""
 
     name: str
-    """Such as `clism-encoder`."""
+    """Name in the registry, such as `clism-encoder`."""
 
     version: int
-    """Counted from 1."""
+    """Number of the version, from 1."""
 
     aliases: tuple[str, ...]
-    """The aliases that point to this version now."""
+    """Aliases that point to this version when it is registered."""
 
     @property
     def uri(self) -> str:
-        """The name by which jobs take this very version."""
+        """URI of exactly this version, as a model name for jobs."""
         return f"models:/{self.name}/{self.version}"
 
 
@@ -51,14 +51,14 @@ def register_model(
     """Log a folder as an MLflow pyfunc of `run` and register it as a new version of `name`.
 
     Args:
-        run: The run that has trained the model.
-        folder: Stored as the artefact `model`, with all that it holds.
+        run: The run that trained the model.
+        folder: Folder of the model, stored as the artefact `model`.
         kind: Name of the logged model in the run, such as `encoder`.
         name: Name in the registry.
         code: Python file that defines the pyfunc; MLflow stores and runs it.
         packages: Packages that loading the model requires, at the versions installed here.
         step: Training step of the checkpoint; the run's metrics of this step become the model's.
-        metrics: Kept as tags of the version, where the registry's page shows them.
+        metrics: Stored as tags of the version, which the registry's page shows.
         options: Further arguments of `mlflow.pyfunc.log_model`.
     """
     run.flush()
@@ -86,7 +86,7 @@ def register_model(
 
 
 def _requirement(package: str) -> str:
-    # Without the local part of `2.8.0+cpu`: builds for other hardware have others, and PyPI has none.
+    # Without the local part, as in `2.8.0+cpu`, which differs by hardware and does not exist on PyPI.
     return f"{package}=={importlib.metadata.version(package).partition('+')[0]}"
 
 
@@ -99,8 +99,8 @@ def _set_aliases(client: MlflowClient, name: str, version: str) -> RegisteredMod
 
 
 def version_with_alias(client: MlflowClient, name: str, alias: str) -> int | None:
-    """Return the version that an alias points to; None where there is no such alias, or no such model."""
-    # Looking the alias up would raise, and not tell a missing one from a store that cannot be reached.
-    found = client.search_registered_models(f"name = '{name}'")
-    version = found[0].aliases.get(alias) if found else None
+    """Return the version to which an alias points; None if the alias or the model does not exist."""
+    # A direct look-up raises the same error for a missing alias and for a store that cannot be reached.
+    models = client.search_registered_models(f"name = '{name}'")
+    version = models[0].aliases.get(alias) if models else None
     return None if version is None else int(version)

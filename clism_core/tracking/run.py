@@ -1,4 +1,4 @@
-"""One MLflow run, passed around by its id instead of MLflow's global state."""
+"""An MLflow run, referenced by its id instead of MLflow's global state."""
 
 import importlib.metadata
 import json
@@ -31,101 +31,102 @@ logger = logging.getLogger(__name__)
 EXPERIMENT = "clism"
 OUTPUT_TAG = "clism.output"
 MAX_DIGEST_LENGTH = 36  # MLflow's limit for the digest of a data set
-_REFUSED_IN_NAMES = re.compile(r"[^\w.\- :]")
+_INVALID_IN_NAMES = re.compile(r"[^\w.\- :]")
 
 
 @dataclass(frozen=True)
 class LoggedDataSet:
-    """A prepared data set as MLflow shows it."""
+    """Prepared data set, as MLflow shows it."""
 
     folder: str
     fingerprint: str
-    """Of its manifest."""
+    """Fingerprint in its manifest."""
     profile: Mapping[str, Any]
-    """What MLflow shows of it, such as the counts per language pair."""
+    """Summary shown by MLflow, such as the counts per language pair."""
     weight: float | None = None
-    """In a mixture; None for a data set alone."""
+    """Weight in a mixture; None for a single data set."""
     context: str = "training"
-    """What the run does with it."""
+    """Use of the data set in the run."""
 
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """An MLflow run: picklable, so that a driver can hand it to its workers.
+    """MLflow run; picklable, so that a driver can pass it to its workers.
 
-    What is logged from worker processes must be followed by `flush` there, for Ray ends them without Python's exit
-    handlers.
+    Worker processes must call `flush` after they have logged, because Ray ends them without Python's exit handlers.
     """
 
     tracking_uri: str
-    """Where the run is tracked; absolute."""
+    """Absolute URI of the tracking store."""
 
     run_id: str
-    """The id that MLflow gave it."""
+    """Id assigned by MLflow."""
 
     @property
     def client(self) -> MlflowClient:
-        """The client of this process for the run's tracking store."""
+        """Client of this process for the run's tracking store."""
         return _client(self.tracking_uri)
 
     def log_config(self, config: Mapping[str, Any]) -> None:
-        """Log a resolved config, nested dictionaries, as parameters `model.hidden_size` and as `config.yaml`.
+        """Log a resolved config, nested dictionaries, as parameters such as `model.hidden_size` and as `config.yaml`.
 
-        What MLflow does not take in names, such as brackets, is `_` in those of parameters. They cannot change: a
-        resumed run keeps the values it began with, and warns; `config.yaml` is the latest.
+        Characters that MLflow does not allow in names, such as brackets, are replaced by `_` in the parameters' names.
+        Parameters cannot change: a resumed run keeps its first values, with a warning; `config.yaml` is the latest.
         """
-        given = {valid_name(name): _as_text(value) for name, value in flatten(config).items()}
-        known = self.client.get_run(self.run_id).data.params
-        changed = sorted(name for name in given if name in known and given[name][:MAX_PARAM_VAL_LENGTH] != known[name])
+        values = {valid_name(name): _as_text(value) for name, value in flatten(config).items()}
+        logged = self.client.get_run(self.run_id).data.params
+        changed = sorted(
+            name for name in values if name in logged and values[name][:MAX_PARAM_VAL_LENGTH] != logged[name]
+        )
         if changed:
             logger.warning("MLflow keeps the first values of changed parameters: %s", ", ".join(changed))
-        params = [Param(name, value) for name, value in given.items() if name not in known]
+        params = [Param(name, value) for name, value in values.items() if name not in logged]
         self.client.log_batch(self.run_id, params=params)
         self.client.log_text(
             self.run_id, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True), "config.yaml"
         )
 
     def log_environment(self) -> None:
-        """Log `environment.json`: Python, platform, package versions, GPUs and, where Ray is up, the cluster."""
+        """Log `environment.json`: Python, platform, package versions, GPUs and, if Ray is connected, the cluster."""
         self.client.log_dict(self.run_id, environment(), "environment.json")
 
     def log_dataset(
         self, *, folder: str, fingerprint: str, profile: Mapping[str, Any], context: str = "training"
     ) -> None:
-        """Log which data the run reads.
+        """Log the data set that the run uses.
 
         Args:
-            folder: The prepared data.
-            fingerprint: Of its manifest; kept in full as the tag `clism.data_fingerprint`.
-            profile: What MLflow shows of it, such as the counts per language pair.
-            context: What the run does with it.
+            folder: Folder of the prepared data.
+            fingerprint: Fingerprint in its manifest, also stored untruncated as the tag `clism.data_fingerprint`.
+            profile: Summary shown by MLflow, such as the counts per language pair.
+            context: Use of the data set in the run.
         """
         self.log_datasets([LoggedDataSet(folder=folder, fingerprint=fingerprint, profile=profile, context=context)])
 
     def log_datasets(self, data_sets: Sequence[LoggedDataSet]) -> None:
-        """Log all data sets that the run reads, weights as the tag `clism.weight` of each.
+        """Log all data sets that the run uses, each with its weight as the tag `clism.weight`.
 
-        Their fingerprints are kept in full, with commas between, as the tag `clism.data_fingerprint` of the run.
+        The run's tag `clism.data_fingerprint` contains their untruncated fingerprints, separated by commas.
         """
         inputs = [_dataset_input(data_set) for data_set in data_sets]
         try:
             self.client.log_inputs(self.run_id, datasets=inputs)
-        except MlflowException:  # another run has logged the same data set at this very moment: now it is there
+        except MlflowException:  # a concurrent run has just logged the same data set, so that it exists now
             self.client.log_inputs(self.run_id, datasets=inputs)
         fingerprints = ",".join(data_set.fingerprint for data_set in data_sets)
         self.client.set_tag(self.run_id, "clism.data_fingerprint", fingerprints)
 
     def log_metrics(self, metrics: Mapping[str, float], *, step: int) -> None:
-        """Queue metrics of one step and return at once; a tracking store that fails costs a log line, not the job."""
+        """Queue the metrics of a step and return immediately; failures of the tracking store are only logged."""
         now = int(time.time() * 1000)
         entities = [Metric(name, float(value), now, step) for name, value in metrics.items()]
         try:
             self.client.log_batch(self.run_id, metrics=entities, synchronous=False)
-        except Exception:  # whatever a store of any kind raises while it is opened
+        except Exception:  # stores of different kinds raise different errors when they are opened
             logger.warning("the metrics of step %d were not logged", step, exc_info=True)
 
     def flush(self) -> None:
-        """Wait until the metrics that this process has queued are written (or given up, which MLflow logs)."""
+        """Wait until the queued metrics of this process are written, or have failed, which MLflow logs."""
         mlflow.set_tracking_uri(self.tracking_uri)
         mlflow.flush_async_logging()
 
@@ -147,25 +148,25 @@ class TrackedRun:
         return str(self.client.get_run(self.run_id).info.status)
 
     def finish(self, status: str = "FINISHED") -> None:
-        """Write what is queued and end the run. Any status but `FINISHED` lets `start_run` resume it."""
+        """Write queued metrics and end the run. With any status except `FINISHED`, `start_run` resumes it."""
         self.flush()
         self.client.set_terminated(self.run_id, status)
 
     def reopen(self) -> None:
-        """Let a job that starts again with the same output go on in this run, though it is finished."""
+        """Reopen the finished run, so that a job with the same output resumes it."""
         self.client.update_run(self.run_id, status="RUNNING")
 
 
 def start_run(*, job: str, output: str, name: str | None = None, tags: Mapping[str, str] | None = None) -> TrackedRun:
     """Start the run of a job in the experiment `clism` of the current tracking store.
 
-    A job that is started again with the same output goes on in its MLflow run, unless that one is finished.
+    A job that is started again with the same output resumes its MLflow run, unless that run is finished.
 
     Args:
-        job: Such as `pretrain`.
-        output: The job's output folder, absolute: what it is resumed by.
-        name: Of the run; without one, the name of the output folder.
-        tags: More tags.
+        job: Name of the job, such as `pretrain`.
+        output: Absolute path of the job's output folder, by which its run is found.
+        name: Name of the run; None: the name of the output folder.
+        tags: Additional tags.
     """
     run_tags = {"clism.job": job, OUTPUT_TAG: output, **(tags or {})}
     uri = tracking_uri()
@@ -175,14 +176,14 @@ def start_run(*, job: str, output: str, name: str | None = None, tags: Mapping[s
     if run is not None:
         run.reopen()
         run.set_tags(run_tags)
-        logger.info("going on in MLflow run %s", run.run_id)
+        logger.info("resuming MLflow run %s", run.run_id)
         return run
     created = client.create_run(experiment_id, tags=resolve_tags(run_tags), run_name=name or Path(output).name)
     return TrackedRun(uri, created.info.run_id)
 
 
 def unfinished_run(output: str) -> TrackedRun | None:
-    """Return the run of the job with this output folder, absolute; None where there is none, or it is finished."""
+    """Return the run of the job with this absolute output folder; None if there is none, or it is finished."""
     uri = tracking_uri()
     client = _client(uri)
     quote = '"' if "'" in output else "'"  # MLflow's filters have no escapes
@@ -195,22 +196,22 @@ def unfinished_run(output: str) -> TrackedRun | None:
 
 
 def end_lost_run(output: str, status: str) -> None:
-    """End the run of the job with this output folder, absolute, if its process was lost before it could."""
+    """End the run of the job with this absolute output folder, if its process was lost before it ended the run."""
     try:
         run = unfinished_run(output)
         if run is not None and run.status() == "RUNNING":
             run.finish(status)
     except MlflowException:
-        logger.warning("MLflow was not told that the run of %s has ended", output, exc_info=True)
+        logger.warning("the MLflow run of %s could not be ended", output, exc_info=True)
 
 
 @contextmanager
 def tracked_run(
     *, job: str, output: str, config: Mapping[str, Any], name: str | None = None, tags: Mapping[str, str] | None = None
 ) -> Iterator[TrackedRun]:
-    """Start a run as `start_run` does, log its config, environment and system metrics, and end it with the block.
+    """Start a run like `start_run`, log its config, environment and system metrics, and end it after the block.
 
-    It ends as `FINISHED`, as `FAILED` with an exception, as `KILLED` with Ctrl-C, or as the block has ended it.
+    Its status becomes `FINISHED`, `FAILED` after an exception, or `KILLED` after Ctrl-C, unless the block has ended it.
     """
     run = start_run(job=job, output=output, name=name, tags=tags)
     monitor = SystemMetricsMonitor(run.run_id, resume_logging=True, tracking_uri=run.tracking_uri)
@@ -231,7 +232,7 @@ def tracked_run(
 
 
 def environment() -> dict[str, Any]:
-    """Describe what this process runs on: Python, platform, packages, GPUs and, where Ray is up, the cluster."""
+    """Describe the environment: Python, platform, package versions, GPUs and, if Ray is connected, the cluster."""
     import ray
     import torch
 
@@ -246,12 +247,12 @@ def environment() -> dict[str, Any]:
 
 
 def valid_name(text: str) -> str:
-    """Return `text` with `_` for each character that MLflow refuses between the slashes of a name, such as &."""
-    return _REFUSED_IN_NAMES.sub("_", text)
+    """Return `text` with `_` for each character that MLflow does not allow in a component of a name, such as &."""
+    return _INVALID_IN_NAMES.sub("_", text)
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested dictionaries as one, with dotted names; lists stay values."""
+    """Flatten nested dictionaries into one with dotted names; lists remain values."""
     flat: dict[str, Any] = {}
     for name, value in config.items():
         if isinstance(value, Mapping) and value:
@@ -262,7 +263,7 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def ui_command(uri: str) -> str:
-    """Return the command that opens MLflow's page, on this machine only; of a server, its address."""
+    """Return the command that starts MLflow's UI on this machine only; for a tracking server, its address."""
     if uri.startswith("http"):
         return uri
     return f"{Path(sys.executable).with_name('mlflow')} ui --backend-store-uri {uri} --host 127.0.0.1"
@@ -293,11 +294,14 @@ def _client(uri: str) -> MlflowClient:
 
 
 def _experiment_id(client: MlflowClient, uri: str) -> str:
-    """Return the id of the experiment, made with artefacts beside the store: MLflow would put them where we stand."""
+    """Return the id of the experiment, creating it if necessary.
+
+    Its artefacts are stored beside the database; MLflow would store them in the current folder.
+    """
     experiment = client.get_experiment_by_name(EXPERIMENT)
     if experiment is not None:
         return str(experiment.experiment_id)
-    if uri.startswith("http"):  # a server has a place of its own
+    if uri.startswith("http"):  # a server has its own location for artefacts
         return client.create_experiment(EXPERIMENT)
     folder = Path(uri.removeprefix(SQLITE)).parent if uri.startswith(SQLITE) else home()
     return client.create_experiment(EXPERIMENT, artifact_location=(folder / "artifacts").as_uri())

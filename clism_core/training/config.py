@@ -1,4 +1,4 @@
-"""The settings that every training has, whatever is trained."""
+"""Settings shared by all kinds of training."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from clism_core.training.optimizer import OptimizerConfig
 
 @dataclass
 class WorkersConfig:
-    """The Ray Train workers."""
+    """Ray Train workers."""
 
     number: Annotated[int, Ge(1)] = 1
-    """Workers; with GPUs, one GPU each. The training does not depend on it."""
+    """Number of workers; with GPUs, each has its own. The result does not depend on it."""
     use_gpu: bool | None = None
-    """Whether workers train on GPUs, one each; null: if the cluster has enough of them now. Give true where GPU nodes
-    come when they are wanted."""
+    """Whether workers train on GPUs, one each; null: if the cluster has enough of them now. Set true on autoscaling
+    clusters, whose GPU nodes start on demand."""
     cpus: Annotated[float, Ge(0)] = 0.5
-    """CPUs that Ray reserves for a worker. Leave some for the data tasks beside the workers; it does not bound the
-    threads of a worker."""
+    """CPUs that Ray reserves per worker. Leave some for the data tasks that run beside the workers. It does not limit
+    the threads of a worker."""
     gpus: Annotated[float, Gt(0), Le(1)] = 1.0
-    """GPUs that Ray reserves for a worker that trains on one. Below 1, several runs of one worker each share a GPU, as
-    the trials of a sweep do with small models; its memory must be enough for all of them."""
+    """GPUs that Ray reserves per worker that trains on one. Below 1, several runs of one worker each share a GPU, such
+    as the trials of a sweep with a small model; the GPU's memory must suffice for all of them."""
     threads: Annotated[int | None, Ge(1)] = None
-    """Threads that a worker on CPUs computes with; null: the cores of its node, shared among the run's workers there.
-    More than there are cores for, as of runs side by side, make all of them many times slower."""
+    """Threads per worker on CPUs; null: the cores of its node, divided among the run's workers there. If concurrent
+    runs use more threads than there are cores, all of them become many times slower."""
     max_failures: int = 3
-    """How often in all the run starts again from its last checkpoint when a worker or node is lost. On spot instances,
-    give as many as nodes may be taken away."""
+    """Maximum number of restarts from the last checkpoint after the loss of a worker or node, over the whole run. On
+    spot instances, set it to the number of preemptions to be expected."""
 
     def resources(self) -> dict[str, float]:
-        """Return what Ray is to reserve for all of them; GPUs only where they are asked for."""
+        """Return the resources to reserve for all workers; GPUs only if `use_gpu` is true."""
         return {"CPU": self.number * self.cpus} | ({"GPU": self.number * self.gpus} if self.use_gpu else {})
 
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What every training has, whatever its recipe; the fields are those of the jobs' configurations."""
+    """Settings of a training run, independent of its recipe; the fields have the names of the jobs' configurations."""
 
     model: str
     output: str
@@ -59,17 +59,17 @@ class RunSettings:
 
     @classmethod
     def from_config(cls, config: object, **others: Any) -> RunSettings:
-        """Return the settings of a job's configuration; `others` are those that it has not, or not like this."""
-        given = {entry.name: getattr(config, entry.name) for entry in fields(cls) if entry.name not in others}
-        return cls(**given, **others)
+        """Return the settings of a job's configuration; `others` are fields that it lacks or that differ from it."""
+        taken = {entry.name: getattr(config, entry.name) for entry in fields(cls) if entry.name not in others}
+        return cls(**taken, **others)
 
 
 CONFIG_FILE = "config.yaml"
-"""Where a run's output folder and its model keep the resolved configuration."""
+"""File with the resolved configuration, in a run's output folder and in its model."""
 
 
 def dump_config(config: Any) -> str:
-    """Return the resolved configuration of a job, a dataclass, as YAML, which `--config` takes."""
+    """Return the resolved configuration of a job, a dataclass, as YAML for `--config`."""
     return yaml.safe_dump(dataclasses.asdict(config), sort_keys=False, allow_unicode=True)
 
 
@@ -80,15 +80,15 @@ class _Config(Protocol):
 
 
 def run_problems(config: _Config) -> Iterator[str]:
-    """Yield the conflicts between fields that the configurations of all trainings have, one sentence each."""
+    """Yield a message for each conflict between the fields that the configurations of all trainings share."""
     number, size, warmup = config.workers.number, config.global_batch_size, config.optimizer.warmup_steps
     problems = {
         f"--global_batch_size {size}: must be a multiple of --workers.number ({number})": number >= 1
         and size % number != 0,
-        f"--optimizer.warmup_steps {warmup}: must be a whole number, or a share of all steps below 1": (
+        f"--optimizer.warmup_steps {warmup}: must be a whole number of steps, or a fraction of all steps below 1": (
             warmup >= 1 and warmup % 1 != 0
         ),
         f"--workers.gpus {config.workers.gpus}: must be 1 if there is more than one worker": number > 1
         and config.workers.gpus < 1,
     }
-    yield from (problem for problem, is_so in problems.items() if is_so)
+    yield from (problem for problem, occurs in problems.items() if occurs)

@@ -1,4 +1,4 @@
-"""From a trained checkpoint to an exported model: its folder, the registry, and a note by which it is found again."""
+"""Export of a trained checkpoint: its model folder, its registration, and the record of the finished run."""
 
 import dataclasses
 import logging
@@ -25,35 +25,35 @@ class ExportedModel:
     """Result of a finished training run."""
 
     model: str
-    """The model folder."""
+    """Model folder."""
     registry_uri: str
-    """The version in the registry, such as models:/clism-encoder/3; empty if it was not registered."""
+    """Version in the registry, such as models:/clism-encoder/3; empty if it was not registered."""
     tracking_uri: str
     run_id: str
     export: str
     step: int
-    """Step of the exported checkpoint, the last or the best as `export` says."""
+    """Step of the exported checkpoint, the last or the best one according to `export`."""
     samples: int
-    """Number of samples that it was trained on."""
+    """Number of training samples."""
     table: str
-    """The evaluation of that checkpoint, as Markdown."""
+    """Evaluation of the checkpoint, as Markdown."""
     metrics: dict[str, float] = field(default_factory=dict)
-    """The evaluation of that checkpoint, by name, such as `en-ar/span_exact_match` or `en/f1`."""
+    """Evaluation of the checkpoint, by metric, such as `en-ar/span_exact_match` or `en/f1`."""
 
     def write(self, output: str) -> None:
-        """Note in the folder `output` that its run is finished."""
+        """Write the record of the finished run to the folder `output`."""
         write_json(join(output, RESULT_FILE), dataclasses.asdict(self))
 
     def if_complete(self, *, output: str, export: str, register: bool) -> Self | None:
-        """Return this if nothing is left to do; None if another checkpoint is to be exported or registered."""
+        """Return the model; None if another checkpoint is to be exported, or this one is still to be registered."""
         if self.export != export or (register and not self.registry_uri):
             return None
-        logger.info("the run in %s is finished, and is left as it is; give another --output to train again", output)
+        logger.info("the run in %s is already finished; give another --output to train again", output)
         return self
 
 
 def read_exported(output: str) -> ExportedModel | None:
-    """Return the note of `ExportedModel.write` in the folder `output`; None if no run is finished there."""
+    """Return the record of the finished run in the folder `output`; None if there is none."""
     file = join(output, RESULT_FILE)
     return ExportedModel(**read_json(file)) if exists(file) else None
 
@@ -69,7 +69,7 @@ def export_model(
     log_plots: Callable[[TrackedRun], None],
     register: Callable[..., RegisteredModel],
 ) -> ExportedModel:
-    """Write `OUTPUT/model`, log plots and model, register it, and note in `OUTPUT/result.json` that all is done.
+    """Write `OUTPUT/model`, log plots and the model card, register the model, and write `OUTPUT/result.json` last.
 
     Args:
         config: configuration of the training.
@@ -77,8 +77,8 @@ def export_model(
         run: MLflow run of the training.
         card: model card, as Markdown.
         table: evaluation of the model, as Markdown.
-        samples: number of samples that it was trained on.
-        log_plots: draws the curves of the run.
+        samples: number of training samples.
+        log_plots: logs the plots of the run.
         register: called with the configuration, the run, the local folder of the model, `step` and `metrics`.
     """
     with tempfile.TemporaryDirectory() as temporary:

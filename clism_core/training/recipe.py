@@ -1,4 +1,4 @@
-"""What one kind of training has of its own: its model, its batches, its evaluation."""
+"""Interface of a recipe: the model, batches and evaluation of one kind of training."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
@@ -10,26 +10,26 @@ from clism_core.training.data.indexed_rows import Row
 
 ModelT = TypeVar("ModelT", bound=TrainedModel[Any])
 BatchBuilder = Callable[[Sequence[Sequence[Row]]], ModelInputs]
-"""Makes a micro-batch with one input for each group of indexed rows."""
+"""Function that makes a micro-batch with one input per group of indexed rows."""
 Evaluation = Callable[[], tuple[dict[str, float], float]]
-"""Returns metrics and the score by which checkpoints are compared, higher is better (a collective)."""
+"""Collective that returns metrics and the score by which checkpoints are compared; higher is better."""
 
 
 class Recipe(Protocol[ModelT]):
-    """What one kind of training differs in from another; picklable, large things as references."""
+    """Parts in which one kind of training differs from another; picklable, with references to large objects."""
 
     @property
     def weights(self) -> dict[str, float]:
-        """The weight of each objective's loss, by its name."""
+        """Weight of each objective's loss, by objective."""
 
     def load_model(self, name: str) -> ModelT:
-        """Return the model called `name`, or saved by itself in the folder `name`, with its objectives, on the CPU."""
+        """Load the model `name`, or a model saved in the folder `name`, on the CPU and with its objectives."""
 
     def probe(self, model: ModelT) -> ModelInputs:
-        """Return a small batch by which all that is trained gets a gradient."""
+        """Return a small batch that gives every trained parameter a gradient."""
 
     def batch_builder(self, model: ModelT) -> BatchBuilder:
-        """Return what makes micro-batches for `model`."""
+        """Return the builder of micro-batches for `model`."""
 
     def evaluation(self, model: ModelT, *, batch_size: int, precision: Precision) -> Evaluation:
         """Return the evaluation of `model`, with batches of at most `batch_size` inputs."""

@@ -1,4 +1,4 @@
-"""What a run is: kept in its output folder, and compared when the same folder is given again."""
+"""Identity of a run: saved in its output folder, and compared when a run is started again in the same folder."""
 
 import hashlib
 import json
@@ -16,10 +16,10 @@ RUN_FILE = "run.json"
 
 
 def identity_fields(config: Any, *changeable: type[Marker]) -> dict[str, Any]:
-    """Return the fields of a configuration by dotted names, as JSON has them.
+    """Return the fields of a configuration by dotted name, with values as in JSON.
 
     Args:
-        config: of a job.
+        config: configuration of a job.
         changeable: kinds of fields that may differ between configurations of the same run.
     """
     identity: dict[str, Any] = json.loads(json.dumps(flatten(without_fields(config, *changeable))))
@@ -27,35 +27,35 @@ def identity_fields(config: Any, *changeable: type[Marker]) -> dict[str, Any]:
 
 
 def vocabulary_digest(tokenizer: PreTrainedTokenizerBase) -> str:
-    """Return what is equal for tokenizers with the same tokens and ids."""
+    """Return a digest of a tokenizer's tokens and their ids."""
     vocabulary = json.dumps(sorted(tokenizer.get_vocab().items())).encode()
     return hashlib.sha256(vocabulary).hexdigest()
 
 
 def with_relative_paths(fields: Any) -> Any:
-    """Return fields as JSON has them, with the paths below the current folder made relative: a submitted job stands in
-    another folder each time."""
+    """Return fields with values as in JSON and with relative paths to files in the current folder, because a submitted
+    job runs in a different folder each time."""
     return json.loads(json.dumps(fields).replace(json.dumps(f"{Path.cwd()}/")[:-1], '"'))
 
 
-def check_same_run(output: str, given: dict[str, Any]) -> None:
-    """Compare with the run that `output` holds, if it holds one, in the fields that are given.
+def check_same_run(output: str, identity: dict[str, Any]) -> None:
+    """Compare the fields of `identity` with those of the run in `output`, if there is one.
 
     Raises:
-        InputError: naming the fields that differ.
+        InputError: if fields differ; names them.
     """
     file = join(output, RUN_FILE)
     if not exists(file):
         return
-    before = read_json(file)
-    changed = sorted(name for name, value in given.items() if before.get(name) != value)
+    saved = read_json(file)
+    changed = sorted(name for name, value in identity.items() if saved.get(name) != value)
     if changed:
         raise InputError(
             f"--output {output}: holds a run with another {', '.join(changed)}; "
-            "give what it had to go on (see config.yaml there), or choose another folder"
+            "give the values in its config.yaml to resume it, or choose another folder"
         )
 
 
 def save_identity(output: str, identity: dict[str, Any]) -> None:
-    """Write the identity of a run that is about to start."""
+    """Save the identity of a run that is about to start."""
     write_json(join(output, RUN_FILE), identity)

@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 
 
 def stream_bytes(table: pa.Table) -> bytes:
-    """Return `table` in Arrow's stream format."""
+    """Return `table` in the Arrow IPC streaming format."""
     content = pa.BufferOutputStream()
     with pa.ipc.new_stream(content, table.schema) as stream:
         stream.write_table(table)

@@ -33,7 +33,7 @@ _READERS, _CHUNK = 16, 1 << 23  # number of files read concurrently, and bytes p
 
 
 class FileDigest(NamedTuple):
-    """A digest of a file."""
+    """Digest of a file."""
 
     value: str
     kind: Literal["content", "size and ETag", "size and time"]
@@ -67,18 +67,18 @@ def file_digests(paths: Sequence[str]) -> list[FileDigest]:
     """
     with ThreadPoolExecutor(_READERS) as readers:
         infos = list(readers.map(_file_info, paths))
-        room, small = CONTENT_LIMIT, set[int]()
-        for place in sorted(range(len(paths)), key=lambda place: infos[place].size):
-            room -= infos[place].size
-            if room < 0:
+        bytes_left, small = CONTENT_LIMIT, set[int]()
+        for index in sorted(range(len(paths)), key=lambda index: infos[index].size):
+            bytes_left -= infos[index].size
+            if bytes_left < 0:
                 break
-            small.add(place)
+            small.add(index)
         return list(
             readers.map(
-                lambda place: (
-                    FileDigest(content_digest(paths[place]), "content")
-                    if place in small
-                    else _state(paths[place], infos[place])
+                lambda index: (
+                    FileDigest(content_digest(paths[index]), "content")
+                    if index in small
+                    else _file_state(paths[index], infos[index])
                 ),
                 range(len(paths)),
             )
@@ -91,7 +91,7 @@ def count_kinds(digests: Iterable[FileDigest]) -> dict[str, int]:
 
 
 def folder_digest(folder: str) -> str:
-    """Return the SHA-256, in hex, of the names and digests (`file_digests`) of all files in a folder."""
+    """Return the SHA-256, in hex, of the relative names and digests (`file_digests`) of all files in a folder."""
     folder = storage.absolute(folder)
     files = storage.list_files(folder)
     names = (file.removeprefix(folder) for file in files)
@@ -100,7 +100,7 @@ def folder_digest(folder: str) -> str:
 
 
 def named_files_digest(files: Iterable[str]) -> str:
-    """Return the digest, in hex, of the base names and all bytes of files, in the order given."""
+    """Return the digest, in hex, of the base names and contents of files, in the given order."""
     digest = hashlib.blake2b(digest_size=16)
     for file in files:
         digest.update(f"{posixpath.basename(file)} {content_digest(file, algorithm='blake2b')}\n".encode())
@@ -108,7 +108,7 @@ def named_files_digest(files: Iterable[str]) -> str:
 
 
 def tree_digest(folder: str) -> str:
-    """Return the digest, in hex, of the relative names and all bytes of the files in a local folder and below."""
+    """Return the digest, in hex, of the relative names and contents of all files in a local folder, recursively."""
     digest = hashlib.blake2b(digest_size=16)
     for file in sorted(path for path in Path(folder).rglob("*") if path.is_file()):
         digest.update(file.relative_to(folder).as_posix().encode() + b"\0")
@@ -117,7 +117,7 @@ def tree_digest(folder: str) -> str:
 
 
 def folder_state(folder: str) -> str:
-    """Return a digest of the names, sizes and times of all files below `folder`, without reading any.
+    """Return a digest of the names, sizes and times of all files in `folder`, recursively, without reading them.
 
     Raises:
         FileNotFoundError: if the folder is missing.
@@ -135,9 +135,9 @@ def _file_info(path: str) -> fs.FileInfo:
     return info
 
 
-def _state(path: str, info: fs.FileInfo) -> FileDigest:
+def _file_state(path: str, info: fs.FileInfo) -> FileDigest:
     store, inner = storage.filesystem(path)
-    with store.open_input_file(inner) as file:  # of an object, only its metadata is requested
+    with store.open_input_file(inner) as file:  # only requests the metadata of an object
         etag = file.metadata().get("ETag", b"").decode()
     if etag:
         return FileDigest(f"{info.size} {etag}", "size and ETag")

@@ -1,13 +1,13 @@
-"""Markers in the annotations of configuration fields, and the walks over configurations that read them.
+"""Markers in the annotations of configuration fields, and functions that walk over configurations and read them.
 
     model: Annotated[str, ModelRef()]
     number: Annotated[int, Ge(1)] = 1
 
-A configuration is a dataclass of values, lists, dictionaries and further dataclasses. The markers of a list or
-dictionary hold for each of its entries; an entry that is a dataclass has the markers of its own fields instead.
+A configuration is a dataclass of values, lists, dictionaries and nested dataclasses. The markers of a list or
+dictionary apply to each of its entries; in an entry that is a dataclass, the markers of its own fields apply instead.
 
-A module that defines a configuration begins with `from __future__ import annotations`: the command line and the search
-spaces then see the plain types, without markers, and all values out of bounds are reported together.
+A module that defines a configuration begins with `from __future__ import annotations`, so that the command line and the
+search spaces see the plain types, without markers, and all values out of bounds are reported together.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ ConfigT = TypeVar("ConfigT")
 
 
 class Marker:
-    """Base of the markers that say what a field means."""
+    """Base class of the markers of a field's meaning."""
 
 
 class Incidental(Marker):
@@ -32,19 +32,19 @@ class Incidental(Marker):
 
 
 class Adjustable(Marker):
-    """A field that may change when an unfinished run is resumed, although the result of a run depends on it."""
+    """Field that may change when an unfinished run is resumed, although the result depends on it."""
 
 
 class Output(Incidental):
-    """Path that a run writes to."""
+    """Path to which a run writes."""
 
 
 class Input(Marker):
-    """Path or name of something that a run reads; the run depends on its content, wherever it is."""
+    """Path or name of an input of a run; the result depends on its content, not on its location."""
 
 
 class ModelRef(Input):
-    """Model: a hub id, a folder, or a name of the MLflow registry. Every node reads it."""
+    """Model: a hub id, a folder, or a name in the MLflow registry. Every node reads it."""
 
 
 class PreparedData(Input):
@@ -63,10 +63,10 @@ Markers = tuple[Any, ...]
 
 
 class Field(NamedTuple):
-    """A field of a configuration, or an entry of a list or dictionary in it."""
+    """Field of a configuration, or entry of a list or dictionary in it."""
 
     name: str
-    """With dots between nested fields, as on the command line; entries as in `tests[0]`."""
+    """Dotted name, as on the command line; entries have an index or key, as in `tests[0]`."""
     value: Any
     markers: Markers
 
@@ -76,7 +76,7 @@ class Field(NamedTuple):
 
 
 def walk(config: Any) -> Iterator[Field]:
-    """Yield all fields of a configuration and the entries of its lists and dictionaries, groups before their parts."""
+    """Yield all fields of a configuration and the entries of its lists and dictionaries, each before its parts."""
     for name, markers in _markers(type(config)).items():
         yield from _walk(Field(name, getattr(config, name), markers))
 
@@ -93,7 +93,7 @@ def _walk(field: Field) -> Iterator[Field]:
 
 
 def with_changed(config: ConfigT, change: Callable[[Field], Any]) -> ConfigT:
-    """Return the configuration with `change` applied to all of its values but dataclasses, lists and dictionaries."""
+    """Return the configuration with `change` applied to all values except dataclasses, lists and dictionaries."""
     values = {
         name: _changed(Field(name, getattr(config, name), markers), change)
         for name, markers in _markers(type(config)).items()
@@ -113,7 +113,7 @@ def _changed(field: Field, change: Callable[[Field], Any]) -> Any:
 
 
 def without_fields(config: Any, *kinds: type[Marker]) -> dict[str, Any]:
-    """Return the configuration as nested dictionaries, as `dataclasses.asdict` does, without fields of these kinds."""
+    """Return the configuration as nested dictionaries, like `dataclasses.asdict`, without fields of these kinds."""
     return {
         name: _plain(getattr(config, name), kinds)
         for name, markers in _markers(type(config)).items()
@@ -160,7 +160,7 @@ def check_bounds(config: Any) -> None:
     """Check the bounds of all fields.
 
     Raises:
-        InputError: with all problems, one a line.
+        InputError: with all problems, one per line.
     """
     if problems := list(bound_problems(config)):
         raise InputError("\n".join(problems))

@@ -1,4 +1,4 @@
-"""Progress of long work as log lines: counts, rates and remaining time."""
+"""Log lines about the progress of long work: counts, rates and remaining time."""
 
 import logging
 import time
@@ -9,10 +9,10 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 class Progress:
-    """Counter of finished rows that logs them, at most every ten seconds.
+    """Counter of finished rows, logged at most every ten seconds.
 
     Args:
-        what: Name of the work, with which the lines begin.
+        what: Name of the work, at the start of each line.
         total: Number of rows to process; without it, the remaining time is not logged.
     """
 
@@ -31,7 +31,7 @@ class Progress:
             logger.info("%s: %s", self._what, self.line(now - self._began))
 
     def line(self, seconds: float) -> str:
-        """Return the progress after `seconds` of work."""
+        """Return a text about the progress after `seconds` of work."""
         rate = f"{self._done / seconds:,.0f} rows/s"
         if not self._total or not self._done:
             return f"{self._done:,} rows, {rate}"
@@ -40,12 +40,12 @@ class Progress:
 
 
 def time_left(seconds: float, *, done: int, left: int) -> str:
-    """Return the time that `left` units of work take if `done` of them took `seconds`."""
+    """Return the estimated duration of `left` units of work, given that `done` units took `seconds`."""
     return duration(seconds / max(1, done) * left)
 
 
 def duration(seconds: float) -> str:
-    """Return a duration such as `1 h 39 min` or `1 min 05 s`."""
+    """Format a duration, such as `1 h 39 min` or `1 min 05 s`."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s"

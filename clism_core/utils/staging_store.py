@@ -1,9 +1,10 @@
 """Staging store: finished parts of a job's work, from which an interrupted job resumes.
 
-The parts are files below `ROOT/KEY/`. Any process writes its own, each as a whole, under a name that follows from the
-part of the input that it covers. A part that is made twice, by a retry or by a second driver, is thus one file still.
+The parts are files in `ROOT/KEY/`. Any process writes its own parts, each atomically and under a name that depends only
+on the part of the input that it covers. Thus a part that is made twice, by a retry or a second driver, is still one
+file.
 
-The key consists of digests of all that the parts depend on. Parts with another key are never mixed with these.
+The key consists of digests of everything that the parts depend on. Parts with different keys are never mixed.
 """
 
 import json
@@ -16,18 +17,18 @@ from typing import Any
 from clism_core.utils import storage
 from clism_core.utils.errors import InputError
 
-_OPENED = "opened"  # the file that a driver writes first, for the other nodes to see
+_OPENED = "opened"  # first file written by the driver; other nodes check that they see it
 
 logger = logging.getLogger(__name__)
 
 
 class StagingStore:
-    """The parts of one key. Can be pickled, and used in all processes that see the folder.
+    """Parts with one key. Can be pickled, and used by all processes that see the folder.
 
     Args:
         root: folder of all keys, which the job deletes at its end.
-        key: short digests of what the parts depend on, each under the name that messages give it, such as
-            `the input`; the last one is that of the format of the parts, if others may change it.
+        key: short digests of the dependencies of the parts, by their names in messages, such as `the input`. If the
+            format of the parts may change between versions, its digest is the last one.
     """
 
     def __init__(self, root: str, key: Mapping[str, str]) -> None:
@@ -36,7 +37,7 @@ class StagingStore:
         self._key = "-".join(key.values())
 
     def open(self) -> None:
-        """Delete what has another key, with a warning that names what has changed. The driver calls it first."""
+        """Delete parts with other keys and warn which dependencies have changed; the driver calls it first."""
         inner = storage.absolute(self.root)
         keys = {file.removeprefix(inner).lstrip("/").partition("/")[0] for file in storage.list_files(self.root)}
         for other in sorted(keys - {self._key}):
@@ -48,44 +49,44 @@ class StagingStore:
         self.write_json({}, _OPENED)
 
     def check_opened(self) -> None:
-        """Raise `InputError` if this node does not see what the driver has written."""
+        """Raise `InputError` if this node does not see the folder that the driver has opened."""
         if not storage.exists(self.path(_OPENED)):
             raise InputError(
                 f"output: {self.root} is not visible on all nodes, or another job has deleted it; give an s3:// path "
                 "or one on shared storage, and run one job at a time for an output"
             )
 
-    def path(self, *place: str) -> str:
-        """Return the path of a place below the key's folder."""
-        return storage.join(self.root, self._key, *place)
+    def path(self, *parts: str) -> str:
+        """Return the path of a file or folder in the key's folder, given its path components."""
+        return storage.join(self.root, self._key, *parts)
 
     def names(self, folder: str) -> set[str]:
         """Return the names of the parts in a folder, without their extensions."""
         files = map(posixpath.basename, storage.list_files(self.path(folder)))
-        return {file.rpartition(".")[0] for file in files if not file.startswith(".")}  # those are of killed writers
+        return {file.rpartition(".")[0] for file in files if not file.startswith(".")}  # incomplete files start with it
 
-    def write(self, content: bytes, *place: str) -> None:
+    def write(self, content: bytes, *path: str) -> None:
         """Write a part, atomically."""
-        storage.write_bytes(self.path(*place), content)
+        storage.write_bytes(self.path(*path), content)
 
-    def read(self, *place: str) -> bytes:
+    def read(self, *path: str) -> bytes:
         """Return the content of a part."""
-        return storage.read_bytes(self.path(*place))
+        return storage.read_bytes(self.path(*path))
 
     def read_all(self, folder: str, names: Sequence[str], *, at_once: int) -> Iterator[bytes]:
-        """Yield the contents of the parts with these file names, in this order; so many are in memory at once."""
+        """Yield the contents of the parts with these file names, in this order, `at_once` in memory at a time."""
         with ThreadPoolExecutor(at_once) as readers:
             for first in range(0, len(names), at_once):
-                some = names[first : first + at_once]
-                yield from readers.map(lambda name: self.read(folder, name), some)
+                group = names[first : first + at_once]
+                yield from readers.map(lambda name: self.read(folder, name), group)
 
-    def write_json(self, content: object, *place: str) -> None:
+    def write_json(self, content: object, *path: str) -> None:
         """Write `content` as JSON."""
-        self.write(json.dumps(content).encode(), *place)
+        self.write(json.dumps(content).encode(), *path)
 
-    def read_json(self, *place: str) -> Any:
-        """Return what `write_json` has written; None if there is nothing."""
-        return json.loads(self.read(*place)) if storage.exists(self.path(*place)) else None
+    def read_json(self, *path: str) -> Any:
+        """Return the content of a JSON file; None if it does not exist."""
+        return json.loads(self.read(*path)) if storage.exists(self.path(*path)) else None
 
     def delete(self) -> None:
         """Delete the parts of all keys."""
@@ -93,7 +94,7 @@ class StagingStore:
 
     def _difference(self, key: str) -> str:
         hashes, others = self._key.split("-"), key.split("-")
-        if len(hashes) != len(others):  # of another version
+        if len(hashes) != len(others):  # a key of another version
             return self._dependencies[-1]
         named = zip(self._dependencies, hashes, others, strict=True)
         return " and ".join(name for name, one, other in named if one != other)

@@ -74,5 +74,8 @@ def test_a_folder_that_another_version_has_prepared_is_told(tmp_path: Path) -> N
     manifest = json.loads(file.read_text())
     del manifest["content"]
     file.write_text(json.dumps(manifest))
-    with pytest.raises(InputError, match=rf"--data {old}: its manifest\.json has no content, so another version"):
+    with pytest.raises(
+        InputError,
+        match=rf"--data {old}: incompatible manifest\.json, .* another version of this project: missing content",
+    ):
         open_data_sets(entries(good, old))

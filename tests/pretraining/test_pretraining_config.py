@@ -42,7 +42,9 @@ def test_a_share_of_the_steps_is_a_warm_up() -> None:
         ),
         pytest.param({"objectives": ObjectivesConfig(temperature=0)}, "temperature", id="temperature"),
         pytest.param({"optimizer": OptimizerConfig(warmup_steps=20_000)}, "warmup_steps", id="endless warm-up"),
-        pytest.param({"optimizer": OptimizerConfig(warmup_steps=1.5)}, "a whole number, or a share", id="half a step"),
+        pytest.param(
+            {"optimizer": OptimizerConfig(warmup_steps=1.5)}, "a whole number of steps, or a fraction", id="half a step"
+        ),
         pytest.param(
             {"optimizer": OptimizerConfig(warmup_steps=-0.1)},
             r"warmup_steps -0\.1: must be at least 0",

@@ -25,20 +25,20 @@ def data_set(content: str, weight: float = 1.0) -> DataSet:
     return DataSet(folder="anywhere", weight=weight, manifest=manifest)
 
 
-def test_a_run_is_the_same_where_only_its_place_differs(tmp_path: Path) -> None:
+def test_same_run_at_another_location_resumes(tmp_path: Path) -> None:
     save_identity(str(tmp_path), config_identity(CONFIG))
     elsewhere = replace(CONFIG, model="x", data="y", micro_batch_size=2, loop=LoopConfig(log_every=1))
     check_same_run(str(tmp_path), config_identity(elsewhere))
 
 
-def test_what_differs_is_named(tmp_path: Path) -> None:
+def test_changed_fields_are_named(tmp_path: Path) -> None:
     save_identity(str(tmp_path), config_identity(CONFIG))
     other = replace(CONFIG, optimizer=OptimizerConfig(learning_rate=1.0), loop=LoopConfig(steps=3))
     with pytest.raises(InputError, match=r"another loop\.steps, optimizer\.learning_rate;"):
         check_same_run(str(tmp_path), config_identity(other))
 
 
-def test_another_vocabulary_or_other_data_is_another_run(tmp_path: Path) -> None:
+def test_other_vocabulary_data_or_model_is_another_run(tmp_path: Path) -> None:
     tokenizers = [load_tokenizer(str(write_encoder(kind, tmp_path / kind))) for kind in ("xlmr", "bert")]
     save_identity(str(tmp_path), identity(CONFIG, data=[data_set("1")], tokenizer=tokenizers[0], model="m"))
     check_same_run(str(tmp_path), identity(CONFIG, data=[data_set("1")], tokenizer=tokenizers[0], model="m"))
@@ -48,8 +48,8 @@ def test_another_vocabulary_or_other_data_is_another_run(tmp_path: Path) -> None
         check_same_run(str(tmp_path), identity(CONFIG, data=[data_set("1")], tokenizer=tokenizers[0], model="n"))
 
 
-def test_a_data_set_alone_is_known_by_its_content(tmp_path: Path) -> None:
-    """As in runs before mixtures; its weight means nothing."""
+def test_single_data_set_is_identified_by_its_content(tmp_path: Path) -> None:
+    """As in runs of versions without mixtures; its weight has no effect."""
     tokenizer = load_tokenizer(str(write_encoder("xlmr", tmp_path)))
     found = identity(CONFIG, data=[data_set("1", weight=3)], tokenizer=tokenizer, model="m")
     assert found["data"] == "1"
@@ -65,7 +65,7 @@ def test_a_data_set_alone_is_known_by_its_content(tmp_path: Path) -> None:
         pytest.param((2, 1), "13", "another data;", id="other data"),
     ],
 )
-def test_a_mixture_is_its_contents_and_weights(
+def test_mixture_is_identified_by_contents_and_weights(
     tmp_path: Path, weights: tuple[float, float], contents: str, message: str | None
 ) -> None:
     tokenizer = load_tokenizer(str(write_encoder("xlmr", tmp_path)))
@@ -83,8 +83,8 @@ def test_a_mixture_is_its_contents_and_weights(
         check_same_run(str(tmp_path), mixture(contents, weights))
 
 
-def test_a_finished_run_of_other_weights_is_another_run(tmp_path: Path) -> None:
-    """Which is told without the data: it may be gone."""
+def test_finished_run_with_other_weights_is_another_run(tmp_path: Path) -> None:
+    """Detected without the data, which may have been deleted."""
     first, second = (
         replace(CONFIG, data=[DataSetConfig("/x", weight), DataSetConfig("/y", 1)]) for weight in (2.0, 3.0)
     )
@@ -94,7 +94,7 @@ def test_a_finished_run_of_other_weights_is_another_run(tmp_path: Path) -> None:
         check_same_run(str(tmp_path), config_identity(second))
 
 
-def test_a_new_folder_holds_no_run(tmp_path: Path) -> None:
+def test_new_folder_contains_no_run(tmp_path: Path) -> None:
     check_same_run(str(tmp_path), config_identity(CONFIG))
 
 

@@ -41,13 +41,13 @@ def test_flatten(config: dict[str, Any], expected: dict[str, Any]) -> None:
     assert flatten(config) == expected
 
 
-def test_everything_is_below_home(run: TrackedRun, home_folder: Path) -> None:
+def test_files_are_stored_in_the_home_folder(run: TrackedRun, home_folder: Path) -> None:
     run.log_environment()
     found = {path.relative_to(home_folder).parts[0] for path in home_folder.rglob("*") if path.is_file()}
     assert found == {"mlflow.db", "artifacts"}
 
 
-def test_names_that_mlflow_does_not_take_are_changed(run: TrackedRun, tmp_path: Path) -> None:
+def test_characters_that_mlflow_does_not_allow_are_replaced(run: TrackedRun, tmp_path: Path) -> None:
     config = {"ours": {"Ours (XLM-R)": "XLM-R", "R&D": "mBERT"}}
     run.log_config(config)
     run.log_config(config)  # as a run that goes on does
@@ -69,13 +69,13 @@ def test_config_becomes_parameters_and_a_file(run: TrackedRun, tmp_path: Path) -
     assert "العربية" in text
 
 
-def test_long_values_are_cut_only_as_parameters(run: TrackedRun, tmp_path: Path) -> None:
+def test_long_values_are_truncated_only_in_parameters(run: TrackedRun, tmp_path: Path) -> None:
     run.log_config({"files": "x" * 10_000})
     assert params(run) == {"files": "x" * 6000}
     assert yaml.safe_load(artifact(run, "config.yaml", tmp_path)) == {"files": "x" * 10_000}
 
 
-def test_changed_parameters_of_a_resumed_run_warn(
+def test_changed_parameters_of_a_resumed_run_cause_a_warning(
     run: TrackedRun, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     run.log_config({"steps": 6, "files": "x" * 10_000})
@@ -95,7 +95,7 @@ def test_metrics_arrive_in_order_after_flush(run: TrackedRun) -> None:
     assert len(history(run, "eval/en-vi/span_exact_match")) == 5
 
 
-def test_metrics_never_raise(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_failing_store_does_not_raise(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     broken = TrackedRun(f"sqlite:///{tmp_path / 'is_a_file' / 'mlflow.db'}", "0" * 32)
     (tmp_path / "is_a_file").touch()
     broken.log_metrics({"train/loss": 1.0}, step=7)
@@ -179,7 +179,7 @@ def test_status_follows_the_block(home_folder: Path, error: type[BaseException] 
     assert params(run) == {"seed": "1"}
 
 
-def test_the_block_may_end_its_run_itself(home_folder: Path) -> None:
+def test_block_may_end_its_run(home_folder: Path) -> None:
     with tracked_run(job="pretrain", output="/outputs/x", config={}) as run:
         run.finish("KILLED")
     assert run.status() == "KILLED"
@@ -195,17 +195,17 @@ def test_system_metrics_are_logged(home_folder: Path, monkeypatch: pytest.Monkey
     assert "system/cpu_utilization_percentage" in run.client.get_run(run.run_id).data.metrics
 
 
-def test_page_of_a_server_is_its_address() -> None:
+def test_ui_of_a_server_is_its_address() -> None:
     assert ui_command("http://mlflow:5000") == "http://mlflow:5000"
 
 
-def test_page_command_of_a_file_stays_on_this_machine() -> None:
+def test_ui_of_a_file_listens_on_this_machine_only() -> None:
     assert ui_command("sqlite:////x/mlflow.db").endswith(
         "mlflow ui --backend-store-uri sqlite:////x/mlflow.db --host 127.0.0.1"
     )
 
 
-def test_runs_that_log_the_same_data_set_at_once_all_have_it(home_folder: Path) -> None:
+def test_concurrent_runs_log_the_same_data_set(home_folder: Path) -> None:
     names = [f"run-{number}" for number in range(8)]
     runs = [start_run(job="pretrain", output=f"/runs/{name}") for name in names]
     ready = threading.Barrier(len(runs))

@@ -24,13 +24,13 @@ from clism_core.utils.digests import (
 SHA_256_OF_ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-4
 
 
-def test_text_hashes_are_those_that_are_stored() -> None:
+def test_text_hashes_equal_stored_ones() -> None:
     assert text_hash("abc") == int(hashlib.blake2b(b"abc", digest_size=8).hexdigest(), 16)
     assert text_digest("abc") == hashlib.blake2b(b"abc", digest_size=16).hexdigest()
     assert text_digest("\ud800") != text_digest("")
 
 
-def test_small_files_are_known_by_content(root: str) -> None:
+def test_small_files_are_digested_by_content(root: str) -> None:
     paths = [storage.join(root, name) for name in ("a", "b", "c")]
     for path, content in zip(paths, (b"abc", b"abc", b"abd"), strict=True):
         storage.write_bytes(path, content)
@@ -88,12 +88,12 @@ def test_the_smallest_files_are_read_up_to_the_limit(tmp_path: Path, monkeypatch
     assert file_digests([]) == []
 
 
-def test_a_missing_file(root: str) -> None:
+def test_missing_file_is_an_error(root: str) -> None:
     with pytest.raises(FileNotFoundError, match="none"):
         file_digests([storage.join(root, "none")])
 
 
-def test_folder_digest_is_of_names_and_contents_wherever_the_folder_is(root: str, tmp_path: Path) -> None:
+def test_folder_digest_depends_on_names_and_contents_but_not_on_the_location(root: str, tmp_path: Path) -> None:
     for folder in (root, str(tmp_path / "copy")):
         storage.write_bytes(storage.join(folder, "b", "1"), b"abc")
     expected = hashlib.sha256(json.dumps({"/b/1": SHA_256_OF_ABC}).encode()).hexdigest()
@@ -102,7 +102,7 @@ def test_folder_digest_is_of_names_and_contents_wherever_the_folder_is(root: str
     assert folder_digest(root) != expected
 
 
-def test_named_files_digest_is_of_names_and_bytes(tmp_path: Path) -> None:
+def test_named_files_digest_depends_on_names_and_contents(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).write_bytes(name.encode())
     lines = "".join(f"{name} {hashlib.blake2b(name.encode()).hexdigest()}\n" for name in ("a", "b"))
@@ -110,7 +110,7 @@ def test_named_files_digest_is_of_names_and_bytes(tmp_path: Path) -> None:
     assert named_files_digest(str(tmp_path / name) for name in ("a", "b")) == expected
 
 
-def test_tree_digest_is_of_relative_names_and_bytes(tmp_path: Path) -> None:
+def test_tree_digest_depends_on_relative_names_and_contents(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "b").write_bytes(b"x")
     expected = hashlib.blake2b(b"a/b\0" + hashlib.blake2b(b"x").digest(), digest_size=16).hexdigest()

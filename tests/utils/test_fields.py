@@ -80,7 +80,7 @@ def test_values_are_changed_in_a_copy() -> None:
     assert CONFIG.files == ["a", Split("b")]
 
 
-def test_fields_are_left_out_by_their_kind() -> None:
+def test_fields_of_given_kinds_are_omitted() -> None:
     assert without_fields(CONFIG, Incidental, Adjustable, Input) == {
         "limit": None,
         "steps": [],
@@ -100,11 +100,11 @@ def test_fields_are_left_out_by_their_kind() -> None:
         pytest.param({"files": [Split("b", 0)]}, "--files[0].size 0: must be at least 1", id="dataclass in a list"),
     ],
 )
-def test_a_number_out_of_bounds_is_named(change: dict[str, Any], problem: str) -> None:
+def test_number_out_of_bounds_is_reported(change: dict[str, Any], problem: str) -> None:
     assert list(bound_problems(replace(CONFIG, **change))) == [problem]
 
 
-def test_numbers_at_their_bounds_are_within() -> None:
+def test_numbers_at_their_bounds_are_valid() -> None:
     assert list(bound_problems(replace(CONFIG, limit=1, group=Group(share=0.999)))) == []
 
 

@@ -31,6 +31,6 @@ def test_duration(seconds: float, expected: str) -> None:
     assert duration(seconds) == expected
 
 
-def test_time_left_is_that_of_the_rate_so_far() -> None:
+def test_time_left_follows_from_the_rate_so_far() -> None:
     assert time_left(60, done=4, left=6) == "1 min 30 s"
     assert time_left(60, done=0, left=2) == "2 min 00 s"

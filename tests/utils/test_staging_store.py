@@ -1,4 +1,4 @@
-"""The staging store: what one process leaves, others find, unless something that it depends on has changed."""
+"""Staging store: parts are shared between processes, and discarded if a dependency has changed."""
 
 import pickle
 
@@ -13,7 +13,7 @@ def store(root: str, **changed: str) -> StagingStore:
     return StagingStore(root, {"the model": "11", "the input": "22", "the format": "33"} | changed)
 
 
-def test_parts_of_one_process_are_found_by_others(root: str) -> None:
+def test_parts_of_a_process_are_read_by_others(root: str) -> None:
     driver = store(root)
     driver.open()
     other: StagingStore = pickle.loads(pickle.dumps(driver))
@@ -21,7 +21,7 @@ def test_parts_of_one_process_are_found_by_others(root: str) -> None:
     for name in ("b", "a", "b"):
         other.write(name.encode(), "parts", f"{name}.bin")
     other.write_json({"rows": 1}, "counts", "a.json")
-    storage.write_bytes(driver.path("parts", ".c.bin.0123"), b"")  # of a process that was killed while it wrote
+    storage.write_bytes(driver.path("parts", ".c.bin.0123"), b"")  # by a process that was killed while writing
     driver.open()
     assert driver.names("parts") == {"a", "b"}
     assert driver.names("none") == set()
@@ -33,14 +33,14 @@ def test_parts_of_one_process_are_found_by_others(root: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         pytest.param({"the model": "44"}, "the model", id="one"),
         pytest.param({"the model": "44", "the input": "44"}, "the model and the input", id="two"),
     ],
 )
-def test_work_of_another_key_is_discarded(
-    root: str, changed: dict[str, str], told: str, caplog: pytest.LogCaptureFixture
+def test_parts_with_another_key_are_discarded(
+    root: str, changed: dict[str, str], message: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     before, after = store(root), store(root, **changed)
     before.open()
@@ -48,19 +48,19 @@ def test_work_of_another_key_is_discarded(
     assert after.names("parts") == set()
     after.open()
     assert f"unfinished work in {root} is discarded" in caplog.text
-    assert f": {told} changed since" in caplog.text
+    assert f": {message} changed since" in caplog.text
     assert storage.list_files(root) == [after.path("opened")]
     with pytest.raises(InputError, match="another job has deleted it"):
         before.check_opened()
 
 
-def test_work_of_another_version_is_discarded(root: str, caplog: pytest.LogCaptureFixture) -> None:
-    storage.write_bytes(storage.join(root, "0123456789abcdef", "a.arrow"), b"")  # one digest of everything
+def test_parts_of_another_version_are_discarded(root: str, caplog: pytest.LogCaptureFixture) -> None:
+    storage.write_bytes(storage.join(root, "0123456789abcdef", "a.arrow"), b"")  # a key of one digest
     store(root).open()
     assert "the format changed since" in caplog.text
     assert not storage.exists(storage.join(root, "0123456789abcdef", "a.arrow"))
 
 
-def test_a_node_that_does_not_see_the_store_is_told(root: str) -> None:
+def test_store_that_is_not_visible_on_a_node_is_an_input_error(root: str) -> None:
     with pytest.raises(InputError, match="is not visible on all nodes"):
         store(root).check_opened()
