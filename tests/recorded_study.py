@@ -94,8 +94,8 @@ def record(
 def _evaluated(chain: Chain, folder: str, share: float) -> dict[str, float]:
     """Write the predictions of a model that gets so many of ten examples right; return the metrics."""
     assert chain.evaluate is not None
-    test_sets = read_test_sets(chain.evaluate.tests, chain.finetune.of_task)
-    predictions = Predictions.of_model(folder, EvaluatedModel("model", chain.finetune.of_task, folder, 0))
+    test_sets = read_test_sets(chain.evaluate.tests, chain.finetune.task_options)
+    predictions = Predictions.of_model(folder, EvaluatedModel("model", chain.finetune.task_options, folder, 0))
     salt = f"{chain.labels.get('seed', 0)} {chain.labels.get('sample', 0)}"
     for test_set in test_sets:
         order = sorted(range(10), key=lambda number: hashlib.sha256(f"{salt} {number}".encode()).digest())

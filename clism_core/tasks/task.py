@@ -56,7 +56,7 @@ class Task(ABC, Generic[ConfigT, ExampleT, ModelT]):
     """The predictor of such models."""
     training_schema: ClassVar[pa.Schema]
     """The columns of rows; `length`, in tokens, is one of them."""
-    noticed: ClassVar[Mapping[str, str]] = {}
+    encoder_warnings: ClassVar[Mapping[str, str]] = {}
     """Text of the warning for each count that the encoder returns, after the number."""
     record_fields: ClassVar[RecordFields]
     output_schema: ClassVar[pa.Schema]
@@ -119,7 +119,7 @@ class Task(ABC, Generic[ConfigT, ExampleT, ModelT]):
     def encoder(
         self, tokenizer: PreTrainedTokenizerBase, config: ConfigT
     ) -> Callable[[ExampleT], tuple[list[Row], dict[str, int]]]:
-        """Return the function that turns an example into rows of `training_schema` and counts of `noticed`."""
+        """Return the function that turns an example into rows of `training_schema` and counts of `encoder_warnings`."""
 
     @abstractmethod
     def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[Sequence[Row]], ModelInputs]:

@@ -68,7 +68,7 @@ def test_a_new_task_from_files_to_scores(example: Any, tmp_path: Path) -> None:
         "data/repaired_tags": 0,
     }
     reference: Any = None  # of the development data, in Ray's store
-    encode = example.INTENT.encoder(load_tokenizer(encoder), config.of_task)
+    encode = example.INTENT.encoder(load_tokenizer(encoder), config.task_options)
     rows = [row for each in data.train for row in encode(each)[0]]
     recipe = FinetuningRecipe(config, reference, rows[:2])
     assert recipe.weights == {"tagging": 1.0}

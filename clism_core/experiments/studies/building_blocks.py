@@ -41,7 +41,7 @@ def encoder_of(config: StudyConfig, method: str) -> str | PretrainConfig:
 
 def with_que(config: FinetuneConfig, use_que: bool) -> FinetuneConfig:
     """Return a fine-tuning with [QUE] and, of question answering, the pre-trained span head, or without both."""
-    options: Any = config.of_task
+    options: Any = config.task_options
     return replace(config, **{config.task: replace(options, use_que=use_que)})
 
 

@@ -167,7 +167,7 @@ class Results:
         assert chain.evaluate is not None
         task = str(chain.labels["task"])
         if task not in self._test_sets:
-            self._test_sets[task] = read_test_sets(chain.evaluate.tests, chain.finetune.of_task)
+            self._test_sets[task] = read_test_sets(chain.evaluate.tests, chain.finetune.task_options)
         return self._test_sets[task]
 
     def _runs(self, kind: Kind) -> Iterator[tuple[Chain, Stage, Finished]]:

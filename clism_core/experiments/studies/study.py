@@ -66,7 +66,7 @@ def check_labelled_data(config: StudyConfig) -> None:
         if any(chain.evaluate for chain in own):
             tests = config.evaluation(task).tests
             together = [*([test] for test in tests), tests]  # each by itself, and whether they go together
-            readers += [partial(read_test_sets, some, config.finetuning(task).of_task) for some in together]
+            readers += [partial(read_test_sets, some, config.finetuning(task).task_options) for some in together]
         for read in readers:
             try:
                 read()

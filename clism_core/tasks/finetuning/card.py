@@ -56,7 +56,7 @@ def task_card(config: FinetuneConfig, finetuned: Finetuned) -> str:
         global_batch_size=config.global_batch_size,
         examples=finetuned.examples,
         few_shot="" if config.examples is None else f" (few-shot: drawn with seed {config.sample_seed})",
-        with_que=task.card.with_que if config.of_task.use_que else "without `[QUE]`",
+        with_que=task.card.with_que if config.task_options.use_que else "without `[QUE]`",
         train=", ".join(f"`{name}`" for name in source_names(config.train)),
         dev=", ".join(f"`{name}`" for name in source_names(config.dev)),
         dev_examples=finetuned.dev_examples,

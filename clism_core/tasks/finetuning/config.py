@@ -86,7 +86,7 @@ class FinetuneConfig(TaskOptions):
         return TASKS[self.task]
 
     @property
-    def of_task(self) -> TaskConfig:
+    def task_options(self) -> TaskConfig:
         """The options of the task of this run."""
         options: TaskConfig = getattr(self, self.task)
         return options
@@ -115,6 +115,6 @@ def check_config(config: FinetuneConfig) -> None:
     }
     found = [*bound_problems(config, skip=config.other_tasks), *run_problems(config)]
     found += (problem for problem, is_so in problems.items() if is_so)
-    found += config.task_object.problems(config.of_task)
+    found += config.task_object.problems(config.task_options)
     if found:
         raise InputError("\n".join(found))

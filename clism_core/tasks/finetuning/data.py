@@ -43,7 +43,11 @@ def load_data(config: FinetuneConfig) -> LabelledData:
     Raises:
         InputError: where something cannot be read, or there are fewer examples than are to be drawn.
     """
-    task, options, form = config.task_object, config.of_task, {"language": config.language, "encoding": config.encoding}
+    task, options, form = (
+        config.task_object,
+        config.task_options,
+        {"language": config.language, "encoding": config.encoding},
+    )
     train, counts = task.read_training(source_files("train", config.train), options, **form)
     dev = task.read_development(source_files("dev", config.dev), options, **form)
     return _drawn(config, train, dev, {f"data/{name}": number for name, number in counts.items()})

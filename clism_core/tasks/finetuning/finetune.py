@@ -57,14 +57,14 @@ def finetune(config: FinetuneConfig, run: TrackedRun, *, hooks: Hooks | None = N
     use_gpu = choose_device(config.workers, config.precision)
     data = load_data(config)
     model_folder = resolve_model(config.model)
-    check_architecture(model_folder, max_length=config.of_task.max_length, field=f"{config.task}.max_length")
+    check_architecture(model_folder, max_length=config.task_options.max_length, field=f"{config.task}.max_length")
     tokenizer = load_tokenizer(model_folder)
     this_run = run_identity(config) | sources_identity(data, model_folder)
     this_run["vocabulary"] = vocabulary_digest(tokenizer)
     check_same_run(config.output, this_run)
     _log_data(run, config, data)
     task = config.task_object
-    encoded = encode_examples(data.train, task.encoder(tokenizer, config.of_task), task.training_schema)
+    encoded = encode_examples(data.train, task.encoder(tokenizer, config.task_options), task.training_schema)
     steps = count_steps(config, inputs=len(encoded.rows))
     logger.info(
         "%s inputs of %d examples; %d steps of %d inputs, %.3g epochs",
@@ -73,7 +73,7 @@ def finetune(config: FinetuneConfig, run: TrackedRun, *, hooks: Hooks | None = N
     )
     for name, number in encoded.counts.items():
         if number:
-            logger.warning("--train: %d %s", number, task.noticed[name])
+            logger.warning("--train: %d %s", number, task.encoder_warnings[name])
     counts = {f"data/{name}": number for name, number in encoded.counts.items()} | {"data/inputs": len(encoded.rows)}
     run.log_metrics({**data.counts, **counts}, step=0)
     save_identity(config.output, this_run)

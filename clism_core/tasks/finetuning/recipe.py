@@ -48,7 +48,7 @@ class FinetuningRecipe:
         model_class: type[AnyTaskModel] = config.task_object.model
         if name != config.model:
             return model_class.load(name)
-        model = model_class.begin(name, config.of_task, seed=config.seed, reinit_head=config.reinit_head)
+        model = model_class.begin(name, config.task_options, seed=config.seed, reinit_head=config.reinit_head)
         if rank() == 0:
             logger.info("the head is %s", model.head_origin)
         return model

@@ -31,7 +31,7 @@ class QuestionAnswering(Task[MrcConfig, Question, MrcModel]):
     model = MrcModel
     predictor = MrcPredictor
     training_schema = TRAINING_SCHEMA
-    noticed: ClassVar[Mapping[str, str]] = {
+    encoder_warnings: ClassVar[Mapping[str, str]] = {
         "cut_questions": "questions are longer than --mrc.max_question_length and lose their end",
         "widened_answers": "answers begin or end within a token, and are learnt with the whole of it",
         "left_out_questions": "questions are left out: no window holds all of an answer of theirs",

@@ -39,7 +39,7 @@ class EntityRecognition(Task[NerConfig, Sentence, NerModel]):
     model = NerModel
     predictor = NerPredictor
     training_schema = TRAINING_SCHEMA
-    noticed: ClassVar[Mapping[str, str]] = {
+    encoder_warnings: ClassVar[Mapping[str, str]] = {
         "windowed_sentences": "sentences are longer than --ner.max_length and are cut into windows",
         "cut_words": "words are longer than an input and lose their end",
         "unknown_words": "words are, or hold, the unknown token",
