@@ -19,7 +19,8 @@ import yaml
 from clism_core.cluster.connect import check_shared, connect
 from clism_core.command_line import CONFIGS, job_command, run_job, stopped_text
 from clism_core.demo.build import write_missing_inputs
-from clism_core.experiments.studies.config import StudyConfig, check_study, resolved
+from clism_core.experiments.studies.check import check_study
+from clism_core.experiments.studies.config import StudyConfig, resolved
 from clism_core.experiments.studies.dry_run import dry_run_text
 from clism_core.experiments.studies.plan import plan_study, study_concurrency
 from clism_core.experiments.studies.study import StudyResult, check_labelled_data, exclusive, run_study

@@ -11,8 +11,9 @@ from clism_core.evaluation.datasets import read_test_sets
 from clism_core.evaluation.predictions import Predictions
 from clism_core.evaluation.scoring import metrics_of
 from clism_core.evaluation.tracking import metrics_by_name
-from clism_core.experiments.studies.config import StudyConfig, StudyName
-from clism_core.experiments.studies.registry import STUDIES
+from clism_core.experiments.studies.config import StudyConfig
+from clism_core.experiments.studies.definition import load_study
+from clism_core.experiments.studies.registry import StudyName
 from clism_core.experiments.studies.results import Results
 from clism_core.experiments.studies.run_graph import Chain, all_stages, chain_stages
 from clism_core.experiments.studies.run_records import NOTE, Finished, finished_before, stage_contents
@@ -68,7 +69,7 @@ def record(
 
     `pretrain` and `finetune` are the metrics of those runs by name and step.
     """
-    chains = STUDIES[config.name].chains(config)
+    chains = load_study(config.name).chains(config)
     stages = all_stages(chains)
     contents = stage_contents(stages)
     logged = {"pretrain": pretrain or {}, "finetune": finetune or {}}

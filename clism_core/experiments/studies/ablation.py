@@ -5,6 +5,7 @@ from dataclasses import replace
 from clism_core.experiments.studies.artefacts import Artefact, Table
 from clism_core.experiments.studies.building_blocks import first_ours, full_chain, pretraining_of, scores_with_tests
 from clism_core.experiments.studies.config import StudyConfig
+from clism_core.experiments.studies.definition import Study
 from clism_core.experiments.studies.results import Results
 from clism_core.experiments.studies.run_graph import Chain
 
@@ -40,3 +41,6 @@ def artefacts(config: StudyConfig, measured: Results) -> list[Artefact]:
         f"{ours} without each objective, evaluated zero-shot: averages over languages, differences from the whole."
     )
     return [Table("ablation", caption, averages, rows=["method"], columns=["dataset", "score"])]
+
+
+ABLATION = Study(chains=chains, artefacts=artefacts)

@@ -1,31 +1,27 @@
-"""The configuration of the paper's studies, and what can be wrong with it."""
+"""Configuration of the studies."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt
 
 from clism_core.evaluation.bootstrap import RESAMPLES
-from clism_core.evaluation.config import LEAST_RESAMPLES, EvaluateConfig, test_problems
+from clism_core.evaluation.config import LEAST_RESAMPLES, EvaluateConfig
 from clism_core.experiments.studies.estimate import ClusterConfig, EstimateConfig
+from clism_core.experiments.studies.registry import StudyName
 from clism_core.model.paths import with_absolute_paths
 from clism_core.model.resolve import pin_version
 from clism_core.pretraining.config import PretrainConfig
-from clism_core.pretraining.training import PRETRAINING
 from clism_core.tasks.finetuning.config import FinetuneConfig
-from clism_core.tasks.finetuning.training import FINETUNING
 from clism_core.tasks.registry import TaskName
 from clism_core.tasks.test_data import TestSetConfig
-from clism_core.training.training import Training
-from clism_core.utils.errors import InputError
-from clism_core.utils.fields import ModelRef, Output, bound_problems
+from clism_core.utils.fields import ModelRef, Output
 from clism_core.utils.home import home
 
-StudyName = Literal["main", "per-language", "fewshot", "ablation", "convergence", "data-scale", "temperature"]
 Scale = Literal["demo", "paper"]
 StudyTask = Literal["mrc", "ner", "wikiann"]
 """What encoders are fine-tuned for, by the fields that say how. wikiann: named entities, too, of WikiAnn's English."""
@@ -121,68 +117,3 @@ def resolved(config: StudyConfig) -> StudyConfig:
     config = dataclasses.replace(config, output=config.output or str(home() / "studies" / config.scale))
     config = with_absolute_paths(config)
     return dataclasses.replace(config, encoders={name: pin_version(model) for name, model in config.encoders.items()})
-
-
-def check_study(config: StudyConfig) -> None:
-    """Find what can be found wrong without looking at data or models.
-
-    Raises:
-        InputError: with all problems, one a line.
-    """
-    found = [*bound_problems(config, skip=("pretrain", *TASKS)), *_own_problems(config)]
-    some_model = "given by the study"
-    bases: dict[str, tuple[Training[Any, Any], Any]] = {"pretrain": (PRETRAINING, config.pretrain)}
-    bases |= {task: (FINETUNING, config.finetuning(task)) for task in config.tasks}
-    for name, (training, base) in bases.items():
-        given = dataclasses.replace(base, model=some_model)
-        found += _problems(f"--{name}.", lambda: training.check(given))  # noqa: B023
-    for task in config.tasks:
-        if config.name != "convergence":
-            found += test_problems(getattr(config, f"{task}_tests"), field=f"{task}_tests")
-    if found:
-        raise InputError("\n".join(found))
-
-
-def _problems(prefix: str, check: Callable[[], None]) -> list[str]:
-    """Return what a job's own check finds, with the names that its fields have here."""
-    try:
-        check()
-    except InputError as error:
-        return [line.replace("--", prefix, 1) for line in str(error).splitlines()]
-    return []
-
-
-def _own_problems(config: StudyConfig) -> Iterator[str]:
-    strangers = sorted(set(config.ours.values()) - config.encoders.keys())
-    problems = {
-        "--encoders: names no encoder": not config.encoders,
-        "--ours: names nothing that is pre-trained": not config.ours,
-        f"--ours: begins from {', '.join(strangers)}, which --encoders does not have": bool(strangers),
-        "--ours: has a name of --encoders": not config.ours.keys().isdisjoint(config.encoders),
-        "--tasks: name at least one, and each once": not config.tasks or len(set(config.tasks)) < len(config.tasks),
-        f"--tasks: {config.name} needs mrc": config.name in ("fewshot", "temperature", "convergence")
-        and "mrc" not in config.tasks,
-    }
-    datasets = [{test.dataset for test in config.evaluation(task).tests} for task in config.tasks]
-    shared = sorted(name for name in set[str]().union(*datasets) if sum(name in names for names in datasets) > 1)
-    problems[f"--tasks: {', '.join(shared)} is a data set of several; give each its own name"] = bool(shared)
-    lists = ("seeds", "examples", "samples", "temperatures", "pretraining_samples", "curve_steps")
-    for name in lists:
-        values = getattr(config, name)
-        problems[f"--{name}: has a value twice"] = len(set(values)) < len(values)
-        problems[f"--{name}: is empty"] = not values and name in NEEDED.get(config.name, ("seeds",))
-    problems |= {
-        f"--{task}.task {config.finetuning(task).task}: must be {TASKS[task]}": config.finetuning(task).task
-        != TASKS[task]
-        for task in config.tasks
-    }
-    yield from (problem for problem, is_so in problems.items() if is_so)
-
-
-NEEDED: Mapping[str, tuple[str, ...]] = {
-    "fewshot": ("examples", "samples"),
-    "temperature": ("temperatures", "samples"),
-    "data-scale": ("seeds", "pretraining_samples"),
-    "convergence": ("seeds", "curve_steps"),
-}
-"""Lists that a study cannot do without; seeds where nothing is said."""

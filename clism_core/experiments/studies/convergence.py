@@ -5,6 +5,7 @@ from dataclasses import replace
 from clism_core.experiments.studies.artefacts import MEASURED, Artefact, Panel, Picture, Table, line_figure
 from clism_core.experiments.studies.building_blocks import first_ours, full_chain
 from clism_core.experiments.studies.config import StudyConfig
+from clism_core.experiments.studies.definition import Study
 from clism_core.experiments.studies.results import Results, summarise
 from clism_core.experiments.studies.run_graph import Chain
 
@@ -28,3 +29,8 @@ def artefacts(config: StudyConfig, measured: Results) -> list[Artefact]:
         Table("convergence", caption, cells, rows=["method"], columns=["step"]),
         Picture("convergence", line_figure([panel], xlabel="step of fine-tuning")),
     ]
+
+
+CONVERGENCE = Study(
+    chains=chains, artefacts=artefacts, lists=("seeds", "curve_steps"), tasks=("mrc",), uses_test_sets=False
+)

@@ -6,6 +6,7 @@ from clism_core.evaluation.scoring import SCORE_NAMES
 from clism_core.experiments.studies.artefacts import Artefact, Panel, Picture, Table, line_figure
 from clism_core.experiments.studies.building_blocks import first_ours, full_chain, pretraining_of, scores_with_tests
 from clism_core.experiments.studies.config import StudyConfig
+from clism_core.experiments.studies.definition import Study
 from clism_core.experiments.studies.results import Results
 from clism_core.experiments.studies.run_graph import Chain
 
@@ -41,3 +42,6 @@ def artefacts(config: StudyConfig, measured: Results) -> list[Artefact]:
         Table("data-scale", caption, averages, rows=["samples"], columns=["dataset", "score"]),
         Picture("data-scale", line_figure([panel], xlabel="samples of pre-training")),
     ]
+
+
+DATA_SCALE = Study(chains=chains, artefacts=artefacts, lists=("seeds", "pretraining_samples"))

@@ -17,6 +17,7 @@ from clism_core.experiments.studies.building_blocks import (
     with_paper,
 )
 from clism_core.experiments.studies.config import StudyConfig
+from clism_core.experiments.studies.definition import Study
 from clism_core.experiments.studies.paper_results import METHODS, few_shot_result
 from clism_core.experiments.studies.results import Results
 from clism_core.experiments.studies.run_graph import Chain
@@ -85,3 +86,6 @@ def _figure(cells: pd.DataFrame) -> Figure:
         for dataset, of_dataset in points[points["score"] == "f1"].groupby("dataset", sort=False)
     ]
     return line_figure(panels, xlabel="English examples", log_x=True)
+
+
+FEW_SHOT = Study(chains=chains, artefacts=artefacts, lists=("examples", "samples"), tasks=("mrc",))

@@ -11,6 +11,7 @@ from clism_core.experiments.studies.building_blocks import (
     with_paper,
 )
 from clism_core.experiments.studies.config import StudyConfig
+from clism_core.experiments.studies.definition import Study
 from clism_core.experiments.studies.paper_results import METHODS, main_result
 from clism_core.experiments.studies.results import Results
 from clism_core.experiments.studies.run_graph import Chain
@@ -57,3 +58,7 @@ def _cells(config: StudyConfig, measured: Results, *, all_sets: bool) -> pd.Data
         for task in config.tasks
     ]
     return scores_with_tests(measured, ["method"], pairs, resamples=config.resamples, all_sets=all_sets)
+
+
+MAIN = Study(chains=chains, artefacts=main_table)
+PER_LANGUAGE = Study(chains=chains, artefacts=language_tables)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from clism_core.experiments.concurrency import run_concurrency
 from clism_core.experiments.studies.config import StudyConfig
+from clism_core.experiments.studies.definition import load_study
 from clism_core.experiments.studies.estimate import Estimate, estimate, sort_of, work
-from clism_core.experiments.studies.registry import STUDIES
 from clism_core.experiments.studies.run_graph import Chain, Stage, all_stages
 from clism_core.experiments.studies.run_records import Finished, finished_before, stage_contents
 
@@ -37,7 +37,7 @@ def plan_study(config: StudyConfig) -> StudyPlan:
     Raises:
         InputError: if what finished runs were made of has changed.
     """
-    chains = STUDIES[config.name].chains(config)
+    chains = load_study(config.name).chains(config)
     stages = all_stages(chains)
     contents = stage_contents(stages)
     return StudyPlan(chains, stages, contents, finished_before(stages, config.output, contents))

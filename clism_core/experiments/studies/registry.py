@@ -1,30 +1,17 @@
-"""The studies by their names."""
+"""All studies, each a module of this package. A new study is one line in `STUDIES`."""
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Literal, TypeAlias
 
-from clism_core.experiments.studies import ablation, convergence, data_scale, few_shot, main_results, temperature
-from clism_core.experiments.studies.artefacts import Artefact
-from clism_core.experiments.studies.config import StudyConfig, StudyName
-from clism_core.experiments.studies.results import Results
-from clism_core.experiments.studies.run_graph import Chain
-
-
-class Study(NamedTuple):
-    """An experiment."""
-
-    chains: Callable[[StudyConfig], list[Chain]]
-    """Return its runs."""
-    artefacts: Callable[[StudyConfig, Results], list[Artefact]]
-    """Return its tables and figures, of those runs that are finished."""
-
-
-STUDIES: Mapping[StudyName, Study] = {
-    "main": Study(main_results.chains, main_results.main_table),
-    "per-language": Study(main_results.chains, main_results.language_tables),
-    "fewshot": Study(few_shot.chains, few_shot.artefacts),
-    "ablation": Study(ablation.chains, ablation.artefacts),
-    "convergence": Study(convergence.chains, convergence.artefacts),
-    "data-scale": Study(data_scale.chains, data_scale.artefacts),
-    "temperature": Study(temperature.chains, temperature.artefacts),
+STUDIES: dict[str, str] = {
+    "main": "clism_core.experiments.studies.main_results:MAIN",
+    "per-language": "clism_core.experiments.studies.main_results:PER_LANGUAGE",
+    "fewshot": "clism_core.experiments.studies.few_shot:FEW_SHOT",
+    "ablation": "clism_core.experiments.studies.ablation:ABLATION",
+    "convergence": "clism_core.experiments.studies.convergence:CONVERGENCE",
+    "data-scale": "clism_core.experiments.studies.data_scale:DATA_SCALE",
+    "temperature": "clism_core.experiments.studies.temperature:TEMPERATURE",
 }
+"""Module and `Study` object by name; loaded by `load_study`, because studies import the configuration, which imports
+their names."""
+
+StudyName: TypeAlias = Literal[tuple(STUDIES)]  # type: ignore[valid-type]  # checked at run time, by the command line

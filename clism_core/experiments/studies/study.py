@@ -14,9 +14,9 @@ from filelock import FileLock, Timeout
 from clism_core.evaluation.datasets import read_test_sets
 from clism_core.experiments.studies.artefacts import Table
 from clism_core.experiments.studies.config import StudyConfig
+from clism_core.experiments.studies.definition import load_study
 from clism_core.experiments.studies.execution import run_stages
 from clism_core.experiments.studies.plan import StudyPlan
-from clism_core.experiments.studies.registry import STUDIES
 from clism_core.experiments.studies.results import Results
 from clism_core.experiments.studies.run_graph import Chain, chain_stages
 from clism_core.experiments.studies.run_records import Finished
@@ -56,7 +56,7 @@ def check_labelled_data(config: StudyConfig) -> None:
     Raises:
         InputError: with all that is wrong, one a line.
     """
-    chains = STUDIES[config.name].chains(config)
+    chains = load_study(config.name).chains(config)
     found = []
     for task in config.tasks:
         own = [chain for chain in chains if chain.labels["task"] == task]
@@ -130,7 +130,7 @@ def _write_artefacts(config: StudyConfig, measured: Results, run: TrackedRun) ->
     """Write the tables and figures into the study's folder, and log them; return their files and the tables' texts."""
     logger.info("making tables and figures")
     measured.check_test_sets()
-    artefacts = STUDIES[config.name].artefacts(config, measured)
+    artefacts = load_study(config.name).artefacts(config, measured)
     folder = join(config.output, config.name)
     with tempfile.TemporaryDirectory() as temporary:
         names = [file.name for artefact in artefacts for file in artefact.write(Path(temporary))]

@@ -11,6 +11,7 @@ import pandas as pd
 from clism_core.experiments.studies.artefacts import LEVEL, MEASURED, Artefact, Panel, Picture, Table, line_figure
 from clism_core.experiments.studies.building_blocks import few_shot_chain, first_ours, pretraining_of, scores_with_tests
 from clism_core.experiments.studies.config import StudyConfig
+from clism_core.experiments.studies.definition import Study
 from clism_core.experiments.studies.results import Results, summarise
 from clism_core.experiments.studies.run_graph import Chain
 from clism_core.pretraining.config import PretrainConfig
@@ -108,3 +109,6 @@ def _panels(cells: pd.DataFrame) -> list[Panel]:
         Panel("Held-out retrieval", points[is_retrieval], "percent"),
         Panel("Few-shot, zero-shot transfer", points[~is_gradient & ~is_retrieval], "F1, average over languages"),
     ]
+
+
+TEMPERATURE = Study(chains=chains, artefacts=artefacts, lists=("temperatures", "samples"), tasks=("mrc",))

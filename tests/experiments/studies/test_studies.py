@@ -11,8 +11,9 @@ from labelled import write_squad
 from recorded_study import record, study_config
 
 from clism_core.experiments.studies.artefacts import Artefact, Picture, Table
-from clism_core.experiments.studies.config import StudyName, check_study
-from clism_core.experiments.studies.registry import STUDIES
+from clism_core.experiments.studies.check import check_study
+from clism_core.experiments.studies.definition import load_study
+from clism_core.experiments.studies.registry import STUDIES, StudyName
 from clism_core.experiments.studies.results import Results, summarise
 from clism_core.experiments.studies.run_graph import Chain, all_stages, chain_stages
 from clism_core.experiments.studies.study import check_labelled_data
@@ -62,13 +63,13 @@ def test_runs_of_a_study(tmp_path: Path, name: StudyName, pretrain: int, finetun
     config = study_config(tmp_path, name)
     if name == "fewshot":  # another encoder that ours begin from
         config = replace(config, ours={**config.ours, "Ours (Info-XLM)": "Info-XLM"})
-    kinds = [stage.kind for stage in all_stages(STUDIES[name].chains(config)).values()]
+    kinds = [stage.kind for stage in all_stages(load_study(name).chains(config)).values()]
     assert [kinds.count(kind) for kind in ("pretrain", "finetune", "evaluate")] == [pretrain, finetune, evaluate]
     check_study(config)
 
 
 def test_ours_are_fine_tuned_with_que_and_others_without(tmp_path: Path) -> None:
-    for chain in STUDIES["main"].chains(study_config(tmp_path, "main")):
+    for chain in load_study("main").chains(study_config(tmp_path, "main")):
         used = chain.finetune.mrc.use_que, chain.finetune.ner.use_que
         assert used == (True, True) if chain.labels["method"] == "Ours (XLM-R)" else (False, False)
 
@@ -76,7 +77,9 @@ def test_ours_are_fine_tuned_with_que_and_others_without(tmp_path: Path) -> None
 @pytest.mark.parametrize("name", NAMES)
 def test_tables_and_figures_are_written(tmp_path: Path, name: StudyName) -> None:
     config = study_config(tmp_path, name)
-    found = STUDIES[name].artefacts(config, record(config, share, pretrain=PRETRAINED, finetune={"eval/en/f1": CURVE}))
+    found = load_study(name).artefacts(
+        config, record(config, share, pretrain=PRETRAINED, finetune={"eval/en/f1": CURVE})
+    )
     files = [file for artefact in found for file in artefact.write(tmp_path)]
     endings = {file.suffix for file in files}
     assert endings >= {".md", ".csv", ".tex"}
@@ -114,7 +117,7 @@ def test_the_main_table_has_means_deviations_tests_and_what_the_paper_reports(
     tmp_path: Path, measured: Results
 ) -> None:
     config = study_config(tmp_path, "main")
-    (found,) = STUDIES["main"].artefacts(config, measured)
+    (found,) = load_study("main").artefacts(config, measured)
     assert isinstance(found, Table)
     ours = cell(found.cells, method="Ours (XLM-R)", dataset="xquad", score="exact_match", source="measured")
     # 8 and 9 of 10 right in both languages; the base has 3 and 4
@@ -138,7 +141,7 @@ def test_the_main_table_has_means_deviations_tests_and_what_the_paper_reports(
 
 def test_a_test_set_that_the_paper_does_not_have_stands_alone(tmp_path: Path) -> None:
     config = replace(study_config(tmp_path, "main", dataset="mine"), tasks=["mrc"])
-    (found,) = STUDIES["main"].artefacts(config, record(config, share))
+    (found,) = load_study("main").artefacts(config, record(config, share))
     assert isinstance(found, Table)
     assert set(found.cells["source"]) == {"measured"}
     assert list(found.wide().columns) == ["method", "mine F1", "mine exact match"]
@@ -147,7 +150,7 @@ def test_a_test_set_that_the_paper_does_not_have_stands_alone(tmp_path: Path) ->
 
 def test_languages_have_columns_of_their_own(tmp_path: Path, measured: Results) -> None:
     config = study_config(tmp_path, "per-language")
-    found = STUDIES["per-language"].artefacts(config, measured)
+    found = load_study("per-language").artefacts(config, measured)
     assert [artefact.name for artefact in found] == ["per-language-xquad", "per-language-conll"]
     wide = table(found, "per-language-conll").wide()
     assert list(wide.columns) == ["method", "score", "ar", "en", "average"]
@@ -155,7 +158,7 @@ def test_languages_have_columns_of_their_own(tmp_path: Path, measured: Results) 
 
 def test_few_shot_curves_stand_beside_the_papers(tmp_path: Path) -> None:
     config = study_config(tmp_path, "fewshot")
-    found = STUDIES["fewshot"].artefacts(config, record(config, share))
+    found = load_study("fewshot").artefacts(config, record(config, share))
     cells = table(found, "fewshot").cells
     assert cell(cells, method="Ours (XLM-R)", examples=128, score="f1", source="paper")["mean"] == 29.5  # table 9
     ours = cell(cells, method="Ours (XLM-R)", examples=128, score="exact_match", source="measured")
@@ -176,7 +179,7 @@ def test_what_lacks_an_objective_is_tested_against_the_whole(tmp_path: Path) -> 
     objectives = [stage.config.objectives for stage in _pretrainings(config.name, tmp_path)]
     weights = {(each.w_clism, each.w_cacr, each.w_mlm) for each in objectives}
     assert weights == {(1, 1, 1), (0, 1, 1), (1, 0, 1), (1, 1, 0)}
-    (found,) = STUDIES["ablation"].artefacts(config, record(config, share))
+    (found,) = load_study("ablation").artefacts(config, record(config, share))
     assert isinstance(found, Table)
     row = cell(found.cells, method="w/o CACR", dataset="conll", score="f1")
     assert row["difference"] < 0
@@ -184,14 +187,16 @@ def test_what_lacks_an_objective_is_tested_against_the_whole(tmp_path: Path) -> 
 
 
 def _pretrainings(name: StudyName, folder: Path) -> list:  # type: ignore[type-arg]
-    stages = all_stages(STUDIES[name].chains(study_config(folder, name))).values()
+    stages = all_stages(load_study(name).chains(study_config(folder, name))).values()
     return [stage for stage in stages if stage.kind == "pretrain"]
 
 
 def test_a_convergence_curve_has_the_mean_of_each_step(tmp_path: Path) -> None:
     config = study_config(tmp_path, "convergence")
-    assert all(chain.finetune.loop.evaluate_at == config.curve_steps for chain in STUDIES["convergence"].chains(config))
-    found = STUDIES["convergence"].artefacts(config, record(config, share, finetune={"eval/en/f1": CURVE}))
+    assert all(
+        chain.finetune.loop.evaluate_at == config.curve_steps for chain in load_study("convergence").chains(config)
+    )
+    found = load_study("convergence").artefacts(config, record(config, share, finetune={"eval/en/f1": CURVE}))
     wide = table(found, "convergence").wide()
     assert list(wide.columns) == ["method", "0", "50", "100"]
     assert list(wide.iloc[1]) == ["Ours (XLM-R)", "5.0 ± 0.0", "30.0 ± 0.0", "40.0 ± 0.0"]
@@ -200,7 +205,7 @@ def test_a_convergence_curve_has_the_mean_of_each_step(tmp_path: Path) -> None:
 def test_amounts_of_data_are_tested_against_none(tmp_path: Path) -> None:
     config = study_config(tmp_path, "data-scale")
     assert [stage.config.max_samples for stage in _pretrainings("data-scale", tmp_path)] == [100, 1000]
-    found = STUDIES["data-scale"].artefacts(config, record(config, share))
+    found = load_study("data-scale").artefacts(config, record(config, share))
     cells = table(found, "data-scale").cells
     assert cell(cells, samples=1000, dataset="xquad", score="f1")["difference"] == pytest.approx(50.0, abs=5.0)
     assert list(table(found, "data-scale").wide()["samples"]) == [0, 100, 1000]
@@ -208,7 +213,7 @@ def test_amounts_of_data_are_tested_against_none(tmp_path: Path) -> None:
 
 def test_temperatures_have_gradients_retrieval_and_scores(tmp_path: Path) -> None:
     config = study_config(tmp_path, "temperature")
-    found = STUDIES["temperature"].artefacts(config, record(config, share, pretrain=PRETRAINED))
+    found = load_study("temperature").artefacts(config, record(config, share, pretrain=PRETRAINED))
     wide = table(found, "temperature").wide().set_index("temperature")
     assert list(wide.index) == ["0.05", "20", "no CACR", "not pre-trained"]
     assert wide.loc["20", "gradient norm, step 0"] == "0.5"
@@ -222,7 +227,7 @@ def test_temperatures_have_gradients_retrieval_and_scores(tmp_path: Path) -> Non
 def test_runs_that_failed_are_left_out(tmp_path: Path) -> None:
     config = study_config(tmp_path, "main")
     measured = record(config, share, but=lambda chain: chain.labels["method"] == "XLM-R" or chain.labels["seed"] == 1)
-    (found,) = STUDIES["main"].artefacts(config, measured)
+    (found,) = load_study("main").artefacts(config, measured)
     assert isinstance(found, Table)
     ours = cell(found.cells, method="Ours (XLM-R)", dataset="xquad", score="f1", source="measured")
     assert ours["runs"] == 1
@@ -251,10 +256,10 @@ def test_cross_pairs_have_an_average_of_their_own(tmp_path: Path) -> None:
     found = measured.compare({"method": "Ours (XLM-R)"}, {"method": "XLM-R"}, resamples=200).set_index("language")
     assert list(dict.fromkeys(found.index)) == ["en", "ar-en", "average", "cross_average"]
     assert found.loc["average", "difference"].tolist() == found.loc["en", "difference"].tolist()
-    (of_languages,) = STUDIES["per-language"].artefacts(config, measured)
+    (of_languages,) = load_study("per-language").artefacts(config, measured)
     assert isinstance(of_languages, Table)
     assert list(of_languages.wide().columns) == ["method", "score", "ar-en", "en", "average", "cross_average"]
-    (main,) = STUDIES["main"].artefacts(config, measured)
+    (main,) = load_study("main").artefacts(config, measured)
     assert isinstance(main, Table)
     ours = cell(main.cells, method="Ours (XLM-R)", score="f1", source="measured")
     assert ours["difference"] == pytest.approx(found.loc["average", "difference"].iloc[0])

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from recorded_study import study_config
 
-from clism_core.experiments.studies.config import StudyName, check_study
+from clism_core.experiments.studies.check import check_study
+from clism_core.experiments.studies.registry import StudyName
 from clism_core.tasks.test_data import TestSetConfig
 from clism_core.training.loop import LoopConfig
 from clism_core.utils.errors import InputError
