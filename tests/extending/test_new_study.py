@@ -24,7 +24,7 @@ def test_a_new_study_from_chains_to_table(tmp_path: Path, monkeypatch: pytest.Mo
     assert labels == [(name, task, seed) for name in names for task in ("mrc", "ner") for seed in (0, 1)]
     kinds = [stage.kind for stage in planned.missing]
     assert [kinds.count(kind) for kind in ("pretrain", "finetune", "evaluate")] == [1, 8, 8]
-    measured = record(config, lambda chain: 0.8 if chain.finetune.of_task.use_que else 0.6)
+    measured = record(config, lambda chain: 0.8 if chain.finetune.task_options.use_que else 0.6)
     (table,) = load_study("que").artefacts(config, measured)
     assert isinstance(table, Table)
     wide = table.wide().set_index("method")
