@@ -38,9 +38,9 @@ def main(config: TuneConfig) -> None:
     space = load_space(config.space)
     check_sweep(config, space)
     config = with_absolute_paths(dataclasses.replace(config, output=config.output or default_output("tune")))
-    config = with_pinned_models(config, space).resolved(space)
+    config = config.resolved(space)
     check_same_sweep(config, space)
-    result = find_finished_sweep(config, space) or search(config, space)
+    result = find_finished_sweep(config, space) or search(with_pinned_models(config, space), space)
     print(stopped_text("tune", output=config.output) if result is None else summary(result))
 
 

@@ -38,11 +38,11 @@ def resolve_model(name: str) -> str:
 def pin_version(name: str) -> str:
     """Return `models:/NAME/VERSION` for `models:/NAME@ALIAS` and `models:/NAME/latest`, whose version may change later;
     return other names unchanged."""
-    model, at, alias = name.removeprefix("models:/").partition("@")
-    if not name.startswith("models:/") or not (at or model.endswith("/latest")):
+    if not is_alias(name):
         return name
     import mlflow
 
+    model, at, alias = name.removeprefix("models:/").partition("@")
     client = mlflow.MlflowClient(tracking_uri())
     try:
         if at:
@@ -53,6 +53,11 @@ def pin_version(name: str) -> str:
         return f"models:/{model}/{versions[0].version}"
     except (mlflow.MlflowException, IndexError) as error:
         raise _not_found(name, error) from error
+
+
+def is_alias(name: str) -> bool:
+    """Return whether `name` is `models:/NAME@ALIAS` or `models:/NAME/latest`, whose version may change."""
+    return name.startswith("models:/") and ("@" in name or name.endswith("/latest"))
 
 
 def is_tracked(name: str) -> bool:

@@ -29,6 +29,7 @@ from clism_core.experiments.tuning.config import TuneConfig
 from clism_core.experiments.tuning.results import TrialResult, read_results
 from clism_core.experiments.tuning.space import LISTING, Budget, SchedulerName, Space, choices, describe_domain
 from clism_core.experiments.tuning.trial import OBJECTIVE, PROGRESS, Sweep, Trial
+from clism_core.model.resolve import is_alias
 from clism_core.training.config import CONFIG_FILE, dump_config
 from clism_core.training.resume import check_same_run, identity_fields, save_identity, with_relative_paths
 from clism_core.utils.errors import InputError
@@ -47,10 +48,16 @@ signals come to us first."""
 def check_same_sweep(config: TuneConfig, space: Space) -> None:
     """Compare a resolved sweep with the one that its output holds, if it holds one.
 
+    An alias of a model may have moved since, by the sweep itself: what it names now is compared by `identify_sweep`,
+    before an unfinished sweep resumes.
+
     Raises:
         InputError: naming the fields that differ.
     """
-    check_same_run(config.output, sweep_identity(config, space, config.bases(space)))
+    bases = config.bases(space)
+    aliases = {f"{job}.model" for job, base in bases.items() if is_alias(base.model)}
+    identity = sweep_identity(config, space, bases)
+    check_same_run(config.output, {name: value for name, value in identity.items() if name not in aliases})
 
 
 def identify_sweep(config: TuneConfig, space: Space) -> dict[str, Any]:

@@ -9,11 +9,19 @@ from ray import tune
 from clism_core.experiments.concurrency import concurrent_runs, with_own_threads
 from clism_core.experiments.tuning.config import TuneConfig
 from clism_core.experiments.tuning.space import Budget, SchedulerName, Space, describe_domain
-from clism_core.experiments.tuning.sweep import SCHEDULERS, sweep_contents, sweep_identity, trial_count
+from clism_core.experiments.tuning.sweep import (
+    SCHEDULERS,
+    check_same_sweep,
+    sweep_contents,
+    sweep_identity,
+    trial_count,
+)
 from clism_core.experiments.tuning.trial import OBJECTIVE, PROGRESS
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.training.config import WorkersConfig
+from clism_core.training.resume import save_identity
+from clism_core.utils.errors import InputError
 
 SPACE = Space(
     job="pretrain",
@@ -139,3 +147,26 @@ def test_asha_stops_the_worse_of_two_at_the_first_halt() -> None:
         scheduler.on_trial_add(MagicMock(), trial)
         decisions.append(scheduler.on_trial_result(MagicMock(), trial, {OBJECTIVE: found, PROGRESS: 25.0}))
     assert decisions == ["CONTINUE", "STOP"]
+
+
+@pytest.mark.parametrize(
+    ("model", "is_same"),
+    [
+        pytest.param("models:/clism-encoder/3", True, id="version"),
+        pytest.param("models:/clism-encoder@candidate", True, id="alias, which may have moved"),
+        pytest.param("models:/clism-encoder/latest", True, id="latest version"),
+        pytest.param("models:/clism-encoder/4", False, id="another version"),
+        pytest.param("xlm-roberta-base", False, id="another model"),
+    ],
+)
+def test_a_finished_sweep_is_found_by_the_model_that_was_given(model: str, is_same: bool, tmp_path: Path) -> None:
+    def sweep(name: str) -> TuneConfig:
+        return replace(CONFIG, output=str(tmp_path), pretrain=PretrainConfig(model=name, data="d"))
+
+    begun = sweep("models:/clism-encoder/3")
+    save_identity(str(tmp_path), sweep_identity(begun, SPACE, begun.bases(SPACE)))
+    if is_same:
+        check_same_sweep(sweep(model), SPACE)
+    else:
+        with pytest.raises(InputError, match=r"pretrain\.model"):
+            check_same_sweep(sweep(model), SPACE)
