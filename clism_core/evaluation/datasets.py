@@ -48,7 +48,7 @@ def _paths(place: str, test: TestSetConfig) -> list[str] | list[HubSplit]:
         return [test.path]
     paths = expand(test.path)
     if not paths:
-        raise InputError(f"{place}.path: {test.path} stands for no file; give files that are there")
+        raise InputError(f"{place}.path: {test.path} matches no files; give existing files")
     if test.language is not None and len(paths) > 1:
         raise InputError(
             f"{place}.language is {test.language!r}, but {test.path} stands for {len(paths)} files; leave it out where "

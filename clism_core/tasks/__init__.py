@@ -1,1 +1,1 @@
-"""Fine-tuning, evaluation and prediction of the two tasks: extractive question answering and entities."""
+"""Tasks that an encoder is fine-tuned for: extractive question answering (xMRC) and named entity recognition (xNER)."""

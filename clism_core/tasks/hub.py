@@ -1,4 +1,4 @@
-"""Labelled data of the Hugging Face Hub, streamed by the library `datasets`, an optional extra."""
+"""Labelled data from the Hugging Face Hub, streamed with the library `datasets` (an optional extra)."""
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,34 +12,34 @@ from clism_core.utils.text import listed
 
 @dataclass(frozen=True)
 class HubSplit:
-    """A split of a data set of the Hugging Face Hub, whose files are Parquet."""
+    """A split of a data set on the Hugging Face Hub, stored as Parquet."""
 
     name: str
-    """As the hub has it, such as `google/xquad`; or a local folder that is laid out as one."""
+    """Name on the hub, such as `google/xquad`, or a local folder with the same layout."""
     split: str
     subset: str | None = None
-    """Which configuration, such as `xquad.ar`; None where there is only one."""
+    """Configuration of the data set, such as `xquad.ar`; None if there is only one."""
     revision: str | None = None
     """A commit, tag or branch, such as `refs/convert/parquet`, the hub's own conversion; None for the main branch."""
 
     @property
     def title(self) -> str:
-        """The name, subset and split as one, as errors have it."""
+        """Name, subset and split, as error messages show them."""
         return "/".join(part for part in (self.name, self.subset, self.split) if part is not None)
 
 
 @contextmanager
 def hub_rows(data: HubSplit, *, columns: Collection[str], official: Mapping[str, str]) -> Iterator[Any]:
-    """Give a split as an iterable data set of `datasets`, and explain what goes wrong while it is read.
+    """Open a split as an iterable data set of `datasets`; errors while reading it become `InputError`.
 
     Args:
         data: the split.
         columns: columns that it must have.
-        official: the official files of known data sets, by a part of their name on the hub, for errors to suggest.
+        official: official files of known data sets, by part of the name on the hub; error messages suggest them.
 
     Raises:
-        InputError: where `datasets` is missing, the data set cannot be reached, is a loading script or not Parquet, or
-            has no such subset, split or column.
+        InputError: if `datasets` is not installed, or the data set cannot be reached, is a loading script, is not
+            Parquet, or lacks the subset, the split or a column.
     """
     instead = alternatives(data, official)
     with hub_errors(data.title, instead=instead):
@@ -60,7 +60,7 @@ def hub_rows(data: HubSplit, *, columns: Collection[str], official: Mapping[str,
 
 
 def alternatives(data: HubSplit, official: Mapping[str, str]) -> str:
-    """Return what to give in place of a data set that cannot be used."""
+    """Return the alternatives to a data set that cannot be used, for an error message."""
     files = next((files for name, files in official.items() if name in data.name.lower()), None)
     named = f" ({files})" if files else ""
     return f"download the official files{named}, or give revision: {CONVERTED}, the hub's own conversion"

@@ -1,4 +1,4 @@
-"""Interface of predictors: a model of any task, applied to records."""
+"""Interface of predictors: apply a model of any task to records."""
 
 import logging
 from abc import ABC, abstractmethod
@@ -12,26 +12,26 @@ from clism_core.utils.errors import InputError
 logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 32
-"""Maximum inputs of a forward pass, as a default."""
+"""Default maximum number of inputs in a forward pass."""
 
 ModelT = TypeVar("ModelT", bound=TaskModel[Any, Any])
 Record = Mapping[str, Any]
 
 
 class Predicted(NamedTuple):
-    """Results for records, in their order."""
+    """Results for a sequence of records, in the same order."""
 
     results: list[Any]
     cut: list[bool]
-    """Whether the record was longer than the model takes, and lost its end."""
+    """Whether each record exceeded the model's maximum length and was truncated."""
 
 
 class Predictor(ABC, Generic[ModelT]):
-    """A task model that is ready to predict.
+    """A task model ready for prediction.
 
     Args:
-        model: the model, or one in training, which stays in training mode; it is moved to the device of `precision`.
-        batch_size: maximum inputs of a forward pass.
+        model: the model. It is moved to the device of `precision`; a model in training mode stays in that mode.
+        batch_size: maximum number of inputs in a forward pass.
         precision: precision and device of forward passes; None: the GPU if there is one, in its best precision.
 
     Raises:
@@ -47,11 +47,11 @@ class Predictor(ABC, Generic[ModelT]):
 
     @property
     def cut_text(self) -> str:
-        """Text of the warning about records that were cut, after their number."""
-        return "inputs are longer than the model takes, and lose their end"
+        """Text of the warning about truncated records, which follows their number."""
+        return "inputs exceed the maximum length of the model and are truncated"
 
     def __call__(self, records: Sequence[Record], **options: Any) -> list[dict[str, Any]]:
-        """Return the predictions of `predict`, and warn of records that were cut."""
+        """Return the predictions of `predict` and warn about truncated records."""
         predictions, cut = self.predict(records, **options)
         if any(cut):
             logger.warning("%d of %d %s", sum(cut), len(cut), self.cut_text)
@@ -59,7 +59,7 @@ class Predictor(ABC, Generic[ModelT]):
 
     @abstractmethod
     def predict(self, records: Sequence[Record], *args: Any, **options: Any) -> Predicted:
-        """Return a prediction for each record, as users get it: a mapping that has the columns of the task's output.
+        """Return a prediction for each record, as users see it: a mapping with the columns of the task's output.
 
         Raises:
             InputError: if a record lacks a field that the task needs, naming the record and the field.
@@ -67,5 +67,5 @@ class Predictor(ABC, Generic[ModelT]):
         """
 
     def outputs(self, records: Sequence[Record]) -> Predicted:
-        """Return an output for each record, as the task's test sets take it: by default, the prediction."""
+        """Return an output for each record, as the task's test sets expect it: by default, the prediction."""
         return self.predict(records)

@@ -18,7 +18,7 @@ from clism_core.tracking.run import TrackedRun
 
 CARD = "README.md"
 TASK_PACKAGES = (*MODEL_PACKAGES, "annotated_types", "babel", "filelock", "pandas", "pyarrow", "pydantic", "regex")
-"""Packages that loading a task model requires; this project's own code is stored with the model."""
+"""Packages required to load a task model; the code of this project is stored with the model."""
 
 _PACKAGE = Path(clism_core.__file__).parent
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
@@ -30,30 +30,30 @@ def register_task_model(
 ) -> RegisteredModel:
     """Log the folder of a task model as an MLflow pyfunc of `run` and register it as `clism-TASK`.
 
-    This project's code is stored with it, so that it loads where the project is not installed, and predicts there by
-    the code that it was made with. A process that has imported `clism_core` before keeps its own.
+    The code of this project is stored with the model, which therefore loads without an installed project and predicts
+    with the code that trained it. A process that has already imported `clism_core` keeps using its own code.
 
     Args:
-        run: The run that has trained the model.
-        folder: The model as `TaskModel.load` takes it; all of it is kept. The heading and first paragraph of its
+        run: the run that trained the model.
+        folder: folder that `TaskModel.load` can read; all of it is stored. The heading and first paragraph of its
             card, `README.md`, become the description of the version.
-        task: Name of its task.
-        step: Training step of the checkpoint; the run's metrics of this step become the model's.
-        metrics: Kept as tags of the version, where the registry's page shows them.
+        task: name of the task.
+        step: training step of the checkpoint; the run's metrics at this step become the model's.
+        metrics: scores to store as tags of the version, which the registry's page shows.
     """
-    found = TASKS[task]
+    task_object = TASKS[task]
     registered = register_model(
         run,
         folder,
         kind=task,
-        name=found.registered_name,
+        name=task_object.registered_name,
         code=_PACKAGE / "inference" / "served_model.py",
         packages=TASK_PACKAGES,
         step=step,
         metrics=metrics,
         code_paths=[str(_PACKAGE)],
-        signature=signature(found),
-        input_example=list(found.input_example),
+        signature=signature(task_object),
+        input_example=list(task_object.input_example),
     )
     card = folder / CARD
     if card.is_file():
@@ -62,12 +62,12 @@ def register_task_model(
 
 
 def signature(task: AnyTask) -> ModelSignature:
-    """Return the signature by which MLflow checks inputs.
+    """Return the signature with which MLflow validates inputs.
 
-    Types in the pyfunc's `predict` would say the same, but serve one kind of request only.
+    Type hints on the pyfunc's `predict` would express the same, but support only one request format.
     """
     fields = task.record_fields
-    # A list of tokens has a type of its own, but MLflow refuses it where another row has a text instead.
+    # MLflow has a type for a list of tokens, but rejects it if another row has a text instead.
     types: Mapping[str, Any] = {"text": "string", "tokens": AnyType()}
     params = {"batch_size": BATCH_SIZE, **task.predict_options}
     return ModelSignature(
@@ -80,7 +80,7 @@ def signature(task: AnyTask) -> ModelSignature:
 
 
 def _output_type(kind: pa.DataType) -> Any:
-    """Return MLflow's type of a column of Arrow."""
+    """Return the MLflow type that corresponds to an Arrow type."""
     if pa.types.is_list(kind):
         return Array(_output_type(kind.value_type))
     if pa.types.is_struct(kind):
@@ -89,5 +89,5 @@ def _output_type(kind: pa.DataType) -> Any:
 
 
 def description_of(card: str) -> str:
-    """Return the heading and the first paragraph of a model card in Markdown, without its front matter."""
+    """Return the heading and first paragraph of a Markdown model card, without the front matter."""
     return "\n\n".join(_FRONT_MATTER.sub("", card).strip().split("\n\n")[:2])

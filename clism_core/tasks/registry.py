@@ -1,4 +1,4 @@
-"""All tasks, each a folder of this package. A new task is an import and a field of `TaskOptions`."""
+"""Registry of tasks, each a subpackage of this one. A new task needs an import and a field of `TaskOptions`."""
 
 import dataclasses
 from typing import Any, Literal, TypeAlias
@@ -17,12 +17,12 @@ AnyTask: TypeAlias = Task[Any, Any, Any]
 
 @dataclasses.dataclass(kw_only=True)
 class TaskOptions:
-    """Options of each task, under its name."""
+    """Options of every task, in a field with the task's name."""
 
     mrc: MrcConfig = dataclasses.field(default_factory=MrcConfig, metadata={"task": MRC})
-    """Inputs and outputs of question answering."""
+    """Input and output options of question answering."""
     ner: NerConfig = dataclasses.field(default_factory=NerConfig, metadata={"task": NER})
-    """Inputs and outputs of named entity recognition."""
+    """Input and output options of named entity recognition."""
 
 
 TASKS: dict[str, AnyTask] = {field.name: field.metadata["task"] for field in dataclasses.fields(TaskOptions)}
@@ -31,15 +31,15 @@ TaskName: TypeAlias = Literal[tuple(TASKS)]  # type: ignore[valid-type]  # check
 
 
 def task_of(config: TaskConfig) -> AnyTask:
-    """Return the task that the options are of."""
+    """Return the task to which the options belong."""
     return TASKS[config.task]
 
 
 def read_task(folder: str) -> TaskConfig:
-    """Return the options that a task model was saved with; `task_of` tells the task.
+    """Return the options that a task model was saved with; `task_of` returns their task.
 
     Raises:
-        InputError: if the folder does not hold a task model, or holds one of another version.
+        InputError: if the folder does not hold a task model, or holds one saved by another version of the project.
     """
     name = read_task_name(folder)
     if name not in TASKS:

@@ -1,4 +1,4 @@
-"""`task.json` beside a task model: its task, and the options by which its inputs are made."""
+"""`task.json` in the folder of a task model: its task and the options that its inputs were encoded with."""
 
 import dataclasses
 import json
@@ -11,15 +11,15 @@ TASK_FILE = "task.json"
 
 
 class TaskConfig(Protocol):
-    """Options of a task: a dataclass that is kept with the model."""
+    """Options of a task: a dataclass that is saved with the model."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
     task: ClassVar[str]
     """Name of the task."""
     use_que: bool
-    """Put [QUE] into the input."""
+    """Whether inputs contain [QUE]."""
     max_length: int
-    """Maximum tokens of an input, template tokens included."""
+    """Maximum number of tokens in an input, template tokens included."""
 
 
 ConfigT = TypeVar("ConfigT", bound=TaskConfig)
@@ -44,26 +44,26 @@ def read_config(folder: str, config_class: type[ConfigT]) -> ConfigT:
     """Return the options in `task.json`.
 
     Raises:
-        InputError: if the folder does not hold a model of this task, or holds one of another version.
+        InputError: if the folder does not hold a model of this task, or holds one saved by another version of the
+            project.
     """
     content = _read(folder)
-    task, wanted = content.pop("task", None), config_class.task
-    if task != wanted:
+    task, expected = content.pop("task", None), config_class.task
+    if task != expected:
         raise InputError(
-            f"{folder}: its model is of the task {task}, not {wanted}; give one that was fine-tuned with "
-            f"--task {wanted}"
+            f"{folder}: the model is for task {task}, not {expected}; give one fine-tuned with --task {expected}"
         )
     try:
         return config_class(**content)
     except TypeError as error:
-        raise InputError(f"{Path(folder) / TASK_FILE}: made by another version of this project: {error}") from error
+        raise InputError(f"{Path(folder) / TASK_FILE}: saved by another version of this project: {error}") from error
 
 
 def _read(folder: str) -> dict[str, Any]:
     file = Path(folder) / TASK_FILE
     if not file.is_file():
         raise InputError(
-            f"{folder}: no model of a task ({TASK_FILE} is missing); give one that jobs/finetune.py has made, such as "
+            f"{folder}: not a task model ({TASK_FILE} is missing); give a model trained by jobs/finetune.py, such as "
             "models:/clism-mrc@champion"
         )
     content: dict[str, Any] = json.loads(file.read_text())

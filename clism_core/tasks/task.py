@@ -1,4 +1,4 @@
-"""Interface of a task: all that fine-tuning, prediction, evaluation and the registry need to know of it."""
+"""Interface of a task: everything that fine-tuning, prediction, evaluation and the registry need to know about it."""
 
 import dataclasses
 from abc import ABC, abstractmethod
@@ -17,18 +17,18 @@ from clism_core.training.data.indexed_rows import Row
 
 ExampleT = TypeVar("ExampleT")
 Source = str | HubSplit
-"""A labelled file, or a split of a data set of the hub."""
+"""A labelled file, or a split of a data set on the hub."""
 FieldKind = Literal["text", "tokens"]
 
 
 @dataclasses.dataclass(frozen=True)
 class RecordFields:
-    """Fields of the records that a predictor takes."""
+    """Fields of the records that a predictor accepts."""
 
     kinds: Mapping[str, FieldKind]
-    """Each field by its name. `predict` reads it from the column that its option `NAME_column` names."""
+    """Kind of each field, by name. `predict` reads the field from the column given by its option `NAME_column`."""
     needed: Literal["all", "one"] = "all"
-    """Whether a record has all of them, or one; of several, the first is read."""
+    """Whether a record must have all fields or one of them; if it has several, the first is read."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,45 +37,45 @@ class CardTexts:
 
     title: str
     pipeline_tag: str
-    """Name of the task on the Hugging Face hub."""
+    """Name of the task on the Hugging Face Hub."""
     outputs: str
-    """The fields of a prediction."""
+    """Description of the fields of a prediction."""
     with_que: str
-    """Where `[QUE]` stands."""
+    """Description of the position of `[QUE]`."""
 
 
 class Task(ABC, Generic[ConfigT, ExampleT, ModelT]):
-    """A task, as one object.
+    """Definition of a task.
 
-    An example is one labelled question or sentence. A row is one input to train on, as Arrow stores it.
+    An example is one labelled question or sentence. A row is one training input, as Arrow stores it.
     """
 
     model: type[ModelT]
-    """The model; it names the options and the objective."""
+    """Class of the task's models, which names the class of the options and the objective."""
     predictor: type[Predictor[ModelT]]
-    """The predictor of such models."""
+    """Class of the predictors of these models."""
     training_schema: ClassVar[pa.Schema]
-    """The columns of rows; `length`, in tokens, is one of them."""
+    """Columns of training rows, among them `length`, in tokens."""
     encoder_warnings: ClassVar[Mapping[str, str]] = {}
-    """Text of the warning for each count that the encoder returns, after the number."""
+    """Text of the warning for each count that the encoder returns; it follows the number."""
     record_fields: ClassVar[RecordFields]
     output_schema: ClassVar[pa.Schema]
-    """The columns of a prediction."""
+    """Columns of a prediction."""
     predict_options: ClassVar[Mapping[str, int]] = {}
-    """Options of the predictor's call that users of the registered model may give, with their defaults."""
+    """Options of the predictor that users of the registered model may set, with their defaults."""
     input_example: ClassVar[Sequence[dict[str, Any]]]
-    """Records that show what the registered model takes."""
+    """Example inputs of the registered model."""
     scorer: ClassVar[str]
-    """Name of the scorer of the development data."""
+    """Name of the scorer for the development data."""
     example_dataset: ClassVar[str]
-    """A data set that models of the task are usually tested on."""
+    """Name of a data set on which models of the task are usually tested."""
     card: ClassVar[CardTexts]
 
     @property
     def config_class(self) -> type[ConfigT]:
-        """The options of the task."""
-        found: type[ConfigT] = self.model.config_class
-        return found
+        """Class of the task's options."""
+        config_class: type[ConfigT] = self.model.config_class
+        return config_class
 
     @property
     def name(self) -> str:
@@ -88,17 +88,17 @@ class Task(ABC, Generic[ConfigT, ExampleT, ModelT]):
         return f"clism-{self.name}"
 
     def problems(self, config: ConfigT) -> Iterator[str]:  # noqa: ARG002 (a task need not have any)
-        """Yield what is wrong with the options, one sentence each."""
+        """Yield the problems of the options, one message each."""
         yield from ()
 
     @abstractmethod
     def read_training(
         self, sources: Iterable[Source], config: ConfigT, *, language: str, encoding: str
     ) -> tuple[list[ExampleT], dict[str, int]]:
-        """Return the examples to train on, and counts of what was repaired or left out, for MLflow.
+        """Return the training examples, and counts of repaired and omitted ones for MLflow.
 
         Raises:
-            InputError: if a source cannot be read, naming the place.
+            InputError: if a source cannot be read, naming the file and line or row.
         """
 
     @abstractmethod
@@ -108,22 +108,22 @@ class Task(ABC, Generic[ConfigT, ExampleT, ModelT]):
         """Return the examples to evaluate during training.
 
         Raises:
-            InputError: if a source cannot be read, naming the place.
+            InputError: if a source cannot be read, naming the file and line or row.
         """
 
     @abstractmethod
     def content(self, example: ExampleT) -> Hashable:
-        """Return the input of an example: examples with an equal one are the same, whatever their labels."""
+        """Return the input of an example; examples with equal inputs are duplicates, regardless of their labels."""
 
     @abstractmethod
     def encoder(
         self, tokenizer: PreTrainedTokenizerBase, config: ConfigT
     ) -> Callable[[ExampleT], tuple[list[Row], dict[str, int]]]:
-        """Return the function that turns an example into rows of `training_schema` and counts of `encoder_warnings`."""
+        """Return the function from an example to rows of `training_schema` and counts for `encoder_warnings`."""
 
     @abstractmethod
     def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[Sequence[Row]], ModelInputs]:
-        """Return the function that pads rows to a batch."""
+        """Return the function that pads rows into a batch."""
 
     @abstractmethod
     def development_set(self, examples: Sequence[ExampleT], language: str) -> TestSet:
@@ -137,17 +137,17 @@ class Task(ABC, Generic[ConfigT, ExampleT, ModelT]):
             test: configuration of the test set.
             source: one of its files, or its split.
             language: language of the results.
-            config: options of the model that is tested.
+            config: options of the model under test.
 
         Raises:
-            InputError: if it cannot be read, or cannot be scored for such a model.
+            InputError: if the source cannot be read, or cannot be scored for such a model.
         """
 
     def language_in_name(self, path: str) -> str | None:  # noqa: ARG002 (a task need not have any)
-        """Return the language in the name of a file that is named as the task's own data sets are; None elsewhere."""
+        """Return the language in a file name that follows the conventions of the task's data sets; None for others."""
         return None
 
     def describe(self, record: Mapping[str, Any], prediction: Mapping[str, Any]) -> str:
-        """Return a record and its prediction in a line, for people."""
-        given, found = (", ".join(str(value) for value in values.values()) for values in (record, prediction))
-        return f"{given}  ->  {found}"
+        """Return a record and its prediction as one readable line."""
+        inputs, outputs = (", ".join(str(value) for value in values.values()) for values in (record, prediction))
+        return f"{inputs}  ->  {outputs}"

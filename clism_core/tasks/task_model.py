@@ -1,4 +1,4 @@
-"""Model of a task: an encoder with one head, and the objective that trains both."""
+"""Task models: an encoder with one head, and the objective that trains both."""
 
 from abc import abstractmethod
 from pathlib import Path
@@ -15,21 +15,22 @@ from clism_core.utils.errors import InputError
 
 
 class TaskModel(TrainedModel[InputsT], Generic[InputsT, ConfigT]):
-    """Encoder and head; made by `begin` or `load`, on the CPU.
+    """Encoder and head, created on the CPU by `begin` or `load`.
 
-    A subclass names its options, its objective and the file of its head, and builds head and objective.
+    A subclass names the classes of its options and its objective and the file of its head, and builds the head and the
+    objective.
 
     Args:
         loaded: encoder with an embedding of `[QUE]`, and its tokenizer.
-        config: options of the task; they are kept with the model.
-        seed: seed of the head's weights.
+        config: options of the task, which are saved with the model.
+        seed: seed of the head's initial weights.
     """
 
     config_class: type[ConfigT]
     objective_class: ClassVar[type[Objective[Any]]]
     head: nn.Module
     pretrained_head: ClassVar[bool] = False
-    """Whether pre-training leaves a head beside the encoder from which fine-tuning can start."""
+    """Whether pre-training saves a head beside the encoder from which fine-tuning can start."""
 
     def __init__(self, loaded: LoadedEncoder, config: ConfigT, *, seed: int):
         super().__init__(loaded.encoder, loaded.tokenizer)
@@ -42,7 +43,7 @@ class TaskModel(TrainedModel[InputsT], Generic[InputsT, ConfigT]):
 
     @abstractmethod
     def build_head(self) -> nn.Module:
-        """Return a new head for `self.config`."""
+        """Return a newly initialised head for `self.config`."""
 
     @abstractmethod
     def build_objective(self) -> Objective[InputsT]:
@@ -55,19 +56,19 @@ class TaskModel(TrainedModel[InputsT], Generic[InputsT, ConfigT]):
 
     @classmethod
     def begin(cls, name: str, config: ConfigT, *, seed: int, reinit_head: bool = False) -> Self:
-        """Return a model to be fine-tuned.
+        """Return a model to fine-tune.
 
-        Its head is the pre-trained one beside the encoder if the task has such a head, it is there, and `reinit_head`
-        is not set; `head_origin` says which it is.
+        Its head is the pre-trained one if the task has such a head, it is saved beside the encoder, and `reinit_head`
+        is not set; `head_origin` records the choice.
 
         Args:
-            name: encoder: a hub id, a folder, or a name of the MLflow registry.
+            name: encoder: a hub id, a folder, or a name in the MLflow registry.
             config: options of the task.
-            seed: seed of all weights that the encoder's checkpoint does not hold.
+            seed: seed of all weights that the encoder's checkpoint does not contain.
             reinit_head: start from a new head even if there is a pre-trained one.
 
         Raises:
-            InputError: if the encoder is not found, or the head beside it is of another encoder.
+            InputError: if the encoder is not found, or the head beside it belongs to another encoder.
         """
         loaded = load_encoder(name, seed=seed)
         model = cls(loaded, config, seed=seed)
@@ -77,10 +78,10 @@ class TaskModel(TrainedModel[InputsT], Generic[InputsT, ConfigT]):
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
-        """Return the model that `save` has written into a local folder, in evaluation mode.
+        """Return the model that `save` wrote into a local folder, in evaluation mode.
 
         Raises:
-            InputError: if it is not a model of this task, or its head is missing.
+            InputError: if it is not a model for this task, or its head is missing.
         """
         config = read_config(str(folder), cls.config_class)
         model = cls(load_encoder(str(folder), seed=0), config, seed=0)

@@ -1,7 +1,7 @@
-"""What every test set can do, whatever it tests.
+"""Interface of test sets.
 
-A model gives one output for each record of a test set. From the outputs come the predictions, the text of a file that
-other scorers read, and from the predictions come the scores: so scores can be had anew without the model.
+A model returns one output for each record of a test set. The outputs become predictions: the text of a file in the
+format of the official scorers. Scores are computed from the predictions, so rescoring needs no model.
 """
 
 from __future__ import annotations
@@ -16,91 +16,91 @@ from clism_core.utils.digests import text_digest
 from clism_core.utils.fields import LabelledFiles
 
 RETRIEVAL = "retrieval"
-"""The kind of test sets that need no task model, but an encoder."""
+"""Kind of the test sets that need an encoder instead of a task model."""
 
 
 @dataclass
 class TestSetConfig:
-    """One test set or, where `path` stands for several files, one for each of them."""
+    """One test set, or one per file if `path` matches several files."""
 
-    __test__: ClassVar[bool] = False  # it is no test of pytest's
+    __test__: ClassVar[bool] = False  # so that pytest does not collect it
 
     dataset: str
-    """Its name in the results, such as xquad or mlqa."""
+    """Name of the data set in the results, such as xquad or mlqa."""
     path: Annotated[str | HubSplit, LabelledFiles()]
-    """A file, a folder or a glob, local or s3://: questions in SQuAD format, sentences in CoNLL's or WikiAnn's, for
-    retrieval a TSV file of two columns. Or a data set of the Hugging Face hub: {name: google/xquad, subset: xquad.ar,
-    split: validation}."""
+    """A file, a folder or a glob, local or s3://: questions in SQuAD format, sentences in CoNLL or WikiAnn format, or,
+    for retrieval, sentence pairs in a TSV file of two columns. Or a data set on the Hugging Face Hub: {name:
+    google/xquad, subset: xquad.ar, split: validation}."""
     language: str | None = None
-    """ar, or ar-de where passages are Arabic and questions German, or for pairs of Arabic and German. null: what the
-    file's name says, test-context-ar-question-de.json (MLQA) or xquad.ar.json, flores.en-ar.tsv."""
+    """Language: ar; ar-de for Arabic passages with German questions, or for Arabic-German sentence pairs. null: taken
+    from the file name, as in test-context-ar-question-de.json (MLQA), xquad.ar.json or flores.en-ar.tsv."""
     kind: Literal["task", "retrieval"] = "task"
-    """task: what the model was fine-tuned for; retrieval: whether the vectors of a sentence and of its translation are
-    nearest to each other, for which any encoder will do."""
+    """task: the task that the model was fine-tuned for; retrieval: find the translation of a sentence by the nearest
+    sentence vector, which works with any encoder."""
     scorer: Literal["squad-1.1", "mlqa-1.0"] | None = None
-    """Of questions; null: mlqa-1.0 where the name of the data set begins with mlqa, squad-1.1 elsewhere."""
+    """Scorer for questions; null: mlqa-1.0 if the name of the data set begins with mlqa, squad-1.1 otherwise."""
     encoding: str = "utf-8"
-    """Of files of sentences or pairs; those of CoNLL-2002 are often latin-1."""
+    """Encoding of files of sentences or pairs; CoNLL-2002 files are often latin-1."""
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What the predictions for a test set score."""
+    """Scores of the predictions for a test set."""
 
     summary: Mapping[str, Any]
-    """The figures as `metrics.json` has them: `n`, `scorer`, scores of 0 to 100, and `by_label` for NER."""
+    """Scores as written to `metrics.json`: `n`, `scorer`, scores of 0 to 100, and `by_label` for NER."""
     examples: Mapping[str, ScoredExamples]
-    """The parts of each score by its name, that by which models are compared first."""
+    """Per-example contributions to each score, by its name; the score by which models are compared comes first."""
     by_label: Mapping[str, ScoredExamples] = field(default_factory=dict)
-    """The parts of the F1 of each type of entity."""
+    """Per-example contributions to the F1 of each entity type."""
 
 
 class TestSet(Protocol):
-    """Examples of one language, with what is right about them."""
+    """Labelled examples in one language."""
 
     @property
     def dataset(self) -> str:
-        """The name of the data set, such as xquad."""
+        """Name of the data set, such as xquad."""
 
     @property
     def language(self) -> str:
-        """Such as ar, or ar-de."""
+        """Language, such as ar or ar-de."""
 
     @property
     def kind(self) -> str:
-        """What the test set tests: a task by its name, or retrieval."""
+        """Name of the task under test, or retrieval."""
 
     @property
     def scorer(self) -> str:
-        """The name of the scorer."""
+        """Name of the scorer."""
 
     @property
     def score_names(self) -> tuple[str, ...]:
-        """The names of its scores, first the one by which models are compared."""
+        """Names of the scores; models are compared by the first one."""
 
     @property
     def is_cross(self) -> bool:
-        """Whether an input has two languages, as MLQA's cross pairs have: averages keep them apart."""
+        """Whether an input has two languages, as MLQA's cross-lingual pairs do; they are averaged separately."""
 
     @property
     def examples(self) -> Sequence[Any]:
-        """The examples, in the order of the file."""
+        """Examples, in file order."""
 
     @property
     def ending(self) -> Literal["json", "conll"]:
-        """Of the name of the file of predictions."""
+        """Extension of the predictions file."""
 
     def records(self) -> list[dict[str, Any]]:
-        """Return what the model is given."""
+        """Return the inputs of the model."""
 
     def predictions(self, outputs: Sequence[Any]) -> str:
-        """Return the text of the file of predictions, from what the model has said to each record."""
+        """Return the text of the predictions file, from the model's output for each record."""
 
     def score(self, predictions: str) -> Scored:
-        """Return what the text of a file of predictions scores.
+        """Score the text of a predictions file.
 
         Raises:
-            InputError: if it is not of this test set.
+            InputError: if the predictions are for other examples than those of this test set.
         """
 
 
@@ -110,5 +110,5 @@ def title(test_set: TestSet) -> str:
 
 
 def digest(test_set: TestSet) -> str:
-    """Return a hash of the examples: predictions for them can be scored by any scorer."""
+    """Return a hash of the examples; it does not depend on the scorer, as any scorer can score their predictions."""
     return text_digest(repr((test_set.kind, tuple(test_set.examples))))

@@ -1,4 +1,4 @@
-"""Text files of labelled data, read as a whole: the largest of them have some tens of megabytes."""
+"""Text files of labelled data, read whole: the largest are some tens of megabytes."""
 
 import codecs
 
@@ -12,12 +12,14 @@ from clism_core.utils.text import printable
 def read_text(path: str, *, encoding: str = "utf-8") -> str:
     """Return the text of the file at `path`, local or s3://, without a byte order mark.
 
-    A file whose name ends in .gz, .bz2 or .zst is decompressed. Raises `InputError` where it cannot be read or is not
-    in `encoding`, or Python knows no such encoding.
+    A file whose name ends in .gz, .bz2 or .zst is decompressed.
 
-    A file in UTF-8 is refused in another encoding, for latin-1 reads any file, and "Coruña" would become "CoruÃ±a".
-    Text in another encoding is hardly ever UTF-8 by chance: all letters beyond ASCII would have to stand in certain
-    pairs.
+    A UTF-8 file is rejected if another encoding is given, because latin-1 decodes any file and would turn "Coruña" into
+    "CoruÃ±a". Text in another encoding is hardly ever valid UTF-8 by chance: its letters beyond ASCII would all have to
+    occur in certain pairs.
+
+    Raises:
+        InputError: if the file cannot be read or is not in `encoding`, or Python does not know the encoding.
     """
     codec = _codec(encoding)
     try:
@@ -33,8 +35,8 @@ def read_text(path: str, *, encoding: str = "utf-8") -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise InputError(
-            f"{path}, line {line}: the byte {content[error.start]:#04x} is not in the encoding {encoding}; give the "
-            "file's own, such as encoding: latin-1, which the files of CoNLL are often in, or convert it to UTF-8"
+            f"{path}, line {line}: byte {content[error.start]:#04x} is invalid in encoding {encoding}; set the "
+            "encoding of the file, such as encoding: latin-1 (common for CoNLL files), or convert the file to UTF-8"
         ) from error
     return text.removeprefix("\ufeff")
 
@@ -49,8 +51,8 @@ def _check_not_utf8(path: str, content: bytes, encoding: str) -> None:
         if word is not None:
             misread = word.encode().decode(encoding, "replace")
             raise InputError(
-                f"{path}, line {number}: the file is in UTF-8, which encoding: {encoding} would read wrongly, as "
-                f"{printable(misread)!r} for {printable(word)!r}; leave encoding out, or give utf-8"
+                f"{path}, line {number}: the file is in UTF-8, but encoding: {encoding} would decode "
+                f"{printable(word)!r} as {printable(misread)!r}; omit encoding, or set it to utf-8"
             )
 
 
@@ -58,4 +60,4 @@ def _codec(encoding: str) -> codecs.CodecInfo:
     try:
         return codecs.lookup(encoding)
     except LookupError as error:
-        raise InputError(f"encoding is {encoding!r}, which is not known; give one such as utf-8 or latin-1") from error
+        raise InputError(f"encoding {encoding!r} is unknown; give one such as utf-8 or latin-1") from error

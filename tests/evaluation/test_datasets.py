@@ -101,7 +101,7 @@ def test_digest_is_of_the_examples_whatever_scores_them(tmp_path: Path) -> None:
         pytest.param([{"path": "a.json"}], MrcConfig(), r"tests\[0\].language is missing", id="no-language"),
         pytest.param([{"path": "a.json", "language": "English"}], MrcConfig(), "is 'English'", id="no-code"),
         pytest.param([{"path": "*.json", "language": "en"}], MrcConfig(), "stands for 2 files", id="one-for-several"),
-        pytest.param([{"path": "*.xml"}], MrcConfig(), "stands for no file", id="empty-glob"),
+        pytest.param([{"path": "*.xml"}], MrcConfig(), "matches no files", id="empty-glob"),
         pytest.param([{"path": "nowhere.en.json"}], MrcConfig(), "cannot be read", id="no-file"),
         pytest.param(
             [{"dataset": "mlqa", "path": "a.json", "language": "nl"}],

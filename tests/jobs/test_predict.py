@@ -163,4 +163,4 @@ def test_an_encoder_is_no_task_model(tmp_path: Path, capsys: pytest.CaptureFixtu
     (tmp_path / "x.csv").write_text("question,context\nq,c\n")
     encoder = write_encoder("bert", tmp_path / "encoder")
     assert run(encoder, tmp_path / "x.csv", tmp_path / "y.csv") == EXIT_BAD_INPUT
-    assert "no model of a task" in capsys.readouterr().err
+    assert "not a task model" in capsys.readouterr().err

@@ -69,14 +69,14 @@ def test_questions(tmp_path: Path) -> None:
         pytest.param([{"id": "a", "text": "x"}], "no column 'question'; its columns are id, text", id="columns"),
     ],
 )
-def test_questions_that_cannot_be_used(tmp_path: Path, rows: list[dict[str, Any]], message: str) -> None:
+def test_invalid_questions_are_rejected(tmp_path: Path, rows: list[dict[str, Any]], message: str) -> None:
     data = data_set(tmp_path / "set", rows)
     with pytest.raises(InputError, match=message) as raised:
         read_hub_questions(data)
     assert str(raised.value).startswith(data.title)
 
 
-def test_training_questions_may_have_an_id_twice(tmp_path: Path) -> None:
+def test_training_questions_may_have_duplicate_ids(tmp_path: Path) -> None:
     assert len(read_hub_questions(data_set(tmp_path / "set", [row(), row()]), unique_ids=False)) == 2
 
 
@@ -100,12 +100,12 @@ def named_tags(folder: Path, tags: list[list[int]]) -> HubSplit:
     return HubSplit(str(folder), "test")
 
 
-def test_sentences_with_tags_as_named_numbers(tmp_path: Path) -> None:
+def test_sentences_with_tags_as_class_labels(tmp_path: Path) -> None:
     found = read_hub_tagged(named_tags(tmp_path / "ner", [[1, 2], [0]]))
     assert found.sentences == (Sentence(("x", "x"), ("B-PER", "I-PER")), Sentence(("x",), ("O",)))
 
 
-def test_secret_tags_are_none(tmp_path: Path) -> None:
+def test_hidden_tags_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="the column 'ner_tags' lacks tags, as test sets do"):
         read_hub_tagged(named_tags(tmp_path / "ner", [[-1, -1]]))
 
@@ -121,7 +121,7 @@ def test_secret_tags_are_none(tmp_path: Path) -> None:
         pytest.param([{"tokens": ["a"], "ner_tags": ["B-GPE"]}], "row 1: the type 'GPE' is not among PER", id="type"),
     ],
 )
-def test_sentences_that_cannot_be_used(tmp_path: Path, rows: list[dict[str, Any]], message: str) -> None:
+def test_invalid_sentences_are_rejected(tmp_path: Path, rows: list[dict[str, Any]], message: str) -> None:
     with pytest.raises(InputError, match=message):
         read_hub_tagged(data_set(tmp_path / "set", rows), types=["PER"])
 
@@ -143,14 +143,14 @@ def test_sentences_that_cannot_be_used(tmp_path: Path, rows: list[dict[str, Any]
         ),
     ],
 )
-def test_loading_scripts_are_refused(
+def test_loading_scripts_are_rejected(
     tmp_path: Path, read: Callable[[HubSplit], object], name: str, message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
         read(script(tmp_path / name))
 
 
-def test_other_formats_are_not_supported(tmp_path: Path) -> None:
+def test_other_formats_are_unsupported(tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "train.jsonl").write_text('{"id": "a"}\n')
     with pytest.raises(
@@ -167,13 +167,13 @@ def test_other_formats_are_not_supported(tmp_path: Path) -> None:
         pytest.param({"revision": CONVERTED}, "has one folder per subset; give subset", id="converted"),
     ],
 )
-def test_fields_that_cannot_be_used(tmp_path: Path, fields: dict[str, Any], message: str) -> None:
+def test_invalid_fields_are_rejected(tmp_path: Path, fields: dict[str, Any], message: str) -> None:
     data = data_set(tmp_path / "set", [row()])
     with pytest.raises(InputError, match=message):
         read_hub_questions(HubSplit(**({"name": data.name, "split": data.split} | fields)))
 
 
-def test_conversion_of_the_hub_has_a_folder_a_subset(tmp_path: Path) -> None:
+def test_the_hubs_conversion_has_a_folder_per_subset(tmp_path: Path) -> None:
     for subset in ("mlqa.ar.ar", "mlqa.ar.de"):
         folder = tmp_path / "mlqa" / subset / "test"
         folder.mkdir(parents=True)
@@ -182,13 +182,13 @@ def test_conversion_of_the_hub_has_a_folder_a_subset(tmp_path: Path) -> None:
     assert [found.id for found in read_hub_questions(data)] == ["mlqa.ar.de"]
 
 
-def test_datasets_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_datasets_library_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(InputError, match=r"pip install -e '\.\[hub\]'"):
         read_hub_questions(HubSplit("google/xquad", "validation"))
 
 
-def test_hub_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_hub_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     class HttpError(Exception):
         """As the HTTP client's own errors: of no class that says anything."""
 

@@ -17,7 +17,7 @@ def question(name: str, *answers: str) -> Question:
     return Question(name, "?", "a passage", tuple(Answer(answer, 0) for answer in answers))
 
 
-def test_answers_by_the_id_of_the_question_and_their_scores() -> None:
+def test_answer_predictions_by_question_id_and_their_scores() -> None:
     test_set = QuestionSet("xquad", "ar", "squad-1.1", (question("b", "New York"), question("a", "the Nile", "nile")))
     text = test_set.predictions(["York", "Nile!"])
     assert json.loads(text) == {"b": "York", "a": "Nile!"}
@@ -34,7 +34,7 @@ def test_answers_by_the_id_of_the_question_and_their_scores() -> None:
     assert scored.examples["exact_match"].numerators.tolist() == [100.0, 0.0]
 
 
-def test_answers_keep_their_script() -> None:
+def test_answer_predictions_are_not_escaped() -> None:
     text = QuestionSet("xquad", "ar", "squad-1.1", (question("a", "x"),)).predictions(["باريس"])
     assert "باريس" in text
 
@@ -48,7 +48,7 @@ def test_cross_pairs_are_scored_by_the_language_of_the_passage() -> None:
     assert (scored["de-en"]["exact_match"], scored["en-de"]["exact_match"]) == (100.0, 0.0)
 
 
-def test_tags_as_conlleval_reads_them_and_their_scores() -> None:
+def test_tag_predictions_in_conlleval_format_and_their_scores() -> None:
     test_set = TaggedSet(
         "conll",
         "en",
@@ -82,7 +82,7 @@ def vectors(*angles: float) -> list[np.ndarray]:
     return [np.array([np.cos(angle), np.sin(angle)], dtype=np.float32) for angle in angles]
 
 
-def test_retrieval_both_ways_and_their_scores() -> None:
+def test_retrieval_predictions_in_both_directions_and_their_scores() -> None:
     test_set = PairSet("flores", "en-de", (Pair("a", "A"), Pair("b", "B"), Pair("c", "C")))
     assert test_set.records() == [{"text": text} for text in ("a", "b", "c", "A", "B", "C")]
     # Sources at 0, 1 and 2, targets at 0.1, 0.9 and 1.3. b (1.0) finds B (0.9) and c (2.0) finds C (1.3);
@@ -99,7 +99,7 @@ def test_retrieval_both_ways_and_their_scores() -> None:
     assert scored.examples["reverse_accuracy"].numerators.tolist() == [100.0, 100.0, 0.0]
 
 
-def test_a_sentence_that_reads_the_same_is_right() -> None:
+def test_retrieving_an_identical_sentence_is_correct() -> None:
     test_set = PairSet("flores", "en-de", (Pair("a", "A"), Pair("b", "A")))
     scored = test_set.score(json.dumps({"1": [2, 1], "2": [2, 1]}))
     assert scored.examples["accuracy"].numerators.tolist() == [100.0, 100.0]  # both targets are "A"
@@ -114,6 +114,6 @@ def test_a_sentence_that_reads_the_same_is_right() -> None:
         pytest.param(PairSet("d", "en-de", (Pair("a", "A"),)), '{"1": [1, 1], "2": [1, 1]}', id="pairs"),
     ],
 )
-def test_predictions_for_another_file_are_refused(test_set: QuestionSet | TaggedSet | PairSet, text: str) -> None:
+def test_predictions_for_another_file_are_rejected(test_set: QuestionSet | TaggedSet | PairSet, text: str) -> None:
     with pytest.raises(InputError, match="predict for this very file"):
         test_set.score(text)

@@ -1,4 +1,4 @@
-"""The model card of a task model."""
+"""Model card of a task model."""
 
 import json
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ pipeline_tag: {pipeline_tag}
 
 Started from `{model}` and fine-tuned for {steps} steps of {global_batch_size} inputs on {examples:,} examples in
 `{language}`{few_shot}, {with_que}, after "Bridging the Gap between Language Models and Cross-Lingual Sequence Labeling"
-(NAACL 2022). Other languages are answered zero-shot.
+(NAACL 2022). Predictions for other languages are zero-shot.
 
 Trained on {train}; {evaluated} on {dev_examples:,} examples of {dev}.
 
@@ -28,21 +28,21 @@ model = mlflow.pyfunc.load_model("models:/{registered_name}@candidate")
 model.predict([{input}])
 ```
 
-gives {outputs}.
+returns {outputs}.
 
-The folder holds the encoder and the tokenizer as Hugging Face loads them, the head as safetensors beside them,
-`task.json` (how inputs are made) and the configuration of the run (`config.yaml`).
+The folder contains the encoder and the tokenizer in Hugging Face format, the head as safetensors, `task.json` (the
+options of the inputs) and the configuration of the run (`config.yaml`).
 
 ## Development data ({language})
 
 {table}
 
-Scorer: {scorer}.{chosen} Test scores are those of `jobs/evaluate.py`.
+Scorer: {scorer}.{chosen} Test scores come from `jobs/evaluate.py`.
 """
 
 
 def task_card(config: FinetuneConfig, finetuned: Finetuned) -> str:
-    """Return the card as Markdown with the front matter that the Hugging Face hub reads."""
+    """Return the card as Markdown, with the front matter that the Hugging Face Hub reads."""
     task = config.task_object
     best = config.export == "best"
     return TEMPLATE.format(
@@ -65,11 +65,11 @@ def task_card(config: FinetuneConfig, finetuned: Finetuned) -> str:
         table=dev_table(finetuned.metrics),
         scorer=task.scorer,
         evaluated="selected" if best else "evaluated",
-        chosen=" The checkpoint was chosen by this F1, so that it is a little too good." if best else "",
+        chosen=" The checkpoint was selected by this F1, which is therefore slightly optimistic." if best else "",
     )
 
 
 def dev_table(metrics: Mapping[str, float]) -> str:
-    """Return the scores on the development data as a Markdown table, 0 to 100."""
+    """Return the scores on the development data, 0 to 100, as a Markdown table."""
     names = [name.split("/")[-1].replace("_", " ") for name in metrics]
     return markdown_table(names, [[f"{value:.1f}" for value in metrics.values()]], left=0)

@@ -1,4 +1,4 @@
-"""The configuration of a fine-tuning run, and what can be wrong with it."""
+"""Configuration of a fine-tuning run, and its checks."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from clism_core.utils.errors import InputError
 from clism_core.utils.fields import Adjustable, Incidental, LabelledFiles, ModelRef, Output, bound_problems
 
 Source = str | list[str | HubSplit]
-"""Labelled data: a file, a folder or a glob; or a list of these and of data sets of the hub."""
+"""Labelled data: a file, a folder or a glob; or a list of these and of data sets on the hub."""
 
-_LANGUAGE = re.compile(r"[A-Za-z]+(?:[-_][A-Za-z0-9]+)*")  # it becomes a part of metrics' names
+_LANGUAGE = re.compile(r"[A-Za-z]+(?:[-_][A-Za-z0-9]+)*")  # it becomes part of metric names
 
 
 @dataclass
@@ -32,76 +32,77 @@ class FinetuneConfig(TaskOptions):
     task: TaskName
     """mrc: a span of a passage answers a question; ner: tokens are tagged as parts of entities."""
     model: Annotated[str, ModelRef()]
-    """Encoder to start from: a hub id, a folder, or a name of the MLflow registry such as
+    """Encoder to start from: a hub id, a folder, or a name in the MLflow registry, such as
     models:/clism-encoder@candidate."""
     train: Annotated[Source, LabelledFiles()]
-    """Labelled data to train on: a file, a folder or a glob, or a list of them; s3:// works. For mrc in SQuAD format,
-    for ner in CoNLL's or WikiAnn's; or data sets of the Hugging Face hub: '[{name: rajpurkar/squad, split: train}]'."""
+    """Labelled training data: a file, a folder or a glob, or a list of them, local or s3://. SQuAD format for mrc,
+    CoNLL or WikiAnn format for ner; or data sets on the Hugging Face Hub: '[{name: rajpurkar/squad, split: train}]'."""
     dev: Annotated[Source, LabelledFiles()]
-    """Labelled data that is evaluated on the way, of the same language: models are selected by it alone."""
+    """Labelled development data in the same language, evaluated during training; models are selected by it alone."""
     output: Annotated[str, Output()] = ""
-    """Folder for checkpoints and the model; the same folder again goes on where a run was stopped. s3:// works.
-    Empty: a new folder below CLISM_HOME/outputs."""
+    """Folder for checkpoints and the model, local or s3://; the same folder again resumes a stopped run. Empty: a new
+    folder below CLISM_HOME/outputs."""
     language: str = "en"
-    """Of the training and development data."""
+    """Language of the training and development data."""
     encoding: str = "utf-8"
-    """Of the files of ner; those of CoNLL-2002 are often latin-1."""
+    """Encoding of files for ner; CoNLL-2002 files are often latin-1."""
     examples: Annotated[int | None, Ge(1)] = None
-    """Few-shot: how many questions or sentences are drawn from the training data; null: all of them."""
+    """Few-shot: number of questions or sentences to sample from the training data; null: all of them."""
     sample_seed: Annotated[int, Ge(0)] = 0
-    """Which examples are drawn; the same ones for every model."""
+    """Seed of the few-shot sample, which is the same for every model."""
     epochs: Annotated[float, Gt(0), Lt(math.inf)] = 5.0
-    """How often the training data is gone through."""
+    """Number of passes over the training data."""
     steps: Annotated[int | None, Ge(1)] = None
-    """Optimiser steps in all, instead of epochs."""
+    """Total number of optimiser steps, instead of epochs."""
     dev_examples: Annotated[int | None, Ge(1)] = None
-    """Questions or sentences of the development data that are evaluated, the same ones each time; null: all."""
+    """Number of development questions or sentences to evaluate, the same ones each time; null: all."""
     reinit_head: bool = False
-    """Begin with a new span head, instead of the pre-trained one that lies beside the encoder."""
+    """Start with a new span head instead of the pre-trained one beside the encoder."""
     seed: Annotated[int, Ge(0)] = 0
-    """Of order, dropout and new weights."""
+    """Seed for sample order, dropout and new weights."""
     global_batch_size: Annotated[int, Ge(1)] = 32
-    """Inputs of a step over all workers; a multiple of their number."""
+    """Inputs per step over all workers; a multiple of the number of workers."""
     micro_batch_size: Annotated[int | None, Incidental(), Ge(1)] = None
-    """Inputs of a worker in one forward pass; more are accumulated. null: all of its part at once."""
+    """Maximum inputs of a worker in one forward pass; gradients are accumulated over several. null: all of its inputs
+    in one pass."""
     length_window: Annotated[int, Ge(1)] = 16
-    """Global batches whose inputs are sorted by length together, so that little is padding; 1 leaves them mixed. A
-    tenth of the data at most: few-shot examples stay mixed."""
+    """Number of global batches whose inputs are sorted by length together, to reduce padding; 1: no sorting. At most a
+    tenth of the data, so few-shot examples are not sorted."""
     precision: Annotated[PrecisionName, Adjustable()] = "auto"
-    """fp32, bf16, fp16 (with loss scaling), or auto: what suits the device."""
+    """fp32, bf16, fp16 (with loss scaling), or auto: the best one for the device."""
     export: Annotated[Literal["last", "best"], Adjustable()] = "best"
-    """Which checkpoint becomes the model: the last, or the one with the best F1 on the development data."""
+    """Checkpoint to export as the model: the last one, or the one with the best F1 on the development data."""
     register: Annotated[bool, Incidental()] = True
-    """Whether the model becomes a version of clism-mrc or clism-ner in the MLflow registry."""
+    """Whether to register the model as a version of clism-mrc or clism-ner in the MLflow registry."""
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(learning_rate=3e-5, warmup_steps=0.1))
-    """Adam and its schedule."""
+    """Adam and its learning-rate schedule."""
     loop: CadenceConfig = field(default_factory=CadenceConfig)
-    """How often what."""
+    """Intervals of logging, evaluation and checkpoints."""
     workers: Annotated[WorkersConfig, Incidental()] = field(default_factory=WorkersConfig)
-    """The Ray Train workers."""
+    """Ray Train workers."""
 
     @property
     def task_object(self) -> AnyTask:
-        """The task of this run."""
+        """Task of this run."""
         return TASKS[self.task]
 
     @property
     def task_options(self) -> TaskConfig:
-        """The options of the task of this run."""
+        """Options of this run's task."""
         options: TaskConfig = getattr(self, self.task)
         return options
 
     @property
     def other_tasks(self) -> tuple[str, ...]:
-        """The names of the other tasks, whose options do not matter to this run."""
+        """Names of the other tasks, whose options do not affect this run."""
         return tuple(name for name in TASKS if name != self.task)
 
 
 def check_config(config: FinetuneConfig) -> None:
-    """Find what can be found wrong without looking at the data.
+    """Check everything that can be checked without reading the data.
 
     Raises:
-        InputError: with all problems, one a line.
+        InputError: with all problems, one per line.
     """
     warmup, steps = config.optimizer.warmup_steps, config.steps
     problems = {
@@ -110,11 +111,11 @@ def check_config(config: FinetuneConfig) -> None:
         f"--optimizer.warmup_steps {warmup}: must be below --steps ({steps})": steps is not None
         and warmup >= max(1, steps),
         f"--language {config.language!r}: must be a code such as en": not _LANGUAGE.fullmatch(config.language),
-        f"--reinit_head: --task {config.task} has no pre-trained head to replace; leave it out": config.reinit_head
+        f"--reinit_head: --task {config.task} has no pre-trained head to replace; omit it": config.reinit_head
         and not config.task_object.model.pretrained_head,
     }
     found = [*bound_problems(config, skip=config.other_tasks), *run_problems(config)]
-    found += (problem for problem, is_so in problems.items() if is_so)
+    found += (problem for problem, violated in problems.items() if violated)
     found += config.task_object.problems(config.task_options)
     if found:
         raise InputError("\n".join(found))

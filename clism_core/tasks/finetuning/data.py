@@ -1,4 +1,4 @@
-"""Labelled data for fine-tuning: files read and checked, a few examples drawn, all encoded into Ray's object store."""
+"""Labelled data for fine-tuning: read and check files, sample few-shot examples, encode into Ray's object store."""
 
 import hashlib
 import logging
@@ -24,24 +24,24 @@ ExampleT = TypeVar("ExampleT")
 
 EXAMPLES_PER_BLOCK = 1000
 TASK_CPUS = 0.5
-"""CPUs of a task that encodes a block: as a fraction, for machines of one core."""
+"""CPUs of a Ray task that encodes a block: a fraction, for machines with one core."""
 
 
 @dataclass(frozen=True)
 class LabelledData:
-    """Examples to train on and to evaluate."""
+    """Training and development examples."""
 
     train: Sequence[Example]
     dev: Sequence[Example]
     counts: Mapping[str, float]
-    """What was found on the way, for MLflow: `data/examples`, `data/misplaced_answers`, `data/repaired_tags`, ..."""
+    """Counts for MLflow: `data/examples`, `data/misplaced_answers`, `data/repaired_tags`, ..."""
 
 
 def load_data(config: FinetuneConfig) -> LabelledData:
-    """Read the training and the development data, and draw the examples.
+    """Read the training and development data, and sample few-shot examples.
 
     Raises:
-        InputError: where something cannot be read, or there are fewer examples than are to be drawn.
+        InputError: if a source cannot be read, or there are fewer examples than requested.
     """
     task, options, form = (
         config.task_object,
@@ -50,31 +50,34 @@ def load_data(config: FinetuneConfig) -> LabelledData:
     )
     train, counts = task.read_training(source_files("train", config.train), options, **form)
     dev = task.read_development(source_files("dev", config.dev), options, **form)
-    return _drawn(config, train, dev, {f"data/{name}": number for name, number in counts.items()})
+    return _sample(config, train, dev, {f"data/{name}": number for name, number in counts.items()})
 
 
-def _drawn(
+def _sample(
     config: FinetuneConfig, train: Sequence[ExampleT], dev: Sequence[ExampleT], counts: Mapping[str, float]
 ) -> LabelledData:
     if not train:
-        raise InputError("--train: nothing is left to train on; see the warnings above")
+        raise InputError("--train: no usable examples are left; see the warnings above")
     if not dev:
-        raise InputError("--dev: has no example, and models are selected by it; give files that have some")
+        raise InputError("--dev: has no examples, but models are selected by it; give files with examples")
     if config.examples is not None and config.examples > len(train):
-        raise InputError(f"--examples {config.examples}: the training data has {len(train)}; lower it, or give more")
+        raise InputError(
+            f"--examples {config.examples}: the training data has only {len(train)}; lower it, or give more data"
+        )
     content = config.task_object.content
     known = set(map(content, train))
     shared = sum(content(example) in known for example in dev)
     if shared:
         logger.warning(
-            "--dev: %d of %d examples are in the training data, too; scores on them say little", shared, len(dev)
+            "--dev: %d of %d examples overlap with the training data; scores on them are not meaningful",
+            *(shared, len(dev)),
         )
     chosen = draw(train, config.examples, seed=config.sample_seed)
     evaluated = draw(dev, config.dev_examples, seed=0)
     logger.info(
-        "%s examples to train on%s, %s to evaluate on the way",
+        "%s training examples%s, %s development examples",
         f"{len(chosen):,}",
-        f", drawn from {len(train):,}" if len(chosen) < len(train) else "",
+        f" sampled from {len(train):,}" if len(chosen) < len(train) else "",
         f"{len(evaluated):,}",
     )
     sizes = {"data/examples": len(chosen), "data/dev_examples": len(evaluated), "data/dev_examples_in_train": shared}
@@ -82,9 +85,9 @@ def _drawn(
 
 
 def draw(examples: Sequence[ExampleT], number: int | None, *, seed: int) -> list[ExampleT]:
-    """Return `number` of the examples, drawn by lot, in their order; all where it is None or there are no more.
+    """Return `number` random examples in their original order; all if it is None or not below the number of examples.
 
-    The lot of a seed is one order of all: of two numbers, the greater one's examples hold those of the smaller one.
+    A seed fixes one permutation of all examples: a larger sample contains the smaller ones of the same seed.
     """
     if number is None or number >= len(examples):
         return list(examples)
@@ -94,7 +97,7 @@ def draw(examples: Sequence[ExampleT], number: int | None, *, seed: int) -> list
 
 @dataclass(frozen=True)
 class EncodedExamples:
-    """The windows of the examples, and what could not be learnt from or only in part."""
+    """Encoded training inputs, and counts of truncated, repaired and omitted examples."""
 
     rows: IndexedRows
     counts: dict[str, int]
@@ -107,11 +110,11 @@ def encode_examples(
 
     Args:
         examples: examples of one task.
-        encode: makes rows of `schema` of one example, with counts of what was noticed; it is sent to Ray's tasks.
-        schema: with a column `length`, in tokens.
+        encode: function from one example to rows of `schema` and counts; it is sent to Ray tasks.
+        schema: schema of the rows, with a column `length`, in tokens.
 
     Raises:
-        InputError: if no example has a row.
+        InputError: if no example yields a row.
     """
     shared = ray.put(encode)
     parts = [examples[first : first + EXAMPLES_PER_BLOCK] for first in range(0, len(examples), EXAMPLES_PER_BLOCK)]
@@ -120,10 +123,10 @@ def encode_examples(
     notes = ray.get([note for _, note in encoded])
     filled = [(block, lengths) for (block, _), (lengths, _) in zip(encoded, notes, strict=True) if len(lengths)]
     if not filled:
-        raise InputError("--train: no example can be learnt from: none of its answers is in a window as a whole")
+        raise InputError("--train: no example yields an input: no window contains a whole answer")
     counts: dict[str, int] = {}
-    for _, noticed in notes:
-        for name, number in noticed.items():
+    for _, block_counts in notes:
+        for name, number in block_counts.items():
             counts[name] = counts.get(name, 0) + number
     sizes = [len(lengths) for _, lengths in filled]
     rows = IndexedRows(
@@ -135,62 +138,62 @@ def encode_examples(
     return EncodedExamples(rows, counts)
 
 
-@ray.remote(scheduling_strategy="DEFAULT")  # and not within the reservation of a trial of Ray Tune, which has no CPU
+@ray.remote(scheduling_strategy="DEFAULT")  # not in the placement group of a Ray Tune trial, which reserves no CPU
 def _encode(
     encode: Callable[[Any], tuple[list[Row], dict[str, int]]], examples: list[Example], schema: pa.Schema
 ) -> tuple[pa.Table, tuple[np.ndarray, dict[str, int]]]:
     rows: list[Row] = []
     counts: dict[str, int] = {}
     for example in examples:
-        found, noticed = encode(example)
-        rows += found
-        for name, number in noticed.items():
+        example_rows, example_counts = encode(example)
+        rows += example_rows
+        for name, number in example_counts.items():
             counts[name] = counts.get(name, 0) + number
     table = pa.Table.from_pylist(rows, schema=schema)
     return table, (table["length"].to_numpy().astype(np.int64), counts)
 
 
 def source_names(source: Source) -> list[str]:
-    """Return what people call each of the sources."""
+    """Return the display name of each source."""
     return [
         entry if isinstance(entry, str) else entry.title for entry in ([source] if isinstance(source, str) else source)
     ]
 
 
 def source_files(field: str, source: Source) -> Iterator[str | HubSplit]:
-    """Yield the files that sources stand for, and splits of hub data sets as they are.
+    """Yield the files that the sources match, and splits of hub data sets unchanged.
 
     Args:
-        field: what the sources are, train or dev.
+        field: option of the sources, train or dev.
         source: paths, folders, globs and splits.
 
     Raises:
-        InputError: for one that stands for no file.
+        InputError: if a source matches no files.
     """
     for entry in [source] if isinstance(source, str) else source:
         if isinstance(entry, str):
             files = expand(entry)
             if not files:
-                raise InputError(f"--{field}: {entry} stands for no file; give files that are there")
+                raise InputError(f"--{field}: {entry} matches no files; give existing files")
             yield from files
         else:
             yield entry
 
 
 def check_sources(config: FinetuneConfig) -> None:
-    """Check that the labelled data are there, without reading them.
+    """Check that the files of the labelled data exist, without reading them.
 
     Raises:
-        InputError: for a path that stands for no file.
+        InputError: if a path matches no files.
     """
     for field, source in (("train", config.train), ("dev", config.dev)):
         for file in source_files(field, source):
             if isinstance(file, str) and not exists(file):
-                raise InputError(f"--{field} {file}: not found; give files that are there")
+                raise InputError(f"--{field} {file}: not found; give existing files")
 
 
 def digest(examples: Iterable[Example]) -> str:
-    """Return a hash of the examples in their order."""
+    """Return a hash of the examples, which depends on their order."""
     hashed = hashlib.blake2b(digest_size=16)
     for example in examples:
         hashed.update(repr(example).encode())

@@ -1,4 +1,4 @@
-"""Evaluation of the development data during training, by all workers."""
+"""Evaluation of the development data during training, on all workers."""
 
 from typing import Any
 
@@ -8,20 +8,20 @@ from clism_core.tasks.test_data import TestSet
 from clism_core.tracking.run import valid_name
 
 Evaluated = tuple[dict[str, float], float]
-"""Metrics, named LANGUAGE/METRIC, in 0 to 100, and the score by which checkpoints are compared."""
+"""Metrics named LANGUAGE/METRIC, 0 to 100, and the score by which checkpoints are compared."""
 
 
 def evaluate_development(predictor: Predictor[Any], test_set: TestSet) -> Evaluated:
-    """Return the scores of the development data, each worker having predicted its share of it (a collective)."""
+    """Return the scores on the development data; each worker predicts its shard (a collective operation)."""
     records = test_set.records()
 
-    def predict_own() -> dict[int, Any]:
-        own = range(len(records))[rank() :: world_size()]
-        outputs = predictor.outputs([records[number] for number in own]).results
-        return dict(zip(own, outputs, strict=True))
+    def predict_shard() -> dict[int, Any]:
+        shard = range(len(records))[rank() :: world_size()]
+        outputs = predictor.outputs([records[number] for number in shard]).results
+        return dict(zip(shard, outputs, strict=True))
 
-    every = {number: output for part in gather_results(predict_own) for number, output in part.items()}
-    outputs = [every[number] for number in range(len(records))]
+    gathered = {number: output for part in gather_results(predict_shard) for number, output in part.items()}
+    outputs = [gathered[number] for number in range(len(records))]
     summary = test_set.score(test_set.predictions(outputs)).summary
     metrics = {name: value for name, value in summary.items() if isinstance(value, float)}
     metrics |= {f"{label}_f1": figures["f1"] for label, figures in summary.get("by_label", {}).items()}

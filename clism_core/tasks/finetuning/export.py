@@ -1,4 +1,4 @@
-"""From a fine-tuned checkpoint to a model that others find."""
+"""Export of a fine-tuned checkpoint as a model, and its registration."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -38,28 +38,29 @@ def export(config: FinetuneConfig, finetuned: Finetuned, run: TrackedRun) -> Exp
 def register(
     config: FinetuneConfig, run: TrackedRun, folder: Path, *, step: int, metrics: Mapping[str, float]
 ) -> RegisteredModel:
-    """Register a task model that a run has trained."""
+    """Register a task model that a run trained."""
     return register_task_model(run, folder, task=config.task, step=step, metrics=metrics)
 
 
 def find_finished(config: FinetuneConfig) -> ExportedModel | None:
     """Return the result of the finished run in the output folder; None if there is none.
 
-    None, too, if another checkpoint is to be exported or the model is to be registered: it is exported again.
+    Also None if the configuration now asks for another checkpoint or for a registration: the model is exported again.
 
     Raises:
-        InputError: if that run had another configuration, other data or another model.
+        InputError: if the finished run had another configuration, other data or another initial model.
     """
     exported = read_exported(config.output)
     if exported is None:
         return None
     check_same_run(config.output, run_identity(config))
-    if not _sources_have_kept_their_names(config):  # they may have moved, or may be others
+    if not _sources_are_unchanged(config):  # moved, or replaced
         check_same_run(config.output, sources_identity(load_data(config), resolve_model(config.model)))
     return exported.if_complete(output=config.output, export=config.export, register=config.register)
 
 
-def _sources_have_kept_their_names(config: FinetuneConfig) -> bool:
-    before = yaml.safe_load(read_bytes(join(config.output, CONFIG_FILE)))
-    now = dataclasses.asdict(config) | {"model": pin_version(config.model)}
-    return all(before[name] == now[name] for name in ("model", "train", "dev"))
+def _sources_are_unchanged(config: FinetuneConfig) -> bool:
+    """Return whether the paths of the data and the name of the initial model are those of the finished run."""
+    previous = yaml.safe_load(read_bytes(join(config.output, CONFIG_FILE)))
+    current = dataclasses.asdict(config) | {"model": pin_version(config.model)}
+    return all(previous[name] == current[name] for name in ("model", "train", "dev"))

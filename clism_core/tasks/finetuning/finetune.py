@@ -1,4 +1,4 @@
-"""Fine-tuning from labelled files to a trained checkpoint: what the driver does."""
+"""Fine-tuning from labelled files to a trained checkpoint: the part that runs on the driver."""
 
 import logging
 import math
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Finetuned(Trained):
-    """What a run has come to, and how much it was trained on."""
+    """Result of a fine-tuning run, and the sizes of its data."""
 
     examples: int
     dev_examples: int
@@ -45,13 +45,13 @@ def finetune(config: FinetuneConfig, run: TrackedRun, *, hooks: Hooks | None = N
     """Fine-tune on the cluster that Ray is connected to, until the last step or a stop request.
 
     Args:
-        config: what to train; `output` decides which run is resumed.
-        run: where metrics go.
-        hooks: of whatever the run is a part of.
+        config: configuration of the run; an unfinished run in its `output` folder is resumed.
+        run: tracked run that receives the metrics.
+        hooks: hooks of the enclosing sweep or study.
 
     Raises:
-        InputError: for a configuration or data that cannot be used, before anything is started.
-        FloatingPointError: if training has diverged.
+        InputError: if the configuration or the data cannot be used; raised before training starts.
+        FloatingPointError: if training diverges.
     """
     check_config(config)
     use_gpu = choose_device(config.workers, config.precision)
@@ -94,40 +94,40 @@ def finetune(config: FinetuneConfig, run: TrackedRun, *, hooks: Hooks | None = N
 
 
 def run_identity(config: FinetuneConfig) -> dict[str, Any]:
-    """Return the fields of the configuration that make a run what it is; those of the other tasks are none."""
+    """Return the configuration fields that identify the run; the options of other tasks are not among them."""
     fields = identity_fields(config, Incidental, Adjustable, Input)
     return {name: value for name, value in fields.items() if name.split(".")[0] not in config.other_tasks}
 
 
 def sources_identity(data: LabelledData, model_folder: str) -> dict[str, str]:
-    """Return hashes of what is trained on, of what is evaluated, and of the model that training starts from."""
+    """Return hashes of the training data, the development data and the initial model."""
     return {"train": digest(data.train), "dev": digest(data.dev), "model": model_digest(model_folder)}
 
 
 def count_steps(config: FinetuneConfig, *, inputs: int) -> int:
-    """Return the optimiser steps of the run; raises `InputError` if all of them would be warm-up."""
+    """Return the number of optimiser steps of the run; raises `InputError` if all of them would be warm-up."""
     steps = config.steps or math.ceil(config.epochs * inputs / config.global_batch_size)
     warmup = config.optimizer.warmup_steps
     if warmup >= max(1, steps):
         raise InputError(
-            f"--optimizer.warmup_steps {warmup}: the run has only {steps} steps; lower it, or give the share of them, "
+            f"--optimizer.warmup_steps {warmup}: the run has only {steps} steps; lower it, or give a fraction of them, "
             "such as 0.1"
         )
     return steps
 
 
 def build_order(config: FinetuneConfig, lengths: Integers, *, steps: int) -> SampleOrder:
-    """Return the order of the inputs: one permutation of all after the other, whatever the number of workers.
+    """Return the order of the inputs: successive permutations of all of them, independent of the number of workers.
 
-    Fewer batches than `length_window` are sorted by length together where they would be more than a tenth of the
-    data: of a few examples they would hold each several times, and sorting would put its copies into one batch.
+    At most a tenth of the data is sorted by length together, even if `length_window` batches are more. With few-shot
+    data, a window would contain each example several times, and sorting would put the copies into one batch.
     """
-    alike = np.zeros(len(lengths), dtype=np.int64)
+    one_group = np.zeros(len(lengths), dtype=np.int64)
     tenth = len(lengths) // (10 * config.global_batch_size)
     return SampleOrder(
         lengths=lengths,
-        pair_codes=alike,
-        set_numbers=alike,
+        pair_codes=one_group,
+        set_numbers=one_group,
         set_weights=[1.0],
         stages=make_stages({0.0: 1}, steps),
         global_batch_size=config.global_batch_size,

@@ -1,4 +1,4 @@
-"""What fine-tuning adds to the training engine: the model and batches of a task, and the development data."""
+"""Recipe of fine-tuning for the training engine: model and batches of a task, evaluation of the development data."""
 
 import logging
 from collections.abc import Sequence
@@ -28,8 +28,8 @@ class FinetuningRecipe:
     """Recipe for a model of any task.
 
     Args:
-        config: configuration of the run. Training starts from its model; any other name is that of a checkpoint.
-        dev: examples of the development data.
+        config: configuration of the run.
+        dev: development examples.
         probe_rows: a few rows of the training data.
     """
 
@@ -39,11 +39,11 @@ class FinetuningRecipe:
 
     @property
     def weights(self) -> dict[str, float]:
-        """The weight of the one objective."""
+        """Weight of the only objective."""
         return {self.config.task_object.model.objective_class.name: 1.0}
 
     def load_model(self, name: str) -> AnyTaskModel:
-        """Return a new task model over the encoder that the run starts from, or the one of a checkpoint."""
+        """Return a new task model if `name` is the initial encoder of the run, else the task model of a checkpoint."""
         config = self.config
         model_class: type[AnyTaskModel] = config.task_object.model
         if name != config.model:
@@ -58,7 +58,7 @@ class FinetuningRecipe:
         return self.config.task_object.collator(model.tokenizer)(self.probe_rows)
 
     def batch_builder(self, model: AnyTaskModel) -> BatchBuilder:
-        """Return the function that pads rows to batches."""
+        """Return the function that pads rows into batches."""
         collate = self.config.task_object.collator(model.tokenizer)
         return lambda groups: collate([row for group in groups for row in group])
 

@@ -1,4 +1,4 @@
-"""Fine-tuning as one of the trainings that jobs, sweeps and studies run."""
+"""Fine-tuning as a `Training`, as jobs, sweeps and studies run it."""
 
 from clism_core.tasks.finetuning.config import FinetuneConfig, check_config
 from clism_core.tasks.finetuning.export import export, find_finished, register

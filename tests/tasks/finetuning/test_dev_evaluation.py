@@ -80,7 +80,7 @@ def test_sentences(monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
     assert score == metrics["en/f1"]
 
 
-def test_a_type_that_mlflow_cannot_name_is_named_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_type_invalid_in_mlflow_names_is_renamed(monkeypatch: pytest.MonkeyPatch) -> None:
     gold = NER.development_set([Sentence(("CERN",), ("B-R&D/lab",))], "en")
     metrics, _ = evaluate(monkeypatch, gold, lambda _: ["B-R&D/lab"], workers=1)
     assert metrics["en/R_D_lab_f1"] == 100

@@ -23,7 +23,7 @@ FEW_SHOT = replace(CONFIG, examples=64, steps=200)
 
 
 @pytest.mark.parametrize("config", [CONFIG, NER, FEW_SHOT], ids=["mrc", "ner", "few-shot"])
-def test_defaults_are_fine(config: FinetuneConfig) -> None:
+def test_defaults_are_valid(config: FinetuneConfig) -> None:
     check_config(config)
 
 
@@ -76,17 +76,17 @@ def test_defaults_are_fine(config: FinetuneConfig) -> None:
         pytest.param(replace(NER, reinit_head=True), "--reinit_head: --task ner", id="no-head-to-replace"),
     ],
 )
-def test_a_problem_is_told(config: FinetuneConfig, said: str) -> None:
+def test_each_problem_is_reported(config: FinetuneConfig, said: str) -> None:
     with pytest.raises(InputError, match=re.escape(said)):
         check_config(config)
 
 
-def test_problems_of_the_other_task_do_not_matter() -> None:
+def test_problems_of_other_tasks_are_ignored() -> None:
     check_config(replace(NER, mrc=MrcConfig(max_length=1)))
     check_config(replace(CONFIG, ner=NerConfig(types=[])))
 
 
-def test_a_run_is_what_it_learns_and_not_where_or_how_it_is_watched() -> None:
+def test_run_identity_excludes_where_a_run_writes_and_how_it_is_logged() -> None:
     same = replace(
         CONFIG,
         output="elsewhere",
@@ -105,15 +105,15 @@ def test_a_run_is_what_it_learns_and_not_where_or_how_it_is_watched() -> None:
     ("given", "expected"),
     [
         pytest.param({"steps": 7}, 7, id="steps-before-epochs"),
-        pytest.param({"epochs": 2.0}, 3, id="the-last-one-is-begun"),
+        pytest.param({"epochs": 2.0}, 3, id="the-last-step-is-partial"),
         pytest.param({"epochs": 0.1}, 1, id="at-least-one"),
     ],
 )
-def test_epochs_are_counted_in_inputs(given: dict[str, float], expected: int) -> None:
+def test_epochs_count_inputs(given: dict[str, float], expected: int) -> None:
     assert count_steps(replace(CONFIG, **given), inputs=33) == expected  # type: ignore[arg-type]  # batches of 32
 
 
-def test_a_warm_up_longer_than_the_epochs_is_told() -> None:
+def test_a_warm_up_longer_than_the_run_is_rejected() -> None:
     config = replace(CONFIG, optimizer=OptimizerConfig(warmup_steps=1500))
     check_config(config)  # the number of inputs is not known yet
     with pytest.raises(InputError, match=r"--optimizer\.warmup_steps 1500: the run has only 1250 steps"):
@@ -122,19 +122,19 @@ def test_a_warm_up_longer_than_the_epochs_is_told() -> None:
 
 
 @pytest.mark.parametrize("examples", [64, 128, 300])
-def test_a_few_shot_batch_holds_no_example_twice(examples: int) -> None:
-    """But where an epoch ends in it."""
+def test_a_few_shot_batch_has_no_duplicates(examples: int) -> None:
+    """Except in a batch that spans two epochs."""
     order = build_order(CONFIG, np.arange(1, examples + 1), steps=50)
     repeated = [32 - len(np.unique(order.batch(step).ordinals_GK)) for step in range(50)]
     assert [n for step, n in enumerate(repeated) if n and step * 32 // examples == (step * 32 + 31) // examples] == []
 
 
-def test_fewer_examples_than_a_batch_are_taken_in_turn() -> None:
+def test_fewer_examples_than_a_batch_are_repeated_evenly() -> None:
     order = build_order(CONFIG, np.arange(1, 11), steps=5)
     assert set(np.bincount(order.batch(0).ordinals_GK.ravel())) == {3, 4}
 
 
-def test_inputs_of_like_length_share_batches_where_there_are_many() -> None:
+def test_large_data_is_batched_by_length() -> None:
     order = build_order(CONFIG, np.random.default_rng(0).permutation(32 * 160), steps=16)
     batches = [order.lengths[order.batch(step).ordinals_GK.ravel()] for step in range(16)]
     ranges = sorted((int(lengths.min()), int(lengths.max())) for lengths in batches)

@@ -24,7 +24,7 @@ def ids(questions: object) -> list[str]:
     return [question.id for question in questions if isinstance(question, Question)]
 
 
-def test_all_files_of_a_glob_are_one(config: FinetuneConfig, tmp_path: Path) -> None:
+def test_files_of_a_glob_are_concatenated(config: FinetuneConfig, tmp_path: Path) -> None:
     folder = tmp_path / "parts"
     folder.mkdir()
     write_squad(folder / "b.json", questions=2, first=2)
@@ -36,7 +36,7 @@ def test_all_files_of_a_glob_are_one(config: FinetuneConfig, tmp_path: Path) -> 
     assert digest(listed.train) == digest(data.train)
 
 
-def test_misplaced_answers_are_left_out_of_training_and_told(
+def test_misplaced_answers_are_omitted_from_training_with_a_warning(
     config: FinetuneConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = str(write_squad(tmp_path / "wrong.json", misplaced=2))
@@ -49,7 +49,7 @@ def test_misplaced_answers_are_left_out_of_training_and_told(
     assert "q0 should have 'Paris'" in caplog.text
 
 
-def test_examples_of_a_seed_are_the_same_and_grow() -> None:
+def test_larger_samples_of_a_seed_contain_smaller_ones() -> None:
     questions = [Question(f"q{number}", "?", "c", ()) for number in range(100)]
     few, more = draw(questions, 8, seed=3), draw(questions, 16, seed=3)
     assert ids(few) == ids(draw(questions, 8, seed=3))
@@ -59,13 +59,13 @@ def test_examples_of_a_seed_are_the_same_and_grow() -> None:
     assert draw(questions, None, seed=0) == draw(questions, 100, seed=1) == questions
 
 
-def test_more_examples_than_there_are_is_told(config: FinetuneConfig) -> None:
+def test_more_examples_than_available_are_rejected(config: FinetuneConfig) -> None:
     assert len(load_data(replace(config, examples=12)).train) == 12
-    with pytest.raises(InputError, match="--examples 13: the training data has 12"):
+    with pytest.raises(InputError, match="--examples 13: the training data has only 12"):
         load_data(replace(config, examples=13))
 
 
-def test_a_question_that_is_evaluated_twice_is_told(config: FinetuneConfig, tmp_path: Path) -> None:
+def test_a_duplicate_development_question_is_rejected(config: FinetuneConfig, tmp_path: Path) -> None:
     again = write_squad(tmp_path / "again.json", questions=1, first=20)
     with pytest.raises(InputError, match="--dev: question 'q20' is in two of the files"):
         load_data(replace(config, dev=[str(config.dev), str(again)]))
@@ -74,15 +74,15 @@ def test_a_question_that_is_evaluated_twice_is_told(config: FinetuneConfig, tmp_
 @pytest.mark.parametrize(
     ("first", "shared"), [pytest.param(10, 2, id="some"), pytest.param(20, 0, id="none"), pytest.param(0, 4, id="all")]
 )
-def test_development_data_that_is_trained_on_is_told(
+def test_overlap_of_development_and_training_data_is_logged(
     config: FinetuneConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture, first: int, shared: int
 ) -> None:
     dev = write_squad(tmp_path / "dev.json", questions=4, first=first)  # trained on: numbers 0 to 11
     assert load_data(replace(config, dev=str(dev))).counts["data/dev_examples_in_train"] == shared
-    assert (f"{shared} of 4 examples are in the training data" in caplog.text) == (shared > 0)
+    assert (f"{shared} of 4 examples overlap with the training data" in caplog.text) == (shared > 0)
 
 
-def test_development_data_of_another_language_is_told(config: FinetuneConfig, tmp_path: Path) -> None:
+def test_development_data_in_another_language_is_rejected(config: FinetuneConfig, tmp_path: Path) -> None:
     german = write_squad(tmp_path / "dev-context-de-question-de.json")
     with pytest.raises(InputError, match="language is 'en', but the file's name says that its contexts are de"):
         load_data(replace(config, dev=str(german)))
@@ -90,21 +90,19 @@ def test_development_data_of_another_language_is_told(config: FinetuneConfig, tm
 
 @pytest.mark.parametrize("field", ["train", "dev"])
 @pytest.mark.parametrize("task", ["mrc", "ner"])
-def test_names_that_stand_for_no_file_are_told(
+def test_paths_that_match_no_files_are_rejected(
     config: FinetuneConfig, tmp_path: Path, field: str, task: Literal["mrc", "ner"]
 ) -> None:
     write = write_squad if task == "mrc" else write_conll
     there = str(write(tmp_path / "there.data"))
     given = replace(config, task=task, train=there, dev=there)
     both: list[str | HubSplit] = [there, f"{tmp_path}/*.jsn"]
-    with pytest.raises(InputError, match=rf"--{field}: .*/\*\.jsn stands for no file"):
+    with pytest.raises(InputError, match=rf"--{field}: .*/\*\.jsn matches no files"):
         load_data(replace(given, train=both) if field == "train" else replace(given, dev=both))
 
 
 @pytest.mark.parametrize("field", ["train", "dev"])
-def test_files_that_are_missing_are_told_before_they_are_read(
-    config: FinetuneConfig, tmp_path: Path, field: str
-) -> None:
+def test_missing_files_are_reported_without_reading(config: FinetuneConfig, tmp_path: Path, field: str) -> None:
     (tmp_path / "there.json").write_text("not read")
     there = replace(config, train=[str(tmp_path), HubSplit("squad", "train")], dev=f"{tmp_path}/*.json")
     check_sources(there)

@@ -46,11 +46,11 @@ def finished(tmp_path: Path) -> FinetuneConfig:
     return config
 
 
-def test_a_finished_run_is_not_done_again(finished: FinetuneConfig, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_finished_run_is_not_repeated(finished: FinetuneConfig, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     Path(str(finished.train)).unlink()  # nor are its data read
     assert find_finished(finished) == EXPORTED
-    assert f"the run in {finished.output} is finished" in caplog.text
+    assert f"the run in {finished.output} is already finished" in caplog.text
     assert find_finished(replace(finished, export="last")) is None
     with pytest.raises(InputError, match="another seed"):
         find_finished(replace(finished, seed=1))
@@ -63,13 +63,13 @@ def test_data_and_model_may_move(finished: FinetuneConfig, tmp_path: Path) -> No
     assert find_finished(moved) == EXPORTED
 
 
-def test_another_model_is_another_run(finished: FinetuneConfig, tmp_path: Path) -> None:
-    """Also one of the same architecture and vocabulary: which of two encoders is better is what people compare."""
+def test_another_initial_model_makes_another_run(finished: FinetuneConfig, tmp_path: Path) -> None:
+    """Also one of the same architecture and vocabulary: users compare two encoders."""
     with pytest.raises(InputError, match="another model;"):
         find_finished(replace(finished, model=write_model(tmp_path / "other", weights=b"v")))
 
 
-def test_other_data_is_another_run(finished: FinetuneConfig, tmp_path: Path) -> None:
+def test_other_data_makes_another_run(finished: FinetuneConfig, tmp_path: Path) -> None:
     other = str(write_squad(tmp_path / "other.json", questions=13))
     with pytest.raises(InputError, match="another train;"):
         find_finished(replace(finished, train=other))
@@ -80,15 +80,15 @@ def test_other_data_is_another_run(finished: FinetuneConfig, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        pytest.param({}, ["selected on 4 examples of `d.json`", "chosen by this F1"], id="best"),
+        pytest.param({}, ["selected on 4 examples of `d.json`", "selected by this F1"], id="best"),
         pytest.param({"export": "last"}, ["evaluated on 4 examples of `d.json`"], id="last"),
         pytest.param({"train": ["t.json", HubSplit("squad", "train")]}, ["`t.json`, `squad/train`"], id="two-sources"),
         pytest.param({"examples": 12, "sample_seed": 3}, ["(few-shot: drawn with seed 3)"], id="few-shot"),
     ],
 )
-def test_the_card_says_how_the_model_was_made(changes: dict[str, Any], said: list[str]) -> None:
+def test_the_card_describes_the_training(changes: dict[str, Any], said: list[str]) -> None:
     config = replace(FinetuneConfig(task="mrc", model="m", train="t.json", dev="d.json"), **changes)
     trained = Finetuned(True, 24, Checkpoint("/nowhere"), {"en/f1": 81.26}, examples=12, dev_examples=4)
     card = task_card(config, trained)
     assert all(words in card for words in [*said, "24 steps", "12 examples", "81.3"])
-    assert ("chosen by this F1" in card) == (config.export == "best")
+    assert ("selected by this F1" in card) == (config.export == "best")

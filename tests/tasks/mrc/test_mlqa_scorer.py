@@ -43,11 +43,11 @@ def test_scores_as_the_official_scorer_does(
 
 
 @pytest.mark.parametrize("language", ["fr", "ZH", ""])
-def test_an_unknown_language_is_refused(language: str) -> None:
+def test_an_unknown_language_is_rejected(language: str) -> None:
     with pytest.raises(InputError, match=f"language '{language}': take one of en, ar, de, es, hi, vi, zh"):
         mlqa.score(prediction="Paris", answers=["Paris"], language=language)
 
 
-def test_a_question_without_answers_is_refused() -> None:
+def test_a_question_without_answers_is_rejected() -> None:
     with pytest.raises(InputError, match="without gold answers"):
         mlqa.score(prediction="Paris", answers=[], language="en")

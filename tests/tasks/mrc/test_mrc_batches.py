@@ -22,14 +22,14 @@ def test_inputs_are_padded_and_masked() -> None:
     assert batch.answer_end is None
 
 
-def test_types_change_at_the_passage() -> None:
+def test_token_types_change_at_the_passage() -> None:
     types = collate(ROWS, InputFormat(pad_id=1, type_ids=(0, 1))).token_type_ids
     assert types is not None
     assert types.tolist() == [[0, 0, 0, 0, 1, 1, 1], [0, 0, 0, 1, 1, 0, 0]]
 
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])
-def test_answers_move_with_the_batch(device: str) -> None:
+def test_a_batch_moves_to_a_device_with_its_answers(device: str) -> None:
     batch = collate([row | answer for row, answer in zip(ROWS, ANSWERS, strict=True)], InputFormat(1, None))
     assert batch.answer_start is not None
     assert batch.answer_end is not None

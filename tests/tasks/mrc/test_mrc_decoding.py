@@ -78,7 +78,9 @@ def passages(draw: st.DrawFn) -> list[tuple[int, int]]:
     offsets=passages(), room=st.integers(4, 12), max_answer_length=st.integers(1, 14), seed=st.integers(0, 2**32 - 1)
 )
 @settings(max_examples=200, deadline=None)
-def test_no_other_span_is_better(offsets: list[tuple[int, int]], room: int, max_answer_length: int, seed: int) -> None:
+def test_the_best_spans_match_an_exhaustive_search(
+    offsets: list[tuple[int, int]], room: int, max_answer_length: int, seed: int
+) -> None:
     parts = [offsets[first : first + room] for first in range(0, max(1, len(offsets) - 3), room - 3)]
     windows = [make_window(part) for part in parts]
     generator = np.random.default_rng(seed)
@@ -113,7 +115,7 @@ def test_the_best_valid_span(
     assert (best.start, best.end) == expected
 
 
-def test_scores_of_windows_are_compared_as_they_are() -> None:
+def test_scores_of_windows_are_compared_without_normalisation() -> None:
     windows = [make_window(WORDS[:2]), make_window(WORDS[1:])]
     best, second, *_ = decode(windows, [[1, 2], [5, 0, 4]], [[1, 2], [1, 0, 3]])
     assert (best.start, best.end) == (5, 18)
@@ -121,12 +123,12 @@ def test_scores_of_windows_are_compared_as_they_are() -> None:
     assert best.probability / second.probability == pytest.approx(math.e)
 
 
-def test_an_answer_of_two_windows_counts_once_with_its_better_score() -> None:
+def test_an_answer_in_two_windows_counts_once_with_its_better_score() -> None:
     windows = [make_window([(0, 4)]), make_window([(0, 4)])]
     assert decode(windows, [[1], [3]], [[1], [3]]) == [AnswerSpan(0, 4, 1.0)]
 
 
-def test_windows_of_other_lengths_in_a_batch_change_nothing() -> None:
+def test_padding_does_not_change_candidates() -> None:
     short, long = make_window(WORDS), make_window([(3 * i, 3 * i + 2) for i in range(50)])
     starts, ends = [0.1, 0.4, 0.2, 0.3], [0.4, 0.3, 0.2, 0.1]
     logits = make_logits([short, long], [starts, [9.0] * 50], [ends, [9.0] * 50])
@@ -144,7 +146,7 @@ def test_windows_of_other_lengths_in_a_batch_change_nothing() -> None:
         pytest.param([(2 * i, 2 * i + 1) for i in reversed(range(40))], id="backwards"),
     ],
 )
-def test_a_window_keeps_no_more_than_its_best_answers(offsets: list[tuple[int, int]]) -> None:
+def test_a_window_keeps_only_its_best_answers(offsets: list[tuple[int, int]]) -> None:
     window = make_window(offsets)
     values = [float(i % 7) for i in range(40)]
     (found,) = find_candidates(make_logits([window], [values], [values]), [window], max_answer_length=30)
@@ -154,7 +156,7 @@ def test_a_window_keeps_no_more_than_its_best_answers(offsets: list[tuple[int, i
 
 
 @pytest.mark.parametrize("broken", [math.nan, math.inf])
-def test_broken_logits_are_no_missing_answer(broken: float) -> None:
+def test_non_finite_logits_are_rejected(broken: float) -> None:
     with pytest.raises(FloatingPointError, match="not finite"):
         decode([make_window(WORDS)], [[0, broken, 0, 0]], [[0, 0, 0, 0]])
 

@@ -105,7 +105,7 @@ def test_gradients_are_finite_and_reach_head_and_encoder(folder: Path, use_que: 
     assert heads == {f"head.{name}" for name in head_of(model)}
 
 
-def test_the_head_has_a_learning_rate_of_its_own(xlmr: str) -> None:
+def test_the_head_has_its_own_learning_rate(xlmr: str) -> None:
     model = MrcModel.begin(xlmr, MrcConfig(), seed=0)
     config = OptimizerConfig(head_learning_rate=0.5, warmup_steps=1)
     optimizer, _ = build_optimizer(model, config, 2, heads=model.new_head_parameters())
@@ -114,7 +114,7 @@ def test_the_head_has_a_learning_rate_of_its_own(xlmr: str) -> None:
     assert {id(p) for p in last["params"]} == {id(p) for p in model.head.parameters()}
 
 
-def test_logits_are_of_the_passage_alone(folder: Path) -> None:
+def test_logits_are_masked_outside_the_passage(folder: Path) -> None:
     model = MrcModel.begin(str(folder), MrcConfig(), seed=0).eval()
     batch = make_batch(model)
     with torch.inference_mode():
@@ -124,7 +124,7 @@ def test_logits_are_of_the_passage_alone(folder: Path) -> None:
         assert torch.equal(scores.squeeze(1).isfinite(), batch.passage_mask)
 
 
-def test_the_exact_match_counts_whole_answers(xlmr: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exact_match_counts_whole_answers(xlmr: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = MrcModel.begin(xlmr, MrcConfig(use_que=False, softmax="input"), seed=0).eval()
     batch = make_batch(model)
     assert batch.answer_start is not None
@@ -139,7 +139,7 @@ def test_the_exact_match_counts_whole_answers(xlmr: str, monkeypatch: pytest.Mon
     assert int(result(model, batch).metric_sums["exact_match"]) == 3
 
 
-def test_the_pretrained_head_is_taken_bit_for_bit(pretrained: Path) -> None:
+def test_the_pretrained_head_is_loaded_bit_for_bit(pretrained: Path) -> None:
     saved = load_file(pretrained / "span_head.safetensors")
     model = MrcModel.begin(str(pretrained), MrcConfig(), seed=0)
     assert model.head_origin == "pre-trained"
@@ -147,7 +147,7 @@ def test_the_pretrained_head_is_taken_bit_for_bit(pretrained: Path) -> None:
     assert all(torch.equal(weight, saved[name]) for name, weight in head_of(model).items())
 
 
-def test_a_new_head_depends_on_its_seed_alone(pretrained: Path, xlmr: str) -> None:
+def test_a_new_head_depends_only_on_its_seed(pretrained: Path, xlmr: str) -> None:
     old = head_of(MrcModel.begin(str(pretrained), MrcConfig(), seed=3))
     model = MrcModel.begin(str(pretrained), MrcConfig(), seed=3, reinit_head=True)
     elsewhere = MrcModel.begin(xlmr, MrcConfig(), seed=3)
@@ -169,14 +169,14 @@ def test_the_head_of_standard_fine_tuning_is_new_and_small(pretrained: Path) -> 
     assert not weights["scores.bias"].any()
 
 
-def test_the_head_of_another_encoder_is_refused(xlmr: str, tmp_path: Path) -> None:
+def test_the_head_of_another_encoder_is_rejected(xlmr: str, tmp_path: Path) -> None:
     MrcModel.begin(xlmr, MrcConfig(), seed=0).save(tmp_path)
     save_file({"start.weight": torch.zeros(8, 8), "end.weight": torch.zeros(8, 8)}, tmp_path / "span_head.safetensors")
     with pytest.raises(InputError, match=r"span_head\.safetensors: not a head of this encoder"):
         MrcModel.begin(str(tmp_path), MrcConfig(), seed=0)
 
 
-def test_a_part_of_a_head_is_refused(xlmr: str, tmp_path: Path) -> None:
+def test_an_incomplete_head_is_rejected(xlmr: str, tmp_path: Path) -> None:
     model = MrcModel.begin(xlmr, MrcConfig(), seed=0)
     model.save(tmp_path)
     save_file({"start.weight": model.head.state_dict()["start.weight"]}, tmp_path / "span_head.safetensors")
@@ -204,22 +204,22 @@ def test_a_saved_model_predicts_the_same(folder: Path, use_que: bool, head: str,
     assert MrcPredictor(again)(records, n_best=5) == MrcPredictor(model)(records, n_best=5)
 
 
-def test_a_folder_without_its_head_is_refused(xlmr: str, tmp_path: Path) -> None:
+def test_a_folder_without_its_head_is_rejected(xlmr: str, tmp_path: Path) -> None:
     MrcModel.begin(xlmr, MrcConfig(), seed=0).save(tmp_path)
     (tmp_path / "span_head.safetensors").unlink()
     with pytest.raises(InputError, match=r"span_head\.safetensors is missing"):
         MrcModel.load(str(tmp_path))
 
 
-def test_a_model_of_another_task_is_refused(xlmr: str, tmp_path: Path) -> None:
+def test_a_model_for_another_task_is_rejected(xlmr: str, tmp_path: Path) -> None:
     MrcModel.begin(xlmr, MrcConfig(), seed=0).save(tmp_path)
     write_task(tmp_path, NerConfig())
-    with pytest.raises(InputError, match="of the task ner, not mrc"):
+    with pytest.raises(InputError, match="the model is for task ner, not mrc"):
         MrcModel.load(str(tmp_path))
 
 
 @pytest.mark.parametrize("use_que", [True, False], ids=["que", "linear"])
-def test_it_learns_four_questions(xlmr: str, use_que: bool) -> None:
+def test_the_model_overfits_four_questions(xlmr: str, use_que: bool) -> None:
     model = MrcModel.begin(xlmr, MrcConfig(use_que=use_que, max_length=120, stride=10), seed=0)
     batch = make_batch(model)
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)

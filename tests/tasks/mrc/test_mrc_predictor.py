@@ -68,7 +68,7 @@ def test_answers_are_the_characters_at_their_offsets(predictor: MrcPredictor) ->
         assert 0 < sum(scores) <= 1 + 1e-9
 
 
-def test_one_answer_alone_is_the_first_of_many(predictor: MrcPredictor) -> None:
+def test_a_single_answer_is_the_first_of_the_n_best(predictor: MrcPredictor) -> None:
     records = records_of_all_scripts()
     alone, many = predictor(records), predictor(records, n_best=20)
     assert alone == [{k: v for k, v in prediction.items() if k != "n_best"} for prediction in many]
@@ -103,7 +103,7 @@ def test_offsets_count_code_points(
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 50])
-def test_neither_order_nor_batch_size_matters(predictor: MrcPredictor, batch_size: int) -> None:
+def test_predictions_do_not_depend_on_order_or_batch_size(predictor: MrcPredictor, batch_size: int) -> None:
     records = records_of_all_scripts()
     expected = predictor(records, n_best=3)
     found = MrcPredictor(predictor.model, batch_size=batch_size)(records[::-1], n_best=3)[::-1]
@@ -113,7 +113,7 @@ def test_neither_order_nor_batch_size_matters(predictor: MrcPredictor, batch_siz
         assert scores[0] == pytest.approx(scores[1], rel=1e-4)
 
 
-def test_records_come_in_parts(
+def test_records_are_predicted_in_parts(
     predictor: MrcPredictor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     records = [*records_of_all_scripts(), {"question": "Where was she born " * 20, "context": "Paris"}]
@@ -133,13 +133,13 @@ def test_records_come_in_parts(
 
 
 @pytest.mark.parametrize("batch_size", [0, -1])
-def test_a_batch_has_an_input_at_least(predictor: MrcPredictor, batch_size: int) -> None:
+def test_a_batch_size_below_one_is_rejected(predictor: MrcPredictor, batch_size: int) -> None:
     with pytest.raises(InputError, match=f"batch_size is {batch_size}, but must be at least 1"):
         MrcPredictor(predictor.model, batch_size=batch_size)
 
 
 @pytest.mark.parametrize("context", ["", "   ", "\n\t"])
-def test_nothing_to_read_is_no_answer(predictor: MrcPredictor, context: str) -> None:
+def test_a_passage_without_text_has_an_empty_answer(predictor: MrcPredictor, context: str) -> None:
     records = [{"question": "Where?", "context": context}, {"question": "", "context": "Paris"}]
     empty, found = predictor(records, n_best=2)
     nothing = {"answer": "", "score": 0.0, "start": 0, "end": 0}
@@ -158,25 +158,25 @@ def test_nothing_to_read_is_no_answer(predictor: MrcPredictor, context: str) -> 
         pytest.param({"question": "?", "context": "a\ud83d"}, "record 2: context holds half", id="surrogate"),
     ],
 )
-def test_bad_records_are_named(predictor: MrcPredictor, record: dict[str, Any], message: str) -> None:
+def test_invalid_records_are_rejected_by_number(predictor: MrcPredictor, record: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         predictor([{"question": "Where?", "context": "Paris"}, record])
 
 
 @pytest.mark.parametrize("n_best", [0, 21])
-def test_n_best_has_limits(predictor: MrcPredictor, n_best: int) -> None:
+def test_n_best_out_of_range_is_rejected(predictor: MrcPredictor, n_best: int) -> None:
     with pytest.raises(InputError, match="must be 1 to 20"):
         predictor([], n_best=n_best)
 
 
-def test_long_questions_are_cut_with_a_warning(predictor: MrcPredictor, caplog: pytest.LogCaptureFixture) -> None:
+def test_long_questions_are_truncated_with_a_warning(predictor: MrcPredictor, caplog: pytest.LogCaptureFixture) -> None:
     records = [{"question": "Where was she born " * 20, "context": "Paris"}, {"question": "Where?", "context": "Paris"}]
     with caplog.at_level(logging.WARNING, logger="clism_core"):
         predictor(records)
     assert [record.getMessage() for record in caplog.records] == ["1 of 2 questions are cut to 16 tokens"]
 
 
-def test_the_model_is_left_as_it_was(predictor: MrcPredictor) -> None:
+def test_prediction_does_not_change_the_model(predictor: MrcPredictor) -> None:
     record = {"question": "Where?", "context": "Paris"}
     predictor.model.train()
     first = predictor([record])
@@ -186,7 +186,7 @@ def test_the_model_is_left_as_it_was(predictor: MrcPredictor) -> None:
     assert not predictor.model.training
 
 
-def test_a_folder_becomes_a_predictor(predictor: MrcPredictor, tmp_path: Path) -> None:
+def test_a_predictor_is_created_from_a_folder(predictor: MrcPredictor, tmp_path: Path) -> None:
     predictor.model.save(tmp_path)
     records = records_of_all_scripts()
     loaded = load_predictor(str(tmp_path), batch_size=4)

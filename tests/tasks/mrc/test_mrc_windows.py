@@ -71,7 +71,7 @@ def test_windows_cover_a_passage_and_share_the_stride(n_tokens: int, stride: int
     use_que=st.booleans(),
 )
 @settings(max_examples=60, deadline=None)
-def test_inputs_are_the_question_and_all_of_the_passage(
+def test_inputs_contain_the_question_and_the_whole_passage(
     xlmr: PreTrainedTokenizerBase,
     max_length: int,
     stride: int,
@@ -107,7 +107,7 @@ def test_que_stands_right_after_the_question(tokenizer: PreTrainedTokenizerBase)
     assert window.que_position == len(first) + len(question_ids)
 
 
-def test_without_que_it_is_the_tokenizers_own_pair(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_inputs_without_que_equal_the_tokenizers_pair(tokenizer: PreTrainedTokenizerBase) -> None:
     (window,) = QuestionEncoder(tokenizer, dataclasses.replace(SMALL, use_que=False))("born in", "Mary").windows
     assert window.input_ids == tokenizer("born in", "Mary")["input_ids"]
     assert window.que_position == 0
@@ -139,7 +139,7 @@ def test_literal_special_tokens_stay_text(tokenizer: PreTrainedTokenizerBase) ->
         pytest.param("ab 😀 Paris 👩‍👩‍👧 c", "Paris", id="between emoji"),
     ],
 )
-def test_answers_of_words_round_trip(tokenizer: PreTrainedTokenizerBase, context: str, answer: str) -> None:
+def test_word_answers_round_trip(tokenizer: PreTrainedTokenizerBase, context: str, answer: str) -> None:
     encoder = QuestionEncoder(tokenizer, MrcConfig())
     assert answered(encoder, ask(context, answer)) == [answer]
     assert encoder.encode_example(ask(context, answer))[1]["widened_answers"] == 0
@@ -154,7 +154,7 @@ def test_answers_of_words_round_trip(tokenizer: PreTrainedTokenizerBase, context
         pytest.param(TEXTS[0], "orn in Pari", id="parts of words"),
     ],
 )
-def test_answers_inside_running_script_are_covered_by_the_fewest_tokens(
+def test_answers_in_scripts_without_spaces_are_covered_by_the_fewest_tokens(
     tokenizer: PreTrainedTokenizerBase, context: str, answer: str
 ) -> None:
     encoder = QuestionEncoder(tokenizer, MrcConfig())
@@ -172,7 +172,7 @@ def test_answers_inside_running_script_are_covered_by_the_fewest_tokens(
     assert noticed["widened_answers"] == int(text != answer)
 
 
-def test_words_are_told_from_punctuation_where_there_are_no_offsets(tmp_path: Path) -> None:
+def test_words_are_separated_from_punctuation_without_offsets(tmp_path: Path) -> None:
     encoder = QuestionEncoder(load_tokenizer(str(write_encoder("xlm", tmp_path))), MrcConfig())
     context = '(Mary) was "born, in" Paris-Berlin... 19.5'
     (window,) = encoder("Where?", context).windows
@@ -198,14 +198,14 @@ def test_covering_span(offsets: list[tuple[int, int]], start: int, end: int, exp
     assert covering_span(offsets, start, end) == expected
 
 
-def test_white_space_around_an_answer_is_not_asked_for(xlmr: PreTrainedTokenizerBase) -> None:
+def test_white_space_around_an_answer_is_ignored(xlmr: PreTrainedTokenizerBase) -> None:
     encoder = QuestionEncoder(xlmr, MrcConfig())
     question = ask("born in Paris in 1984", " Paris ")
     assert answered(encoder, question) == ["Paris"]
     assert encoder.encode_example(question)[1]["widened_answers"] == 0
 
 
-def test_rows_are_the_windows_that_hold_the_whole_answer(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_rows_are_the_windows_that_contain_the_whole_answer(tokenizer: PreTrainedTokenizerBase) -> None:
     context = "born in Berlin and lives " * 24 + "in Paris"
     encoder = QuestionEncoder(tokenizer, SMALL)
     windows = encoder("Where?", context).windows
@@ -237,7 +237,7 @@ def test_rows_have_the_columns_of_the_schema(tokenizer: PreTrainedTokenizerBase)
         pytest.param([], [], 1, id="none"),
     ],
 )
-def test_the_first_usable_answer_is_taken(
+def test_the_first_usable_answer_is_used(
     tokenizer: PreTrainedTokenizerBase, answers: list[tuple[str, int]], expected: list[str], left_out: int
 ) -> None:
     encoder = QuestionEncoder(tokenizer, MrcConfig())
@@ -246,7 +246,7 @@ def test_the_first_usable_answer_is_taken(
     assert encoder.encode_example(question)[1]["left_out_questions"] == left_out
 
 
-def test_an_answer_that_no_window_holds_is_left_out_for_the_next(xlmr: PreTrainedTokenizerBase) -> None:
+def test_an_answer_that_fits_no_window_is_skipped_for_the_next(xlmr: PreTrainedTokenizerBase) -> None:
     context = "Mary lives in Paris " * 20
     question = Question("q", "Where?", context, (Answer(context.strip(), 0), Answer("Paris", 14)))
     encoder = QuestionEncoder(xlmr, SMALL)
@@ -258,7 +258,7 @@ def test_an_answer_that_no_window_holds_is_left_out_for_the_next(xlmr: PreTraine
     )
 
 
-def test_long_questions_are_cut_and_counted(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_long_questions_are_truncated_and_counted(tokenizer: PreTrainedTokenizerBase) -> None:
     encoder = QuestionEncoder(tokenizer, SMALL)
     question = ask("Mary lives in Paris", "Paris", question="where was she born " * 9)
     (window,) = encoder(question.question, question.context).windows
@@ -289,7 +289,7 @@ def test_threads_may_share_an_encoder(xlmr: PreTrainedTokenizerBase) -> None:
     assert encoder("Where?", Interrupted("Paris")).windows == [expected]
 
 
-def test_an_encoder_is_made_without_a_copy_of_the_vocabulary(
+def test_an_encoder_does_not_copy_the_vocabulary(
     tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     que_id = tokenizer.get_vocab()[QUE]
@@ -297,11 +297,11 @@ def test_an_encoder_is_made_without_a_copy_of_the_vocabulary(
     assert QuestionEncoder(tokenizer, SMALL).que_id == que_id
 
 
-def test_no_token_no_window(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_a_passage_without_tokens_has_no_windows(tokenizer: PreTrainedTokenizerBase) -> None:
     assert QuestionEncoder(tokenizer, SMALL)("Where?", "").windows == []
 
 
-def test_white_space_is_no_answer(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_a_passage_of_white_space_has_no_answer_tokens(tokenizer: PreTrainedTokenizerBase) -> None:
     windows = QuestionEncoder(tokenizer, SMALL)("Where?", "  \n").windows
     assert [pair for window in windows for pair in window.offsets if pair[0] < pair[1]] == []
 
@@ -321,6 +321,6 @@ def test_problems_name_their_field(values: dict[str, int], named: list[str]) -> 
     assert all(name in json.dumps(problems) for name in named)
 
 
-def test_an_encoder_that_cannot_move_on_is_refused(xlmr: PreTrainedTokenizerBase) -> None:
+def test_an_encoder_whose_windows_cannot_advance_is_rejected(xlmr: PreTrainedTokenizerBase) -> None:
     with pytest.raises(InputError, match=r"--mrc\.max_length 20.*give 34 at least"):
         QuestionEncoder(xlmr, MrcConfig(max_length=20, stride=12, max_question_length=16))

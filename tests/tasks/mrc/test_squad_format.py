@@ -85,7 +85,7 @@ def test_questions_in_a_bucket(bucket: str) -> None:
         pytest.param("my-test-context-ar-question-de.json", None, id="other-beginning"),
     ],
 )
-def test_languages_in_names_of_mlqa(path: str, languages: tuple[str, str] | None) -> None:
+def test_languages_in_mlqa_file_names(path: str, languages: tuple[str, str] | None) -> None:
     assert mlqa_languages(path) == languages
 
 
@@ -106,7 +106,7 @@ def test_language(tmp_path: Path, name: str, language: str | None, expected: tup
 
 
 @pytest.mark.parametrize("language", ["ar", "de", "de-ar"])
-def test_language_is_another_than_the_name_says(tmp_path: Path, language: str) -> None:
+def test_a_language_that_contradicts_the_file_name_is_rejected(tmp_path: Path, language: str) -> None:
     path = write_json(tmp_path / "test-context-ar-question-de.json", squad(qas()))
     with pytest.raises(InputError, match=rf"language is '{language}'.*contexts are ar .* give language: ar-de"):
         read_questions(path, language=language)
@@ -153,7 +153,7 @@ def test_language_is_another_than_the_name_says(tmp_path: Path, language: str) -
         ),
     ],
 )
-def test_content_that_cannot_be_used(tmp_path: Path, content: Any, message: str) -> None:
+def test_invalid_content_is_rejected(tmp_path: Path, content: Any, message: str) -> None:
     path = write_json(tmp_path / "x.json", content)
     with pytest.raises(InputError, match=message) as raised:
         read_questions(path)
@@ -164,22 +164,22 @@ def test_content_that_cannot_be_used(tmp_path: Path, content: Any, message: str)
     ("content", "message"),
     [
         pytest.param(b'{"data": [', r"Invalid JSON: .* at line 1 column 10", id="cut-off"),
-        pytest.param(b"PK\x03\x04\xff", r"line 1: the byte 0xff is not in the encoding utf-8", id="binary"),
+        pytest.param(b"PK\x03\x04\xff", r"line 1: byte 0xff is invalid in encoding utf-8", id="binary"),
     ],
 )
-def test_files_that_are_no_json(tmp_path: Path, content: bytes, message: str) -> None:
+def test_files_that_are_not_json_are_rejected(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "x.json"
     path.write_bytes(content)
     with pytest.raises(InputError, match=message):
         read_questions(str(path))
 
 
-def test_missing_file(tmp_path: Path) -> None:
+def test_a_missing_file_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"gone\.json cannot be read"):
         read_questions(str(tmp_path / "gone.json"))
 
 
-def test_training_may_have_an_id_twice(tmp_path: Path) -> None:
+def test_training_data_may_have_duplicate_ids(tmp_path: Path) -> None:
     path = write_json(tmp_path / "x.json", squad(qas("q1"), qas("q1", question="In which town?")))
     assert [found.question for found in read_questions(path, unique_ids=False)] == ["Where?", "In which town?"]
 
@@ -194,7 +194,7 @@ def test_training_may_have_an_id_twice(tmp_path: Path) -> None:
         pytest.param(Answer("", 3), "", id="empty"),
     ],
 )
-def test_misplaced_answers_are_reported_and_not_trained_on(answer: Answer, found: str) -> None:
+def test_misplaced_answers_are_reported_and_omitted_from_training(answer: Answer, found: str) -> None:
     right = Answer("Rome", 3)
     questions = [question(answer, right), question(answer, name="q2"), question(right, name="q3")]
     assert find_misplaced(questions) == [Misplaced("q1", answer, found), Misplaced("q2", answer, found)]

@@ -32,11 +32,11 @@ def test_scores_as_the_official_scorer_does(prediction: str, answers: list[str],
     assert found.f1 == pytest.approx(f1)
 
 
-def test_exact_match_and_f1_take_their_best_answers_each_on_its_own() -> None:
+def test_exact_match_and_f1_take_their_best_answers_independently() -> None:
     # neither answer is matched exactly; the first shares 1 of 2 + 1 tokens, the second 2 of 2 + 4
     assert squad.score(prediction="north pole", answers=["pole", "the pole far up north"]).f1 == pytest.approx(200 / 3)
 
 
-def test_a_question_without_answers_is_refused() -> None:
+def test_a_question_without_answers_is_rejected() -> None:
     with pytest.raises(InputError, match="without gold answers"):
         squad.score(prediction="Paris", answers=[])

@@ -38,7 +38,7 @@ def sentence(*pairs: str) -> Sentence:
     return Sentence(tokens, tags)
 
 
-def test_conll_2003_is_iob1_and_has_documents(tmp_path: Path) -> None:
+def test_conll_2003_is_iob1_with_document_lines(tmp_path: Path) -> None:
     found = read_tagged(write(tmp_path / "eng.train", ENGLISH), types=CONLL_TYPES)
     assert found == TaggedFile(
         sentences=(
@@ -84,21 +84,22 @@ def test_layouts(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("token", ["\xa0", "\u2028", "\x85", "New York", ":", "a:b", "-DOCSTART"])
-def test_tokens_are_kept_as_they_are(tmp_path: Path, token: str) -> None:
+def test_tokens_are_kept_verbatim(tmp_path: Path, token: str) -> None:
     found = read_tagged(write(tmp_path / "x.tsv", f"{token}\tB-LOC\nin\tO\nIta\tO\n"))
     assert found.sentences == (sentence(f"{token}/B-LOC", "in/O", "Ita/O"),)
 
 
-def test_only_the_language_is_taken_off(tmp_path: Path) -> None:
+def test_only_the_language_prefix_is_removed(tmp_path: Path) -> None:
     found = read_tagged(write(tmp_path / "x.tsv", "en::\tO\nen:de:x\tB-ORG\n"))
     assert found.sentences == (sentence(":/O", "de:x/B-ORG"),)
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "ascii"])
-def test_utf_8_is_not_read_in_another_encoding(tmp_path: Path, encoding: str) -> None:
+def test_a_utf_8_file_in_another_encoding_is_rejected(tmp_path: Path, encoding: str) -> None:
     path = write(tmp_path / "esp.train", SPANISH)
     with pytest.raises(
-        InputError, match=rf"esp\.train, line 2: .* UTF-8, which encoding: {encoding} .* '.+' for 'Coruña'; .* utf-8"
+        InputError,
+        match=rf"esp\.train, line 2: .* UTF-8, but encoding: {encoding} would decode 'Coruña' as '.+'; .* utf-8",
     ):
         read_tagged(path, encoding=encoding)
 
@@ -117,15 +118,17 @@ def test_other_encodings(tmp_path: Path, text: str, encoding: str) -> None:
     assert found == read_tagged(write(tmp_path / "y", text))
 
 
-def test_latin_1_is_told_from_utf_8(tmp_path: Path) -> None:
+def test_latin_1_read_as_utf_8_is_rejected(tmp_path: Path) -> None:
     path = write(tmp_path / "esp.train", SPANISH, encoding="latin-1")
-    with pytest.raises(InputError, match=r"esp\.train, line 2: the byte 0xf1 .* utf-8; .* encoding: latin-1"):
+    with pytest.raises(
+        InputError, match=r"esp\.train, line 2: byte 0xf1 is invalid in encoding utf-8; .* encoding: latin-1"
+    ):
         read_tagged(path)
     assert read_tagged(path, encoding="latin-1").sentences[0].tokens == ("La", "Coruña", ",")
 
 
-def test_unknown_encoding(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="encoding is 'latin-one', which is not known"):
+def test_an_unknown_encoding_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="encoding 'latin-one' is unknown"):
         read_tagged(write(tmp_path / "x", SPANISH), encoding="latin-one")
 
 
@@ -156,12 +159,12 @@ def test_files_in_a_bucket(bucket: str) -> None:
         pytest.param("a O\nRome B-GPE\n", "line 2: the type 'GPE' is not among PER, LOC, ORG, MISC", id="type"),
     ],
 )
-def test_files_that_cannot_be_used(tmp_path: Path, text: str, message: str) -> None:
+def test_invalid_files_are_rejected(tmp_path: Path, text: str, message: str) -> None:
     path = write(tmp_path / "x.conll", text)
     with pytest.raises(InputError, match=message) as raised:
         read_tagged(path, types=CONLL_TYPES)
     assert str(raised.value).startswith(path)
 
 
-def test_types_are_free_where_none_are_given(tmp_path: Path) -> None:
+def test_any_type_is_accepted_if_none_are_given(tmp_path: Path) -> None:
     assert read_tagged(write(tmp_path / "x", "Rome B-GPE\nin O\n1-2 B-a-b\n")).entities == {"GPE": 1, "a-b": 1}

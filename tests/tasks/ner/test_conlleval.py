@@ -54,29 +54,29 @@ def test_entities_of_tags(tags: str, expected: list[tuple[str, int, int]]) -> No
 
 
 @pytest.mark.parametrize("tag", ["S-PER", "E-PER", "B", "I-", "PER", "", "o", "O-PER", "-X-"])
-def test_a_tag_of_another_scheme_is_refused(tag: str) -> None:
+def test_a_tag_of_another_scheme_is_rejected(tag: str) -> None:
     with pytest.raises(InputError, match=f"tag '{tag}' cannot be scored"):
         entities(["O", tag])
 
 
-def test_a_tag_too_few_is_refused() -> None:
+def test_a_missing_tag_is_rejected() -> None:
     with pytest.raises(InputError, match="3 gold tags and 2 predicted"):
         count_entities(gold=["O"] * 3, predicted=["O"] * 2)
 
 
-def test_the_order_of_sentences_changes_no_figure() -> None:
+def test_scores_do_not_depend_on_the_order_of_sentences() -> None:
     ids = list(SENTENCES)
     backward = _metrics(*reversed(ids))
     assert backward.summary() == _metrics(*ids).summary()
     assert backward.examples().ids == _metrics(*ids).examples().ids == tuple(sorted(ids))
 
 
-def test_a_test_set_without_sentences_has_no_score() -> None:
+def test_a_test_set_without_sentences_is_rejected() -> None:
     with pytest.raises(InputError, match="without sentences"):
         _metrics().summary()
 
 
-def test_without_entities_all_figures_are_0() -> None:
+def test_without_entities_all_scores_are_zero() -> None:
     counts = EntityCounts()
     assert (counts.precision, counts.recall, counts.f1) == (0.0, 0.0, 0.0)
     empty = EntityMetrics(sentences={"1": count_entities(gold=["O"], predicted=["O"])})

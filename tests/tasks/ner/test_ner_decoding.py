@@ -14,14 +14,14 @@ from clism_core.utils.errors import InputError
 PER_LOC = Labels(["PER", "LOC"])
 
 
-def test_labels_are_numbered_type_by_type() -> None:
+def test_labels_are_numbered_by_type() -> None:
     assert PER_LOC.names == ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
     assert len(PER_LOC) == 5
     assert PER_LOC.numbers(["B-LOC", "I-LOC", "O"]) == [3, 4, 0]
     assert PER_LOC.tags([3, 4, 0]) == ["B-LOC", "I-LOC", "O"]
 
 
-def test_a_tag_of_another_type() -> None:
+def test_a_tag_of_an_unknown_type_is_rejected() -> None:
     with pytest.raises(InputError, match=r"'B-ORG' is none of a model for PER, LOC; add its type to --ner\.types"):
         PER_LOC.numbers(["O", "B-ORG"])
 
@@ -37,7 +37,7 @@ def log_probabilities(draw: st.DrawFn) -> tuple[Labels, NDArray[np.float64]]:
 
 @settings(max_examples=60, deadline=None)
 @given(log_probabilities())
-def test_the_best_of_all_valid_sequences(case: tuple[Labels, NDArray[np.float64]]) -> None:
+def test_decoding_matches_an_exhaustive_search(case: tuple[Labels, NDArray[np.float64]]) -> None:
     labels, scores = case
     every = itertools.product(range(len(labels)), repeat=len(scores))
     valid = [path for path in every if not invalid_transitions(labels.tags(path), "IOB2")]
@@ -45,7 +45,7 @@ def test_the_best_of_all_valid_sequences(case: tuple[Labels, NDArray[np.float64]
     assert BioDecoder(labels)(scores) == list(best)
 
 
-def test_an_invalid_best_label_gives_way_to_the_best_sequence() -> None:
+def test_decoding_is_constrained_to_valid_sequences() -> None:
     probabilities = np.array(
         [
             [0.50, 0.05, 0.00, 0.45, 0.00],  # O a little more than B-LOC,
@@ -56,12 +56,12 @@ def test_an_invalid_best_label_gives_way_to_the_best_sequence() -> None:
         assert BioDecoder(PER_LOC)(np.log(probabilities)) == PER_LOC.numbers(["B-LOC", "I-LOC"])
 
 
-def test_sequences_of_labels_without_any_probability_are_valid_too() -> None:
+def test_decoding_is_valid_even_with_zero_probabilities() -> None:
     path = BioDecoder(PER_LOC)(np.full((3, 5), -np.inf))
     assert not invalid_transitions(PER_LOC.tags(path), "IOB2")
 
 
-def test_an_entitys_score_is_the_geometric_mean_of_its_tags() -> None:
+def test_entity_score_is_the_geometric_mean_of_tag_probabilities() -> None:
     scores = np.log(np.array([[0.9, 0.1, 0.0001], [0.2, 0.5, 0.3], [0.05, 0.15, 0.8]]))
     assert entity_score(scores, [0, 1, 2], 1, 3) == pytest.approx((0.5 * 0.8) ** 0.5)
     assert entity_score(scores, [0, 1, 2], 1, 2) == pytest.approx(0.5)

@@ -84,7 +84,7 @@ def test_the_loss_is_the_sum_of_the_words_cross_entropies() -> None:
     assert result.metric_sums["accuracy"].item() == 2  # not that of the token with the logits 3, 0, 0.5
 
 
-def test_the_loss_is_in_fp32_where_the_encoder_is_not() -> None:
+def test_the_loss_is_in_fp32_under_lower_precision_encoders() -> None:
     tagger = Tagger(2, 3, dropout=0.0)
     batch = collate([{"input_ids": [1], "labels": [2]}], pad_id=0)
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -101,7 +101,7 @@ def test_a_batch_without_words_has_a_graph() -> None:
     assert tagger.linear.weight.grad is not None
 
 
-def test_a_new_tagger_is_small_and_a_function_of_the_seed(folder: Path) -> None:
+def test_a_new_tagger_is_small_and_depends_only_on_the_seed(folder: Path) -> None:
     first, same, other = (NerModel.begin(str(folder), NerConfig(), seed=seed) for seed in (3, 3, 4))
     assert first.head.linear.weight.shape == (9, 16)
     assert torch.equal(first.head.linear.weight, same.head.linear.weight)
@@ -111,11 +111,11 @@ def test_a_new_tagger_is_small_and_a_function_of_the_seed(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("kind", "rate"), [("xlmr", 0.0), ("bert", 0.1), ("xlm", 0.1)])
-def test_dropout_is_the_encoders(kind: str, rate: float, tmp_path: Path) -> None:
+def test_the_tagger_has_the_dropout_of_the_encoder(kind: str, rate: float, tmp_path: Path) -> None:
     assert NerModel.begin(str(write_encoder(kind, tmp_path)), NerConfig(), seed=0).head.dropout.p == rate
 
 
-def test_all_but_unused_parameters_get_a_gradient(folder: Path) -> None:
+def test_all_used_parameters_receive_gradients(folder: Path) -> None:
     model = NerModel.begin(str(folder), NerConfig(), seed=0)
     unused = freeze_unused(model, batch_of(model, SENTENCES))
     assert not [name for name in unused if "pooler" not in name and "lang_embeddings" not in name]
@@ -126,7 +126,7 @@ def test_all_but_unused_parameters_get_a_gradient(folder: Path) -> None:
     ]
 
 
-def test_a_saved_model_is_the_same_again(folder: Path, tmp_path: Path) -> None:
+def test_a_saved_model_is_restored_exactly(folder: Path, tmp_path: Path) -> None:
     config = NerConfig(types=["PER", "LOC", "ORG", "MISC", "DATE"], max_length=20, stride=5, use_que=False)
     model = NerModel.begin(str(folder), config, seed=1)
     model.save(tmp_path)
@@ -139,27 +139,27 @@ def test_a_saved_model_is_the_same_again(folder: Path, tmp_path: Path) -> None:
     }
 
 
-def test_que_changes_what_the_model_sees(folder: Path) -> None:
+def test_que_changes_the_inputs(folder: Path) -> None:
     with_que, without = (NerModel.begin(str(folder), NerConfig(use_que=use), seed=0) for use in (True, False))
     assert logits(with_que).shape[1] == logits(without).shape[1] + 1
 
 
-def test_a_folder_of_another_task(xlmr: Path, tmp_path: Path) -> None:
+def test_a_folder_for_another_task_is_rejected(xlmr: Path, tmp_path: Path) -> None:
     write_task(tmp_path, MrcConfig())
-    with pytest.raises(InputError, match="its model is of the task mrc, not ner"):
+    with pytest.raises(InputError, match="the model is for task mrc, not ner"):
         NerModel.load(tmp_path)
-    with pytest.raises(InputError, match="no model of a task"):
+    with pytest.raises(InputError, match="not a task model"):
         NerModel.load(xlmr)
 
 
-def test_a_folder_without_its_tagger(xlmr: Path, tmp_path: Path) -> None:
+def test_a_folder_without_its_tagger_is_rejected(xlmr: Path, tmp_path: Path) -> None:
     NerModel.begin(str(xlmr), NerConfig(), seed=0).save(tmp_path)
     (tmp_path / "tagger.safetensors").unlink()
     with pytest.raises(InputError, match=r"tagger\.safetensors is missing"):
         NerModel.load(tmp_path)
 
 
-def test_a_tagger_of_other_labels(xlmr: Path, tmp_path: Path) -> None:
+def test_a_tagger_for_other_labels_is_rejected(xlmr: Path, tmp_path: Path) -> None:
     NerModel.begin(str(xlmr), NerConfig(), seed=0).save(tmp_path)
     assert read_task(str(tmp_path)) == NerConfig()
     write_task(tmp_path, NerConfig(types=["PER"]))
@@ -167,7 +167,7 @@ def test_a_tagger_of_other_labels(xlmr: Path, tmp_path: Path) -> None:
         NerModel.load(tmp_path)
 
 
-def test_four_sentences_are_learnt(xlmr: Path) -> None:
+def test_the_model_overfits_four_sentences(xlmr: Path) -> None:
     model = NerModel.begin(str(xlmr), NerConfig(), seed=0)
     batch = batch_of(model, SENTENCES)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
@@ -192,6 +192,6 @@ def test_four_sentences_are_learnt(xlmr: Path) -> None:
     assert all(0.5 < entity["score"] <= 1.0 for entity in found["entities"])
 
 
-def test_the_tagger_has_a_learning_rate_of_its_own(xlmr: Path) -> None:
+def test_the_tagger_has_its_own_learning_rate(xlmr: Path) -> None:
     model = NerModel.begin(str(xlmr), NerConfig(), seed=0)
     assert {id(p) for p in model.new_head_parameters()} == {id(p) for p in model.head.parameters()}

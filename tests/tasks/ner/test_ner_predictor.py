@@ -37,7 +37,7 @@ def comparable(predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def test_entities_stand_in_the_text_where_they_say(model: NerModel) -> None:
+def test_entity_offsets_match_the_text(model: NerModel) -> None:
     texts = [*TEXTS, "  Mary\u00a0Smith,\n Paris 😀 </s> [QUE] "]
     predictions = NerPredictor(model)([{"text": text} for text in texts])
     assert len(predictions) == len(texts)
@@ -53,7 +53,7 @@ def test_entities_stand_in_the_text_where_they_say(model: NerModel) -> None:
             ends.append(entity["end"])
 
 
-def test_entities_of_tokens_are_those_of_the_tags(model: NerModel) -> None:
+def test_entities_of_tokens_match_their_tags(model: NerModel) -> None:
     tokens = TEXTS[0].split() * 3
     predictor = NerPredictor(model)
     (tags,) = predictor.tags([tokens])
@@ -68,7 +68,7 @@ def test_entities_of_tokens_are_those_of_the_tags(model: NerModel) -> None:
     assert rebuilt == tags
 
 
-def test_tags_are_those_of_the_words_own_windows(model: NerModel) -> None:
+def test_each_word_is_tagged_in_its_own_window(model: NerModel) -> None:
     tokens = TEXTS[1].split() * 2
     windows = SentenceEncoder(model.tokenizer, model.config).windows(tokens)
     assert len(windows) > 1
@@ -92,16 +92,14 @@ def test_tags_of_a_random_model_are_valid(model: NerModel) -> None:
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
-def test_batches_make_no_difference(model: NerModel, batch_size: int) -> None:
+def test_predictions_do_not_depend_on_the_batch_size(model: NerModel, batch_size: int) -> None:
     records = [{"text": text} for text in TEXTS]
     expected = [NerPredictor(model, batch_size=1)([record])[0] for record in records]
     assert NerPredictor(model, batch_size=batch_size)(records) == comparable(expected)
     assert NerPredictor(model, batch_size=batch_size)(records[::-1]) == comparable(expected[::-1])
 
 
-def test_no_more_inputs_than_the_batch_size_are_in_a_forward_pass(
-    model: NerModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_forward_pass_has_at_most_batch_size_inputs(model: NerModel, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = []
     original = model.logits
 
@@ -114,7 +112,7 @@ def test_no_more_inputs_than_the_batch_size_are_in_a_forward_pass(
     assert sizes == [2, 2, 1]
 
 
-def test_where_there_is_nothing_there_are_no_entities(model: NerModel) -> None:
+def test_empty_records_have_no_entities(model: NerModel) -> None:
     predictor = NerPredictor(model)
     nothing: list[dict[str, Any]] = [{"text": ""}, {"text": " \n"}, {"tokens": []}]
     assert predictor(nothing) == [{"entities": []}] * 3
@@ -123,12 +121,12 @@ def test_where_there_is_nothing_there_are_no_entities(model: NerModel) -> None:
     assert predictor.tags([[], ["Paris"], []])[::2] == [[], []]
 
 
-def test_words_without_sub_words_get_a_tag(model: NerModel) -> None:
+def test_words_without_sub_words_are_tagged(model: NerModel) -> None:
     (tags,) = NerPredictor(model).tags([["\u200b", "Paris", "\u00ad"]])
     assert len(tags) == 3
 
 
-def test_bad_records_are_named(model: NerModel) -> None:
+def test_invalid_records_are_rejected_by_number(model: NerModel) -> None:
     predictor = NerPredictor(model)
     with pytest.raises(InputError, match="record 2: has neither text nor tokens"):
         predictor([{"text": "Paris"}, {"sentence": "Berlin"}])
@@ -138,14 +136,14 @@ def test_bad_records_are_named(model: NerModel) -> None:
         predictor.tags([["Paris"], [""]])
 
 
-def test_a_model_stays_in_the_mode_that_it_is_in(model: NerModel) -> None:
+def test_prediction_preserves_the_training_mode(model: NerModel) -> None:
     NerPredictor(model.train()).tags([["Paris"]])
     assert model.training
     NerPredictor(model.eval()).tags([["Paris"]])
     assert not model.training
 
 
-def test_dropout_is_off(model: NerModel) -> None:
+def test_prediction_disables_dropout(model: NerModel) -> None:
     predictor = NerPredictor(model.train())
     records = [{"text": text} for text in TEXTS]
     assert predictor(records) == predictor(records)
@@ -159,7 +157,7 @@ def test_a_saved_model_predicts_the_same(model: NerModel, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("precision", "autocast"), [(None, False), ("fp32", False), ("bf16", True)])
-def test_the_precision_is_the_one_that_is_given(
+def test_prediction_uses_the_given_precision(
     model: NerModel, monkeypatch: pytest.MonkeyPatch, precision: PrecisionName | None, autocast: bool
 ) -> None:
     found = []
@@ -175,7 +173,7 @@ def test_the_precision_is_the_one_that_is_given(
     assert found == [autocast]
 
 
-def test_a_model_without_finite_logits_is_refused(tmp_path: Path) -> None:
+def test_non_finite_logits_are_rejected(tmp_path: Path) -> None:
     broken = NerModel.begin(str(write_encoder("xlmr", tmp_path)), NerConfig(), seed=0)
     with torch.no_grad():
         broken.head.linear.weight.fill_(torch.nan)
@@ -183,6 +181,6 @@ def test_a_model_without_finite_logits_is_refused(tmp_path: Path) -> None:
         NerPredictor(broken).tags([["Paris"]])
 
 
-def test_a_batch_has_an_input(model: NerModel) -> None:
+def test_a_batch_size_below_one_is_rejected(model: NerModel) -> None:
     with pytest.raises(InputError, match="batch_size is 0, but must be at least 1"):
         NerPredictor(model, batch_size=0)

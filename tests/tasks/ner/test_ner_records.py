@@ -33,7 +33,7 @@ def test_words_of_a_text(text: str, words: str) -> None:
     assert [text[start:end] for start, end in find_words(text)] == [word for word in words.split("|") if word]
 
 
-def test_words_are_those_of_segment_put_together() -> None:
+def test_words_are_concatenations_of_segments() -> None:
     text = "The U.S.-based Bre-X, AT&T and Smith-O'Neill's 玛丽·史密斯 met on 1996-12-06."
     edges = {edge for word in segment(text) for edge in word}
     assert {edge for word in find_words(text) for edge in word} <= edges
@@ -54,7 +54,7 @@ def test_words_are_those_of_segment_put_together() -> None:
         pytest.param({"tokens": ["\udfff"]}, "record 7: tokens: token 1 has half of", id="a token with a surrogate"),
     ],
 )
-def test_what_is_no_record(record: dict[str, Any], message: str) -> None:
+def test_invalid_records_are_rejected(record: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         read_record(record, place="record 7")
 
@@ -64,12 +64,12 @@ def test_what_is_no_record(record: dict[str, Any], message: str) -> None:
     [["New", "York"], ("New", "York"), np.array(["New", "York"], dtype=object)],
     ids=["list", "tuple", "array"],
 )
-def test_tokens_in_any_list(tokens: Any) -> None:
+def test_tokens_may_be_any_sequence(tokens: Any) -> None:
     given = read_record({"tokens": tokens, "text": None}, place="record 1")
     assert list(given.words) == ["New", "York"]
     assert given.place(0, 2) == {"text": "New York", "start": 0, "end": 2}
 
 
-def test_a_place_in_a_text_has_the_texts_own_spaces() -> None:
+def test_an_entity_text_keeps_its_original_spacing() -> None:
     given = read_record({"text": "in  New\u00a0 York."}, place="record 1")
     assert given.place(1, 3) == {"text": "New\u00a0 York", "start": 4, "end": 13}

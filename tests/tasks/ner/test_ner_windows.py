@@ -29,13 +29,13 @@ def encoder(*, max_length: int = 128, stride: int = 32, use_que: bool = True) ->
 @pytest.mark.parametrize(
     ("use_que", "end"), [pytest.param(True, [QUE_ID, SEP], id="que"), pytest.param(False, [SEP], id="no que")]
 )
-def test_que_stands_behind_the_sentence(use_que: bool, end: list[int]) -> None:
+def test_que_follows_the_sentence(use_que: bool, end: list[int]) -> None:
     (window,) = encoder(use_que=use_que).windows(["in", "new", "york"])
     assert window == Window([CLS, *letter_ids("in new york"), *end], words=[0, 1, 2], positions=[1, 3, 6])
 
 
 @pytest.mark.parametrize("kind", ["xlmr", "bert", "xlm"])
-def test_que_stands_in_the_template_of_every_tokenizer(kind: str, tmp_path: Path) -> None:
+def test_que_is_in_the_template_of_every_tokenizer(kind: str, tmp_path: Path) -> None:
     tokenizer = load_tokenizer(str(write_encoder(kind, tmp_path)))
     (window,) = SentenceEncoder(tokenizer, NerConfig()).windows(["Mary", "[QUE]", "</s>", "Paris"])
     first, last = find_template(tokenizer, pair=False).parts
@@ -47,7 +47,7 @@ def test_que_stands_in_the_template_of_every_tokenizer(kind: str, tmp_path: Path
     assert window.words == [0, 1, 2, 3]
 
 
-def test_labels_stand_at_first_sub_words_only() -> None:
+def test_labels_are_at_first_sub_words_only() -> None:
     sentence = Sentence(("in", "new", "york", "x"), ("O", "B-LOC", "I-LOC", "B-PER"))
     (row,) = encoder().encode_example(sentence)[0]
     assert row["labels"] == [-100, 0, -100, 3, -100, -100, 4, -100, -100, -100, 1, -100, -100]
@@ -55,18 +55,18 @@ def test_labels_stand_at_first_sub_words_only() -> None:
     assert pa.Table.from_pylist([row], schema=TRAINING_SCHEMA).to_pylist() == [row]
 
 
-def test_a_tag_of_another_type_cannot_be_learnt() -> None:
+def test_a_tag_of_an_unknown_type_is_rejected() -> None:
     with pytest.raises(InputError, match="'B-DATE' is none of a model for PER, LOC, ORG, MISC"):
         encoder().encode_example(Sentence(("may",), ("B-DATE",)))[0]
 
 
-def test_a_word_without_sub_words_is_the_unknown_token() -> None:
+def test_a_word_without_sub_words_becomes_the_unknown_token() -> None:
     (window,) = encoder().windows(["a", "\u200b", "b"])
     assert window.input_ids == [CLS, *letter_ids("a"), UNK, *letter_ids("b"), QUE_ID, SEP]
     assert window.positions == [1, 2, 3]
 
 
-def test_words_keep_the_space_before_them_where_it_is_part_of_a_sub_word() -> None:
+def test_words_keep_the_preceding_space_of_byte_level_sub_words() -> None:
     byte_level = Tokenizer(models.BPE(VOCABULARY, [("Ġ", "a"), ("a", "b")], unk_token="?"))
     byte_level.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     byte_level.post_processor = processors.TemplateProcessing(single="< $A >", special_tokens=[("<", 0), (">", 1)])
@@ -79,7 +79,7 @@ def test_words_keep_the_space_before_them_where_it_is_part_of_a_sub_word() -> No
     assert window.positions == [1, 2]
 
 
-def test_long_sentences_are_cut_at_words() -> None:
+def test_long_sentences_are_split_at_words() -> None:
     # nine sub-words fit beside [CLS], [QUE] and [SEP]; windows share at most four
     windows = encoder(max_length=12, stride=4).windows(["aaa", "bb", "c", "dddd", "ee", "f", "ggg"])
     assert [window.input_ids[1:-2] for window in windows] == [
@@ -92,14 +92,14 @@ def test_long_sentences_are_cut_at_words() -> None:
     assert [window.positions for window in windows] == [[1, 4], [3, 4, 8], [3, 4]]
 
 
-def test_windows_train_on_the_words_that_they_predict() -> None:
+def test_windows_are_labelled_at_the_words_that_they_predict() -> None:
     sentence = Sentence(("aaa", "bb", "c", "dddd"), ("B-PER", "I-PER", "O", "B-ORG"))
     first, second = encoder(max_length=12, stride=4).encode_example(sentence)[0]
     assert first["labels"] == [-100, 1, -100, -100, 2, -100, -100, -100, -100]
     assert second["labels"] == [-100, -100, -100, 0, 5, -100, -100, -100, -100, -100]
 
 
-def test_a_word_longer_than_a_window_is_cut() -> None:
+def test_a_word_longer_than_a_window_is_truncated() -> None:
     windows = encoder(max_length=8, stride=2).windows(["a", "bcdefghijk", "l"])
     assert [window.input_ids for window in windows] == [
         [CLS, *letter_ids("a"), QUE_ID, SEP],
@@ -109,7 +109,7 @@ def test_a_word_longer_than_a_window_is_cut() -> None:
     assert [window.positions for window in windows] == [[1], [1], [1]]
 
 
-def test_what_cannot_be_read_as_it_is_is_counted() -> None:
+def test_windowed_truncated_and_unknown_words_are_counted() -> None:
     sentence = Sentence(("a", "bcdefghijk", "\u200b", "?"), ("O", "O", "O", "O"))
     rows, noticed = encoder(max_length=8, stride=2).encode_example(sentence)
     assert len(rows) == 3
@@ -117,7 +117,7 @@ def test_what_cannot_be_read_as_it_is_is_counted() -> None:
     assert encoder().encode_example(sentence)[1] == {"windowed_sentences": 0, "cut_words": 0, "unknown_words": 2}
 
 
-def test_a_word_that_is_unknown_in_part_is_counted() -> None:
+def test_a_partly_unknown_word_is_counted() -> None:
     sub_words = Tokenizer(models.Unigram([("?", 0.0), ("▁", -1.0), ("▁a", -1.0), ("b", -1.0)], unk_id=0))
     sub_words.pre_tokenizer = pre_tokenizers.Metaspace()
     sub_words.post_processor = processors.TemplateProcessing(single="? $A", special_tokens=[("?", 0)])
@@ -137,9 +137,7 @@ def test_a_sentence_without_words_has_no_windows() -> None:
     max_length=st.integers(4, 20),
     stride=st.integers(0, 20),
 )
-def test_each_word_is_predicted_once_and_where_it_has_most_context(
-    sizes: list[int], max_length: int, stride: int
-) -> None:
+def test_each_word_is_predicted_once_where_it_has_most_context(sizes: list[int], max_length: int, stride: int) -> None:
     capacity = max_length - 3
     windows = encoder(max_length=max_length, stride=stride).windows(["a" * size for size in sizes])
     assert sorted(word for window in windows for word in window.words) == list(range(len(sizes)))
@@ -160,21 +158,21 @@ def test_each_word_is_predicted_once_and_where_it_has_most_context(
             assert number == max(context, key=lambda other: (context[other], -other))
 
 
-def test_the_time_grows_with_the_words_and_not_with_their_square() -> None:
+def test_encoding_time_is_linear_in_the_words() -> None:
     before = time.process_time()
     windows = encoder(max_length=12, stride=4).windows(["a"] * 50_000)
     assert len(windows) > 9_000
     assert time.process_time() - before < 5.0  # a minute and more, if every word is looked for in every window
 
 
-def test_an_encoder_can_be_sent_to_another_process() -> None:
+def test_an_encoder_can_be_pickled() -> None:
     original = encoder(max_length=12, stride=4)
     words = ["aaa", "bb", "c", "dddd", "ee"]
     expected = original.windows(words)
     assert pickle.loads(pickle.dumps(original)).windows(words) == expected
 
 
-def test_no_room_for_a_sentence() -> None:
+def test_a_length_without_room_for_a_sentence_is_rejected() -> None:
     with pytest.raises(InputError, match=r"--ner\.max_length 3: leaves no room for a sentence beside 3 template"):
         encoder(max_length=3)
 

@@ -17,7 +17,7 @@ from clism_core.tasks.ner.tagging_schemes import Scheme, find_scheme, invalid_tr
         pytest.param(["B-PER E-PER"], "BIOES", id="end"),
     ],
 )
-def test_scheme_is_found(sentences: list[str], scheme: Scheme) -> None:
+def test_the_scheme_is_detected(sentences: list[str], scheme: Scheme) -> None:
     assert find_scheme([tags.split() for tags in sentences]) == scheme
 
 
