@@ -1,6 +1,6 @@
-"""Encoded samples to the tensors of a micro-batch: `[QUE]` in, answers located, tokens masked for MLM.
+"""Conversion of encoded samples to the tensors of a micro-batch: `[QUE]`, answer positions, and tokens masked for MLM.
 
-Shapes: B inputs, L tokens of X, S tokens of the plain source, K questions of an input at most, M masked tokens.
+Shapes: B inputs, L tokens of X, S tokens of the plain source, at most K questions per input, M masked tokens.
 """
 
 from __future__ import annotations
@@ -21,50 +21,51 @@ from clism_core.model.tokenizer import QUE, find_template
 from clism_core.pretraining.encoding import EncodedSample, Span
 
 TRUNCATED = "truncated_questions"
-"""Counter of questions that were dropped because `[QUE]` or answer was cut off."""
+"""Counter of questions that were dropped because `[QUE]` or the answer was truncated."""
 PLAIN_SOURCE, MASKED_TOKENS = "plain_source", "masked_tokens"
-"""Needs of objectives: the states of the unmasked source by itself, and tokens of X masked for MLM."""
+"""Needs of objectives: the states of the unmasked source alone, and tokens of X masked for MLM."""
 
 
 @dataclass
 class MaskingConfig:
-    """How a sentence pair becomes a training input."""
+    """Conversion of a sentence pair to a training input."""
 
     max_length: Annotated[int, Ge(16)] = 256
-    """Tokens of an input X at most, template tokens included; each side gets half of what they leave."""
+    """Maximum length of an input X in tokens, including template tokens; source and target each get half of the rest
+    and are truncated to it."""
     max_spans: Annotated[int, Ge(1)] = 2
-    """Spans of a sentence pair that are drawn and masked with [QUE]; the data may hold more. The more are masked, the
-    less is left to tell them apart by."""
+    """Maximum number of spans per sentence pair that are drawn and masked with [QUE]; the data may contain more. The
+    more spans are masked, the less context is left to distinguish them."""
     mlm_probability: Annotated[float, Gt(0), Lt(1)] = 0.15
-    """Share of X's tokens that MLM predicts; of these 80 % become <mask>, 10 % a random token, 10 % stay. Special
-    tokens are neither predicted nor drawn, <unk> among them: it may stand for anything."""
+    """Share of X's tokens that MLM predicts; of these, 80 % become <mask>, 10 % a random token, and 10 % are unchanged.
+    Special tokens, including <unk>, which may stand for any text, are neither predicted nor used as random tokens."""
     mask_answers: bool = False
-    """Whether MLM may mask tokens of answers, too."""
+    """Whether MLM may also mask tokens of answers."""
 
 
 @dataclass(kw_only=True)
 class Batch(ModelInputs):
-    """A micro-batch of pre-training: X has `[QUE]` and MLM masks."""
+    """Micro-batch of pre-training: X contains `[QUE]` and MLM masks."""
 
-    source_mask: Tensor  # [B, L] the tokens of the masked source
-    target_mask: Tensor  # [B, L] the tokens of the translation
-    question_position: Tensor  # [B, K] where the [QUE]s stand, 0 where there is none
+    source_mask: Tensor  # [B, L] tokens of the masked source
+    target_mask: Tensor  # [B, L] tokens of the translation
+    question_position: Tensor  # [B, K] positions of the [QUE]s, 0 for padding
     question_mask: Tensor  # [B, K]
     answer_start: Tensor  # [B, K] first token of the answer
     answer_end: Tensor  # [B, K] last token of the answer
     mlm_row: Tensor  # [M]
     mlm_position: Tensor  # [M]
-    mlm_label: Tensor  # [M] the tokens that were masked
-    plain_ids: Tensor  # [B, S] the unmasked source by itself
+    mlm_label: Tensor  # [M] original tokens
+    plain_ids: Tensor  # [B, S] the unmasked source alone
     plain_attention_mask: Tensor  # [B, S]
     plain_token_type_ids: Tensor | None  # [B, S]
-    plain_mask: Tensor  # [B, S] its tokens without the template
+    plain_mask: Tensor  # [B, S] tokens of the plain source, without the template
     keys: Tensor  # [B, 2] hashes of source and target text
 
 
 @dataclass
 class _Input:
-    """One input X while it is being made."""
+    """One input X before padding."""
 
     ids: list[int]
     types: list[int]
@@ -78,7 +79,7 @@ class _Input:
 
 
 class BatchBuilder:
-    """Makes micro-batches from encoded samples, the same ones for the same seed, sample and visit."""
+    """Builder of micro-batches from encoded samples; the masking depends only on seed, sample and visit."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, config: MaskingConfig, *, seed: int):
         self.config = config
@@ -93,7 +94,7 @@ class BatchBuilder:
         self.side_length = (config.max_length - self.pair_template.size) // 2
 
     def __call__(self, groups: Sequence[Sequence[EncodedSample]]) -> Batch:
-        """Make a batch with one input for each group of samples; a group's sources and targets are joined."""
+        """Build a batch with one input per group of samples; the sources and the targets of a group are joined."""
         return self._collate([self._input(group) for group in groups], groups)
 
     def _input(self, group: Sequence[EncodedSample]) -> _Input:
@@ -143,7 +144,7 @@ class BatchBuilder:
         questions: Sequence[tuple[int, int, int]],
         generator: np.random.Generator,
     ) -> tuple[list[int], list[int]]:
-        """Mask `ids` in place for MLM; return the masked positions and the tokens that stood there."""
+        """Mask `ids` in place for MLM; return the masked positions and their original tokens."""
         answers = () if self.config.mask_answers else questions
         answered = {position for _, start, end in answers for position in range(start, end + 1)}
         eligible = np.array(
@@ -157,12 +158,12 @@ class BatchBuilder:
         )
         chosen = eligible[generator.random(len(eligible)) < self.config.mlm_probability]
         labels = [ids[i] for i in chosen]
-        fates = generator.random(len(chosen))
+        draws = generator.random(len(chosen))
         random_ids = self.ordinary_ids[generator.integers(len(self.ordinary_ids), size=len(chosen))]
-        for position, fate, random_id in zip(chosen, fates, random_ids, strict=True):
-            if fate < 0.8:
+        for position, draw, random_id in zip(chosen, draws, random_ids, strict=True):
+            if draw < 0.8:
                 ids[position] = self.mask_id
-            elif fate < 0.9:
+            elif draw < 0.9:
                 ids[position] = int(random_id)
         return chosen.tolist(), labels
 
@@ -209,7 +210,7 @@ class BatchBuilder:
 
 
 def find_special_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
-    """Return the ids of all special tokens: those with a role (`<unk>` and `[QUE]` among them), and added ones."""
+    """Return the ids of all special tokens: those with a role (including `<unk>` and `[QUE]`), and added ones."""
     added = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
     return frozenset(added | set(tokenizer.all_special_ids))
 
@@ -217,7 +218,7 @@ def find_special_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
 def pad_sentences(
     texts: Sequence[Sequence[int]], *, first: Sequence[int], last: Sequence[int], pad_id: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Put single sentences into their template and pad them.
+    """Add the template tokens to single sentences and pad them.
 
     Returns:
         ids [B, S], attention mask [B, S] (long) and the mask of the sentences' own tokens [B, S] (bool).
@@ -228,13 +229,13 @@ def pad_sentences(
 
 
 def draw_spans(spans: Sequence[Span], limit: int, generator: np.random.Generator) -> list[Span]:
-    """Draw at most `limit` of a sample's spans and return them from left to right in the source."""
+    """Draw at most `limit` of a sample's spans; return them in the order of the source."""
     drawn = generator.permutation(len(spans))[:limit]
     return sorted((spans[i] for i in drawn), key=lambda span: span.source_start)
 
 
 def mask_spans(source_ids: Sequence[int], spans: Sequence[Span], que_id: int) -> tuple[list[int], list[int]]:
-    """Replace each span (sorted, without overlaps) by one `[QUE]`; return the ids and where the `[QUE]`s stand."""
+    """Replace each span (sorted, without overlaps) by one `[QUE]`; return the ids and the positions of the `[QUE]`s."""
     masked: list[int] = []
     positions: list[int] = []
     at = 0
@@ -247,7 +248,7 @@ def mask_spans(source_ids: Sequence[int], spans: Sequence[Span], que_id: int) ->
 
 
 def _group_keys(group: Sequence[EncodedSample]) -> tuple[int, int]:
-    """Return one source and one target key for samples that were joined (their own, where it is one sample)."""
+    """Return the source key and the target key of joined samples; for a single sample, its own keys."""
     source, target = 0, 0
     for sample in group:
         source = source * 31 + sample.source_key
@@ -256,5 +257,5 @@ def _group_keys(group: Sequence[EncodedSample]) -> tuple[int, int]:
 
 
 def _wrap(value: int) -> int:
-    """Fold any integer into 64 signed bits."""
+    """Wrap an integer to a signed 64-bit integer."""
     return (value + 2**63) % 2**64 - 2**63

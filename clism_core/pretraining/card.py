@@ -23,10 +23,10 @@ Started from `{model}` and pre-trained for {steps} steps of {global_batch_size} 
 from transformers import AutoModel, AutoTokenizer
 
 encoder = AutoModel.from_pretrained(FOLDER)
-tokenizer = AutoTokenizer.from_pretrained(FOLDER)  # knows [QUE]
+tokenizer = AutoTokenizer.from_pretrained(FOLDER)  # includes [QUE]
 ```
 
-Beside the encoder lie the span head (`span_head.safetensors`: `start.weight`, `end.weight`; the logit of token k for
+The folder also contains the span head (`span_head.safetensors`: `start.weight`, `end.weight`; the logit of token k for
 the `[QUE]` at q is `h_k . (W h_q)`), the MLM head without the tied embeddings (`mlm_head.safetensors`), and the
 configuration of the run (`config.yaml`).
 
@@ -34,7 +34,7 @@ configuration of the run (`config.yaml`).
 
 {table}
 
-Span exact match is the share of masked spans whose translation is found to the token.
+Span exact match is the share of masked spans for which exactly the tokens of the translation are predicted.
 """
 
 
@@ -46,7 +46,7 @@ def model_card(
     samples: int,
     language_pairs: Sequence[LanguagePair],
 ) -> str:
-    """Return the card as Markdown with the front matter that the Hugging Face hub reads."""
+    """Return the card as Markdown, with front matter for the Hugging Face hub."""
     labels = {objective.name: objective.label for objective in OBJECTIVES}
     front_matter = ModelCardData(
         base_model=config.model if is_hub_id(config.model) else None,
@@ -68,7 +68,7 @@ def model_card(
 
 
 def mixture_text(config: PretrainConfig) -> str:
-    """Return the shares of several data sets, one a line, after an empty line; nothing for one data set."""
+    """Return the shares of several data sets, one per line, after an empty line; empty for a single data set."""
     entries = data_set_configs(config)
     if len(entries) == 1:
         return ""
@@ -80,12 +80,12 @@ def mixture_text(config: PretrainConfig) -> str:
 
 
 def metrics_table(metrics: Mapping[str, float]) -> str:
-    """Return the evaluation as a Markdown table, one row a language pair, in percent."""
+    """Return the evaluation as a Markdown table, one row per language pair, in percent."""
     pairs = sorted({name.split("/")[0] for name in metrics if name.endswith("/retrieval_accuracy")})
     measures = (*objective_measures(), *BASELINES, *RETRIEVAL)
     columns = [each for each in measures if any(f"{pair}/{each.name}" in metrics for pair in pairs)]
     rows = []
     for pair in pairs:
-        found = (metrics.get(f"{pair}/{each.name}") for each in columns)
-        rows.append([pair, *("-" if value is None else f"{100 * value:.1f}" for value in found)])
+        values = (metrics.get(f"{pair}/{each.name}") for each in columns)
+        rows.append([pair, *("-" if value is None else f"{100 * value:.1f}" for value in values)])
     return markdown_table(["", *(each.column for each in columns)], rows)

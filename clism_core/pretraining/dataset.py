@@ -1,4 +1,5 @@
-"""Prepared data for training: the held-out part taken off, everything else tokenized once into Ray's object store."""
+"""Training data from prepared data: held-out samples are split off, all others are tokenized once into Ray's object
+store."""
 
 from __future__ import annotations
 
@@ -35,40 +36,41 @@ HELD_OUT_COLUMNS = [*SAMPLE_COLUMNS, "source_words", "target_words", "alignment"
 _CANDIDATE_COLUMNS = ["sample_id", "source_lang", "target_lang"]
 Hashes = npt.NDArray[np.uint64]
 TrainedSpans = Literal["all", "entities", "noun_chunks"]
-"""Which of the spans of prepared data are trained on."""
+"""Kind of the spans that are used in training."""
 
 _HASH_RANGE = 2**64
 TASK_CPUS = 0.5
-"""CPUs of a task: as a fraction, so that reading and tokenizing both find a place on a machine of one core."""
+"""CPUs per task; a fraction, so that reading and tokenizing can run concurrently on one core."""
 ROWS_AT_ONCE = 1024
-"""Samples that are tokenized together."""
+"""Samples per read of a file, which are tokenized together."""
 BLOCK_BYTES = 4 * 2**20
-"""Samples that a task tokenizes, about 10,000. Ray's own 128 MiB would be one task of a data set of common size."""
+"""Block size, about 10,000 samples per task. Ray's default of 128 MiB would make a typical data set a single task."""
 
 
 @dataclass
 class HeldOutConfig:
-    """Which samples are evaluated on the way instead of trained on."""
+    """Held-out samples, which are used for evaluation during training instead of for training."""
 
     fraction: Annotated[float, Ge(0), Lt(1)] = 0.01
-    """Share of the source sentences that is held out, by a hash of the normalised sentence: all translations of a
-    sentence are on the same side."""
+    """Share of the source sentences that is held out, by a hash of the normalised sentence, so that all translations of
+    a sentence are on the same side of the split."""
     origins: list[str] = field(default_factory=list)
-    """Origins that are held out as a whole, besides; and with them their source sentences wherever else they stand."""
+    """Origins that are held out as a whole, in addition to the fraction. Their source sentences are also held out
+    wherever they occur in other origins."""
     max_samples: Annotated[int, Ge(1)] = 300
-    """Held-out samples of a language pair that an evaluation uses, drawn by a hash of their ids; from all data sets
-    alike, whatever their weights."""
+    """Maximum number of held-out samples per language pair in an evaluation, selected by a hash of their ids from all
+    data sets, independently of the weights."""
 
 
 @dataclass(frozen=True)
 class EncodedData(IndexedRows):
-    """Training samples in the object store: tables of `ENCODED_SCHEMA`, lengths of source and target together.
+    """Training samples in the object store: tables with `ENCODED_SCHEMA`; a length is the sum of source and target.
 
-    An ordinal is a place in the order of data sets and, in each, of ids.
+    The ordinal of a sample is its position in the order of data sets and, within a data set, of ids.
     """
 
-    pair_codes: Integers  # [N] places in language_pairs
-    set_numbers: Integers  # [N] data sets
+    pair_codes: Integers  # [N] indices into language_pairs
+    set_numbers: Integers  # [N] numbers of the data sets
     language_pairs: list[LanguagePair]
     spans: int
     unencodable_spans: int
@@ -76,23 +78,23 @@ class EncodedData(IndexedRows):
 
 @dataclass(frozen=True)
 class HeldOutSentences:
-    """Tells which source sentences are held out; `of_origins` are the hashes of those of whole origins."""
+    """Held-out source sentences; `origin_hashes` are the hashes of the sentences of held-out origins."""
 
     config: HeldOutConfig
-    of_origins: Hashes
+    origin_hashes: Hashes
 
     def split(self, table: pa.Table) -> tuple[pa.Table, pa.Table]:
-        """Return the rows of a table with `source_hash` that are held out, and the others."""
+        """Return the held-out and the other rows of a table with the column `source_hash`."""
         hashes = table[SOURCE_HASH].to_numpy()
-        mask = (hashes < np.uint64(self.config.fraction * _HASH_RANGE)) | np.isin(hashes, self.of_origins)
+        mask = (hashes < np.uint64(self.config.fraction * _HASH_RANGE)) | np.isin(hashes, self.origin_hashes)
         return table.filter(pa.array(mask)), table.filter(pa.array(~mask))
 
 
 def find_held_out(data_sets: Sequence[DataSet], config: HeldOutConfig) -> HeldOutSentences:
-    """Look up, on the cluster, which source sentences are held out: the same ones in all data sets.
+    """Find the held-out source sentences, the same ones for all data sets; reads held-out origins on the cluster.
 
     Raises:
-        InputError: where no data set has a sample of one of the origins.
+        InputError: if no data set has samples of one of the origins.
     """
     if not config.origins:
         return HeldOutSentences(config, np.empty(0, dtype=np.uint64))
@@ -101,39 +103,39 @@ def find_held_out(data_sets: Sequence[DataSet], config: HeldOutConfig) -> HeldOu
         kept = table.filter(pc.is_in(table["origin"], value_set=pa.array(config.origins, pa.string())))
         return kept.select([SOURCE_HASH, "origin"])
 
-    hashes, found = [np.empty(0, dtype=np.uint64)], set[str]()
+    hashes, origins = [np.empty(0, dtype=np.uint64)], set[str]()
     for data_set in data_sets:
         rows = read_samples(data_set, [SOURCE_HASH, "origin"])
         hashed = rows.map_batches(hash_origins, batch_format="pyarrow", batch_size=None, num_cpus=TASK_CPUS)
         tables = [table for table in ray.get(hashed.to_arrow_refs()) if table.num_rows]
         hashes += [table[SOURCE_HASH].to_numpy() for table in tables]
-        found |= {origin for table in tables for origin in pc.unique(table["origin"]).to_pylist()}
-    if missing := [origin for origin in config.origins if origin not in found]:
+        origins |= {origin for table in tables for origin in pc.unique(table["origin"]).to_pylist()}
+    if missing := [origin for origin in config.origins if origin not in origins]:
         raise InputError(
-            f"--held_out.origins {missing}: no sample of {_folders(data_sets)} is of such an origin; the report of the "
-            "prepared data lists those that there are"
+            f"--held_out.origins {missing}: no sample of {_folders(data_sets)} has these origins; give origins that "
+            "are listed in the report of the prepared data"
         )
     return HeldOutSentences(config, np.unique(np.concatenate(hashes)))
 
 
 def read_samples(data_set: DataSet, columns: list[str]) -> ray.data.Dataset:
-    """Return the samples of a prepared data set, with their ids as they stand there.
+    """Return the samples of a prepared data set, with their stored ids.
 
-    `source_hash` is computed where the data, of an earlier version, have none.
+    `source_hash` is computed for data of earlier versions, which do not contain it.
 
-    Read by tasks alone: what a lost node held can be read again, where `ray.data.read_parquet` looks at the files by
-    actors that are lost with it.
+    Samples are read by tasks only, so that blocks of a lost node can be read again; `ray.data.read_parquet` uses actors
+    to inspect the files, which are lost with their node.
     """
     return _read_files(sample_files(data_set), _read_file, columns)
 
 
 def sample_files(data_set: DataSet) -> list[str]:
-    """Return the files of the samples of a prepared data set."""
+    """Return the sample files of a prepared data set."""
     return [file for file in list_files(join(data_set.folder, SAMPLES)) if file.endswith(".parquet")]
 
 
 def _read_files(files: Sequence[str], read: Callable[..., Iterator[pa.Table]], *arguments: object) -> ray.data.Dataset:
-    """Return the rows that `read` yields for each file, as a table with the column `file`, and the arguments."""
+    """Return the rows that `read` yields, given a table with one file in the column `file`, and the arguments."""
     blocks = [pa.table({"file": [file]}) for file in files]
     rows = configure_execution(
         ray.data.from_blocks(blocks).map_batches(
@@ -155,33 +157,32 @@ def _read_file(batch: pa.Table, columns: list[str]) -> Iterator[pa.Table]:
         def complete(table: pa.Table) -> pa.Table:
             return (add_source_hash(table) if lacks_hash else table).select(columns)
 
-        yield complete(parquet.schema_arrow.empty_table())  # there may be nothing more
+        yield complete(parquet.schema_arrow.empty_table())  # a table even if the file has no rows
         for rows in parquet.iter_batches(batch_size=ROWS_AT_ONCE, columns=stored):
             yield complete(pa.Table.from_batches([rows]))
 
 
-def _tell_apart(table: pa.Table, id_prefix: str) -> pa.Table:
-    """Return `table` with ids that no other data set of the run has."""
+def _add_id_prefix(table: pa.Table, id_prefix: str) -> pa.Table:
+    """Return `table` with ids that are unique among the data sets of the run."""
     ids = pc.binary_join_element_wise(id_prefix, table["sample_id"], "")
     return table.set_column(table.schema.get_field_index("sample_id"), "sample_id", ids)
 
 
 def load_held_out(data_sets: Sequence[DataSet], sentences: HeldOutSentences) -> list[dict[str, Any]]:
-    """Return the held-out samples of all language pairs, at most `max_samples` of each, in the order of their ids.
+    """Return the held-out samples, at most `max_samples` per language pair, sorted by id.
 
     Raises:
-        InputError: if nothing is held out.
+        InputError: if no sample is held out.
     """
-
     config = sentences.config
     candidates: list[dict[str, Any]] = []
     for data_set in data_sets:
-        found = _read_files(sample_files(data_set), _held_out_candidates, sentences, data_set.id_prefix)
-        candidates += found.take_all()
+        set_candidates = _read_files(sample_files(data_set), _held_out_candidates, sentences, data_set.id_prefix)
+        candidates += set_candidates.take_all()
     if not candidates:
         raise InputError(
             f"--held_out: no sample of {_folders(data_sets)} is held out with fraction {config.fraction} and origins "
-            f"{config.origins}; raise the fraction or name origins that the data has"
+            f"{config.origins}; raise the fraction, or give origins that the data contains"
         )
     chosen = _choose(candidates, config.max_samples)
     ids = pa.array([row["sample_id"] for row in chosen], pa.string())
@@ -194,9 +195,9 @@ def load_held_out(data_sets: Sequence[DataSet], sentences: HeldOutSentences) -> 
 
 
 def _held_out_candidates(batch: pa.Table, sentences: HeldOutSentences, id_prefix: str) -> Iterator[pa.Table]:
-    """Yield where the held-out samples of a file are that may be among the `max_samples` of a language pair."""
+    """Yield ids, languages and file of the held-out samples that may be among the `max_samples` of a language pair."""
     held_out = (sentences.split(table)[0] for table in _read_file(batch, [*_CANDIDATE_COLUMNS, SOURCE_HASH]))
-    table = pa.concat_tables([_tell_apart(each, id_prefix).select(_CANDIDATE_COLUMNS) for each in held_out])
+    table = pa.concat_tables([_add_id_prefix(each, id_prefix).select(_CANDIDATE_COLUMNS) for each in held_out])
     (file,) = batch["file"].to_pylist()
     kept = [row | {"file": file} for row in _choose(table.to_pylist(), sentences.config.max_samples)]
     yield pa.Table.from_pylist(kept, pa.schema([(name, pa.string()) for name in (*_CANDIDATE_COLUMNS, "file")]))
@@ -204,12 +205,12 @@ def _held_out_candidates(batch: pa.Table, sentences: HeldOutSentences, id_prefix
 
 def _read_chosen(batch: pa.Table, ids: pa.Array, id_prefix: str) -> Iterator[pa.Table]:
     for table in _read_file(batch, HELD_OUT_COLUMNS):
-        rows = _tell_apart(table, id_prefix)
+        rows = _add_id_prefix(table, id_prefix)
         yield rows.filter(pc.is_in(rows["sample_id"], value_set=ids))
 
 
 def _choose(rows: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:
-    """Return so many rows of each language pair: those with the smallest hashes of their ids."""
+    """Return `count` rows per language pair: those with the smallest hashes of their ids."""
     by_pair: dict[LanguagePair, list[dict[str, Any]]] = {}
     for row in rows:
         by_pair.setdefault(LanguagePair.of(row), []).append(row)
@@ -229,29 +230,36 @@ def encode_training_data(
     max_samples: int | None = None,
     span_kind: TrainedSpans = "all",
 ) -> EncodedData:
-    """Tokenize all samples that are not held out, on the cluster, and index them, or so many of them; with their spans
-    of one kind or all.
+    """Tokenize all samples that are not held out, on the cluster, and index them.
+
+    Args:
+        data_sets: prepared data sets.
+        held_out: source sentences whose samples are omitted.
+        tokenizer: tokenizer of the model.
+        min_samples: minimum number of training samples.
+        max_samples: number of samples to draw; None: all.
+        span_kind: kind of the spans to keep.
 
     Raises:
-        InputError: if fewer than `min_samples` or `max_samples` are left, of one of several data sets none, or no span
-            of the kind.
+        InputError: if there are fewer than `min_samples` or `max_samples` training samples, none in one of several data
+            sets, or no spans of the kind.
     """
     text_tokenizer = ray.put(TextTokenizer(tokenizer))
 
-    def blocks_of(data_set: DataSet) -> list[ray.ObjectRef[pa.Table]]:
+    def encode_blocks(data_set: DataSet) -> list[ray.ObjectRef[pa.Table]]:
         id_prefix = data_set.id_prefix
 
         def encode(table: pa.Table) -> pa.Table:
             kept = held_out.split(table)[1].select(SAMPLE_COLUMNS)
-            return encode_table(_get(text_tokenizer), _tell_apart(spans_of_kind(kept, span_kind), id_prefix))
+            return encode_table(_get(text_tokenizer), _add_id_prefix(select_spans(kept, span_kind), id_prefix))
 
-        # Tasks and no actors: what a lost node held can then be made again.
+        # Tasks instead of actors, so that the blocks of a lost node can be computed again.
         samples = read_samples(data_set, [*SAMPLE_COLUMNS, SOURCE_HASH])
-        # With a size of batches, Ray would give one task the files of so many blocks.
+        # With a batch size, Ray would bundle the blocks of several files into one task.
         encoded = samples.map_batches(encode, batch_format="pyarrow", batch_size=None, num_cpus=TASK_CPUS)
         return list(encoded.materialize().to_arrow_refs())
 
-    data = _index([blocks_of(data_set) for data_set in data_sets], max_samples)
+    data = _index([encode_blocks(data_set) for data_set in data_sets], max_samples)
     if max_samples is not None and len(data) < max_samples:
         raise InputError(
             f"--max_samples {max_samples}: {_folders(data_sets)} has {len(data)} samples to train on; lower it, or "
@@ -264,28 +272,29 @@ def encode_training_data(
         )
     if empty := [data_set for number, data_set in enumerate(data_sets) if number not in data.set_numbers]:
         raise InputError(
-            f"{FIELD} {_folders(empty)}: no sample to train on, for all are held out or, with --max_samples, none is "
-            "drawn; leave the data out"
+            f"{FIELD} {_folders(empty)}: no sample to train on: all are held out or, with --max_samples, none is "
+            "drawn; remove this data set"
         )
     if span_kind != "all" and not data.spans:
         raise InputError(
-            f"--span_kind {span_kind}: {_folders(data_sets)} has no spans of this kind; prepare it with them"
+            f"--span_kind {span_kind}: {_folders(data_sets)} has no spans of this kind; prepare data that has them, or "
+            "give --span_kind all"
         )
     return data
 
 
-def spans_of_kind(table: pa.Table, kind: TrainedSpans) -> pa.Table:
-    """Return prepared samples with their spans of one kind: noun chunks and n-grams are told by their labels, and all
-    others are entities."""
+def select_spans(table: pa.Table, kind: TrainedSpans) -> pa.Table:
+    """Return prepared samples with their spans of one kind: noun chunks and n-grams are recognised by their labels, all
+    other spans are entities."""
     if kind == "all":
         return table
     labels = {NOUN_CHUNK} if kind == "noun_chunks" else {NOUN_CHUNK, NGRAM}
-    wanted = [
+    selected = [
         [span for span in spans if (span["label"] in labels) == (kind == "noun_chunks")]
         for spans in table["spans"].to_pylist()
     ]
     place = table.schema.get_field_index("spans")
-    return table.set_column(place, "spans", pa.array(wanted, table.schema.field(place).type))
+    return table.set_column(place, "spans", pa.array(selected, table.schema.field(place).type))
 
 
 def _folders(data_sets: Sequence[DataSet]) -> str:
@@ -299,9 +308,10 @@ def _get(text_tokenizer: ray.ObjectRef[TextTokenizer]) -> TextTokenizer:
 
 
 def _index(blocks_by_set: Sequence[Sequence[ray.ObjectRef[pa.Table]]], max_samples: int | None) -> EncodedData:
-    """Number the samples in the order of data sets and, in each, of ids, whatever the blocks they lie in.
+    """Number the samples in the order of data sets and, within a data set, of ids, independently of the blocks.
 
-    Of more than `max_samples` some are drawn, the same ones always, and what is drawn for a number is for a larger one.
+    If there are more than `max_samples`, that many are drawn, always the same ones; a smaller draw is a subset of a
+    larger one.
     """
     numbered = [(number, block) for number, blocks in enumerate(blocks_by_set) for block in blocks]
     columns = ray.get([_index_columns.remote(block, number) for number, block in numbered])
@@ -332,10 +342,10 @@ def _index(blocks_by_set: Sequence[Sequence[ray.ObjectRef[pa.Table]]], max_sampl
     )
 
 
-# As little of a CPU as the others, and not within the reservation of a trial of Ray Tune, which has none.
+# As few CPUs as the other tasks, and outside the placement group of a Ray Tune trial, which has no CPUs for it.
 @ray.remote(num_cpus=TASK_CPUS, scheduling_strategy="DEFAULT")
 def _index_columns(block: pa.Table, set_number: int) -> pa.Table:
-    """Return the columns of a block that the index is made of."""
+    """Return the columns of a block from which the index is built."""
     lengths = pc.add(pc.list_value_length(block["source_ids"]), pc.list_value_length(block["target_ids"]))
     numbers = pa.array(np.full(block.num_rows, set_number, dtype=np.int64))
     columns = block.select(["sample_id", "source_lang", "target_lang", "unencodable_spans"])

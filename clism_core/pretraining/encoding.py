@@ -1,6 +1,6 @@
-"""Prepared samples to token ids and token spans, once for a whole training run.
+"""Conversion of prepared samples to token ids and token spans, once per training run.
 
-Masking is left to `batches`: the ids here are those of the plain sentences.
+The ids are those of the plain sentences; `batches` masks them.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ SAMPLE_COLUMNS = ["sample_id", "source_lang", "target_lang", "source", "target",
 
 @dataclass(frozen=True)
 class Span:
-    """A question and its answer in tokens of the plain sentences, ends exclusive."""
+    """Question and answer as token ranges `[start, end)` of the plain sentences."""
 
     source_start: int
     source_end: int
@@ -40,10 +40,10 @@ class Span:
 
 @dataclass(frozen=True)
 class EncodedSample:
-    """A sentence pair in token ids, without template tokens.
+    """Token ids of a sentence pair, without template tokens.
 
-    `source_key` and `target_key` are equal for equal texts; `ordinal` is the sample's place when all samples of
-    the run are sorted by id, and `visit` says how often it has been drawn before: together they seed its masking.
+    `source_key` and `target_key` are equal for equal texts. `ordinal` is the sample's position in the order of data
+    sets and ids, and `visit` the number of times that it has been drawn before; together they seed its masking.
     """
 
     source_ids: list[int]
@@ -56,14 +56,14 @@ class EncodedSample:
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> "EncodedSample":
-        """Build a sample from a row of `ENCODED_SCHEMA`, with its `ordinal` and `visit` where it has them."""
+        """Build a sample from a row with `ENCODED_SCHEMA`, including its `ordinal` and `visit` if there are any."""
         fields = {name: row[name] for name in ("source_ids", "target_ids", "source_key", "target_key")}
         spans = [Span(**span) for span in row["spans"]]
         return cls(**fields, spans=spans, ordinal=row.get("ordinal", 0), visit=row.get("visit", 0))
 
 
 def encode_row(text_tokenizer: TextTokenizer, row: dict[str, Any]) -> dict[str, Any]:
-    """Tokenize one prepared sample; spans whose edges lie inside a token are left out and counted."""
+    """Tokenize a prepared sample; spans whose boundaries are inside a token are omitted and counted."""
     spans = row["spans"]
     source = text_tokenizer(
         row["source"], cuts=[span[edge] for span in spans for edge in ("source_start", "source_end")]
@@ -98,5 +98,5 @@ def text_key(text: str) -> int:
 
 
 def encode_table(text_tokenizer: TextTokenizer, table: pa.Table) -> pa.Table:
-    """Turn a table with the columns `SAMPLE_COLUMNS` into one of `ENCODED_SCHEMA`."""
+    """Convert a table with the columns `SAMPLE_COLUMNS` to one with `ENCODED_SCHEMA`."""
     return pa.Table.from_pylist([encode_row(text_tokenizer, row) for row in table.to_pylist()], schema=ENCODED_SCHEMA)

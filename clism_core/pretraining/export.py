@@ -1,4 +1,4 @@
-"""From a pre-trained checkpoint to an encoder that others find."""
+"""Export and registration of a pre-trained encoder."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ from clism_core.training.resume import check_same_run
 
 
 def export(config: PretrainConfig, pretrained: Pretrained, run: TrackedRun) -> ExportedModel:
-    """Export the encoder and tokenizer as Hugging Face loads them, and beside them the two heads."""
+    """Export encoder and tokenizer in Hugging Face format, with the heads in the same folder."""
     card = model_card(
         config,
         step=pretrained.step,
@@ -39,17 +39,17 @@ def export(config: PretrainConfig, pretrained: Pretrained, run: TrackedRun) -> E
 def register(
     _: PretrainConfig, run: TrackedRun, folder: Path, *, step: int, metrics: Mapping[str, float]
 ) -> RegisteredModel:
-    """Register an encoder that a run has trained."""
+    """Register the encoder trained by a run."""
     return register_encoder(run, folder, step=step, metrics=metrics)
 
 
 def find_finished(config: PretrainConfig) -> ExportedModel | None:
-    """Return the result of the finished run in the output folder; None if there is none.
+    """Return the result of the finished run in the output folder.
 
-    None, too, if another checkpoint is to be exported or the model is to be registered: it is exported again.
+    None if there is none, or if it must be exported again because another checkpoint or its registration is requested.
 
     Raises:
-        InputError: if that run had another configuration.
+        InputError: if the run had another configuration.
     """
     exported = read_exported(config.output)
     if exported is None:

@@ -1,4 +1,4 @@
-"""What makes a pre-training run what it is, as `run.json` keeps it."""
+"""Identity of a pre-training run, as saved in `run.json`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from clism_core.utils.fields import Adjustable, Incidental, Input
 
 
 def config_identity(config: PretrainConfig) -> dict[str, Any]:
-    """Return the fields that make a run what it is, with dotted names; of several data sets the weights, sorted."""
+    """Return the configuration fields that identify a run, by dotted name; for a mixture, also the sorted weights."""
     identity = identity_fields(config, Incidental, Adjustable, Input)
     if len(weights := [entry.weight for entry in data_set_configs(config)]) > 1:
         identity["data.weight"] = sorted(weights)
@@ -22,8 +22,9 @@ def config_identity(config: PretrainConfig) -> dict[str, Any]:
 def identity(
     config: PretrainConfig, *, data: Sequence[DataSet], tokenizer: PreTrainedTokenizerBase, model: str
 ) -> dict[str, Any]:
-    """Return what makes a run: its configuration, the contents of its data sets with their weights, and the vocabulary
-    and the digest (`model_digest`) of the model that it starts from: XLM-R and InfoXLM have one vocabulary."""
+    """Return the identity of a run: its configuration, the contents and weights of its data sets, and the vocabulary
+    and digest (`model_digest`) of its initial model, because different models may share a vocabulary, like XLM-R and
+    InfoXLM."""
     contents: Any = data[0].manifest["content"]
     if len(data) > 1:
         contents = {data_set.manifest["content"]: data_set.weight for data_set in data}

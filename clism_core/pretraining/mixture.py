@@ -1,4 +1,4 @@
-"""Prepared data sets that are trained on together, and the share that each has in the training."""
+"""Weighted mixtures of prepared data sets."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ _ID_PREFIX_LENGTH = 12  # hexadecimal digits of 64
 
 @dataclass
 class DataSetConfig:
-    """One of several prepared data sets."""
+    """Prepared data set in a mixture."""
 
     path: Annotated[str, PreparedData()]
-    """Folder of prepared data, from jobs/prepare.py; s3:// works."""
+    """Folder of prepared data, from jobs/prepare.py; may be s3://."""
     weight: Annotated[float, Gt(0), Lt(math.inf)] = 1.0
-    """Proportion in the mixture: weight / sum of the weights of all data sets is its share of the inputs, whatever its
-    size. A small data set of a great weight is gone through more often, each time in another order."""
+    """Weight in the mixture: the data set's share of the inputs is its weight / sum of all weights, whatever its size.
+    A run makes more passes over a small data set with a large weight, each in a different order."""
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """A prepared data set that is there and can be trained on."""
+    """Finished prepared data set, with its manifest."""
 
     folder: str
     weight: float
     manifest: Manifest
     id_prefix: str = ""
-    """What its sample ids get in front, so that those of several data sets are told apart; empty for one alone."""
+    """Prefix that makes the sample ids of several data sets distinct; empty for a single data set."""
 
 
 def mixture_problems(data: Sequence[DataSetConfig]) -> Iterator[str]:
-    """Yield what is wrong with the entries themselves, one sentence each; `data` is what the field holds."""
+    """Yield a message for each problem of the entries themselves, without reading their data."""
     if not data:
-        yield f"{FIELD}: names no data set; give a folder, or a list such as [{{path: DIR, weight: 1}}]"
+        yield f"{FIELD}: no data set; give a folder, or a list such as [{{path: DIR, weight: 1}}]"
     for path, times in Counter(absolute(entry.path) for entry in data).items():
         if times > 1:
             yield f"{FIELD}: {path} is given {times} times; give it once, with the sum of the weights"
@@ -54,22 +54,24 @@ def open_data_sets(data: Sequence[DataSetConfig]) -> list[DataSet]:
     """Read the manifests of prepared data sets.
 
     Returns:
-        the data sets in the order of their contents, so that the order in which they were given does not matter.
+        the data sets sorted by the digest of their contents, so that the order of `data` does not matter.
 
     Raises:
-        InputError: where a folder holds no prepared data or no samples, or two hold the same.
+        InputError: if a folder contains no prepared data or no samples, or two contain the same data.
     """
     manifests = {entry.path: _read(entry.path) for entry in data}
     problems = [
-        f"{FIELD} {folder}: holds no samples; see the reasons in its manifest.json, or leave it out"
+        f"{FIELD} {folder}: contains no samples; see the reasons in its manifest.json, or remove this data set"
         for folder, manifest in manifests.items()
         if not manifest["samples"]
     ]
     seen: dict[str, str] = {}
     for folder, manifest in manifests.items():
-        before = [seen[digest] for digest in (manifest["content"], manifest["fingerprint"]) if digest in seen]
-        if before:
-            problems.append(f"{FIELD}: {before[0]} and {folder} are the same data; give one, with the sum of weights")
+        same = [seen[digest] for digest in (manifest["content"], manifest["fingerprint"]) if digest in seen]
+        if same:
+            problems.append(
+                f"{FIELD}: {same[0]} and {folder} contain the same data; give one, with the sum of the weights"
+            )
         seen |= {manifest["content"]: folder, manifest["fingerprint"]: folder}
     if problems:
         raise InputError("\n".join(problems))

@@ -1,4 +1,4 @@
-"""The model that is pre-trained: one encoder, its two heads, and the objectives over them."""
+"""The pre-training model: one encoder, its two heads, and the objectives over them."""
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -17,7 +17,7 @@ MLM_HEAD_FILE = "mlm_head.safetensors"
 
 
 class PretrainingModel(TrainedModel[Batch]):
-    """Encoder, span head and MLM head; an objective may have further weights of its own."""
+    """Encoder, span head and MLM head; an objective may add its own weights."""
 
     def __init__(self, loaded: LoadedEncoder, *, seed: int):
         super().__init__(loaded.encoder, loaded.tokenizer)
@@ -27,19 +27,19 @@ class PretrainingModel(TrainedModel[Batch]):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.span_head = SpanHead(self.hidden_size)
-        # If the encoder was pre-trained by us, its heads lie beside it.
+        # An encoder pre-trained by this project has its heads in the same folder.
         load_head(self.span_head, loaded.folder, SPAN_HEAD_FILE)
         load_head(self.mlm_head, loaded.folder, MLM_HEAD_FILE, saved=self._own_mlm_weights())
 
     def use(self, objectives: Mapping[str, AnyObjective]) -> None:
-        """Train with these objectives; weights of their own are loaded if they lie beside the encoder."""
+        """Set the objectives to train with; their own weights are loaded if they are in the folder of the encoder."""
         super().use(objectives)
         for name, objective in objectives.items():
             if own := self._own_weights(objective):
                 load_head(objective, self._folder, _objective_file(name), saved=own)
 
     def states(self, batch: Batch, needs: AbstractSet[str] = frozenset()) -> States:
-        """Encode X, and then the plain source if it is needed: always in this order, for dropout."""
+        """Encode X, then the plain source if it is needed, in this order because dropout depends on it."""
         states = super().states(batch, needs)
         if PLAIN_SOURCE in needs:
             inputs = (batch.plain_ids, batch.plain_attention_mask, batch.plain_token_type_ids)
@@ -55,12 +55,12 @@ class PretrainingModel(TrainedModel[Batch]):
                 save_weights(own, folder / _objective_file(name))
 
     def _own_weights(self, objective: nn.Module) -> dict[str, Tensor]:
-        """Return the parameters of an objective that the model does not have anyway."""
+        """Return the parameters of an objective that do not belong to the encoder or the heads."""
         shared = {*self.encoder.parameters(), *self.span_head.parameters(), *self.mlm_head.parameters()}
         return {name: parameter for name, parameter in objective.named_parameters() if parameter not in shared}
 
     def _own_mlm_weights(self) -> dict[str, Tensor]:
-        """Return the MLM head's weights without the tied embeddings, each once."""
+        """Return the MLM head's weights without the tied embeddings, each tensor once."""
         seen = {embedding_weight(self.encoder).data_ptr()}
         own = {}
         for name, weight in self.mlm_head.state_dict().items():

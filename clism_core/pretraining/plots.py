@@ -38,7 +38,7 @@ def language_pairs(curves: Mapping[str, Curve]) -> list[str]:
 
 
 def evaluation_figure(curves: Mapping[str, Curve]) -> Figure:
-    """Draw the evaluation by step, one panel a language pair, all on one scale."""
+    """Draw the evaluation by step, one panel per language pair, all with the same scale."""
     pairs = language_pairs(curves)
     columns = min(3, len(pairs))
     rows = math.ceil(len(pairs) / columns)
@@ -50,7 +50,7 @@ def evaluation_figure(curves: Mapping[str, Curve]) -> Figure:
         for measure in (*objective_measures(), *RETRIEVAL):
             if curve := curves.get(f"eval/{pair}/{measure.name}"):
                 (handles[measure.label],) = axes.plot(*zip(*curve, strict=True), color=measure.colour, marker=".")
-        for measure in BASELINES:  # which do not learn
+        for measure in BASELINES:  # constant over steps
             if curve := curves.get(f"eval/{pair}/{measure.name}"):
                 handles[measure.label] = axes.axhline(curve[-1][1], color=measure.colour, linestyle="--")
         axes.set(title=pair, xlabel="step", ylim=(-0.02, 1.02))

@@ -1,4 +1,4 @@
-"""Pre-training from prepared data to a trained checkpoint: what the driver does."""
+"""The driver of pre-training: from prepared data to a trained checkpoint."""
 
 import logging
 from collections.abc import Sequence
@@ -27,22 +27,24 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Pretrained(Trained):
-    """What a run has come to, and what it was trained on."""
+    """Result of a pre-training run."""
 
     samples: int
+    """Number of training samples."""
     language_pairs: list[LanguagePair]
+    """Language pairs of the training samples."""
 
 
 def pretrain(config: PretrainConfig, run: TrackedRun, *, hooks: Hooks | None = None) -> Pretrained:
-    """Train on the cluster that Ray is connected to, until the last step or a stop request.
+    """Train on the connected Ray cluster, until the last step or a stop request.
 
     Args:
-        config: what to train; `output` decides which run is resumed.
-        run: where metrics go.
-        hooks: of whatever the run is a part of.
+        config: configuration of the run; a run in its `output` is resumed.
+        run: MLflow run for metrics.
+        hooks: hooks supplied by the enclosing sweep or study.
 
     Raises:
-        InputError: for a configuration or data that cannot be used, before anything is started.
+        InputError: if the configuration or the data is invalid, before training starts.
         FloatingPointError: if training has diverged.
     """
     check_config(config)
@@ -66,11 +68,11 @@ def pretrain(config: PretrainConfig, run: TrackedRun, *, hooks: Hooks | None = N
     )
     order = build_order(config, data, data_sets)
     logger.info(
-        "%d samples to train on, %d held out; %d spans do not begin and end with tokens and are left out",
+        "%d samples to train on, %d held out; %d spans are omitted because a token crosses their boundaries",
         *(len(data), len(held_out), data.unencodable_spans),
     )
     if len(data_sets) > 1:
-        _tell_shares(data_sets, data, order)
+        _log_passes(data_sets, data, order)
     run.log_metrics({"data/samples": len(data), "data/unencodable_spans": data.unencodable_spans}, step=0)
     save_identity(config.output, this_run)
     write_bytes(join(config.output, CONFIG_FILE), dump_config(config).encode())
@@ -82,7 +84,7 @@ def pretrain(config: PretrainConfig, run: TrackedRun, *, hooks: Hooks | None = N
 
 
 def build_order(config: PretrainConfig, data: EncodedData, data_sets: Sequence[DataSet]) -> SampleOrder:
-    """Return the order of the run's samples; raises `InputError` where a data set would never be drawn."""
+    """Return the order of the run's samples; raises `InputError` if a data set would never be drawn."""
     return SampleOrder(
         lengths=data.lengths,
         pair_codes=data.pair_codes,
@@ -110,11 +112,11 @@ def _log_data_sets(run: TrackedRun, data_sets: Sequence[DataSet]) -> None:
     )
 
 
-def _tell_shares(data_sets: Sequence[DataSet], data: EncodedData, order: SampleOrder) -> None:
-    """Say how often each data set is gone through: a small one of a great weight is soon learnt by heart."""
+def _log_passes(data_sets: Sequence[DataSet], data: EncodedData, order: SampleOrder) -> None:
+    """Log the number of passes over each data set, because many passes over a small one may overfit."""
     total = sum(data_set.weight for data_set in data_sets)
     for number, (data_set, passes) in enumerate(zip(data_sets, order.passes(), strict=True)):
         logger.info(
-            "%s: %d samples make %.1f %% of the inputs; the run goes through them %.3g times",
+            "%s: %d samples make %.1f %% of the inputs; the run makes %.3g passes over them",
             *(data_set.folder, (data.set_numbers == number).sum(), 100 * data_set.weight / total, passes),
         )

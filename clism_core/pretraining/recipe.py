@@ -1,4 +1,4 @@
-"""What pre-training has of its own: its model with three objectives, masked sentence pairs, the held-out samples."""
+"""Recipe of pre-training: its model with objectives, masked sentence pairs, and evaluation on held-out samples."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,18 +21,18 @@ from clism_core.training.data.indexed_rows import Row
 
 @dataclass(frozen=True)
 class PretrainingRecipe:
-    """Pre-trains as `config` says; `held_out` are the prepared samples that are evaluated."""
+    """Pre-training with a configuration; `held_out` are the prepared samples for evaluation."""
 
     config: PretrainConfig
     held_out: "ray.ObjectRef[list[dict[str, Any]]]"
 
     @property
     def weights(self) -> dict[str, float]:
-        """The weights of the objectives that are on."""
+        """Weights of the enabled objectives."""
         return self.config.objectives.weights()
 
     def load_model(self, name: str) -> PretrainingModel:
-        """Return the encoder with its heads and the objectives."""
+        """Load the encoder with its heads and the objectives."""
         model = PretrainingModel(load_encoder(name, seed=self.config.seed), seed=self.config.seed)
         model.use(build_objectives(model, self.config.objectives))
         return model
@@ -45,7 +45,7 @@ class PretrainingRecipe:
         return self._builder(model)([[sample] for sample in samples])
 
     def batch_builder(self, model: PretrainingModel) -> recipe.BatchBuilder:
-        """Return what masks and joins encoded samples."""
+        """Return a builder that joins and masks encoded samples."""
         builder = self._builder(model)
 
         def build(groups: Sequence[Sequence[Row]]) -> Batch:
@@ -54,7 +54,7 @@ class PretrainingRecipe:
         return build
 
     def evaluation(self, model: PretrainingModel, *, batch_size: int, precision: Precision) -> recipe.Evaluation:
-        """Return the evaluation of the held-out samples."""
+        """Return the evaluation on the held-out samples."""
         builder = self._builder(model)
         held_out = ray.get(self.held_out)
         evaluation = HeldOutEvaluation(
@@ -68,7 +68,7 @@ class PretrainingRecipe:
         return evaluate
 
     def _builder(self, model: PretrainingModel) -> BatchBuilder:
-        """Return what makes inputs; tokens are masked for MLM if an objective needs them."""
+        """Return the builder of inputs; tokens are masked for MLM only if an objective needs them."""
         config = self.config
         masked = MASKED_TOKENS in model.needs()
         masking = config.masking if masked else replace(config.masking, mlm_probability=0.0)

@@ -16,10 +16,10 @@ def register_encoder(
     """Log the folder of a pre-trained encoder as an MLflow pyfunc of `run` and register it as `clism-encoder`.
 
     Args:
-        run: The run that has trained the encoder.
-        folder: The encoder as `from_pretrained` loads it, with its heads beside it; all of it is kept.
+        run: The run that trained the encoder.
+        folder: Folder of the encoder in Hugging Face format, including its heads; stored completely.
         step: Training step of the checkpoint; the run's metrics of this step become the model's.
-        metrics: Kept as tags of the version, where the registry's page shows them.
+        metrics: Stored as tags of the version, which the registry's page shows.
     """
     served_model = Path(__file__).with_name("served_model.py")
     return register_model(run, folder, kind="encoder", name=ENCODER, code=served_model, step=step, metrics=metrics)

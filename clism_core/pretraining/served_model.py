@@ -1,4 +1,4 @@
-"""The registered encoder's `predict`: sentences to vectors. MLflow keeps and runs this file by itself."""
+"""`predict` of a registered encoder: sentences to vectors. MLflow stores this file and runs it on its own."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ MAX_LENGTH, BATCH_SIZE = 256, 32
 
 
 class EncoderModel(PythonModel):
-    """Mean-pooled sentence vectors of a folder that `save_pretrained` has written."""
+    """Mean-pooled sentence vectors of an encoder folder written by `save_pretrained`."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load encoder and tokenizer from the artefact `model`."""
@@ -27,7 +27,7 @@ class EncoderModel(PythonModel):
         model_input: list[str],
         params: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> list[list[float]]:
-        """Return one vector a sentence: the mean state of its own tokens, those of the template left out."""
+        """Return one vector per sentence: the mean state of its own tokens, without template tokens."""
         vectors: list[list[float]] = []
         for start in range(0, len(model_input), BATCH_SIZE):
             vectors += self._embed(model_input[start : start + BATCH_SIZE]).tolist()

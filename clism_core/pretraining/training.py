@@ -1,4 +1,4 @@
-"""Pre-training as one of the trainings that jobs, sweeps and studies run."""
+"""Pre-training as a `Training`, which jobs, sweeps and studies run."""
 
 from clism_core.pretraining.config import PretrainConfig, check_config
 from clism_core.pretraining.export import export, find_finished, register

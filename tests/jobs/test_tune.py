@@ -117,7 +117,7 @@ def test_the_best_of_a_grid_becomes_a_preset_and_a_model(
     }
     finished, failed = trials_of(output)
     assert (finished["status"], failed["status"]) == ("finished", "failed")
-    assert "no sample of" in failed["error"]  # is of an origin called nowhere
+    assert "no sample of" in failed["error"]  # has the origin nowhere
     assert failed["error"] in said
     parser = build_parser(PretrainConfig, None)
     preset = parser.instantiate(parser.parse_args(["--config", str(output / "best-pretrain.yaml")]))
@@ -243,7 +243,7 @@ def test_a_sweep_of_which_no_trial_finishes_says_why(
     assert run_job(TuneConfig, job.main, description=None, arguments=arguments) == EXIT_BAD_INPUT
     said = capsys.readouterr().err
     assert "no trial of the sweep" in said
-    assert "is of such an origin" in said
+    assert "has these origins" in said
 
 
 def test_failed_trials_are_tried_again_where_that_is_wanted(

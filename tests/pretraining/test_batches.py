@@ -49,7 +49,7 @@ def build(tokenizer: PreTrainedTokenizerFast, *groups: list[EncodedSample], **se
     return BatchBuilder(tokenizer, config, seed=3)(groups)
 
 
-def test_an_input(tokenizer: PreTrainedTokenizerFast) -> None:
+def test_input_of_one_pair(tokenizer: PreTrainedTokenizerFast) -> None:
     batch = build(
         tokenizer,
         [sample(source=[A, B, C, D, E], target=[P, Q, R, S], spans=[(1, 3, 2, 4), (4, 5, 0, 1)])],
@@ -88,7 +88,7 @@ def test_spans_at_both_edges(tokenizer: PreTrainedTokenizerFast) -> None:
         pytest.param(3, 8, [(0, 1, 7, 8)], 0, id="answer is cut off"),
         pytest.param(3, 8, [(0, 1, 4, 7)], 0, id="answer is cut in two"),
         pytest.param(3, 8, [(0, 1, 4, 6)], 1, id="answer is the last tokens"),
-        pytest.param(8, 4, [(0, 4, 1, 2), (6, 8, 0, 1)], 2, id="masking shortens the source, so that all fits"),
+        pytest.param(8, 4, [(0, 4, 1, 2), (6, 8, 0, 1)], 2, id="masking shortens the source enough"),
     ],
 )
 def test_truncated_questions_are_dropped_and_counted(
@@ -128,13 +128,13 @@ def test_joined_pairs(tokenizer: PreTrainedTokenizerFast) -> None:
     assert batch.plain_ids.tolist() == [[CLS, A, B, C, D, SEP]]
 
 
-def test_no_question_in_the_whole_batch(tokenizer: PreTrainedTokenizerFast) -> None:
+def test_batch_without_questions(tokenizer: PreTrainedTokenizerFast) -> None:
     batch = build(tokenizer, [sample(source=[A], target=[P], spans=[])])
     assert batch.question_mask.shape == (1, 1)
     assert not batch.question_mask.any()
 
 
-def test_at_most_max_spans_are_asked_and_all_get_their_turn(tokenizer: PreTrainedTokenizerFast) -> None:
+def test_at_most_max_spans_are_masked_and_each_is_drawn_eventually(tokenizer: PreTrainedTokenizerFast) -> None:
     spans = [(i, i + 1, i, i + 1) for i in range(4)]
     asked: Counter[int] = Counter()
     for visit in range(40):
@@ -145,7 +145,7 @@ def test_at_most_max_spans_are_asked_and_all_get_their_turn(tokenizer: PreTraine
     assert set(asked) == {P, Q, R, S}
 
 
-def test_masking_depends_on_seed_sample_and_visit_alone(tokenizer: PreTrainedTokenizerFast) -> None:
+def test_masking_depends_only_on_seed_sample_and_visit(tokenizer: PreTrainedTokenizerFast) -> None:
     def masked(ordinal: int, visit: int, seed: int = 3) -> list[list[int]]:
         chosen = sample(source=[A, B, C, D] * 4, target=[P, Q, R, S] * 4, spans=[], ordinal=ordinal, visit=visit)
         builder = BatchBuilder(tokenizer, MaskingConfig(mlm_probability=0.5), seed=seed)
@@ -158,9 +158,7 @@ def test_masking_depends_on_seed_sample_and_visit_alone(tokenizer: PreTrainedTok
 
 
 @pytest.mark.parametrize("mask_answers", [False, True])
-def test_mlm_masks_a_share_of_tokens_but_no_special_ones(
-    tokenizer: PreTrainedTokenizerFast, mask_answers: bool
-) -> None:
+def test_mlm_masks_a_share_of_ordinary_tokens(tokenizer: PreTrainedTokenizerFast, mask_answers: bool) -> None:
     source, target = [A, B, C, D, E, F, G, H], [P, Q, R, S, T, U, V, W]
     fates: Counter[str] = Counter()
     masked = Counter[int]()
@@ -234,7 +232,7 @@ def test_mask_spans() -> None:
     assert mask_spans([A, B, C, D], spans, QUE_ID) == ([QUE_ID, QUE_ID, D], [0, 1])
 
 
-def test_drawn_spans_come_from_left_to_right() -> None:
+def test_drawn_spans_are_in_source_order() -> None:
     spans = [Span(4, 5, 0, 1), Span(0, 1, 1, 2), Span(2, 3, 2, 3)]
     drawn = draw_spans(spans, 5, np.random.default_rng(0))
     assert [span.source_start for span in drawn] == [0, 2, 4]

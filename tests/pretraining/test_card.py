@@ -14,11 +14,11 @@ def card(config: PretrainConfig) -> str:
     return model_card(config, step=3, metrics={}, samples=40, language_pairs=[LanguagePair("en", "de")])
 
 
-def test_the_card_of_a_mixture_gives_the_shares() -> None:
+def test_card_of_a_mixture_contains_the_shares() -> None:
     assert "\n- 66.7 % from `wiki` (weight 2)\n- 33.3 % from `news` (weight 1)\n\n```python" in card(TWO)
 
 
-def test_the_card_of_one_data_set_has_no_shares() -> None:
+def test_card_of_one_data_set_contains_no_shares() -> None:
     assert mixture_text(ONE) == ""
     assert card(TWO).replace(mixture_text(TWO), "") == card(ONE)
     assert "(NAACL 2022).\n\n```python" in card(ONE)
@@ -31,7 +31,7 @@ def test_the_card_of_one_data_set_has_no_shares() -> None:
         pytest.param("s3://bucket/mine", {}, id="folder"),
     ],
 )
-def test_the_front_matter_is_what_the_hub_reads(model: str, base_model: dict[str, str]) -> None:
+def test_front_matter_for_the_hub(model: str, base_model: dict[str, str]) -> None:
     config = PretrainConfig(model=model, data="prepared")
     text = model_card(config, step=3, metrics={}, samples=40, language_pairs=[LanguagePair("en", "no")])
     empty, front_matter, rest = text.split("---\n", 2)

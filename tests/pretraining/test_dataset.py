@@ -26,8 +26,8 @@ def block(file: Path) -> pa.Table:
     return pa.table({"file": [str(file)]})
 
 
-def candidates(file: Path, config: HeldOutConfig, of_origins: list[int] | None = None) -> list[dict[str, str]]:
-    sentences = HeldOutSentences(config, np.array(of_origins or [], dtype=np.uint64))
+def candidates(file: Path, config: HeldOutConfig, origin_hashes: list[int] | None = None) -> list[dict[str, str]]:
+    sentences = HeldOutSentences(config, np.array(origin_hashes or [], dtype=np.uint64))
     rows: list[dict[str, str]] = pa.concat_tables(_held_out_candidates(block(file), sentences, "set/")).to_pylist()
     return rows
 
@@ -38,12 +38,12 @@ def old(tmp_path: Path) -> Path:
     return write_prepared(tmp_path / "data", languages=("de",)) / "samples" / "0.parquet"
 
 
-def test_hash_of_a_source_is_that_of_its_normal_form() -> None:
+def test_source_hash_is_of_the_normalised_sentence() -> None:
     expected = int.from_bytes(hashlib.blake2b(b"anna was in rome.", digest_size=8).digest(), "big")
     assert source_hashes(["Anna was in Rome.", "ANNA  was\tin Rome. "]).tolist() == [expected] * 2
 
 
-def test_stored_and_computed_hashes_are_the_same(old: Path, tmp_path: Path) -> None:
+def test_stored_and_computed_hashes_are_equal(old: Path, tmp_path: Path) -> None:
     pq.write_table(add_source_hash(pq.read_table(old)), tmp_path / "new.parquet")
     columns = ["sample_id", SOURCE_HASH]
     one, other = (pa.concat_tables(_read_file(block(file), columns)) for file in (old, tmp_path / "new.parquet"))
@@ -52,15 +52,15 @@ def test_stored_and_computed_hashes_are_the_same(old: Path, tmp_path: Path) -> N
     assert one[SOURCE_HASH].to_pylist() == source_hashes(pq.read_table(old)["source"].to_pylist()).tolist()
 
 
-def test_stored_hashes_decide_without_the_sentences(old: Path, tmp_path: Path) -> None:
+def test_stored_hashes_determine_the_held_out_samples(old: Path, tmp_path: Path) -> None:
     table = pq.read_table(old)
     hashes = [2**64 - 1, 2**63 - 1, 5, *[2**64 - 1] * (table.num_rows - 3)]
     table = table.drop_columns(["source"]).append_column(SOURCE_HASH, pa.array(hashes, pa.uint64()))
     pq.write_table(table, tmp_path / "x.parquet")
     ids = [f"set/{name}" for name in table["sample_id"].to_pylist()]
 
-    def held_out(config: HeldOutConfig, of_origins: list[int] | None = None) -> list[str]:
-        return sorted(row["sample_id"] for row in candidates(tmp_path / "x.parquet", config, of_origins))
+    def held_out(config: HeldOutConfig, origin_hashes: list[int] | None = None) -> list[str]:
+        return sorted(row["sample_id"] for row in candidates(tmp_path / "x.parquet", config, origin_hashes))
 
     assert held_out(HeldOutConfig(fraction=0.5)) == [ids[1], ids[2]]
     assert held_out(HeldOutConfig(fraction=0.1)) == [ids[2]]
@@ -68,7 +68,7 @@ def test_stored_hashes_decide_without_the_sentences(old: Path, tmp_path: Path) -
     assert held_out(HeldOutConfig(fraction=0.0)) == []
 
 
-def test_the_candidates_of_a_file_are_those_of_the_smallest_id_hashes(old: Path) -> None:
+def test_candidates_of_a_file_have_the_smallest_id_hashes(old: Path) -> None:
     everything = candidates(old, HeldOutConfig(fraction=0.999999))
     assert len(everything) == 14
     by_hash = sorted(everything, key=lambda row: hashlib.blake2b(row["sample_id"].encode(), digest_size=8).digest())
@@ -77,7 +77,7 @@ def test_the_candidates_of_a_file_are_those_of_the_smallest_id_hashes(old: Path)
     assert {row["file"] for row in found} == {str(old)}
 
 
-def test_chosen_samples_are_read_whole(old: Path) -> None:
+def test_selected_samples_are_read_with_all_columns(old: Path) -> None:
     first, _, third = pq.read_table(old)["sample_id"].to_pylist()[:3]
     ids = pa.array([f"set/{third}", f"set/{first}", "other/x"])
     rows = pa.concat_tables(_read_chosen(block(old), ids, "set/"))

@@ -41,6 +41,6 @@ def train(folder: Path) -> list[dict[str, float]]:
     return losses
 
 
-def test_seeded_losses_are_what_they_were(tmp_path: Path) -> None:
+def test_seeded_losses_are_unchanged(tmp_path: Path) -> None:
     for got, expected in zip(train(write_encoder("xlmr", tmp_path)), GOLDEN, strict=True):
         assert got == pytest.approx(expected, rel=1e-4)

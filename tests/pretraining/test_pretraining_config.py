@@ -15,13 +15,13 @@ from clism_core.utils.errors import InputError
 GOOD = PretrainConfig(model="xlm-roberta-base", data="prepared", output="out")
 
 
-def test_the_defaults_are_the_papers() -> None:
+def test_defaults_are_the_values_of_the_paper() -> None:
     check_config(GOOD)
     assert (GOOD.global_batch_size, GOOD.loop.steps, GOOD.optimizer.warmup_steps) == (64, 15_000, 1_500)
     assert (GOOD.optimizer.learning_rate, GOOD.masking.max_length, GOOD.masking.mlm_probability) == (1e-5, 256, 0.15)
 
 
-def test_a_share_of_the_steps_is_a_warm_up() -> None:
+def test_warm_up_may_be_a_fraction_of_the_steps() -> None:
     check_config(replace(GOOD, optimizer=OptimizerConfig(warmup_steps=0.1), loop=LoopConfig(steps=2, evaluate_at=[1])))
 
 
@@ -67,28 +67,36 @@ def test_a_share_of_the_steps_is_a_warm_up() -> None:
         ),
         pytest.param(
             {"data": "[{path: a}, {path: b, wieght: 2}]"},
-            r"--data\[1\]: no field is called wieght, only path and weight; write",
+            r"--data\[1\]: unknown field wieght, not path or weight; give",
             id="unknown field of a data set",
         ),
-        pytest.param({"data": "[{weight: 2}]"}, r"--data\[0\]: has no path; write", id="data without a path"),
-        pytest.param({"data": "[{path: 7}]"}, r"--data\[0\]: path 7 is no text; write", id="data path of a number"),
+        pytest.param({"data": "[{weight: 2}]"}, r"--data\[0\]: path is missing; give", id="data without a path"),
+        pytest.param({"data": "[{path: 7}]"}, r"--data\[0\]: path 7 is not a string; give", id="data path of a number"),
         pytest.param(
-            {"data": "[{path: a, weight: two}]"}, r"--data\[0\]: weight 'two' is no number; write", id="weight of text"
+            {"data": "[{path: a, weight: two}]"},
+            r"--data\[0\]: weight 'two' is not a number; give",
+            id="weight of text",
         ),
-        pytest.param({"data": "[a, b]"}, r"--data\[0\]: 'a' has no fields; write", id="data list of names"),
-        pytest.param({"data": "[{path: a"}, r"--data \[\{path: a: cannot be read as a list", id="data list not closed"),
-        pytest.param({"data": "{path: a}"}, r"--data \{path: a\}: cannot be read as a list", id="data without a list"),
+        pytest.param(
+            {"data": "[a, b]"}, r"--data\[0\]: 'a' is not a data set with a path; give", id="data list of names"
+        ),
+        pytest.param(
+            {"data": "[{path: a"}, r"--data \[\{path: a: cannot be parsed as a list", id="data list not closed"
+        ),
+        pytest.param(
+            {"data": "{path: a}"}, r"--data \{path: a\}: cannot be parsed as a list", id="data without a list"
+        ),
     ],
 )
-def test_what_cannot_work_is_refused(change: dict[str, object], message: str) -> None:
+def test_invalid_configuration_is_an_input_error(change: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         check_config(replace(GOOD, **change))  # type: ignore[arg-type]
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_together() -> None:
     with pytest.raises(InputError, match=r"(?s)--micro_batch_size.*--length_window"):
         check_config(replace(GOOD, micro_batch_size=0, length_window=0))
 
 
-def test_a_folder_is_a_data_set_of_weight_1() -> None:
+def test_single_folder_is_a_data_set_with_weight_1() -> None:
     assert data_set_configs(GOOD) == [DataSetConfig("prepared", weight=1)]

@@ -44,7 +44,7 @@ def make_batch(model: PretrainingModel) -> Batch:
     return BatchBuilder(model.tokenizer, MaskingConfig(mlm_probability=0.5), seed=0)([[entry] for entry in samples])
 
 
-def test_que_has_an_embedding_that_starts_as_the_masks(folder: Path) -> None:
+def test_embedding_of_que_is_initialised_with_that_of_the_mask(folder: Path) -> None:
     loaded = load_encoder(str(folder), seed=0)
     weight = embedding_weight(loaded.encoder)
     que, mask = loaded.tokenizer.get_vocab()[QUE], loaded.tokenizer.mask_token_id
@@ -64,7 +64,7 @@ def test_all_objectives_reach_the_encoder(folder: Path) -> None:
         assert gradient.any(), name
 
 
-def test_parameters_that_nothing_reaches_are_frozen(folder: Path) -> None:
+def test_parameters_without_gradients_are_frozen(folder: Path) -> None:
     model = build(folder)
     frozen = freeze_unused(model, make_batch(model))
     unused = "encoder.lang_embeddings.weight"  # XLM's, for which inputs name no language; others have none
@@ -73,7 +73,7 @@ def test_parameters_that_nothing_reaches_are_frozen(folder: Path) -> None:
     assert all(p.grad is None for p in model.parameters())
 
 
-def test_the_head_of_an_objective_that_is_off_is_frozen(folder: Path) -> None:
+def test_head_of_a_disabled_objective_is_frozen(folder: Path) -> None:
     model = build(folder, w_clism=0.0)
     frozen = freeze_unused(model, make_batch(model))
     head = {name for name, _ in model.named_parameters() if name.startswith("span_head.")}
@@ -84,7 +84,7 @@ def test_the_head_of_an_objective_that_is_off_is_frozen(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("w_clism", "has_rate"), [pytest.param(1.0, True, id="on"), pytest.param(0.0, False, id="off")]
 )
-def test_the_span_head_has_a_learning_rate_of_its_own(folder: Path, w_clism: float, has_rate: bool) -> None:
+def test_span_head_has_its_own_learning_rate(folder: Path, w_clism: float, has_rate: bool) -> None:
     model = build(folder, w_clism=w_clism)
     head = {id(p) for p in model.span_head.parameters()} if has_rate else set()
     assert {id(p) for p in model.new_head_parameters()} == head
@@ -94,11 +94,11 @@ def test_the_span_head_has_a_learning_rate_of_its_own(folder: Path, w_clism: flo
     ("w_cacr", "clism_needs", "passes"),
     [
         pytest.param(1.0, frozenset(), 2, id="contrastive"),
-        pytest.param(0.0, frozenset(), 1, id="nobody"),
+        pytest.param(0.0, frozenset(), 1, id="none"),
         pytest.param(0.0, frozenset({PLAIN_SOURCE}), 2, id="another objective"),
     ],
 )
-def test_the_plain_source_is_encoded_if_an_objective_needs_it(
+def test_plain_source_is_encoded_if_an_objective_needs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, w_cacr: float, clism_needs: frozenset[str], passes: int
 ) -> None:
     monkeypatch.setattr(CLISM, "needs", clism_needs)
@@ -110,7 +110,7 @@ def test_the_plain_source_is_encoded_if_an_objective_needs_it(
 
 
 @pytest.mark.parametrize(("w_mlm", "masked"), [pytest.param(1.0, True, id="on"), pytest.param(0.0, False, id="off")])
-def test_tokens_are_masked_only_for_an_objective_that_needs_it(tmp_path: Path, w_mlm: float, masked: bool) -> None:
+def test_tokens_are_masked_only_if_an_objective_needs_it(tmp_path: Path, w_mlm: float, masked: bool) -> None:
     config = PretrainConfig(
         model=str(write_encoder("xlmr", tmp_path)),
         data="",
@@ -125,7 +125,7 @@ def test_tokens_are_masked_only_for_an_objective_that_needs_it(tmp_path: Path, w
     assert bool(len(batch.mlm_label)) == masked
 
 
-def test_the_folder_loads_with_plain_transformers(folder: Path, tmp_path: Path) -> None:
+def test_exported_folder_is_loaded_by_transformers(folder: Path, tmp_path: Path) -> None:
     model = build(folder)
     model.save(tmp_path / "model")
     encoder = AutoModel.from_pretrained(tmp_path / "model").eval()
@@ -143,7 +143,7 @@ def test_the_folder_loads_with_plain_transformers(folder: Path, tmp_path: Path) 
     assert embedding_weight(model.encoder).shape not in shapes
 
 
-def test_a_saved_model_goes_on_as_it_was(folder: Path, tmp_path: Path) -> None:
+def test_saved_model_is_restored(folder: Path, tmp_path: Path) -> None:
     model = build(folder)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -158,7 +158,7 @@ def test_a_saved_model_goes_on_as_it_was(folder: Path, tmp_path: Path) -> None:
         torch.testing.assert_close(left, right, msg=name)
 
 
-def test_a_hub_checkpoints_own_mlm_head_is_kept(tmp_path: Path) -> None:
+def test_mlm_head_of_a_hub_checkpoint_is_kept(tmp_path: Path) -> None:
 
     write_encoder("bert", tmp_path)
     config = BertConfig.from_pretrained(tmp_path)
@@ -169,14 +169,14 @@ def test_a_hub_checkpoints_own_mlm_head_is_kept(tmp_path: Path) -> None:
     assert torch.equal(loaded.mlm_head.state_dict()[name], whole.cls.state_dict()[name])
 
 
-def test_loading_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
+def test_new_weights_depend_on_the_seed_only(tmp_path: Path) -> None:
     write_encoder("bert", tmp_path)
     first, second, other = (load_encoder(str(tmp_path), seed=seed).mlm_head.state_dict() for seed in (3, 3, 4))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
-def test_a_model_without_a_single_mlm_head_is_refused(tmp_path: Path) -> None:
+def test_model_without_exactly_one_mlm_head_is_an_input_error(tmp_path: Path) -> None:
     write_encoder("bert", tmp_path)
     size = json.loads((tmp_path / "config.json").read_text())["vocab_size"]
     DistilBertModel(DistilBertConfig(vocab_size=size, dim=16, n_layers=1, n_heads=2, hidden_dim=32)).save_pretrained(
@@ -186,7 +186,7 @@ def test_a_model_without_a_single_mlm_head_is_refused(tmp_path: Path) -> None:
         load_encoder(str(tmp_path), seed=0)
 
 
-def test_the_span_head_of_another_size_is_refused(tmp_path: Path) -> None:
+def test_span_head_of_another_size_is_an_input_error(tmp_path: Path) -> None:
 
     write_encoder("bert", tmp_path)
     save_file(
@@ -196,7 +196,7 @@ def test_the_span_head_of_another_size_is_refused(tmp_path: Path) -> None:
         build(tmp_path)
 
 
-def test_mean_pool_ignores_what_is_masked_and_never_divides_by_zero() -> None:
+def test_mean_pool_ignores_masked_states_and_does_not_divide_by_zero() -> None:
     h = torch.tensor([[[1.0], [3.0], [100.0]], [[5.0], [5.0], [5.0]]])
     mask = torch.tensor([[True, True, False], [False, False, False]])
     assert mean_pool(h, mask).tolist() == [[2.0], [0.0]]

@@ -9,7 +9,7 @@ from clism_core.tracking.run import start_run
 EXACT = "span_exact_match"
 
 
-def test_evaluation_figure_has_a_panel_a_pair_and_dashed_baselines() -> None:
+def test_evaluation_figure_has_a_panel_per_pair_and_dashed_baselines() -> None:
     curves = {
         f"eval/en-vi/{EXACT}": [(0, 0.1), (50, 0.4)],
         "eval/en-vi/random_run_exact_match": [(0, 0.2), (50, 0.2)],
@@ -26,7 +26,7 @@ def test_evaluation_figure_has_a_panel_a_pair_and_dashed_baselines() -> None:
     assert arabic.lines[0].get_marker() == "."  # or a single point would not be seen
 
 
-def test_plots_of_a_run_are_logged_and_a_repeated_step_counts_once(home_folder: Path, tmp_path: Path) -> None:
+def test_plots_are_logged_with_repeated_steps_once(home_folder: Path, tmp_path: Path) -> None:
     run = start_run(job="pretrain", output="/outputs/x")
     for step, loss in [(1, 3.0), (2, 9.0)]:
         run.log_metrics({"train/loss": loss, f"eval/en-vi/{EXACT}": 0.5}, step=step)

@@ -105,7 +105,7 @@ def test_new_folder_contains_no_run(tmp_path: Path) -> None:
         pytest.param(replace(CONFIG, data=[DataSetConfig("b", 2.0), DataSetConfig("d")]), id="two data sets"),
     ],
 )
-def test_the_dumped_configuration_can_be_given_again(tmp_path: Path, config: PretrainConfig) -> None:
+def test_dumped_configuration_can_be_loaded(tmp_path: Path, config: PretrainConfig) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(dump_config(config))
     parser = build_parser(PretrainConfig, None)

@@ -178,7 +178,7 @@ def test_step_equals_the_sum_of_plain_losses(folder: Path, whole: Results) -> No
 
 
 @pytest.mark.parametrize("spread", [TWO_WORKERS["2 x 8"], NO_QUESTIONS], ids=["one asks", "nobody asks"])
-def test_worker_without_questions_takes_part(by_worker: dict[Spread, list[Results]], spread: Spread) -> None:
+def test_worker_without_questions_participates(by_worker: dict[Spread, list[Results]], spread: Spread) -> None:
     """The second of two workers has the odd samples, which have no questions."""
     first, second = by_worker[spread]
     assert ("clism_loss" in first["means"]) == spread.questions
@@ -206,7 +206,7 @@ def test_dropout_is_replayed_under_accumulation(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("off", ["clism", "cacr", "mlm"])
-def test_objective_of_weight_0_is_not_computed(folder: Path, off: str) -> None:
+def test_objective_with_weight_0_is_not_computed(folder: Path, off: str) -> None:
     model = build_model(folder, ObjectivesConfig(**{f"w_{off}": 0.0}))
     assert off not in model.objectives
     forwards = []
@@ -218,7 +218,7 @@ def test_objective_of_weight_0_is_not_computed(folder: Path, off: str) -> None:
         assert {"span_head.start.weight", "span_head.end.weight"} <= frozen
 
 
-def test_rows_are_gathered_in_order_of_rank_also_on_one_worker() -> None:
+def test_rows_are_gathered_in_rank_order_also_on_one_worker() -> None:
     rows = torch.randn(3, 2, requires_grad=True)
     assert torch.equal(gather_rows(rows), rows)
     assert not gather_rows(rows).requires_grad

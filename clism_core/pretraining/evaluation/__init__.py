@@ -1,1 +1,1 @@
-"""What a model knows, measured on samples it was not trained on."""
+"""Evaluation of a pre-training model on held-out samples."""

@@ -1,4 +1,4 @@
-"""Two guesses of a masked span's translation that need no model; a model that has learnt nothing more is no use."""
+"""Baselines that guess the translation of a masked span without a model; a useful model exceeds both."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -7,9 +7,9 @@ Range = tuple[int, int]  # characters [start, end) of a text
 
 
 def random_run_exact_match(sample: Mapping[str, Any]) -> float:
-    """Return the expected number of spans hit by a random run of capitalised or digit words of the target.
+    """Return the expected number of spans that equal a random run of capitalised words or digits in the target.
 
-    A run is as long as it can be; where there is none (scripts without capitals), any single word is drawn.
+    Runs are maximal; if there are none (scripts without capitals), any single word is drawn.
 
     Args:
         sample: a prepared sample.
@@ -23,7 +23,7 @@ def random_run_exact_match(sample: Mapping[str, Any]) -> float:
 def longest_unaligned_run_exact_match(sample: Mapping[str, Any]) -> float:
     """Return the number of spans that equal the longest run of target words without a link to a visible source word.
 
-    The masked spans of the sample are what is not visible; of equally long runs the first is taken.
+    Source words outside the masked spans are visible. The first of equally long runs is used.
     """
     masked = [(span["source_start"], span["source_end"]) for span in sample["spans"]]
     visible = {
@@ -55,11 +55,11 @@ def _ranges(words: Iterable[Mapping[str, int]]) -> list[Range]:
 
 
 def _runs(flags: Sequence[bool]) -> Iterable[tuple[int, int]]:
-    """Yield first and last place of every maximal run of true flags."""
+    """Yield the first and the last index of every maximal run of true flags."""
     first = None
-    for place, flag in enumerate([*flags, False]):
+    for index, flag in enumerate([*flags, False]):
         if flag and first is None:
-            first = place
+            first = index
         elif not flag and first is not None:
-            yield first, place - 1
+            yield first, index - 1
             first = None

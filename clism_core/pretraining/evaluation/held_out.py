@@ -1,4 +1,4 @@
-"""The held-out samples, evaluated on all workers, per language pair."""
+"""Evaluation on held-out samples by all workers, per language pair."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -24,14 +24,14 @@ from clism_core.utils.language_pair import LanguagePair
 
 
 class HeldOutEvaluation:
-    """Evaluates a model on held-out samples; every sample is masked in the same way each time.
+    """Evaluation of a model on held-out samples; a sample is masked in the same way in every evaluation.
 
     Args:
         rows: prepared samples of all language pairs, the same on all workers.
         model: the model, not its DDP wrapper.
-        builder: makes the inputs, as in training.
-        batch_size: inputs of a forward pass.
-        precision: of forward passes.
+        builder: builder of inputs, as in training.
+        batch_size: maximum number of inputs per forward pass.
+        precision: precision of forward passes.
     """
 
     def __init__(
@@ -50,19 +50,19 @@ class HeldOutEvaluation:
         self._text_tokenizer = TextTokenizer(model.tokenizer)
         self.samples: dict[str, list[EncodedSample]] = {}
         self.baselines: dict[str, dict[str, float]] = {}
-        for pair, asked in self._ask(rows).items():
-            self.samples[pair] = [replace(self._encode(row), ordinal=place) for place, row in enumerate(asked)]
-            n_spans = max(1, sum(len(row["spans"]) for row in asked))
+        for pair, selected in self._select_questions(rows).items():
+            self.samples[pair] = [replace(self._encode(row), ordinal=index) for index, row in enumerate(selected)]
+            n_spans = max(1, sum(len(row["spans"]) for row in selected))
             self.baselines[pair] = {
-                "random_run_exact_match": sum(map(random_run_exact_match, asked)) / n_spans,
-                "longest_unaligned_run_exact_match": sum(map(longest_unaligned_run_exact_match, asked)) / n_spans,
+                "random_run_exact_match": sum(map(random_run_exact_match, selected)) / n_spans,
+                "longest_unaligned_run_exact_match": sum(map(longest_unaligned_run_exact_match, selected)) / n_spans,
             }
 
-    def _ask(self, rows: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-        """Return the samples by language pair, each with the spans to ask for, the same ones always.
+    def _select_questions(self, rows: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+        """Return the samples by language pair, each with the spans that become questions, always the same ones.
 
-        A span that the model cannot be asked for, because tokens cannot express it or it lies behind the longest
-        input, is left out; the baselines are then not asked for it, either.
+        Spans that cannot become questions, because their boundaries are inside tokens or because they are truncated,
+        are omitted for the model and the baselines.
         """
         groups: dict[str, list[dict[str, Any]]] = {}
         for row in rows:
@@ -76,7 +76,7 @@ class HeldOutEvaluation:
         return EncodedSample.from_row(encode_row(self._text_tokenizer, row))
 
     def __call__(self) -> dict[str, float]:
-        """Return `PAIR/metric` for every language pair, and `gradient_norm/OBJECTIVE` (a collective)."""
+        """Return `PAIR/METRIC` for every language pair, and `gradient_norm/OBJECTIVE` (a collective)."""
         was_training = self.model.training
         self.model.eval()
         metrics: dict[str, float] = {}
@@ -89,7 +89,7 @@ class HeldOutEvaluation:
 
     @property
     def device(self) -> torch.device:
-        """Where the model is."""
+        """Device of the model."""
         return next(self.model.parameters()).device
 
     def _batches(self, samples: Sequence[EncodedSample]) -> Iterator[list[EncodedSample]]:
@@ -103,7 +103,7 @@ class HeldOutEvaluation:
 
     @torch.no_grad()
     def _objectives(self, samples: Sequence[EncodedSample]) -> dict[str, float]:
-        """Return loss and metrics of every objective that is no contrastive one."""
+        """Return loss and metrics of every objective that is not contrastive."""
         objectives = {n: module for n, module in self.model.objectives.items() if isinstance(module, Objective)}
         totals: dict[str, dict[str, Tensor]] = {name: {} for name in objectives}
         for chosen in self._batches(samples):
@@ -125,7 +125,7 @@ class HeldOutEvaluation:
 
     @torch.no_grad()
     def _retrieval(self, samples: Sequence[EncodedSample]) -> dict[str, float]:
-        """Encode both sides by themselves and look for the translations."""
+        """Encode source and target sentences separately and retrieve their translations."""
         vectors = SentenceVectors(
             self.model.encoder,
             self.model.tokenizer,
@@ -141,17 +141,17 @@ class HeldOutEvaluation:
         source = gather_rows(torch.cat([torch.empty(0, width, device=self.device), *sources]))
         target = gather_rows(torch.cat([torch.empty(0, width, device=self.device), *targets]))
         key = gather_rows(torch.cat([torch.empty(0, 2, dtype=torch.long, device=self.device), *keys]))
-        found = retrieval(source, target, key[:, 0], key[:, 1])
+        result = retrieval(source, target, key[:, 0], key[:, 1])
         return {
-            "retrieval_accuracy": found.accuracy,
-            "retrieval_accuracy_reverse": found.reverse_accuracy,
-            "random_cosine": found.random_cosine,
+            "retrieval_accuracy": result.accuracy,
+            "retrieval_accuracy_reverse": result.reverse_accuracy,
+            "random_cosine": result.random_cosine,
         }
 
     def _gradient_norms(self) -> dict[str, float]:
-        """Return the norm of each objective's gradient on one mixed batch of this worker, as a mean over workers.
+        """Return the gradient norm of each objective on one mixed batch per worker, averaged over workers.
 
-        An objective whose norm goes to 0 has stopped to teach; one that dwarfs the others drowns them.
+        An objective whose norm approaches 0 no longer contributes; one whose norm is much larger dominates the others.
         """
         mixed = [sample for samples in zip(*self.samples.values(), strict=False) for sample in samples]
         batch = self._build((mixed[rank() :: world_size()] or mixed)[: self.batch_size])
@@ -171,13 +171,14 @@ class HeldOutEvaluation:
 
 
 FP16_SCALE = 1024.0
-"""Factor of a mean loss whose gradients are looked at: in fp16, small ones vanish without it; large ones still fit."""
+"""Loss scale for gradient norms: prevents underflow of small gradients in fp16, without overflow of large ones."""
 
 
 def score(metrics: dict[str, float], language_pairs: Sequence[str]) -> float:
-    """Return the one number by which checkpoints are compared, higher is better.
+    """Return the score by which checkpoints are compared; higher is better.
 
-    The mean over the language pairs with questions of the span exact match; of the retrieval accuracy without CLISM.
+    It is the mean span exact match over the language pairs with questions or, without CLISM, the mean retrieval
+    accuracy over all language pairs.
     """
     matches = [metrics[name] for name in (f"{pair}/span_exact_match" for pair in language_pairs) if name in metrics]
     values = matches or [metrics[f"{pair}/retrieval_accuracy"] for pair in language_pairs]

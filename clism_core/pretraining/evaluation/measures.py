@@ -1,4 +1,4 @@
-"""Metrics of the held-out evaluation that plots and model cards show: learned ones, and baselines beside them."""
+"""Metrics of the held-out evaluation in plots and model cards: those of the model, and baselines."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,7 @@ from clism_core.pretraining.objectives.build import OBJECTIVES
 
 @dataclass(frozen=True)
 class Measure:
-    """A metric of a language pair, logged as `eval/PAIR/NAME`."""
+    """Metric of a language pair, logged as `eval/PAIR/NAME`."""
 
     name: str
     label: str
@@ -35,7 +35,7 @@ BASELINES = (
 
 
 def evaluation_name(objective: type[BaseObjective[Any]] | BaseObjective[Any], metric: Metric) -> str:
-    """Return the name that a metric of an objective has in evaluations."""
+    """Return the name of an objective's metric in evaluations."""
     return metric.evaluation_name or f"{objective.name}_{metric.name}"
 
 

@@ -1,4 +1,4 @@
-"""Sentence retrieval: is the nearest sentence of the other language the translation?"""
+"""Sentence retrieval: search for the translation of a sentence by cosine."""
 
 from typing import NamedTuple
 
@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-_COSINES_AT_A_TIME = 1 << 25  # of some queries to all candidates: 128 MB
+_COSINES_AT_A_TIME = 1 << 25  # between a group of queries and all candidates: 128 MB
 
 
 class Retrieval(NamedTuple):
-    """Shares of sentences whose nearest neighbour by cosine is a translation of theirs."""
+    """Shares of sentences whose nearest neighbour by cosine is their translation, and the mean cosine of others."""
 
     accuracy: float
     reverse_accuracy: float
@@ -21,12 +21,13 @@ def retrieval(source_ND: Tensor, target_ND: Tensor, source_keys_N: Tensor, targe
     """Retrieve targets by sources and sources by targets.
 
     Args:
-        source_ND, target_ND: vectors of sentences and of their translations, row by row.
-        source_keys_N, target_keys_N: equal for equal texts; a neighbour that says the same as the right one is right.
+        source_ND, target_ND: vectors of sentences and their translations, row by row.
+        source_keys_N, target_keys_N: equal for equal texts; a neighbour with the same text as the translation counts
+            as correct.
 
     Returns:
         accuracy source to target and target to source, and the mean cosine between different source sentences (near
-        1: all sentences have collapsed to one vector; 0 for a single sentence).
+        1 if all sentences have collapsed to one vector; 0 for a single sentence).
     """
     source, target = functional.normalize(source_ND, dim=-1), functional.normalize(target_ND, dim=-1)
     forward = target_keys_N[_nearest(source, target)] == target_keys_N
@@ -38,7 +39,7 @@ def retrieval(source_ND: Tensor, target_ND: Tensor, source_keys_N: Tensor, targe
 
 
 def nearest(queries_ND: Tensor, candidates_MD: Tensor) -> Tensor:
-    """Return the number [N] of the candidate whose cosine to each query is the highest, of equals the first."""
+    """Return the index [N] of the candidate with the highest cosine for each query; the first one of equals."""
     return _nearest(functional.normalize(queries_ND, dim=-1), functional.normalize(candidates_MD, dim=-1))
 
 

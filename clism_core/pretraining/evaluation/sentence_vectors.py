@@ -1,4 +1,4 @@
-"""Sentences to vectors, as CACR has the plain source: by themselves, the mean over the states of their own tokens."""
+"""Sentence vectors as CACR's of the plain source: the mean state of a single sentence's own tokens."""
 
 from collections.abc import Sequence
 
@@ -12,13 +12,14 @@ from clism_core.pretraining.batches import pad_sentences
 
 
 class SentenceVectors:
-    """Embeds sentences that are given in token ids, without template tokens.
+    """Embedding of sentences, given as token ids without template tokens.
 
     Args:
         encoder: any Hugging Face encoder.
-        tokenizer: its own.
-        max_length: tokens of a sentence pair in pre-training; a sentence is cut to half of what the template leaves.
-        precision: of forward passes, and their device.
+        tokenizer: tokenizer of the encoder.
+        max_length: maximum number of tokens of a sentence pair in pre-training; a sentence is truncated to half of what
+            remains after the template tokens.
+        precision: precision and device of forward passes.
     """
 
     def __init__(
@@ -33,16 +34,18 @@ class SentenceVectors:
         self._first, self._last = find_template(tokenizer, pair=False).parts
         self._has_types = pair_template.type_ids is not None
         self.side_length = (max_length - pair_template.size) // 2
-        """Tokens of a sentence that are seen."""
+        """Maximum number of tokens of a sentence."""
         self._pad_id = int(tokenizer.pad_token_id)
         self._encoder = encoder
         self._precision = precision
 
     def __call__(self, texts: Sequence[Sequence[int]]) -> Tensor:
-        """Return the vectors [N, D], at least in fp32; gradients are the caller's to switch off."""
+        """Return the vectors [N, D], at least in fp32; the caller disables gradients if it does not need them."""
         device = self._precision.device
-        cut = [text[: self.side_length] for text in texts]
-        ids, attention_mask, text_mask = pad_sentences(cut, first=self._first, last=self._last, pad_id=self._pad_id)
+        truncated = [text[: self.side_length] for text in texts]
+        ids, attention_mask, text_mask = pad_sentences(
+            truncated, first=self._first, last=self._last, pad_id=self._pad_id
+        )
         types = ids.new_zeros(ids.shape, device=device) if self._has_types else None
         with self._precision.autocast():
             h_BLD = encode(self._encoder, ids.to(device), attention_mask.to(device), types)

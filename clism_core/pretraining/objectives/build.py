@@ -1,4 +1,4 @@
-"""Registry of the pre-training objectives, with their weights."""
+"""Registry of pre-training objectives, and their weights."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class ObjectivesConfig:
     w_mlm: Annotated[float, Ge(0)] = 1.0
     """Weight of masked language modelling."""
     temperature: Annotated[float, Gt(0)] = 0.05
-    """What CACR divides cosines by. The paper prints 20, which leaves a nearly flat softmax."""
+    """Divisor of the cosines in CACR. The paper gives 20, with which the softmax is nearly uniform."""
 
     def weights(self) -> dict[str, float]:
-        """Return the weights of the objectives that are on, by objective name."""
+        """Return the weights of the enabled objectives, by objective name."""
         weights = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name.startswith("w_")}
         return {name.removeprefix("w_"): weight for name, weight in weights.items() if weight > 0}
 
@@ -44,7 +44,7 @@ OBJECTIVES: dict[type[AnyObjective], Callable[[PretrainingModel, ObjectivesConfi
 
 
 def build_objectives(model: PretrainingModel, config: ObjectivesConfig) -> dict[str, AnyObjective]:
-    """Return the objectives whose weight is above 0, over the heads of `model`; new weights depend on its seed."""
+    """Build the objectives whose weight is above 0, over the heads of `model`; new weights depend on its seed."""
     builders = {objective.name: build for objective, build in OBJECTIVES.items()}
     objectives = {}
     for name in config.weights():

@@ -1,4 +1,4 @@
-"""CACR: masked source, source and translation of a pair are one sentence (Eq. 6-8)."""
+"""CACR: contrastive consistency of the masked source, the source and the translation of a sentence (Eq. 6-8)."""
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ class CACR(ContrastiveObjective[Batch]):
     """Contrastive consistency; its items are the inputs of the global batch.
 
     Args:
-        temperature: what the cosines are divided by.
+        temperature: divisor of the cosines.
     """
 
     name = "cacr"
@@ -26,7 +26,7 @@ class CACR(ContrastiveObjective[Batch]):
         self.temperature = temperature
 
     def forward(self, states: States, batch: Batch) -> Tensor:
-        """Return the means of the masked source and of the translation in H, and of the plain source: [B, 3, D]."""
+        """Return the mean states [B, 3, D] of the masked source and the translation in X, and of the plain source."""
         return torch.stack(
             [
                 mean_pool(states.h_BLD, batch.source_mask),
@@ -39,7 +39,7 @@ class CACR(ContrastiveObjective[Batch]):
     def loss(self, vectors_NVD: Tensor, keys_N2: Tensor) -> Result:
         """Return the sum over the global batch of `L(r_t, r^_s) + L(r_s, r^_s) + L(r_t, r_s)`.
 
-        Inputs with an equal source or target (`keys_N2`) are no negatives of each other.
+        Inputs with an equal source or target (`keys_N2`) are not negatives of each other.
         """
         masked, target, plain = functional.normalize(vectors_NVD, dim=-1).unbind(dim=1)
         same_NN = (keys_N2.unsqueeze(0) == keys_N2.unsqueeze(1)).any(dim=-1)
@@ -50,5 +50,5 @@ class CACR(ContrastiveObjective[Batch]):
             scores_NN = (anchor @ other.T / self.temperature).masked_fill(same_NN, float("-inf"))
             loss_sum = loss_sum + functional.cross_entropy(scores_NN, own, reduction="sum")
         with torch.no_grad():
-            found = ((target @ plain.T).masked_fill(same_NN, -2.0).argmax(dim=-1) == own).sum()
-        return Result(loss_sum, {"retrieval_accuracy": found})
+            retrieved = ((target @ plain.T).masked_fill(same_NN, -2.0).argmax(dim=-1) == own).sum()
+        return Result(loss_sum, {"retrieval_accuracy": retrieved})

@@ -1,4 +1,4 @@
-"""CLISM: point at the translation of a masked span (Eq. 1-4)."""
+"""CLISM: prediction of the span that translates a masked span (Eq. 1-4)."""
 
 import torch
 from torch import Tensor
@@ -28,7 +28,7 @@ class CLISM(Objective[Batch]):
         return int(batch.question_mask.sum())
 
     def forward(self, states: States, batch: Batch) -> Result:
-        """Return the summed cross-entropies of first and last token, and how many spans were found exactly."""
+        """Return the summed cross-entropies of first and last token, and the number of exact spans."""
         logits = self.span_head(states.h_BLD, batch.question_position, batch.attention_mask)
         asked = batch.question_mask
         loss_sum = sum(

@@ -1,4 +1,4 @@
-"""MLM: predict the tokens that were masked in X."""
+"""MLM: prediction of the masked tokens of X."""
 
 import torch
 from torch import nn
@@ -10,7 +10,7 @@ from clism_core.pretraining.batches import MASKED_TOKENS, Batch
 
 
 class MLM(Objective[Batch]):
-    """Masked language modelling; its items are the masked tokens, and only these get vocabulary logits."""
+    """Masked language modelling; its items are the masked tokens, the only ones with vocabulary logits."""
 
     name = "mlm"
     label, colour = "MLM", "tab:green"
@@ -26,9 +26,9 @@ class MLM(Objective[Batch]):
         return len(batch.mlm_label)
 
     def forward(self, states: States, batch: Batch) -> Result:
-        """Return the summed cross-entropy and how many tokens were predicted right."""
+        """Return the summed cross-entropy and the number of correctly predicted tokens."""
         logits_MV = at_least_fp32(self.head(states.h_BLD[batch.mlm_row, batch.mlm_position]))
         loss_sum = functional.cross_entropy(logits_MV, batch.mlm_label, reduction="sum")
         with torch.no_grad():
-            right = (logits_MV.argmax(dim=-1) == batch.mlm_label).sum()
-        return Result(loss_sum, {"accuracy": right})
+            correct = (logits_MV.argmax(dim=-1) == batch.mlm_label).sum()
+        return Result(loss_sum, {"accuracy": correct})

@@ -27,7 +27,7 @@ def test_random_run(target: str, answers: list[str], expected: float) -> None:
         pytest.param("Anna Lee", "Anna Lee", "0-2 1-1 2-3 3-4 4-0 5-5", 1.0, id="all else is explained"),
         pytest.param("Anna Lee", "Anna Lee", "0-2 1-1 4-0", 0.0, id="the full stop joins the run"),
         pytest.param("Tom", "Tom", "1-1 4-0 5-5", 0.0, id="a longer run elsewhere joins it"),
-        pytest.param("Tom", "Tom", "1-1 2-3 3-4 5-5", 0.0, id="of equal runs the first: yesterday"),
+        pytest.param("Tom", "Tom", "1-1 2-3 3-4 5-5", 0.0, id="first of equal runs: yesterday"),
     ],
 )
 def test_longest_unaligned_run(question: str, answer: str, alignment: str, expected: float) -> None:
@@ -47,6 +47,6 @@ def test_longest_unaligned_run_is_the_same_guess_for_all_spans() -> None:
     assert longest_unaligned_run_exact_match(sample) == 0.0  # the two masked spans are one run of three
 
 
-def test_nothing_unaligned() -> None:
+def test_without_unaligned_words_there_is_no_match() -> None:
     sample = make_sample("Tom", [("Tom", "Tom")], source="Tom .", alignment="1-0")
     assert longest_unaligned_run_exact_match(sample) == 0.0

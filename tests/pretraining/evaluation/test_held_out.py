@@ -43,7 +43,7 @@ def evaluate(model: PretrainingModel, *, batch_size: int = 2, **weights: float) 
     )()
 
 
-def test_metrics_of_every_language_pair(model: PretrainingModel) -> None:
+def test_every_language_pair_has_metrics(model: PretrainingModel) -> None:
     names = set(evaluate(model))
     per_pair = {
         "span_exact_match",
@@ -61,7 +61,7 @@ def test_metrics_of_every_language_pair(model: PretrainingModel) -> None:
     }
 
 
-def test_metrics_do_not_depend_on_the_batch_size_and_repeat(model: PretrainingModel) -> None:
+def test_metrics_are_reproducible_for_any_batch_size(model: PretrainingModel) -> None:
     one, all_at_once = evaluate(model, batch_size=1), evaluate(model, batch_size=5)
     per_pair = [name for name in one if not name.startswith("gradient_norm")]
     assert {name: one[name] for name in per_pair} == pytest.approx(
@@ -70,15 +70,15 @@ def test_metrics_do_not_depend_on_the_batch_size_and_repeat(model: PretrainingMo
     assert evaluate(model, batch_size=5) == all_at_once
 
 
-def test_what_is_off_is_not_measured(model: PretrainingModel) -> None:
+def test_disabled_objectives_are_not_evaluated(model: PretrainingModel) -> None:
     metrics = evaluate(model, w_clism=0.0, w_mlm=0.0)
     assert "en-de/span_exact_match" not in metrics
     assert "en-de/mlm_loss" not in metrics
     assert score(metrics, ["en-de"]) == metrics["en-de/retrieval_accuracy"]
 
 
-def test_a_model_that_has_learnt_its_samples_scores_1(model: PretrainingModel) -> None:
-    """Fit the tiny encoder to the very samples: what is then asked is what was learnt."""
+def test_overfitted_model_scores_1(model: PretrainingModel) -> None:
+    """Overfit the tiny encoder to the samples on which it is then evaluated."""
     model.use(build_objectives(model, ObjectivesConfig(w_mlm=0.0)))
     builder = BatchBuilder(model.tokenizer, MaskingConfig(mlm_probability=1e-9), seed=0)
     evaluation = HeldOutEvaluation(
@@ -96,7 +96,7 @@ def test_a_model_that_has_learnt_its_samples_scores_1(model: PretrainingModel) -
     assert model.training
 
 
-def test_the_gradient_norm_is_that_of_the_mean_loss(model: PretrainingModel) -> None:
+def test_gradient_norm_is_of_the_mean_loss(model: PretrainingModel) -> None:
     metrics = evaluate(model, batch_size=4, w_cacr=0.0, w_mlm=0.0)
     builder = BatchBuilder(model.tokenizer, MaskingConfig(mlm_probability=0.3), seed=0)
     evaluation = HeldOutEvaluation(
@@ -110,7 +110,7 @@ def test_the_gradient_norm_is_that_of_the_mean_loss(model: PretrainingModel) -> 
     assert metrics["gradient_norm/clism"] == pytest.approx(float(torch.stack(squares).sum().sqrt()), rel=1e-4)
 
 
-def test_spans_behind_the_longest_input_are_not_asked_for(model: PretrainingModel) -> None:
+def test_truncated_spans_are_not_questions(model: PretrainingModel) -> None:
     model.use(build_objectives(model, ObjectivesConfig()))
     builder = BatchBuilder(model.tokenizer, MaskingConfig(max_length=12), seed=0)
     precision = Precision("fp32", torch.device("cpu"))

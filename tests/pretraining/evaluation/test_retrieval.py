@@ -5,7 +5,7 @@ from clism_core.pretraining.evaluation import retrieval as module
 from clism_core.pretraining.evaluation.retrieval import nearest, retrieval
 
 
-def test_both_directions_and_the_cosine_of_different_sentences() -> None:
+def test_accuracy_of_both_directions_and_random_cosine() -> None:
     source = torch.tensor([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0]])
     target = torch.tensor([[3.0, 0.0], [1.0, 1.1], [1.0, 1.0]])
     found = retrieval(source, target, torch.arange(3), torch.arange(3))
@@ -16,23 +16,23 @@ def test_both_directions_and_the_cosine_of_different_sentences() -> None:
     assert found.random_cosine == pytest.approx((0 + 2 * 0.5**0.5) / 3)
 
 
-def test_an_equal_text_is_as_right_as_the_translation_itself() -> None:
+def test_text_equal_to_the_translation_is_correct() -> None:
     source, target = torch.eye(2), torch.tensor([[1.0, 0.1], [1.0, 0.0]])
     assert retrieval(source, target, torch.arange(2), torch.arange(2)).accuracy == 0.0
     assert retrieval(source, target, torch.arange(2), torch.tensor([7, 7])).accuracy == 1.0
 
 
-def test_a_single_sentence_has_no_other() -> None:
+def test_single_sentence_has_random_cosine_0() -> None:
     assert retrieval(torch.ones(1, 2), torch.ones(1, 2), torch.zeros(1), torch.zeros(1)).random_cosine == 0.0
 
 
-def test_nearest_goes_by_angle_and_takes_the_first_of_equals() -> None:
+def test_nearest_is_by_angle_and_the_first_of_equals() -> None:
     queries = torch.tensor([[1.0, 0.0], [0.0, 3.0], [1.0, 1.0]])
     candidates = torch.tensor([[0.0, 0.1], [9.0, 0.0], [0.5, 0.0]])
     assert nearest(queries, candidates).tolist() == [1, 0, 0]
 
 
-def test_cosines_are_held_for_some_queries_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cosines_are_computed_for_a_group_of_queries_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     queries, candidates = torch.randn(5, 4), torch.randn(3, 4)
     whole = nearest(queries, candidates)
     held: list[torch.Size] = []

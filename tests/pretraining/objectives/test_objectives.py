@@ -77,7 +77,7 @@ def test_clism_is_eq_1_to_4() -> None:
     assert CLISM(head).count(batch) == 3
 
 
-def test_clism_counts_spans_that_are_exact() -> None:
+def test_clism_counts_exact_spans() -> None:
     """States along the axes, and a head that maps the [QUE]s' axes onto those of first and last token."""
     batch = make_batch(questions=[[(0, 1, 2), (3, 4, 4)]], lengths=[6])
     h = torch.eye(6).unsqueeze(0)
@@ -121,7 +121,7 @@ def test_span_logits_are_fp32_under_autocast() -> None:
     assert logits.start_BKL.dtype == torch.float32
 
 
-def test_best_spans_never_end_before_they_start() -> None:
+def test_best_spans_do_not_end_before_they_start() -> None:
     start = torch.tensor([[[0.0, 1.0, 5.0]]])
     end = torch.tensor([[[4.0, 3.0, 0.0]]])
     # starts and ends: (0,0) 4, (0,1) 3, (0,2) 0, (1,1) 4, (1,2) 1, (2,2) 5; the argmaxes by themselves give (2,0)
@@ -161,7 +161,7 @@ def test_cacr_by_hand() -> None:
     assert int(result.metric_sums["retrieval_accuracy"]) == 2
 
 
-def test_cacr_leaves_out_equal_sources_and_targets() -> None:
+def test_equal_sources_and_targets_are_not_negatives_of_cacr() -> None:
     torch.manual_seed(1)
     vectors = torch.randn(4, 3, DIM)
     keys = torch.tensor([[1, 1], [2, 2], [1, 3], [4, 2]])  # 0 and 2 share the source, 1 and 3 the target
@@ -181,7 +181,7 @@ def test_cacr_gradients_flow_into_negatives() -> None:
     assert gradient[1:, 0].any(dim=1).all()
 
 
-def test_cacr_means_leave_out_template_and_padding() -> None:
+def test_cacr_means_exclude_template_and_padding() -> None:
     batch = make_batch(questions=[[]], lengths=[6])
     batch = replace(
         batch,

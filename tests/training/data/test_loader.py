@@ -275,7 +275,7 @@ def test_data_set_that_is_held_out_entirely_is_an_input_error(
 ) -> None:
     tokenizer = load_tokenizer(str(write_encoder("xlmr", tmp_path)))
     held_out = find_held_out(mixture, HeldOutConfig(fraction=0.0, origins=["news", "web"]))
-    with pytest.raises(InputError, match=f"--data {mixture[1].folder}: no sample to train on, for all are held out"):
+    with pytest.raises(InputError, match=f"--data {mixture[1].folder}: no sample to train on: all are held out"):
         encode_training_data(mixture, held_out, tokenizer, min_samples=BATCH)
 
 
