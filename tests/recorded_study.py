@@ -1,4 +1,4 @@
-"""Studies whose runs were never made: their notes, MLflow runs and predictions are written by hand."""
+"""Studies with recorded results: records, MLflow runs and predictions are written without running anything."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ from clism_core.experiments.studies.definition import load_study
 from clism_core.experiments.studies.registry import StudyName
 from clism_core.experiments.studies.results import Results
 from clism_core.experiments.studies.run_graph import Chain, all_stages, chain_stages
-from clism_core.experiments.studies.run_records import NOTE, Finished, finished_before, stage_contents
+from clism_core.experiments.studies.run_records import RECORD_FILE, FinishedRun, find_finished, stage_digests
 from clism_core.inference.models import EvaluatedModel
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.tasks.finetuning.config import FinetuneConfig
@@ -25,11 +25,11 @@ from clism_core.tracking.run import start_run
 from clism_core.utils.home import tracking_uri
 
 Share = Callable[[Chain], float]
-"""How many of ten examples a chain's model gets right."""
+"""Share of the ten test examples that the model of a chain gets right."""
 
 
 def study_config(folder: Path, name: StudyName, dataset: str = "xquad") -> StudyConfig:
-    """Return a study with two encoders, one of ours, and test sets in two languages."""
+    """Return a study with two base encoders, one method of ours, and test sets in two languages."""
     folder.mkdir(parents=True, exist_ok=True)
     train = str(write_squad(folder / "train.json"))
     tagged = str(write_conll(folder / "train.conll"))
@@ -65,20 +65,20 @@ def record(
     finetune: Mapping[str, Mapping[int, float]] | None = None,
     but: Callable[[Chain], bool] = lambda _: False,
 ) -> Results:
-    """Write all runs of a study, those of the chains that `but` names left out, and return what they have measured.
+    """Write all runs of a study, except for chains selected by `but`, and return their results.
 
-    `pretrain` and `finetune` are the metrics of those runs by name and step.
+    `pretrain` and `finetune` are metrics of those runs, by name and step.
     """
     chains = load_study(config.name).chains(config)
     stages = all_stages(chains)
-    contents = stage_contents(stages)
+    digests = stage_digests(stages)
     logged = {"pretrain": pretrain or {}, "finetune": finetune or {}}
     for chain in chains:
         if but(chain):
             continue
         for kind, stage in chain_stages(chain).items():
             folder = stage.folder(config.output)
-            if Path(folder, NOTE).exists():
+            if Path(folder, RECORD_FILE).exists():
                 continue
             run = start_run(job=kind, output=folder)
             for metric, curve in logged.get(kind, {}).items():
@@ -88,12 +88,12 @@ def record(
                 run.log_metrics(_evaluated(chain, folder, share(chain)), step=0)
             run.finish()
             Path(folder, "model").mkdir(parents=True, exist_ok=True)
-            Finished(run.run_id, seconds=60.0, contents=contents[stage.name]).write(folder)
-    return Results(chains, finished_before(stages, config.output, contents), config.output, tracking_uri())
+            FinishedRun(run.run_id, seconds=60.0, contents=digests[stage.name]).write(folder)
+    return Results(chains, find_finished(stages, config.output, digests), config.output, tracking_uri())
 
 
 def _evaluated(chain: Chain, folder: str, share: float) -> dict[str, float]:
-    """Write the predictions of a model that gets so many of ten examples right; return the metrics."""
+    """Write the predictions of a model that gets a share of ten examples right; return the metrics."""
     assert chain.evaluate is not None
     test_sets = read_test_sets(chain.evaluate.tests, chain.finetune.task_options)
     predictions = Predictions.of_model(folder, EvaluatedModel("model", chain.finetune.task_options, folder, 0))

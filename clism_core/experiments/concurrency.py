@@ -1,4 +1,4 @@
-"""How many runs have room in a cluster at a time, and what each may take of it."""
+"""Number of runs that fit in a cluster concurrently, and the resources of each."""
 
 import dataclasses
 import logging
@@ -14,23 +14,22 @@ from clism_core.utils.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-LEAST_SHARE = 0.0001
-"""Ray counts resources in such parts."""
+MIN_SHARE = 0.0001
+"""Granularity of resources in Ray."""
 PROCESS_MEMORY = 2 * 2**30
-"""Bytes that Ray keeps free for a run's own process with Ray Train's controller: about 1.6 GB were seen."""
+"""Bytes reserved for a run's own process and Ray Train's controller, which were seen to take about 1.6 GB."""
 _TINY = 1e-9
 
 
-def share(workers: WorkersConfig, resources: Mapping[str, float]) -> float:
-    """Return the part of a cluster that a run takes, of its CPUs or GPUs, whichever it needs more of; above 1 where it
-    needs more than there is.
+def cluster_share(workers: WorkersConfig, resources: Mapping[str, float]) -> float:
+    """Return the larger of a run's shares of the cluster's CPUs and GPUs; above 1 if it does not fit.
 
-    A run's CPUs are those of its workers and of what hands data to them. More runs than there are parts would wait for
-    each other's CPUs with none to read data by.
+    The CPUs of a run include those that read data for its workers. If workers held all CPUs, runs would wait for each
+    other with none left to read data.
 
     Args:
-        workers: of the run.
-        resources: of the cluster, as it is now.
+        workers: workers of the run.
+        resources: current resources of the cluster.
     """
     parts = [(workers.number * workers.cpus + INGEST_CPUS) / max(resources.get("CPU", 0.0), _TINY)]
     if workers.use_gpu or (workers.use_gpu is None and resources.get("GPU")):
@@ -39,46 +38,45 @@ def share(workers: WorkersConfig, resources: Mapping[str, float]) -> float:
 
 
 def concurrent_runs(workers: Sequence[WorkersConfig], resources: Mapping[str, float]) -> int:
-    """Return how many runs have room side by side, each of which may be of any of the kinds; at least one.
+    """Return how many runs of the largest kind fit in the cluster concurrently; at least one.
 
     Args:
-        workers: of the kinds of run there are.
-        resources: of the cluster.
+        workers: workers of each kind of run.
+        resources: resources of the cluster.
     """
-    return max(1, int(1 / max(share(each, resources) for each in workers) + _TINY))
+    return max(1, int(1 / max(cluster_share(each, resources) for each in workers) + _TINY))
 
 
-def run_concurrency(workers: Sequence[WorkersConfig], *, wanted: int | None) -> int:
-    """Return how many runs there are to be side by side in the cluster that this process is connected to.
+def run_concurrency(workers: Sequence[WorkersConfig], *, requested: int | None) -> int:
+    """Return the number of concurrent runs in the connected cluster, limited by this node's memory for their processes.
 
     Args:
-        workers: of the kinds of run there are.
-        wanted: by the user, who may know of nodes that are yet to come; None for as many as have room now by what their
-            workers take. More than this node has memory for, as their own processes take it, are never side by side.
+        workers: workers of each kind of run.
+        requested: number set by the user, who may expect more nodes to join; None for as many as fit now.
 
     Raises:
-        InputError: if no number is wanted, and the cluster has no room for one.
+        InputError: if `requested` is None and not even one run fits.
     """
-    if wanted is None:
-        wanted = _room(workers)
+    if requested is None:
+        requested = _fitting_runs(workers)
     processes = int(resources_here()["memory"] // process_memory())
-    if processes < wanted:
+    if processes < requested:
         logger.warning(
-            "%d runs are to be side by side, but by this node's memory the processes of %d only, %.1f GiB each",
-            *(wanted, processes, process_memory() / 2**30),
+            "%d concurrent runs requested, but this node has memory for the processes of only %d, %.1f GiB each",
+            *(requested, processes, process_memory() / 2**30),
         )
-    return min(wanted, processes)
+    return min(requested, processes)
 
 
-def _room(workers: Sequence[WorkersConfig]) -> int:
+def _fitting_runs(workers: Sequence[WorkersConfig]) -> int:
     resources = ray.cluster_resources()
-    largest = max(workers, key=lambda each: share(each, resources))
-    if share(largest, resources) > 1 + _TINY:
+    largest = max(workers, key=lambda each: cluster_share(each, resources))
+    if cluster_share(largest, resources) > 1 + _TINY:
         needs = " and ".join(f"{amount:g} {name}s" for name, amount in _needs(largest).items())
         has = " and ".join(f"{resources.get(name, 0):g} {name}s" for name in _needs(largest))
         raise InputError(
-            f"--max_concurrent: a run takes {needs}, and the cluster has {has} now, so that how many runs have room is "
-            "not known; start when the nodes are there, or say how many are to be side by side"
+            f"--max_concurrent: missing, and a run needs {needs}, but the cluster currently has {has}; start when more "
+            "nodes have joined, or set the number of concurrent runs"
         )
     return concurrent_runs(workers, resources)
 
@@ -88,23 +86,23 @@ def _needs(workers: WorkersConfig) -> dict[str, float]:
     return {**taken, "CPU": taken["CPU"] + INGEST_CPUS}
 
 
-def part_of_node(part: float) -> float:
-    """Return a part of a node's own resource, of which there is 1, rounded down to what Ray counts in."""
-    return max(LEAST_SHARE, math.floor(part / LEAST_SHARE) * LEAST_SHARE)
+def node_share(share: float) -> float:
+    """Return a share of a node's own resource, whose total is 1, rounded down to Ray's granularity."""
+    return max(MIN_SHARE, math.floor(share / MIN_SHARE) * MIN_SHARE)
 
 
 def process_memory() -> float:
-    """Return the bytes that Ray keeps free for a run's own process: less where this node has less."""
+    """Return the bytes reserved for a run's own process: `PROCESS_MEMORY`, or all of this node's if it has less."""
     return min(PROCESS_MEMORY, resources_here()["memory"])
 
 
 def with_own_threads(workers: WorkersConfig, *, runs: int, nodes: Sequence[Mapping[str, float]]) -> WorkersConfig:
-    """Return the workers of a run with the cores shared among so many runs, where nothing else is said.
+    """Return the workers of a run with its part of the cores as threads, unless `threads` is set.
 
     Args:
-        workers: of the run.
-        runs: how many there are side by side.
-        nodes: what each of the cluster's nodes has; a worker may be on any, so that the smallest one is the limit.
+        workers: workers of the run.
+        runs: number of concurrent runs.
+        nodes: resources of each node; the smallest node is the limit, because a worker may run on any.
     """
     cores = [node["CPU"] for node in nodes if node.get("CPU")] or [1.0]
     threads = max(1, int(min(sum(cores) / (runs * workers.number), *cores)))

@@ -1,4 +1,4 @@
-"""Digests of the inputs that a job's configuration names, by which changed data under an unchanged name are noticed."""
+"""Digests of the inputs of a job, which reveal data that changed under the same name."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -21,25 +21,25 @@ class InputDigests:
     def of(self, config: Any) -> dict[str, str]:
         """Return the digests of the existing inputs of a job's configuration, by path.
 
-        Prepared data have the digest of their samples, models that of their weights, labelled data that of the names
-        and bytes of their files. Models of a hub or a registry have none.
+        The digest of prepared data covers their samples, that of a model its weights, that of labelled data the names
+        and bytes of the files. Models of a hub or a registry have none.
 
         Returns:
             digests by path; paths below the current folder are relative to it.
 
         Raises:
-            InputError: an input exists and cannot be read, or is of another kind than its field wants.
+            InputError: an input exists and cannot be read, or is of the wrong kind for its field.
         """
-        found = {
+        digests = {
             field.value: self._digest(kind, field.value)
             for field in walk(config)
             for kind in _DIGESTS
             if field.is_marked(kind) and isinstance(field.value, str) and field.value
         }
-        there: dict[str, str] = with_relative_paths(
-            {path: digest for path, digest in found.items() if digest is not None}
+        existing: dict[str, str] = with_relative_paths(
+            {path: digest for path, digest in digests.items() if digest is not None}
         )
-        return there
+        return existing
 
     def _digest(self, kind: type[Input], path: str) -> str | None:
         if (kind, path) not in self._digests:
@@ -50,21 +50,21 @@ class InputDigests:
         return self._digests[kind, path]
 
 
-def _of_model(folder: str) -> str | None:
+def _model_digest(folder: str) -> str | None:
     return model_digest(resolve_model(folder)) if exists(folder) else None
 
 
-def _of_prepared(folder: str) -> str | None:
+def _prepared_digest(folder: str) -> str | None:
     return str(read_manifest(folder)["content"]) if exists(join(folder, MANIFEST)) else None
 
 
-def _of_files(path: str) -> str | None:
+def _files_digest(path: str) -> str | None:
     files = [file for file in expand(path) if exists(file)]
     return named_files_digest(files) if files else None
 
 
 _DIGESTS: Mapping[type[Input], Callable[[str], str | None]] = {
-    ModelRef: _of_model,
-    PreparedData: _of_prepared,
-    LabelledFiles: _of_files,
+    ModelRef: _model_digest,
+    PreparedData: _prepared_digest,
+    LabelledFiles: _files_digest,
 }

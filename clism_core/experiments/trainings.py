@@ -1,4 +1,4 @@
-"""The trainings that sweeps and studies consist of, and their runs below the MLflow run of the whole."""
+"""Trainings that sweeps and studies run, as child runs in MLflow."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from clism_core.training.export import ExportedModel
 from clism_core.training.training import Training
 
 TRAININGS: Mapping[str, Training[Any, Any]] = {training.name: training for training in (PRETRAINING, FINETUNING)}
-"""The trainings by the names of their jobs, each after those whose models it takes."""
+"""Trainings by job name, each after those whose models it uses."""
 
 
 def child_run(
@@ -25,18 +25,18 @@ def child_run(
     hooks: Hooks,
     tags: Mapping[str, str] | None = None,
 ) -> ExportedModel | None:
-    """Train and export as an MLflow run below `parent`; a run that is finished in the output folder is kept.
+    """Train and export in a child run of `parent`, unless the output folder contains a finished run.
 
     Args:
         job: name of the training.
-        config: its configuration, with absolute paths.
+        config: configuration of the job, with absolute paths.
         parent: MLflow run of the sweep or study.
         name: name of the new MLflow run.
         hooks: hooks of the sweep or study.
-        tags: more tags of the MLflow run.
+        tags: additional tags of the MLflow run.
 
     Returns:
-        None if a stop request came before the end.
+        The exported model; None if the run was asked to stop before its end.
     """
     training = TRAININGS[job]
     below = {MLFLOW_PARENT_RUN_ID: parent.run_id, **(tags or {})}

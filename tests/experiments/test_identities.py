@@ -1,4 +1,4 @@
-"""Identities of runs, sweeps and studies: those of released versions, by which their outputs are found again."""
+"""Identities of runs, sweeps and stages equal those of released versions, whose outputs can then be resumed."""
 
 import json
 from dataclasses import replace
@@ -20,7 +20,7 @@ from clism_core.training.config import WorkersConfig
 from clism_core.training.loop import CadenceConfig, LoopConfig
 
 RECORDED = json.loads(Path(__file__).with_name("identities.json").read_text())
-"""Written before fields had markers, when the fields that do not count were listed by name."""
+"""Written by an earlier version, which listed the fields outside the identity by name."""
 
 CADENCE = {"evaluate_every": 7, "checkpoint_every": 8, "evaluate_at": [1, 2], "log_every": 9}
 PRETRAIN = PretrainConfig(

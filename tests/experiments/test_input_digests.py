@@ -1,4 +1,4 @@
-"""Digests of what a configuration names: another one when its content changes, the same wherever it lies."""
+"""Digests of inputs: different for different content, equal for equal content in another place."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ def digests(config: object) -> list[str]:
     return list(InputDigests().of(config).values())
 
 
-def test_prepared_data_are_their_samples(tmp_path: Path) -> None:
+def test_digest_of_prepared_data_covers_samples(tmp_path: Path) -> None:
     first, second = (str(write_prepared(tmp_path / name)) for name in ("first", "second"))
     one = PretrainConfig(model="xlm-roberta-base", data=first)
     both = replace(one, data=[DataSetConfig(path=first), DataSetConfig(path=second, weight=2.0)])
@@ -34,7 +34,7 @@ def test_prepared_data_are_their_samples(tmp_path: Path) -> None:
     assert digests(both) == [*digests(one), "another"]
 
 
-def test_a_model_is_its_weights(tmp_path: Path) -> None:
+def test_digest_of_a_model_covers_weights_only(tmp_path: Path) -> None:
     folder = write_encoder("xlmr", tmp_path / "encoder")
     config = FinetuneConfig(task="mrc", model=str(folder), train="", dev="")
     before = digests(config)
@@ -45,7 +45,7 @@ def test_a_model_is_its_weights(tmp_path: Path) -> None:
     assert digests(config) != before
 
 
-def test_labelled_data_are_the_names_and_bytes_of_their_files(tmp_path: Path) -> None:
+def test_digest_of_labelled_data_covers_names_and_bytes_of_files(tmp_path: Path) -> None:
     train, dev = write_squad(tmp_path / "train.json"), write_squad(tmp_path / "dev.json", questions=3)
     config = FinetuneConfig(task="mrc", model="", train=[str(train), HubSplit("squad", "train")], dev=str(dev))
     before = InputDigests().of(config)
@@ -61,21 +61,21 @@ def test_labelled_data_are_the_names_and_bytes_of_their_files(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("path", ["test.*.conll", ""], ids=["glob", "folder"])
-def test_test_sets_are_all_their_files(tmp_path: Path, path: str) -> None:
+def test_digest_of_test_sets_covers_all_files(tmp_path: Path, path: str) -> None:
     for language in ("en", "ar"):
         write_conll(tmp_path / f"test.{language}.conll")
     config = EvaluateConfig(model="", tests=[TestSetConfig(dataset="conll", path=str(tmp_path / path))])
     before = digests(config)
     assert len(before) == 1
-    (tmp_path / "test.ar.conll").rename(tmp_path / "test.hi.conll")  # which is another language
+    (tmp_path / "test.ar.conll").rename(tmp_path / "test.hi.conll")  # another language
     renamed = digests(config)
     write_conll(tmp_path / "test.de.conll")
     assert len({*before, *renamed, *digests(config)}) == 3
 
 
-def test_what_lies_at_no_path_has_no_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_paths_and_registry_models_have_no_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "mrc").touch()  # which is the name of the task, and of no file that is read
+    (tmp_path / "mrc").touch()  # named as the task, but not an input
     for model in ("", "xlm-roberta-base", "models:/clism-encoder/3", str(tmp_path / "absent")):
         assert InputDigests().of(FinetuneConfig(task="mrc", model=model, train="absent.json", dev="")) == {}
 
@@ -83,13 +83,13 @@ def test_what_lies_at_no_path_has_no_digest(tmp_path: Path, monkeypatch: pytest.
 def test_a_file_is_read_once(tmp_path: Path) -> None:
     train = write_squad(tmp_path / "train.json")
     config = FinetuneConfig(task="mrc", model="", train=str(train), dev="")
-    contents = InputDigests()
-    before = contents.of(config)
+    inputs = InputDigests()
+    before = inputs.of(config)
     train.unlink()
-    assert contents.of(replace(config, seed=1)) == before != {}
+    assert inputs.of(replace(config, seed=1)) == before != {}
 
 
-def test_what_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_inputs_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(paths: list[str]) -> str:
         raise PermissionError(paths[0])
 

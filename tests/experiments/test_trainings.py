@@ -1,4 +1,4 @@
-"""The trainings and their runs as parts of something larger, with stand-ins for what trains."""
+"""Trainings as child runs of a sweep or study, with a stub for the training itself."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -20,14 +20,14 @@ from clism_core.utils.home import tracking_uri
 
 
 class Done:
-    """A training that has come to its end."""
+    """Result of a training that reached its end."""
 
     finished = True
 
 
 @pytest.fixture
 def training(monkeypatch: pytest.MonkeyPatch) -> Training[Any, Any]:
-    """Stand-in for pre-training that is finished once it has run."""
+    """Stub for pre-training that is finished after its first run."""
     done: dict[str, ExportedModel] = {}
 
     def train(_config: PretrainConfig, _run: TrackedRun, *, hooks: Hooks | None) -> Any:
@@ -38,17 +38,15 @@ def training(monkeypatch: pytest.MonkeyPatch) -> Training[Any, Any]:
         done[config.output] = ExportedModel("model", "", run.tracking_uri, run.run_id, "last", 1, 1, "")
         return done[config.output]
 
-    found = replace(TRAININGS["pretrain"], train=train, export=export, find_finished=lambda c: done.get(c.output))
-    monkeypatch.setattr(trainings, "TRAININGS", {"pretrain": found})
-    return found
+    stub = replace(TRAININGS["pretrain"], train=train, export=export, find_finished=lambda c: done.get(c.output))
+    monkeypatch.setattr(trainings, "TRAININGS", {"pretrain": stub})
+    return stub
 
 
 HOOKS = Hooks()
 
 
-def test_a_training_is_run_once_below_the_run_of_the_whole(
-    home_folder: Path, tmp_path: Path, training: Training[Any, Any]
-) -> None:
+def test_a_finished_child_run_is_not_repeated(home_folder: Path, tmp_path: Path, training: Training[Any, Any]) -> None:
     parent = start_run(job="tune", output=str(tmp_path / "sweep"))
     config = PretrainConfig(model="m", data="d", output=str(tmp_path / "trial"))
     first, second = (

@@ -1,4 +1,4 @@
-"""The study job from a grid of runs to tables, on a tiny encoder."""
+"""The study job, from a grid of runs to tables, on a tiny encoder."""
 
 import json
 import os
@@ -41,7 +41,7 @@ WORKERS = WorkersConfig(number=1, use_gpu=False)
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> StudyConfig:
-    """A study of two methods and two tasks, one encoder of which cannot be had."""
+    """Study of two methods and two tasks, with one encoder that does not exist."""
     root = tmp_path_factory.mktemp("study")
     for first, language in enumerate(("en", "ar")):
         write_squad(root / f"test.{language}.json", questions=10, first=10 * first)
@@ -89,12 +89,12 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> StudyConfig:
     )
 
 
-def notes(output: Path) -> dict[str, str]:
+def records(output: Path) -> dict[str, str]:
     return {file.parent.name: file.read_text() for file in output.glob("runs/*/finished.json")}
 
 
 def statuses() -> list[str]:
-    """Return the states of all MLflow runs that are parts of something larger."""
+    """Return the statuses of all child runs in MLflow."""
     client = MlflowClient(tracking_uri())
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     return [run.info.status for run in client.search_runs(experiments, "tags.`mlflow.parentRunId` != ''")]
@@ -102,21 +102,21 @@ def statuses() -> list[str]:
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_study_that_was_stopped_goes_on_and_others_take_its_runs(
+def test_a_stopped_study_resumes_and_other_studies_share_its_runs(
     config: StudyConfig, tmp_path: Path, capfd: pytest.CaptureFixture[str], request: pytest.FixtureRequest
 ) -> None:
     output = Path(config.output)
     (tmp_path / "study.yaml").write_text(dump_config(config))
     command = [sys.executable, str(ROOT / "jobs" / "study.py"), "--config", str(tmp_path / "study.yaml")]
-    with (tmp_path / "said").open("w") as said:
-        started = subprocess.Popen(command, cwd=tmp_path, stdout=said, stderr=subprocess.STDOUT, env=dict(os.environ))
+    with (tmp_path / "log").open("w") as log:
+        started = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=subprocess.STDOUT, env=dict(os.environ))
         end = time.monotonic() + 400
-        while not notes(output) and started.poll() is None and time.monotonic() < end:
+        while not records(output) and started.poll() is None and time.monotonic() < end:
             time.sleep(0.2)
         started.send_signal(signal.SIGTERM)
-        assert started.wait(timeout=200) == EXIT_DONE, (tmp_path / "said").read_text()
-    assert "To go on:" in (tmp_path / "said").read_text()
-    before = notes(output)
+        assert started.wait(timeout=200) == EXIT_DONE, (tmp_path / "log").read_text()
+    assert "To go on:" in (tmp_path / "log").read_text()
+    before = records(output)
     assert 1 <= len(before) < 9
     assert "RUNNING" not in statuses()
     assert not (output / "main" / "main.md").exists()
@@ -125,8 +125,8 @@ def test_a_study_that_was_stopped_goes_on_and_others_take_its_runs(
     with pytest.raises(SystemExit) as ended:
         job.main(config)
     assert ended.value.code == job.FAILED
-    done = notes(output)
-    assert len(done) == 9  # of base and ours; what the absent encoder needs has failed
+    done = records(output)
+    assert len(done) == 9  # of base and ours; the runs of the absent encoder failed
     assert {name: done[name] for name in before} == before
     out = capfd.readouterr().out
     assert len(re.findall(r"(?:finetune|evaluate)-\w+ \(method absent, .*\): .*no/such-encoder", out)) == 4
@@ -136,10 +136,10 @@ def test_a_study_that_was_stopped_goes_on_and_others_take_its_runs(
     assert measured["mean"].between(0, 100).all()
     assert measured.set_index(["method", "dataset", "score"])["p_value"].notna()["Ours (base)"].all()
     assert (output / "main" / "main.tex").is_file()
-    assert "CalibreNet" in (output / "main" / "main.md").read_text()  # for the paper has CoNLL
+    assert "CalibreNet" in (output / "main" / "main.md").read_text()  # because the paper has CoNLL
 
     job.main(replace(config, name="per-language", encoders={"base": config.encoders["base"]}))
-    assert notes(output) == done
+    assert records(output) == done
     assert not list(output.glob("runs/*/checkpoints"))
     assert (output / "per-language" / "per-language-mine.md").is_file()
     assert str(output / "per-language" / "per-language-conll.csv") in capfd.readouterr().out
@@ -147,27 +147,25 @@ def test_a_study_that_was_stopped_goes_on_and_others_take_its_runs(
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_model_that_was_deleted_is_made_again_where_it_is_wanted(
-    ray_cluster: None, config: StudyConfig, tmp_path: Path
-) -> None:
-    """Of what the study before has made, if it has; else of what this one makes."""
+def test_a_deleted_model_is_trained_again_if_needed(ray_cluster: None, config: StudyConfig, tmp_path: Path) -> None:
+    """Uses the runs of the test before, if there are any, or else its own."""
     small = replace(
         config, name="convergence", tasks=["mrc"], encoders={"base": config.encoders["base"]}, curve_steps=[4]
     )
     job.main(small)
-    before = notes(Path(config.output))
+    before = records(Path(config.output))
     (encoder,) = Path(config.output).glob("runs/pretrain-*")
     shutil.rmtree(encoder / "model")
-    job.main(small)  # needs it no more
-    assert notes(Path(config.output)) == before
+    job.main(small)  # no longer needs it
+    assert records(Path(config.output)) == before
     job.main(replace(small, seeds=[7]))
-    after = notes(Path(config.output))
+    after = records(Path(config.output))
     assert (encoder / "model" / "config.json").is_file()
     assert len(after) == len(before) + 2
     assert {name for name in before if after[name] != before[name]} == {encoder.name}
 
 
-def test_a_dry_run_lists_what_is_missing_and_starts_nothing(
+def test_a_dry_run_lists_missing_runs_and_starts_nothing(
     config: StudyConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "studies"
@@ -179,19 +177,19 @@ def test_a_dry_run_lists_what_is_missing_and_starts_nothing(
     job.main(replace(config, output=str(output), dry_run=True))
     out = capsys.readouterr().out
     assert "13 runs in" in out
-    assert "1 are done, 12 to do:" in out
+    assert "1 finished, 12 to run:" in out
     assert out.count("  finetune-") == out.count("  evaluate-") == 6
-    assert re.search(r"about [0-9hmins ]+ in all and [\d.]+ dollars, at 25 an hour", out)
+    assert re.search(r"about [0-9hmins ]+ in total and [\d.]+ dollars, at 25 an hour", out)
     assert [file.name for file in output.iterdir()] == ["runs"]
     (folder / "model").rmdir()
     job.main(replace(config, output=str(output), dry_run=True))
-    assert "0 are done, 13 to do:" in capsys.readouterr().out  # for others need the model that is gone
+    assert "0 finished, 13 to run:" in capsys.readouterr().out  # because unfinished runs need the deleted model
 
 
 def test_a_scale_is_a_preset_that_options_override(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def dry_run(*arguments: str) -> str:
-        given = ["--name", "fewshot", "--dry_run", "true", "--output", str(tmp_path), *arguments]
-        assert run_job(StudyConfig, job.main, description="", arguments=with_preset(given)) == EXIT_DONE
+        options = ["--name", "fewshot", "--dry_run", "true", "--output", str(tmp_path), *arguments]
+        assert run_job(StudyConfig, job.main, description="", arguments=with_preset(options)) == EXIT_DONE
         return capsys.readouterr().out
 
     assert "fewshot: 25 runs in" in dry_run()  # base, and ours with [QUE] and without: 2 numbers of 2 samples each
@@ -202,16 +200,16 @@ def test_a_scale_is_a_preset_that_options_override(tmp_path: Path, capsys: pytes
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("options", "message"),
     [
-        pytest.param(["--ours", "{}"], "--ours: names nothing that is pre-trained", id="nothing-pre-trained"),
+        pytest.param(["--ours", "{}"], "--ours: empty", id="nothing-pre-trained"),
         pytest.param(["--pretrain.data", "[{path: a"], "--pretrain.data [{path: a: cannot be read", id="no-list"),
         pytest.param(["--pretrain.optimizer.learning_rate", "0"], "learning_rate 0.0: must be above 0", id="bound"),
     ],
 )
-def test_problems_are_told_before_anything_is_looked_up(
-    capsys: pytest.CaptureFixture[str], given: list[str], told: str
+def test_problems_are_reported_before_anything_starts(
+    capsys: pytest.CaptureFixture[str], options: list[str], message: str
 ) -> None:
-    arguments = with_preset(["--name", "main", *given])
+    arguments = with_preset(["--name", "main", *options])
     assert run_job(StudyConfig, job.main, description="", arguments=arguments) == EXIT_BAD_INPUT
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err

@@ -1,1 +1,1 @@
-"""The paper's experiments: their runs, tables and figures, and what the paper reports."""
+"""The paper's experiments: runs, tables, figures, and the numbers that the paper reports."""

@@ -1,4 +1,4 @@
-"""Table 4: what each of the three objectives gives."""
+"""Table 4: ablation of the three objectives."""
 
 from dataclasses import replace
 
@@ -10,26 +10,26 @@ from clism_core.experiments.studies.results import Results
 from clism_core.experiments.studies.run_graph import Chain
 
 ABLATIONS = {"w/o CLISM": "w_clism", "w/o CACR": "w_cacr", "w/o MLM": "w_mlm"}
-"""The rows of the table by the weight that is 0; all are fine-tuned alike, with [QUE]."""
+"""Rows of the table, with the weight that is set to 0. All are fine-tuned in the same way, with [QUE]."""
 
 
 def chains(config: StudyConfig) -> list[Chain]:
-    """Return the encoder as it is, the whole method, and the method without each objective."""
+    """Return the base encoder, the full method, and the method without each objective."""
     ours = first_ours(config)
-    whole = pretraining_of(config, ours)
-    found = []
+    full = pretraining_of(config, ours)
+    grid = []
     for task in config.tasks:
         for seed in config.seeds:
             complete = full_chain(config, ours, task, seed)
-            found += [full_chain(config, config.ours[ours], task, seed), complete]
+            grid += [full_chain(config, config.ours[ours], task, seed), complete]
             for name, weight in ABLATIONS.items():
-                lacking = replace(whole, objectives=replace(whole.objectives, **{weight: 0.0}))
-                found.append(replace(complete, labels={**complete.labels, "method": name}, encoder=lacking))
-    return found
+                ablated = replace(full, objectives=replace(full.objectives, **{weight: 0.0}))
+                grid.append(replace(complete, labels={**complete.labels, "method": name}, encoder=ablated))
+    return grid
 
 
 def artefacts(config: StudyConfig, measured: Results) -> list[Artefact]:
-    """Return table 4; what lacks an objective, and the encoder as it is, are tested against the whole method."""
+    """Return table 4. The ablations and the base encoder are tested against the full method."""
     ours = first_ours(config)
     pairs = [
         ({"method": name, "task": task}, {"method": ours, "task": task})
@@ -38,7 +38,7 @@ def artefacts(config: StudyConfig, measured: Results) -> list[Artefact]:
     ]
     averages = scores_with_tests(measured, ["method"], pairs, resamples=config.resamples)
     caption = (
-        f"{ours} without each objective, evaluated zero-shot: averages over languages, differences from the whole."
+        f"{ours} without each objective, evaluated zero-shot: averages over languages, differences from all three."
     )
     return [Table("ablation", caption, averages, rows=["method"], columns=["dataset", "score"])]
 

@@ -1,4 +1,4 @@
-"""The tables and figures of a study, as files: Markdown, CSV and LaTeX; PNG and SVG."""
+"""Tables (Markdown, CSV, LaTeX) and figures (PNG, SVG) of a study."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,31 +10,32 @@ from matplotlib.figure import Figure
 from clism_core.evaluation.scoring import SCORE_NAMES, p_text
 
 PAPER = "paper"
-"""What rows that the paper reports have in their column `source`; others are `measured`."""
+"""Value of the column `source` for numbers that the paper reports."""
 MEASURED = "measured"
+"""Value of `source` for numbers of finished runs."""
 LEVEL = "level"
-"""A line of one measured value, for what a figure's x axis does not touch."""
+"""Value of `source` for a horizontal line: a measured value that does not depend on the x axis."""
 STYLES = {MEASURED: ("-", 1.0), PAPER: ("--", 0.6), LEVEL: (":", 1.0)}
 NUMBERS = ("mean", "std", "runs", "difference", "low", "high", "p_value")
-"""Of a cell: a score's mean and standard deviation over so many runs, and how its paired test came out."""
+"""Columns of a cell: mean and standard deviation of a score, number of runs, and the result of its paired test."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table: one row of `cells` for each of its cells."""
+    """Table in long format: one row of `cells` per cell."""
 
     name: str
-    """Of its files."""
+    """Stem of the file names."""
     caption: str
     cells: pd.DataFrame
-    """Columns: `rows`, `columns`, `source` and those of `NUMBERS` that there are."""
+    """Columns: `rows`, `columns`, `source` and those of `NUMBERS` that are known."""
     rows: Sequence[str]
-    """What tells its lines from each other."""
+    """Columns of `cells` that identify a line of the table."""
     columns: Sequence[str]
-    """What tells its columns from each other."""
+    """Columns of `cells` that identify a column of the table."""
 
     def write(self, folder: Path) -> list[Path]:
-        """Write it as Markdown, CSV, which has all numbers, a line a cell, and LaTeX; return the files."""
+        """Write Markdown, LaTeX, and CSV with all numbers, one line per cell; return the files."""
         texts = {
             "md": self.markdown(),
             "csv": self.cells.to_csv(index=False, lineterminator="\n", float_format="%.6g"),
@@ -46,7 +47,7 @@ class Table:
         return files
 
     def markdown(self) -> str:
-        """Return it as people read it."""
+        """Return the caption and the table in Markdown."""
         return f"{self._full_caption()}\n\n{self.wide().to_markdown(index=False, disable_numparse=True)}\n"
 
     def _latex(self) -> str:
@@ -57,14 +58,14 @@ class Table:
         return text
 
     def wide(self) -> pd.DataFrame:
-        """Return it line by line, its cells as texts such as `67.3 ± 0.4 (+2.1, p 0.012)`."""
+        """Return the table in wide format, with cells such as `67.3 ± 0.4 (+2.1, p 0.012)`."""
         cells = self.cells.assign(text=[_text(cell) for cell in self.cells.to_dict("records")])
         names = [SCORE_NAMES.get(str(score), str(score)) for score in cells.get("score", pd.Series(dtype=str))]
         if names:
             cells = cells.assign(score=names)
-        of_rows = [*self.rows, "source"] if cells["source"].nunique() > 1 else list(self.rows)
+        index = [*self.rows, "source"] if cells["source"].nunique() > 1 else list(self.rows)
         wide = cells.pivot_table(
-            index=of_rows, columns=list(self.columns), values="text", aggfunc="first", sort=False, dropna=False
+            index=index, columns=list(self.columns), values="text", aggfunc="first", sort=False, dropna=False
         ).dropna(how="all")
         wide = wide.dropna(how="all", axis="columns")
         wide.columns = [" ".join(map(str, name)) if isinstance(name, tuple) else str(name) for name in wide.columns]
@@ -76,19 +77,19 @@ class Table:
         if self.cells["runs"].max() > 1:
             parts.append("Means and standard deviations over repeated runs.")
         if "p_value" in self.cells and self.cells["p_value"].notna().any():
-            parts.append("In brackets the difference and the p value of the paired test, over examples.")
+            parts.append("In brackets: difference and p value of the paired test over examples.")
         return " ".join(parts)
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure."""
+    """Figure and the stem of its file names."""
 
     name: str
     figure: Figure
 
     def write(self, folder: Path) -> list[Path]:
-        """Write it as PNG and SVG; return the files."""
+        """Write PNG and SVG; return the files."""
         files = [folder / f"{self.name}.{ending}" for ending in ("png", "svg")]
         for file in files:
             self.figure.savefig(file, dpi=150)
@@ -99,7 +100,7 @@ Artefact = Table | Picture
 
 
 def _escape(text: str) -> str:
-    """Return a text as LaTeX has it."""
+    """Return a text with LaTeX's special characters escaped."""
     return "".join(f"\\{character}" if character in "%&#_$" else character for character in text)
 
 
@@ -114,17 +115,17 @@ def _text(cell: Mapping[str, float]) -> str:
 
 @dataclass(frozen=True)
 class Panel:
-    """A part of a figure: lines of means, with their standard deviations as bars."""
+    """Panel of a figure: lines of means, with standard deviations as error bars."""
 
     title: str
     points: pd.DataFrame
-    """Columns `line`, `x`, `mean`, `source`, and `std` where there is one."""
+    """Columns `line`, `x`, `mean`, `source` and, optionally, `std`."""
     ylabel: str
     log_y: bool = False
 
 
 def line_figure(panels: Sequence[Panel], *, xlabel: str, log_x: bool = False) -> Figure:
-    """Draw panels side by side; what the paper reports is dashed, in the colour of the line of the same name."""
+    """Draw panels in a row. Numbers of the paper are dashed, in the colour of the measured line of the same name."""
     figure = Figure(figsize=(5.2 * len(panels), 4.4), layout="constrained")
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False).flatten(), panels, strict=True):
         colours = {line: f"C{place}" for place, line in enumerate(dict.fromkeys(panel.points["line"]))}

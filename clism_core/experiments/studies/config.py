@@ -24,83 +24,82 @@ from clism_core.utils.home import home
 
 Scale = Literal["demo", "paper"]
 StudyTask = Literal["mrc", "ner", "wikiann"]
-"""What encoders are fine-tuned for, by the fields that say how. wikiann: named entities, too, of WikiAnn's English."""
+"""Names of fine-tunings, which are also the fields that configure them. wikiann: NER on the English part of WikiAnn."""
 TASKS: Mapping[StudyTask, TaskName] = {"mrc": "mrc", "ner": "ner", "wikiann": "ner"}
 
 
 @dataclass
 class StudyConfig:
-    """A study: an experiment of the paper, as many runs of the jobs, with its table or figure."""
+    """A study: an experiment of the paper as a grid of runs, with its tables and figures."""
 
     name: StudyName
     """main: table 2. per-language: tables 5 to 8. fewshot: tables 3 and 9, figure 4(b). ablation: table 4. convergence:
-    figure 4(a). data-scale: figure 5. temperature: what the temperature of CACR does to its gradient, to retrieval and
-    to few-shot scores, which the paper does not say."""
+    figure 4(a). data-scale: figure 5. temperature: effect of CACR's temperature on its gradient, on retrieval and on
+    few-shot scores, which the paper does not report."""
     scale: Scale = "demo"
-    """The preset that all other fields begin from, of jobs/configs/study-*.yaml: demo (minutes, generated data), or
+    """Preset that the other fields default to, from jobs/configs/study-*.yaml: demo (generated data, minutes) or
     paper."""
     output: Annotated[str, Output()] = ""
-    """Folder for runs, tables and figures. Studies with the same folder share their runs, and runs that are finished
-    there are not repeated. s3:// works. Empty: CLISM_HOME/studies/SCALE."""
+    """Folder for runs, tables and figures; may be on s3://. Studies with the same folder share their runs, and finished
+    runs are not repeated. Empty: CLISM_HOME/studies/SCALE."""
     dry_run: bool = False
-    """Only list the runs that are missing, and estimate time and cost on `cluster`."""
+    """Whether to only list the missing runs and estimate their time and cost on `cluster`."""
     encoders: Annotated[dict[str, str], ModelRef()] = field(default_factory=dict)
-    """The encoders that are compared, as they are: names as tables have them, with the models."""
+    """Base encoders to compare: models by their names in tables."""
     ours: dict[str, str] = field(default_factory=dict)
-    """Those that are pre-trained further: names with those of the encoders that they begin from. Studies of one of them
-    take the first."""
+    """Our methods, which pre-train a base encoder further: name of the base encoder by name of the method. Studies
+    of a single method use the first one."""
     tasks: list[StudyTask] = field(default_factory=lambda: ["mrc", "ner", "wikiann"])
-    """What encoders are fine-tuned for; fewshot and temperature take mrc, and convergence, too."""
+    """Tasks to fine-tune for; fewshot, temperature and convergence use only mrc."""
     seeds: Annotated[list[int], Ge(0)] = field(default_factory=lambda: [0, 1, 2])
-    """Of repeated fine-tunings. Pre-training is done once, with the seed of `pretrain`."""
+    """Seeds of repeated fine-tunings. Pre-training runs once, with the seed of `pretrain`."""
     examples: Annotated[list[int], Ge(1)] = field(default_factory=lambda: [64, 128, 256, 512, 1024])
-    """Few-shot: numbers of English examples."""
+    """Few-shot: sizes of the samples of English examples."""
     samples: Annotated[list[int], Ge(0)] = field(default_factory=lambda: [0, 1, 2, 3, 4])
-    """Few-shot: seeds of the samples that are drawn for each number."""
+    """Few-shot: seeds of the samples drawn for each size."""
     few_shot_steps: Annotated[int, Ge(1)] = 200
-    """Few-shot: steps of a fine-tuning."""
+    """Few-shot: steps of each fine-tuning."""
     temperatures: Annotated[list[float], Gt(0)] = field(default_factory=lambda: [0.02, 0.05, 0.1, 0.5, 1.0, 5.0, 20.0])
-    """Of the temperature study."""
+    """Temperature study: temperatures of CACR."""
     temperature_examples: Annotated[int, Ge(1)] = 128
-    """English examples that show what a temperature is worth."""
+    """Temperature study: size of the few-shot samples."""
     pretraining_samples: Annotated[list[int], Ge(1)] = field(default_factory=list)
-    """Of the data-scale study: numbers of samples that are pre-trained on, besides none."""
+    """Data-scale study: numbers of pre-training samples to compare with no pre-training."""
     curve_steps: Annotated[list[int], Ge(1)] = field(default_factory=lambda: [50, 100, 200, 400, 800, 1600, 3200])
-    """Of the convergence study: steps of fine-tuning whose development scores are drawn, besides the last."""
+    """Convergence study: fine-tuning steps at which the development data are evaluated, besides the last."""
     pretrain: PretrainConfig = field(default_factory=lambda: PretrainConfig(model="", data=""))
-    """What all pre-trainings have in common; the study gives the model, whatever stands there."""
+    """Settings shared by all pre-trainings; `model` is set by the study."""
     mrc: FinetuneConfig = field(default_factory=lambda: FinetuneConfig(task="mrc", model="", train="", dev=""))
-    """What all fine-tunings for question answering have in common; the study gives the model."""
+    """Settings shared by all fine-tunings for question answering; `model` is set by the study."""
     ner: FinetuneConfig = field(default_factory=lambda: FinetuneConfig(task="ner", model="", train="", dev=""))
-    """Likewise for named entities."""
+    """Settings shared by all fine-tunings for named entities."""
     wikiann: FinetuneConfig = field(default_factory=lambda: FinetuneConfig(task="ner", model="", train="", dev=""))
-    """Likewise for those of WikiAnn."""
+    """Settings shared by all fine-tunings on WikiAnn."""
     mrc_tests: list[TestSetConfig] = field(default_factory=list)
-    """Test sets of question answering, as in jobs/evaluate.py."""
+    """Test sets for question answering, as in jobs/evaluate.py."""
     ner_tests: list[TestSetConfig] = field(default_factory=list)
-    """Test sets of named entities."""
+    """Test sets for named entities."""
     wikiann_tests: list[TestSetConfig] = field(default_factory=list)
-    """Test sets of models that were fine-tuned on WikiAnn."""
+    """Test sets for models fine-tuned on WikiAnn."""
     max_concurrent: Annotated[int | None, Ge(1)] = None
-    """Runs that stand side by side; null: as many as the cluster, as it is now, has room for. Give it where nodes come
-    when they are wanted."""
+    """Maximum number of concurrent runs; null: as many as fit in the cluster now. Set it on autoscaling clusters."""
     batch_size: Annotated[int, Ge(1)] = 32
-    """Inputs of a forward pass of an evaluation."""
+    """Inputs per forward pass in evaluations."""
     resamples: Annotated[int, Ge(LEAST_RESAMPLES)] = RESAMPLES
-    """How often test examples are drawn anew for intervals and p values."""
+    """Number of resamples of the test examples, for intervals and p values."""
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
-    """What a dry run reckons with."""
+    """Cluster that a dry run assumes."""
     estimate: EstimateConfig = field(default_factory=EstimateConfig)
-    """How fast it takes runs to be, until some of the kind are finished."""
+    """Speeds that a dry run assumes for kinds of runs of which none is finished."""
 
     def finetuning(self, task: StudyTask) -> FinetuneConfig:
-        """Return what fine-tunings of a task have in common."""
-        found: FinetuneConfig = getattr(self, task)
-        return found
+        """Return the settings shared by all fine-tunings of a task."""
+        config: FinetuneConfig = getattr(self, task)
+        return config
 
     def evaluation(self, task: StudyTask) -> EvaluateConfig:
-        """Return how models of a task are evaluated, each by one copy, for many runs stand side by side; on a GPU where
-        they were fine-tuned on GPUs."""
+        """Return the evaluation of a task's models: by one worker, because many runs are concurrent, on a GPU if the
+        fine-tuning uses GPUs."""
         return EvaluateConfig(
             model="",
             tests=getattr(self, f"{task}_tests"),
@@ -113,7 +112,7 @@ class StudyConfig:
 
 
 def resolved(config: StudyConfig) -> StudyConfig:
-    """Return the study with absolute paths, a folder for its output, and versions of models instead of aliases."""
+    """Return the study with absolute paths, an output folder, and pinned versions instead of model aliases."""
     config = dataclasses.replace(config, output=config.output or str(home() / "studies" / config.scale))
     config = with_absolute_paths(config)
     return dataclasses.replace(config, encoders={name: pin_version(model) for name, model in config.encoders.items()})

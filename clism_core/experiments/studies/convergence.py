@@ -1,4 +1,4 @@
-"""Figure 4(a): the score on the development data by the step of fine-tuning."""
+"""Figure 4(a): development score by fine-tuning step."""
 
 from dataclasses import replace
 
@@ -11,23 +11,23 @@ from clism_core.experiments.studies.run_graph import Chain
 
 
 def chains(config: StudyConfig) -> list[Chain]:
-    """Return the first of ours and the encoder that it begins from, evaluated early, on the development data alone."""
+    """Return our first method and its base encoder, with early evaluations, on the development data only."""
     ours = first_ours(config)
-    found = [full_chain(config, method, "mrc", seed) for method in (config.ours[ours], ours) for seed in config.seeds]
+    full = [full_chain(config, method, "mrc", seed) for method in (config.ours[ours], ours) for seed in config.seeds]
     loop = replace(config.mrc.loop, evaluate_at=sorted(config.curve_steps))
-    return [replace(chain, finetune=replace(chain.finetune, loop=loop), evaluate=None) for chain in found]
+    return [replace(chain, finetune=replace(chain.finetune, loop=loop), evaluate=None) for chain in full]
 
 
 def artefacts(config: StudyConfig, measured: Results) -> list[Artefact]:
-    """Return the curves as a figure and as a table."""
+    """Return the curves as a figure and a table."""
     curves = measured.curves("finetune", f"eval/{config.mrc.language}/f1")
     cells = summarise(curves, ["method", "step"]).assign(source=MEASURED)
     points = cells.rename(columns={"method": "line", "step": "x"})
     panel = Panel("Development data", points, "F1")
-    caption = "F1 on the development data by step of fine-tuning."
+    caption = "F1 on the development data by fine-tuning step."
     return [
         Table("convergence", caption, cells, rows=["method"], columns=["step"]),
-        Picture("convergence", line_figure([panel], xlabel="step of fine-tuning")),
+        Picture("convergence", line_figure([panel], xlabel="fine-tuning step")),
     ]
 
 

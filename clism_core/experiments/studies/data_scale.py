@@ -1,4 +1,4 @@
-"""Figure 5: what more parallel data gives."""
+"""Figure 5: effect of the amount of parallel data."""
 
 from dataclasses import replace
 
@@ -12,22 +12,22 @@ from clism_core.experiments.studies.run_graph import Chain
 
 
 def chains(config: StudyConfig) -> list[Chain]:
-    """Return the encoder as it is, with 0 samples, and pre-trained for as many steps on different amounts."""
+    """Return the base encoder, with 0 samples, and encoders pre-trained on different amounts for the same steps."""
     ours = first_ours(config)
-    whole = pretraining_of(config, ours)
-    found = []
+    full = pretraining_of(config, ours)
+    grid = []
     for task in config.tasks:
         for seed in config.seeds:
             base, complete = full_chain(config, config.ours[ours], task, seed), full_chain(config, ours, task, seed)
-            found.append(replace(base, labels={**base.labels, "samples": 0}))
+            grid.append(replace(base, labels={**base.labels, "samples": 0}))
             for samples in sorted(config.pretraining_samples):
-                encoder = replace(whole, max_samples=samples)
-                found.append(replace(complete, labels={**complete.labels, "samples": samples}, encoder=encoder))
-    return found
+                encoder = replace(full, max_samples=samples)
+                grid.append(replace(complete, labels={**complete.labels, "samples": samples}, encoder=encoder))
+    return grid
 
 
 def artefacts(config: StudyConfig, measured: Results) -> list[Artefact]:
-    """Return the scores by the number of samples as a figure and as a table, each tested against none."""
+    """Return scores by number of samples as a figure and a table, tested against no pre-training."""
     pairs = [
         ({"samples": samples, "task": task}, {"samples": 0, "task": task})
         for samples in config.pretraining_samples
@@ -37,10 +37,10 @@ def artefacts(config: StudyConfig, measured: Results) -> list[Artefact]:
     averages = cells.sort_values("samples", kind="stable")
     points = averages.assign(line=averages["dataset"]).rename(columns={"samples": "x"})
     panel = Panel(first_ours(config), points[points["score"] == "f1"], f"{SCORE_NAMES['f1']}, average over languages")
-    caption = "Pre-trained on different numbers of samples for as many steps, evaluated zero-shot: averages."
+    caption = "Pre-trained on different numbers of samples for the same number of steps, evaluated zero-shot: averages."
     return [
         Table("data-scale", caption, averages, rows=["samples"], columns=["dataset", "score"]),
-        Picture("data-scale", line_figure([panel], xlabel="samples of pre-training")),
+        Picture("data-scale", line_figure([panel], xlabel="pre-training samples")),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Tables 3 and 9, and figure 4(b): what 64 to 1024 English examples teach, with and without [QUE]."""
+"""Tables 3 and 9, and figure 4(b): fine-tuning on 64 to 1024 English examples, with and without [QUE]."""
 
 from collections.abc import Iterator
 
@@ -26,12 +26,12 @@ WITHOUT = "without [QUE]"
 
 
 def chains(config: StudyConfig) -> list[Chain]:
-    """Return the encoders that ours begin from, and the first of ours with [QUE] and without."""
+    """Return the base encoders of our methods, and our first method with and without [QUE]."""
     return list(_chains(config))
 
 
 def compared(config: StudyConfig) -> dict[str, tuple[str, bool]]:
-    """Return what is compared by its name in tables: the method, and whether it is fine-tuned with [QUE]."""
+    """Return the compared variants by their names in tables: the method, and whether it is fine-tuned with [QUE]."""
     ours = first_ours(config)
     bases = {name: (name, False) for name in dict.fromkeys(config.ours.values())}
     return {**bases, ours: (ours, True), f"{ours}, {WITHOUT}": (ours, False)}
@@ -46,7 +46,7 @@ def _chains(config: StudyConfig) -> Iterator[Chain]:
 
 
 def artefacts(config: StudyConfig, measured: Results) -> list[Artefact]:
-    """Return table 9, its curves (table 3), and those of figure 4(b)."""
+    """Return table 9, its curves (table 3), and the curves of figure 4(b)."""
     ours = first_ours(config)
     base = config.ours[ours]
     pairs = [
@@ -70,20 +70,20 @@ def artefacts(config: StudyConfig, measured: Results) -> list[Artefact]:
         )
     ]
     with_reported = with_paper(averages, reported).sort_values("examples", kind="stable")
-    caption = f"A few English examples, {len(config.samples)} samples of each number, evaluated zero-shot: averages."
-    of_que = averages[averages["method"].isin([ours, f"{ours}, {WITHOUT}"])]
+    caption = f"Few English examples, {len(config.samples)} samples of each size, evaluated zero-shot: averages."
+    que_rows = averages[averages["method"].isin([ours, f"{ours}, {WITHOUT}"])]
     return [
         Table("fewshot", caption, with_reported, rows=["examples", "method"], columns=["dataset", "score"]),
         Picture("fewshot", _figure(with_reported[with_reported["method"] != f"{ours}, {WITHOUT}"])),
-        Picture("fewshot-que", _figure(of_que)),
+        Picture("fewshot-que", _figure(que_rows)),
     ]
 
 
 def _figure(cells: pd.DataFrame) -> Figure:
     points = cells.rename(columns={"method": "line", "examples": "x"})
     panels = [
-        Panel(str(dataset), of_dataset, f"{SCORE_NAMES['f1']}, average over languages")
-        for dataset, of_dataset in points[points["score"] == "f1"].groupby("dataset", sort=False)
+        Panel(str(dataset), rows, f"{SCORE_NAMES['f1']}, average over languages")
+        for dataset, rows in points[points["score"] == "f1"].groupby("dataset", sort=False)
     ]
     return line_figure(panels, xlabel="English examples", log_x=True)
 

@@ -1,4 +1,4 @@
-"""Table 2, all methods on all test sets, and tables 5 to 8, the same runs by language."""
+"""Table 2, all methods on all test sets, and tables 5 to 8, the same runs per language."""
 
 import pandas as pd
 
@@ -18,12 +18,12 @@ from clism_core.experiments.studies.run_graph import Chain
 
 
 def chains(config: StudyConfig) -> list[Chain]:
-    """Return all methods fine-tuned on all English data, with all seeds."""
+    """Return all methods fine-tuned on all English data, for each task and seed."""
     return list(full_chains(config))
 
 
 def main_table(config: StudyConfig, measured: Results) -> list[Artefact]:
-    """Return table 2: averages over languages, ours tested against the encoders that they begin from."""
+    """Return table 2: averages over languages, with our methods tested against their base encoders."""
     averages = _cells(config, measured, all_sets=False)
     datasets = [PAPER_DATASETS[name] for name in dict.fromkeys(averages["dataset"]) if name in PAPER_DATASETS]
     reported = [
@@ -37,17 +37,17 @@ def main_table(config: StudyConfig, measured: Results) -> list[Artefact]:
 
 
 def language_tables(config: StudyConfig, measured: Results) -> list[Artefact]:
-    """Return tables 5 to 8: a table of languages for each test set."""
+    """Return tables 5 to 8: one table per data set, with a column per language."""
     cells = _cells(config, measured, all_sets=True)
     return [
         Table(
             f"per-language-{dataset}",
             f"{dataset}: trained on English, evaluated zero-shot.",
-            of_dataset,
+            rows,
             rows=["method", "score"],
             columns=["language"],
         )
-        for dataset, of_dataset in cells.groupby("dataset", sort=False)
+        for dataset, rows in cells.groupby("dataset", sort=False)
     ]
 
 

@@ -1,6 +1,6 @@
-"""What the paper reports, to put beside what a study measures.
+"""Scores that the paper reports, shown beside those of a study.
 
-The numbers stand in `paper_results.json` as the paper prints them; `note` there says where it contradicts itself.
+`paper_results.json` has the numbers as printed; its `note` says where the paper contradicts itself.
 """
 
 import json
@@ -21,43 +21,43 @@ _FEW_SHOT: Mapping[int, Mapping[str, Any]] = {
 }
 
 DATASETS: tuple[str, ...] = tuple(_PAPER["table2"]["metrics"])
-"""The paper's names of the data sets: MLQA and XQUAD of questions, CoNLL and WikiAnn of entities."""
+"""The paper's names of the data sets: MLQA and XQUAD (questions), CoNLL and WikiAnn (entities)."""
 METHODS: tuple[str, ...] = tuple(_MAIN)
 """The paper's names of the methods, in the order of table 2."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """A score of the paper, the average over the languages of a data set, in percent (0-100)."""
+    """Score in the paper: average over the languages of a data set, in percent (0-100)."""
 
     f1: float
-    """Of questions over the words of answers, of entities over whole entities."""
+    """F1 over the words of answers, or over whole entities."""
     exact_match: float | None = None
-    """Of questions; None of entities, which have F1 alone."""
+    """Exact match of answers; None for entities."""
 
 
 def main_result(method: str, dataset: str) -> Score | None:
-    """Return what table 2 has: trained on all English data, evaluated zero-shot.
+    """Return a score of table 2: trained on all English data, evaluated zero-shot.
 
-    None where the paper does not report it, as of CalibreNet on XQUAD. Raises `InputError` where the paper knows no
-    such method or data set at all.
+    Returns None if the paper does not report it, as for CalibreNet on XQUAD. Raises `InputError` if the paper has no
+    such method or data set.
     """
     _check(method, dataset)
     return _score(_MAIN[method].get(dataset))
 
 
 def few_shot_result(method: str, dataset: str, *, examples: int) -> Score | None:
-    """Return what table 9 has: trained on so many English examples, the mean of five samples of them.
+    """Return a score of table 9: trained on `examples` English examples, mean over five samples.
 
-    None where the paper does not report it, as for another number of examples or for entities. Raises `InputError` as
-    `main_result` does.
+    Returns None if the paper does not report it, as for other numbers of examples or for entities. Raises `InputError`
+    as `main_result` does.
     """
     _check(method, dataset)
     return _score(_FEW_SHOT.get(examples, {}).get(method, {}).get(dataset))
 
 
 def _score(printed: float | list[float] | None) -> Score | None:
-    """Return what is printed as `F1` or as `F1/EM`."""
+    """Return the score printed as `F1` or as `F1/EM`."""
     if printed is None:
         return None
     return Score(*printed) if isinstance(printed, list) else Score(printed)
@@ -70,4 +70,4 @@ def _check(method: str, dataset: str) -> None:
 
 def _check_known(field: str, name: str, known: Collection[str]) -> None:
     if name not in known:
-        raise InputError(f"{field} is {name!r}, which the paper does not have; give one of {listed(known)}")
+        raise InputError(f"{field} {name!r}: not found in the paper; give one of {listed(known)}")

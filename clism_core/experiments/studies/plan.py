@@ -1,4 +1,4 @@
-"""What a study consists of, what of it is done, and what the rest will take."""
+"""Plan of a study: its runs, which of them are finished, and the estimate for the rest."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,55 +6,55 @@ from dataclasses import dataclass
 from clism_core.experiments.concurrency import run_concurrency
 from clism_core.experiments.studies.config import StudyConfig
 from clism_core.experiments.studies.definition import load_study
-from clism_core.experiments.studies.estimate import Estimate, estimate, sort_of, work
+from clism_core.experiments.studies.estimate import Estimate, estimate, rate_key, work_units
 from clism_core.experiments.studies.run_graph import Chain, Stage, all_stages
-from clism_core.experiments.studies.run_records import Finished, finished_before, stage_contents
+from clism_core.experiments.studies.run_records import FinishedRun, find_finished, stage_digests
 
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """The runs of a study, by the names of their stages."""
+    """Runs of a study, by the names of their stages."""
 
     chains: Sequence[Chain]
     stages: Mapping[str, Stage]
-    """Each after that which it needs."""
-    contents: Mapping[str, Mapping[str, str]]
-    """Digests of what they are made of."""
-    finished: Mapping[str, Finished]
+    """Stages, each after the one it depends on."""
+    input_digests: Mapping[str, Mapping[str, str]]
+    """Digests of the inputs of each stage, by path."""
+    finished: Mapping[str, FinishedRun]
 
     @property
     def missing(self) -> list[Stage]:
-        """The runs that are still to be done."""
+        """Stages that are not finished."""
         return [stage for name, stage in self.stages.items() if name not in self.finished]
 
 
 def plan_study(config: StudyConfig) -> StudyPlan:
-    """Return the runs of a study, and those that are done.
+    """Return the runs of a study, with those that are finished.
 
     Args:
         config: with absolute paths.
 
     Raises:
-        InputError: if what finished runs were made of has changed.
+        InputError: if inputs of finished runs have changed.
     """
     chains = load_study(config.name).chains(config)
     stages = all_stages(chains)
-    contents = stage_contents(stages)
-    return StudyPlan(chains, stages, contents, finished_before(stages, config.output, contents))
+    digests = stage_digests(stages)
+    return StudyPlan(chains, stages, digests, find_finished(stages, config.output, digests))
 
 
 def estimate_study(config: StudyConfig, plan: StudyPlan) -> Estimate:
-    """Return what the missing runs will take, by the configured rates or what finished runs of their sort took."""
+    """Estimate the missing runs from finished runs of the same kind, or else from the configured rates."""
     measured: dict[str, list[float]] = {}
     for name, run in plan.finished.items():
         if run.seconds is not None:
             stage = plan.stages[name]
-            measured.setdefault(sort_of(stage), []).append(run.seconds / work(stage, config.estimate))
+            measured.setdefault(rate_key(stage), []).append(run.seconds / work_units(stage, config.estimate))
     return estimate(plan.missing, measured, config.cluster, config.estimate)
 
 
 def study_concurrency(config: StudyConfig, plan: StudyPlan) -> int:
-    """Return how many of the missing runs there are to be side by side.
+    """Return the number of missing runs to run concurrently.
 
     Raises:
         InputError: as `run_concurrency` does.
@@ -62,4 +62,4 @@ def study_concurrency(config: StudyConfig, plan: StudyPlan) -> int:
     missing = plan.missing
     if not missing:
         return 0
-    return min(run_concurrency([stage.workers for stage in missing], wanted=config.max_concurrent), len(missing))
+    return min(run_concurrency([stage.workers for stage in missing], requested=config.max_concurrent), len(missing))

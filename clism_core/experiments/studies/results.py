@@ -1,4 +1,4 @@
-"""What the runs of a study have measured: from MLflow to tables of means, deviations and paired tests."""
+"""Results of a study's runs: means, standard deviations and paired tests, from the metrics in MLflow."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from clism_core.evaluation.datasets import averaged, read_test_sets
 from clism_core.evaluation.predictions import Predictions
 from clism_core.evaluation.table import AVERAGES
 from clism_core.experiments.studies.run_graph import Chain, Kind, Stage, chain_stages
-from clism_core.experiments.studies.run_records import Finished
+from clism_core.experiments.studies.run_records import FinishedRun
 from clism_core.tasks.scored_examples import ScoredExamples
 from clism_core.tasks.test_data import TestSet
 from clism_core.tracking.run import TrackedRun
@@ -22,23 +22,23 @@ from clism_core.utils.errors import InputError
 
 AVERAGE = "average"
 SCORES = ("f1", "exact_match")
-"""What tables have, in their order, which is the paper's."""
+"""Scores in tables, in the paper's order."""
 Labels = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Results:
-    """The finished runs of a study's chains.
+    """Results of the finished runs of a study.
 
     Args:
-        chains: of the study; those that are not finished are left out of everything.
-        finished: the runs by the names of their stages.
-        output: the folder of the study.
-        tracking_uri: where their metrics are.
+        chains: chains of the study; unfinished ones are left out of everything.
+        finished: finished runs by the names of their stages.
+        output: folder of the study.
+        tracking_uri: MLflow tracking server or store of the runs.
     """
 
     chains: Sequence[Chain]
-    finished: Mapping[str, Finished]
+    finished: Mapping[str, FinishedRun]
     output: str
     tracking_uri: str
     _test_sets: dict[str, list[TestSet]] = field(default_factory=dict, repr=False)
@@ -50,22 +50,22 @@ class Results:
 
     @cached_property
     def test_scores(self) -> pd.DataFrame:
-        """Columns: the labels of a chain, `dataset`, `language` (or `average`), `score`, `value` (0 to 100)."""
+        """Columns: labels of the chain, `dataset`, `language` (or `average`), `score`, `value` (0 to 100)."""
         rows: list[dict[str, Any]] = []
         for chain, _, run in self._runs("evaluate"):
-            found = []
+            scores = []
             for name, value in self._metrics(run).items():
                 start, *place = name.split("/")
                 if start == "test" and len(place) == 3 and place[2] in SCORES:
                     dataset, language, score = place
-                    found.append({"dataset": dataset, "language": language, "score": score, "value": value})
-            rows += [{**chain.labels, **row} for row in sorted(found, key=_place_in_tables)]
+                    scores.append({"dataset": dataset, "language": language, "score": score, "value": value})
+            rows += [{**chain.labels, **row} for row in sorted(scores, key=_table_order)]
         return pd.DataFrame(rows)
 
     def last_metrics(self, kind: Kind) -> pd.DataFrame:
-        """Return what runs of a kind have logged at last.
+        """Return the last values of all metrics of runs of a kind.
 
-        Columns: the labels of a chain, `metric` (such as `eval/en-ar/retrieval_accuracy`) and `value`.
+        Columns: labels of the chain, `metric` (such as `eval/en-ar/retrieval_accuracy`) and `value`.
         """
         rows = [
             {**chain.labels, "metric": name, "value": value}
@@ -75,9 +75,9 @@ class Results:
         return pd.DataFrame(rows)
 
     def curves(self, kind: Kind, metric: str) -> pd.DataFrame:
-        """Return a metric of runs of a kind at all steps: the labels of a chain, `step` and `value`.
+        """Return a metric of runs of a kind at all steps; columns: labels of the chain, `step` and `value`.
 
-        A step that was gone through again, after a worker was lost, counts as it was at last.
+        For a step that was repeated after a worker was lost, the latest value counts.
         """
         rows = []
         for chain, _, run in self._runs(kind):
@@ -87,22 +87,22 @@ class Results:
         return pd.DataFrame(rows)
 
     def compare(self, challenger: Labels, champion: Labels, *, resamples: int, all_sets: bool = True) -> pd.DataFrame:
-        """Test whether the chains with the labels of `challenger` score otherwise than those of `champion`.
+        """Test the difference in scores between the chains with the labels `challenger` and those with `champion`.
 
-        Both sides take part with the repeats that they share, chains with the same `seed` or `sample`. Each example
-        counts with its sum over these, so what is tested is whether the difference would hold on other examples; how
-        much seeds differ, deviations tell. Of questions the sums make the mean of the repeats, of entities one F1 of
-        them all.
+        Only repeats that both sides have are compared: chains with the same `seed` and `sample`. Each example counts
+        with its sum over the repeats. The test therefore asks whether the difference would hold on other examples; the
+        variation between seeds is in the standard deviations. For questions, the sums give the mean over the repeats;
+        for entities, one F1 over all repeats.
 
         Args:
-            challenger: labels with the values that they have; chains that have all of them take part.
-            champion: likewise.
-            resamples: of examples.
-            all_sets: whether each test set is tested, besides the averages of data sets.
+            challenger: label values that select the chains of the challenger.
+            champion: label values that select the chains of the champion.
+            resamples: resamples of the test examples.
+            all_sets: whether to test each test set, besides the averages of data sets.
 
         Returns:
-            a row for each data set, language or `average`, and score: `dataset`, `language`, `score`, `difference`,
-            `low`, `high` (95 % interval) and `p_value`; empty where no repeat of both sides is finished.
+            One row per data set, language or `average`, and score: `dataset`, `language`, `score`, `difference`, `low`,
+            `high` (95 % interval) and `p_value`; empty if the two sides share no finished repeat.
         """
         new, old = self._evaluated(challenger), self._evaluated(champion)
         shared = sorted(new.keys() & old.keys())
@@ -120,12 +120,12 @@ class Results:
                 challengers, champions = (
                     [_sum([repeat[place][score] for repeat in side]) for place in places] for side in sides
                 )
-                found = compare(challengers, champions, resamples=resamples)
-                rows.append({"dataset": dataset, "language": name, "score": score, **_fields(found)})
+                comparison = compare(challengers, champions, resamples=resamples)
+                rows.append({"dataset": dataset, "language": name, "score": score, **_fields(comparison)})
         return pd.DataFrame(rows)
 
     def _evaluated(self, labels: Labels) -> dict[tuple[Any, Any], tuple[Chain, Stage]]:
-        """Return the chains with `labels` whose evaluation is finished, by their repeats."""
+        """Return the chains with `labels` whose evaluation is finished, by seed and sample."""
         return {
             (chain.labels.get("seed"), chain.labels.get("sample")): (chain, stage)
             for chain, stage, _ in self._runs("evaluate")
@@ -133,10 +133,10 @@ class Results:
         }
 
     def check_test_sets(self) -> None:
-        """Check that all evaluations are of the test sets as they are now, so that no table mixes two versions.
+        """Check that all evaluations used the current test sets, so that no table mixes two versions.
 
         Raises:
-            InputError: naming those that are not.
+            InputError: with the folders of those that did not.
         """
         stale = set()
         for chain, stage, _ in self._runs("evaluate"):
@@ -146,12 +146,12 @@ class Results:
                 stale.add(stage.folder(self.output))
         if stale:
             raise InputError(
-                "these evaluations are not of the test sets as they are now; delete the folders, and the same command "
-                f"evaluates again: {' '.join(sorted(stale))}"
+                "test sets have changed since these evaluations; delete the folders, and the same command evaluates "
+                f"again: {' '.join(sorted(stale))}"
             )
 
     def _examples(self, chain: Chain, stage: Stage) -> Mapping[tuple[str, str], Mapping[str, ScoredExamples]]:
-        """Return the examples of an evaluation by data set and language; they are scored once."""
+        """Return the scored examples of an evaluation by data set and language; cached."""
         if stage.name not in self._scored:
             predictions = self._predictions(chain, stage)
             self._scored[stage.name] = {
@@ -170,17 +170,17 @@ class Results:
             self._test_sets[task] = read_test_sets(chain.evaluate.tests, chain.finetune.task_options)
         return self._test_sets[task]
 
-    def _runs(self, kind: Kind) -> Iterator[tuple[Chain, Stage, Finished]]:
-        """Yield the chains whose run of a kind is finished, with it."""
+    def _runs(self, kind: Kind) -> Iterator[tuple[Chain, Stage, FinishedRun]]:
+        """Yield each chain whose run of a kind is finished, with the stage and the run."""
         for chain, stages in self._stages:
             stage = stages.get(kind)
             if stage is not None and stage.name in self.finished:
                 yield chain, stage, self.finished[stage.name]
 
-    def _run(self, run: Finished) -> TrackedRun:
+    def _run(self, run: FinishedRun) -> TrackedRun:
         return TrackedRun(self.tracking_uri, run.run_id)
 
-    def _metrics(self, run: Finished) -> dict[str, float]:
+    def _metrics(self, run: FinishedRun) -> dict[str, float]:
         metrics: dict[str, float] = self._ask(lambda: self._run(run).client.get_run(run.run_id).data.metrics)
         return metrics
 
@@ -189,24 +189,24 @@ class Results:
             return question()
         except MlflowException as error:
             raise InputError(
-                f"a run of the study is not in MLflow at {self.tracking_uri}: {error}; set MLFLOW_TRACKING_URI to "
-                "where it was tracked, or give another --output"
+                f"a run of the study was not found in MLflow at {self.tracking_uri}: {error}; set MLFLOW_TRACKING_URI "
+                "to the store that has it, or give another --output"
             ) from error
 
 
-def _place_in_tables(row: Mapping[str, Any]) -> tuple[str, int, str, int]:
-    """Return what puts languages first, and then the averages."""
+def _table_order(row: Mapping[str, Any]) -> tuple[str, int, str, int]:
+    """Return a sort key that puts languages before averages."""
     language = row["language"]
     average = 1 + list(AVERAGES).index(language) if language in AVERAGES else 0
     return row["dataset"], average, language, SCORES.index(row["score"])
 
 
 def summarise(scores: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """Return the `mean`, the standard deviation `std` (of a sample; NaN of a single value) and the number of `runs`.
+    """Return the `mean`, the sample standard deviation `std` (NaN for a single value) and the number of `runs`.
 
     Args:
-        scores: a row for each value, with columns `by` and `value`.
-        by: what groups have alike; groups keep the order in which they first stand.
+        scores: one row per value, with columns `by` and `value`.
+        by: columns that identify a group; groups keep the order of their first rows.
     """
     if scores.empty:
         return pd.DataFrame(columns=[*by, "mean", "std", "runs"])
@@ -215,7 +215,7 @@ def summarise(scores: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
 
 
 def _sum(parts: Sequence[ScoredExamples]) -> ScoredExamples:
-    """Return examples that count with the sums of their parts: of a score per question, its mean."""
+    """Return examples with the summed numerators and denominators of `parts`; scores per question become means."""
     first = parts[0]
     return ScoredExamples(
         scorer=first.scorer,
@@ -226,10 +226,10 @@ def _sum(parts: Sequence[ScoredExamples]) -> ScoredExamples:
     )
 
 
-def _fields(found: Comparison) -> dict[str, float]:
+def _fields(comparison: Comparison) -> dict[str, float]:
     return {
-        "difference": found.difference,
-        "low": found.interval.low,
-        "high": found.interval.high,
-        "p_value": found.p_value,
+        "difference": comparison.difference,
+        "low": comparison.interval.low,
+        "high": comparison.interval.high,
+        "p_value": comparison.p_value,
     }

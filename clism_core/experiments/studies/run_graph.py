@@ -1,4 +1,4 @@
-"""The runs of a study: chains of a pre-training, a fine-tuning and an evaluation, which share what they have alike."""
+"""Runs of a study: chains of pre-training, fine-tuning and evaluation; chains share equal stages."""
 
 import dataclasses
 import hashlib
@@ -20,58 +20,58 @@ from clism_core.utils.storage import join
 Label = str | int | float | bool
 Kind = Literal["pretrain", "finetune", "evaluate"]
 EVALUATION_WORKERS = WorkersConfig(number=1, cpus=1.0 - INGEST_CPUS)
-"""What an evaluation takes of the cluster: one copy of its model, on a CPU or, where there are any, a GPU."""
+"""Resources of an evaluation: one copy of the model, on one CPU or GPU."""
 _DIGITS = 12
 
 
 @dataclass(frozen=True)
 class Chain:
-    """One point of a study's grid."""
+    """Point of a study's grid."""
 
     labels: Mapping[str, Label]
-    """What tells it from the others, such as `method`, `task` and `seed`."""
+    """Labels that identify the chain, such as `method`, `task` and `seed`."""
     encoder: str | PretrainConfig
-    """What is fine-tuned: a model, or the pre-training that makes it."""
+    """Encoder to fine-tune: a model, or the pre-training that produces it."""
     finetune: FinetuneConfig
-    """Its model is that of `encoder`."""
+    """Fine-tuning; its model is set to `encoder`."""
     evaluate: EvaluateConfig | None = None
-    """Of the fine-tuned model; None where its development curve is all that is wanted."""
+    """Evaluation of the fine-tuned model; None if only development scores are needed."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One run of a job, which several chains may need."""
+    """Run of a job, possibly shared by several chains."""
 
     kind: Kind
     fingerprint: str
-    """Of its configuration and of those before it: equal ones are the same run."""
+    """Digest of its configuration and of the stages before it; equal fingerprints are the same run."""
     config: Any
-    """Of the job; without a model where `before` gives it."""
+    """Configuration of the job; without a model if the stage `before` produces it."""
     before: str | None
-    """The name of the stage whose model it takes."""
+    """Name of the stage whose model it uses; None if there is none."""
     labels: Mapping[str, Label]
-    """Of the chains that need it, those that all have."""
+    """Labels shared by all chains that contain the stage."""
 
     @property
     def name(self) -> str:
-        """Its folder's name, such as `finetune-0123456789ab`."""
+        """Name of the stage and of its folder, such as `finetune-0123456789ab`."""
         return f"{self.kind}-{self.fingerprint}"
 
     @property
     def workers(self) -> WorkersConfig:
-        """What it takes of the cluster."""
+        """Workers of the run, with their resources."""
         if self.kind == "evaluate":
             return dataclasses.replace(EVALUATION_WORKERS, use_gpu=self.config.use_gpu)
         workers: WorkersConfig = self.config.workers
         return workers
 
     def folder(self, output: str) -> str:
-        """Return where it is in the folder of a study."""
+        """Return the folder of the run in the output folder of a study."""
         return join(output, "runs", self.name)
 
 
 def chain_stages(chain: Chain) -> dict[Kind, Stage]:
-    """Return the stages of a chain, one after the other."""
+    """Return the stages of a chain in order."""
     stages: dict[Kind, Stage] = {}
     before: Stage | None = None
     finetuning = chain.finetune
@@ -86,8 +86,8 @@ def chain_stages(chain: Chain) -> dict[Kind, Stage]:
 
 
 def all_stages(chains: Iterable[Chain]) -> dict[str, Stage]:
-    """Return the stages of all chains by name, each once, with the labels that its chains share, and after that which
-    it needs."""
+    """Return the distinct stages of all chains by name, each after the one it depends on, with the labels that its
+    chains share."""
     stages: dict[str, Stage] = {}
     for chain in chains:
         for stage in chain_stages(chain).values():
@@ -100,7 +100,7 @@ def all_stages(chains: Iterable[Chain]) -> dict[str, Stage]:
 
 def _stage(kind: Kind, config: Any, before: Stage | None, labels: Mapping[str, Label]) -> Stage:
     fields = without_fields(config, Incidental)
-    if isinstance(config, FinetuneConfig):  # the options of the other tasks do not matter
+    if isinstance(config, FinetuneConfig):  # options of other tasks do not affect the run
         fields = {name: value for name, value in fields.items() if name not in config.other_tasks}
     content = json.dumps(with_relative_paths([kind, fields, before.name if before else None]), sort_keys=True)
     fingerprint = hashlib.sha256(content.encode()).hexdigest()[:_DIGITS]

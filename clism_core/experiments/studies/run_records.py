@@ -1,4 +1,4 @@
-"""Which runs of a study are done, and whether what they were made of is still the same."""
+"""Records of finished runs, and the check that their inputs are unchanged."""
 
 import dataclasses
 import logging
@@ -13,66 +13,66 @@ from clism_core.utils.storage import exists, join, read_json, write_json
 
 logger = logging.getLogger(__name__)
 
-NOTE = "finished.json"
+RECORD_FILE = "finished.json"
 
 
 @dataclass(frozen=True)
-class Finished:
-    """A run that is done."""
+class FinishedRun:
+    """Record of a finished run."""
 
     run_id: str
-    """Of MLflow."""
+    """Id of its MLflow run."""
     seconds: float | None
-    """That it took; None of one that was begun again."""
+    """Duration in seconds; None if the run was resumed."""
     contents: Mapping[str, str] = field(default_factory=dict)
-    """Digests of what it was made of, by path."""
+    """Digests of its inputs, by path."""
 
     def write(self, folder: str) -> None:
-        """Note in the run's folder that it is done."""
-        write_json(join(folder, NOTE), dataclasses.asdict(self))
+        """Write the record into the folder of the run."""
+        write_json(join(folder, RECORD_FILE), dataclasses.asdict(self))
 
 
-def stage_contents(stages: Mapping[str, Stage]) -> dict[str, dict[str, str]]:
-    """Return digests of what runs and those before them are made of, by path; what is not there any more has none.
+def stage_digests(stages: Mapping[str, Stage]) -> dict[str, dict[str, str]]:
+    """Return the digests of the existing inputs of each stage and of those before it, by path.
 
     Args:
-        stages: by name, each after that which it needs.
+        stages: stages by name, each after the one it depends on.
     """
-    contents = InputDigests()
-    found: dict[str, dict[str, str]] = {}
+    inputs = InputDigests()
+    digests: dict[str, dict[str, str]] = {}
     for name, stage in stages.items():
-        found[name] = found.get(stage.before or "", {}) | contents.of(stage.config)
-    return found
+        digests[name] = digests.get(stage.before or "", {}) | inputs.of(stage.config)
+    return digests
 
 
-def finished_before(
-    stages: Mapping[str, Stage], output: str, contents: Mapping[str, Mapping[str, str]]
-) -> dict[str, Finished]:
-    """Return the runs that are done in the folder of a study, whichever study has made them.
+def find_finished(
+    stages: Mapping[str, Stage], output: str, digests: Mapping[str, Mapping[str, str]]
+) -> dict[str, FinishedRun]:
+    """Return the finished runs in a folder that studies share.
 
-    One whose model is gone is not done if a run that is not done needs it.
+    A run whose model was deleted counts as unfinished if an unfinished run depends on the model.
 
     Args:
-        stages: by name, each after that which it needs.
-        output: the folder of the study.
-        contents: of `stage_contents`.
+        stages: stages by name, each after the one it depends on.
+        output: folder of the study.
+        digests: input digests from `stage_digests`.
 
     Raises:
-        InputError: if what some of them were made of has changed since.
+        InputError: if inputs of finished runs have changed.
     """
-    notes = {name: join(stage.folder(output), NOTE) for name, stage in stages.items()}
-    finished = {name: Finished(**read_json(note)) for name, note in notes.items() if exists(note)}
-    _check_unchanged({stages[name].folder(output): (run.contents, contents[name]) for name, run in finished.items()})
+    records = {name: join(stage.folder(output), RECORD_FILE) for name, stage in stages.items()}
+    finished = {name: FinishedRun(**read_json(record)) for name, record in records.items() if exists(record)}
+    _check_unchanged({stages[name].folder(output): (run.contents, digests[name]) for name, run in finished.items()})
     for name, stage in reversed(list(stages.items())):
         before = stage.before
-        if name not in finished and before in finished and not exists(model_of(stages[before], output)):
-            logger.warning("the model of %s, which is wanted, is gone: it is made again", before)
+        if name not in finished and before in finished and not exists(model_folder(stages[before], output)):
+            logger.warning("the model of %s is missing and still needed: training it again", before)
             del finished[before]
     return finished
 
 
 def _check_unchanged(runs: Mapping[str, tuple[Mapping[str, str], Mapping[str, str]]]) -> None:
-    """Check the digests that runs have noted against those of now, by folder; data that are gone may be."""
+    """Compare recorded with current digests, by folder of the run; missing inputs are ignored."""
     changed = {
         folder: [path for path, digest in then.items() if now.get(path, digest) != digest]
         for folder, (then, now) in runs.items()
@@ -81,12 +81,12 @@ def _check_unchanged(runs: Mapping[str, tuple[Mapping[str, str], Mapping[str, st
     if folders:
         paths = sorted({path for paths in changed.values() for path in paths})
         raise InputError(
-            f"{', '.join(paths)}: changed since finished runs of the study were made of it. Give the changed data "
-            "another name, or the study another --output; or delete the folders of these runs, and the same command "
-            f"makes them again: {' '.join(folders)}"
+            f"{', '.join(paths)}: changed since finished runs of the study used it. Give the changed data another "
+            "name, or the study another --output; or delete the folders of these runs, and the same command runs them "
+            f"again: {' '.join(folders)}"
         )
 
 
-def model_of(stage: Stage, output: str) -> str:
-    """Return the folder of the model that a training makes."""
+def model_folder(stage: Stage, output: str) -> str:
+    """Return the folder of the model that a training exports."""
     return join(stage.folder(output), MODEL_FOLDER)

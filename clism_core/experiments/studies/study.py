@@ -1,4 +1,4 @@
-"""A study from its configuration to its tables and figures."""
+"""Execution of a study, from its configuration to its tables and figures."""
 
 import logging
 import tempfile
@@ -19,7 +19,7 @@ from clism_core.experiments.studies.execution import run_stages
 from clism_core.experiments.studies.plan import StudyPlan
 from clism_core.experiments.studies.results import Results
 from clism_core.experiments.studies.run_graph import Chain, chain_stages
-from clism_core.experiments.studies.run_records import Finished
+from clism_core.experiments.studies.run_records import FinishedRun
 from clism_core.tasks.finetuning.data import load_data
 from clism_core.tracking.run import TrackedRun
 from clism_core.utils.errors import InputError
@@ -31,33 +31,33 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class StudyResult:
-    """What a study has come to."""
+    """Result of a study."""
 
     files: list[str]
-    """Its tables and figures."""
+    """Paths of the tables and figures."""
     tables: list[str]
-    """The tables as Markdown."""
+    """Tables in Markdown."""
     failed: list[str]
-    """Runs that have failed, and why, one line each."""
+    """Failed runs with their reasons, one line each."""
     stopped: bool
-    """Whether it was stopped before its end."""
+    """Whether a signal stopped it before the end."""
     runs: int
-    """How many it consists of."""
+    """Number of runs of the study, finished or not."""
     tracking_uri: str
     run_id: str
 
 
 def check_labelled_data(config: StudyConfig) -> None:
-    """Read all labelled data that the study needs, which its runs would else find wrong one by one, hours later.
+    """Read all labelled data of a study, so that problems are found before any run starts and not hours later.
 
     Args:
-        config: with absolute paths.
+        config: study with absolute paths.
 
     Raises:
-        InputError: with all that is wrong, one a line.
+        InputError: with all problems, one per line.
     """
     chains = load_study(config.name).chains(config)
-    found = []
+    problems = []
     for task in config.tasks:
         own = [chain for chain in chains if chain.labels["task"] == task]
         readers: list[Callable[[], Any]] = []
@@ -65,23 +65,23 @@ def check_labelled_data(config: StudyConfig) -> None:
             readers.append(partial(load_data, config.finetuning(task)))
         if any(chain.evaluate for chain in own):
             tests = config.evaluation(task).tests
-            together = [*([test] for test in tests), tests]  # each by itself, and whether they go together
-            readers += [partial(read_test_sets, some, config.finetuning(task).task_options) for some in together]
+            groups = [*([test] for test in tests), tests]  # each alone, then all, to find conflicts between them
+            readers += [partial(read_test_sets, group, config.finetuning(task).task_options) for group in groups]
         for read in readers:
             try:
                 read()
             except InputError as error:
-                found += [f"{task}: {line}" for line in str(error).splitlines()]
-    if found:
-        raise InputError("\n".join(dict.fromkeys(found)))
+                problems += [f"{task}: {line}" for line in str(error).splitlines()]
+    if problems:
+        raise InputError("\n".join(dict.fromkeys(problems)))
 
 
 @contextmanager
 def exclusive(output: str) -> Iterator[None]:
-    """Keep a second study on this machine out of the folder `output`; a bucket cannot be locked.
+    """Lock the folder `output` against other studies on this machine; buckets are not locked.
 
     Raises:
-        InputError: if another study is running there.
+        InputError: if another study is running in the folder.
     """
     if not is_local(output):
         yield
@@ -91,24 +91,24 @@ def exclusive(output: str) -> Iterator[None]:
         lock = FileLock(Path(output) / "study.lock").acquire(timeout=0)
     except Timeout as error:
         raise InputError(
-            f"--output {output}: another study is running there, and studies of one folder share their runs; wait for "
-            "its end, or give another folder"
+            f"--output {output}: another study is running in this folder, and studies in one folder share their runs; "
+            "wait until it ends, or give another folder"
         ) from error
     with lock:
         yield
 
 
 def run_study(config: StudyConfig, plan: StudyPlan, run: TrackedRun, *, concurrency: int) -> StudyResult:
-    """Run what is missing of a study on the cluster, and write and log its tables and figures.
+    """Execute the missing runs of a study on the cluster, then write and log its tables and figures.
 
     Args:
-        config: with absolute paths and pinned versions of models.
-        plan: of `plan_study`.
-        run: the MLflow run that the study's runs belong to.
-        concurrency: of `study_concurrency`.
+        config: study with absolute paths and pinned versions of models.
+        plan: plan of the study.
+        run: MLflow run of the study, the parent of its runs.
+        concurrency: number of concurrent runs.
 
     Raises:
-        InputError: if MLflow does not know the runs.
+        InputError: if the runs are not found in MLflow.
     """
     chains, stages = plan.chains, plan.stages
     runs = run_stages(plan, config, parent=run, concurrency=concurrency)
@@ -122,13 +122,13 @@ def run_study(config: StudyConfig, plan: StudyPlan, run: TrackedRun, *, concurre
     return StudyResult(files, tables, failed, runs.stopped, len(stages), run.tracking_uri, run.run_id)
 
 
-def _is_finished(chain: Chain, finished: Mapping[str, Finished]) -> bool:
+def _is_finished(chain: Chain, finished: Mapping[str, FinishedRun]) -> bool:
     return all(stage.name in finished for stage in chain_stages(chain).values())
 
 
 def _write_artefacts(config: StudyConfig, measured: Results, run: TrackedRun) -> tuple[list[str], list[str]]:
-    """Write the tables and figures into the study's folder, and log them; return their files and the tables' texts."""
-    logger.info("making tables and figures")
+    """Write and log the tables and figures; return their paths, and the tables in Markdown."""
+    logger.info("writing tables and figures")
     measured.check_test_sets()
     artefacts = load_study(config.name).artefacts(config, measured)
     folder = join(config.output, config.name)

@@ -1,6 +1,6 @@
-"""What the temperature of CACR does to its gradient, to retrieval, and to what a few English examples then teach.
+"""Effect of CACR's temperature on its gradient, on retrieval, and on few-shot fine-tuning; not in the paper.
 
-The paper prints cos / 20, a nearly flat softmax; cos / 0.05 is common. This study is not in the paper.
+The paper prints cos / 20, a nearly flat softmax; cos / 0.05 is common.
 """
 
 from collections.abc import Iterator
@@ -33,12 +33,12 @@ def chains(config: StudyConfig) -> list[Chain]:
 
 def _chains(config: StudyConfig) -> Iterator[Chain]:
     ours = first_ours(config)
-    whole = pretraining_of(config, ours)
+    full = pretraining_of(config, ours)
     encoders: dict[str, str | PretrainConfig] = {
-        f"{value:g}": replace(whole, objectives=replace(whole.objectives, temperature=value))
+        f"{value:g}": replace(full, objectives=replace(full.objectives, temperature=value))
         for value in sorted(config.temperatures)
     }
-    encoders[WITHOUT] = replace(whole, objectives=replace(whole.objectives, w_cacr=0.0))
+    encoders[WITHOUT] = replace(full, objectives=replace(full.objectives, w_cacr=0.0))
     encoders[BASE] = config.encoders[config.ours[ours]]
     for name, encoder in encoders.items():
         for sample in config.samples:
@@ -53,26 +53,25 @@ def _chains(config: StudyConfig) -> Iterator[Chain]:
 
 
 def artefacts(config: StudyConfig, measured: Results) -> list[Artefact]:
-    """Return all of it as a table, and as curves over the temperature, with what there is without CACR as levels."""
+    """Return a table, and curves over the temperature with horizontal lines for the baselines without one."""
     names = dict.fromkeys(str(chain.labels["temperature"]) for chain in measured.chains)
     pairs = [({"temperature": name}, {"temperature": BASE}) for name in names if name != BASE]
     tests = scores_with_tests(measured, ["temperature"], pairs, resamples=config.resamples)
     scores = tests[tests["score"] == "f1"]
     few_shot = scores.assign(column=[f"few-shot F1, {dataset}" for dataset in scores["dataset"]])
-    cells = pd.concat([_of_pretraining(measured), few_shot], ignore_index=True)
+    cells = pd.concat([_pretraining_cells(measured), few_shot], ignore_index=True)
     number = len(config.samples)
     samples = f"{number} sample{'s' * (number > 1)} of {config.temperature_examples} English examples"
     caption = (
-        "The temperature of CACR: the norm of its gradient on held-out pairs, how many of those find their "
-        f"translation (percent, mean of both ways and of all language pairs), and zero-shot F1 after {samples}, "
-        "compared with that of the encoder as it is."
+        "Temperature of CACR: norm of its gradient on held-out pairs, retrieval accuracy among them (percent, mean of "
+        f"both directions and all language pairs), and zero-shot F1 after {samples}, tested against the base encoder."
     )
     table = Table("temperature", caption, cells, rows=["temperature"], columns=["column"])
     return [table, Picture("temperature", line_figure(_panels(cells), xlabel="temperature", log_x=True))]
 
 
-def _of_pretraining(measured: Results) -> pd.DataFrame:
-    """Return what is known of the pre-trainings, each once: samples share them."""
+def _pretraining_cells(measured: Results) -> pd.DataFrame:
+    """Return gradient norms and retrieval accuracy per pre-training, which few-shot samples share."""
     gradients = measured.curves("pretrain", GRADIENT)
     metrics = measured.last_metrics("pretrain")
     parts = []
@@ -84,15 +83,15 @@ def _of_pretraining(measured: Results) -> pd.DataFrame:
             for name, values in (("first_gradient", groups.first()), ("last_gradient", groups.last()))
         ]
     if not metrics.empty:
-        found = metrics[metrics["metric"].str.split("/").str[-1].isin(RETRIEVAL)]
-        means = 100 * found.groupby("temperature", sort=False)["value"].mean()
+        accuracies = metrics[metrics["metric"].str.split("/").str[-1].isin(RETRIEVAL)]
+        means = 100 * accuracies.groupby("temperature", sort=False)["value"].mean()
         parts.append(means.rename("value").reset_index().assign(column=COLUMNS["retrieval"]))
     values = pd.concat(parts) if parts else pd.DataFrame(columns=["temperature", "column", "value"])
     return summarise(values, ["temperature", "column"]).assign(source=MEASURED)
 
 
 def _panels(cells: pd.DataFrame) -> list[Panel]:
-    """Return the gradient, the retrieval and the few-shot scores; what has no temperature is a level."""
+    """Return panels of gradient, retrieval and few-shot scores; baselines are horizontal lines."""
     values = [float(name) for name in dict.fromkeys(cells["temperature"]) if name not in (WITHOUT, BASE)]
     rows = []
     for cell in cells.to_dict("records"):

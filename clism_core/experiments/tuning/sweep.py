@@ -17,8 +17,8 @@ from ray.tune.search import BasicVariantGenerator, Searcher
 from clism_core.cluster.graceful_stop import stop_signals
 from clism_core.cluster.nodes import node_resources, own_resource, this_node_label
 from clism_core.experiments.concurrency import (
-    LEAST_SHARE,
-    part_of_node,
+    MIN_SHARE,
+    node_share,
     process_memory,
     run_concurrency,
     with_own_threads,
@@ -182,7 +182,7 @@ def own_process(most: int | None = None) -> PlacementGroupFactory:
         most: how many trials Ray lets run at a time: those that go on are all begun by Ray Tune at once, whatever the
             limit of its searchers. None where that limit is enough.
     """
-    part = LEAST_SHARE if most is None else part_of_node(1 / most)
+    part = MIN_SHARE if most is None else node_share(1 / most)
     bundle = {"memory": process_memory(), own_resource(): part}
     return PlacementGroupFactory([bundle], bundle_label_selector=[this_node_label()])
 
@@ -200,7 +200,7 @@ def trial_concurrency(config: TuneConfig, space: Space) -> int:
         InputError: as `run_concurrency` does.
     """
     workers = [base.workers for base in config.bases(space).values()]
-    return min(run_concurrency(workers, wanted=config.max_concurrent), trial_count(config, space))
+    return min(run_concurrency(workers, requested=config.max_concurrent), trial_count(config, space))
 
 
 def _with_threads(sweep: Sweep, concurrency: int) -> Sweep:

@@ -1,11 +1,11 @@
-"""What a study is reckoned to take, against sums done by hand."""
+"""Estimates of time and cost, against sums done by hand."""
 
 from dataclasses import replace
 
 import pytest
 
 from clism_core.evaluation.config import EvaluateConfig
-from clism_core.experiments.studies.estimate import ClusterConfig, EstimateConfig, estimate, work
+from clism_core.experiments.studies.estimate import ClusterConfig, EstimateConfig, estimate, work_units
 from clism_core.experiments.studies.run_graph import Chain, Stage, all_stages
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.tasks.finetuning.config import FinetuneConfig
@@ -34,7 +34,7 @@ def stages_of(*chains: Chain) -> list[Stage]:
     return list(all_stages(chains).values())
 
 
-def test_runs_one_after_the_other() -> None:
+def test_runs_in_sequence() -> None:
     stages = stages_of(Chain({}, PRETRAIN, FINETUNE, EVALUATE))
     cluster = ClusterConfig(cpus=8, gpus=4, dollars_per_hour=10.0)
     found = estimate(stages, {}, cluster, RATES)
@@ -46,7 +46,7 @@ def test_runs_one_after_the_other() -> None:
     assert found.dollars == pytest.approx(10 * sum(expected) / 3600)
 
 
-def test_runs_side_by_side_take_as_long_as_their_share_or_the_longest_chain() -> None:
+def test_concurrent_runs_take_as_long_as_their_share_or_the_longest_chain() -> None:
     chains = [Chain({}, "m", replace(FINETUNE, seed=seed)) for seed in range(6)]
     each = 40 + 200 * 8 / 20
     for gpus, concurrency, seconds in ((8, 2, 3 * each), (64, 16, each)):
@@ -55,33 +55,33 @@ def test_runs_side_by_side_take_as_long_as_their_share_or_the_longest_chain() ->
         assert found.hours * 3600 == pytest.approx(seconds)
 
 
-def test_what_finished_runs_took_counts_more_than_rates() -> None:
+def test_finished_runs_override_rates() -> None:
     (finetuning,) = stages_of(Chain({"task": "mrc"}, "m", FINETUNE))
     found = estimate([finetuning], {"finetune mrc": [0.1, 0.5, 0.3], "finetune ner": [9.0]}, ClusterConfig(), RATES)
-    assert found.seconds[finetuning.name] == pytest.approx(0.3 * work(finetuning, RATES))
+    assert found.seconds[finetuning.name] == pytest.approx(0.3 * work_units(finetuning, RATES))
 
 
-def test_runs_that_the_cluster_cannot_hold_are_named() -> None:
+def test_runs_that_do_not_fit_are_listed() -> None:
     stages = stages_of(Chain({}, PRETRAIN, FINETUNE, EVALUATE))
     assert estimate(stages, {}, ClusterConfig(cpus=8, gpus=4), RATES).too_large == []
     assert estimate(stages, {}, ClusterConfig(cpus=8, gpus=2), RATES).too_large == [stage.name for stage in stages[:2]]
 
 
-def test_small_runs_find_room_beside_large_ones() -> None:
+def test_small_runs_fit_beside_large_ones() -> None:
     small = replace(FINETUNE, workers=WorkersConfig(number=1, use_gpu=True))
     chains = [Chain({}, PRETRAIN, replace(small, seed=seed)) for seed in range(8)]
     found = estimate(stages_of(*chains), {}, ClusterConfig(cpus=1000, gpus=8), RATES)
     pretraining, finetuning = 40 + 1600 / 10, 40 + 200 * 32 / 20
-    # half of the cluster for the one, and then all eight at a time on an eighth of it each
+    # half of the cluster for the pre-training, then all eight concurrently on an eighth each
     assert found.hours * 3600 == pytest.approx(max(0.5 * pretraining + finetuning, pretraining + finetuning))
 
 
-def test_few_examples_and_steps_are_reckoned_with() -> None:
+def test_examples_and_steps_determine_the_work() -> None:
     few = replace(FINETUNE, examples=64)
-    assert work(stages_of(Chain({}, "m", few))[0], RATES) == 4 * 8  # two epochs of 64 in batches of 32
-    assert work(stages_of(Chain({}, "m", replace(few, steps=200)))[0], RATES) == 200 * 8
+    assert work_units(stages_of(Chain({}, "m", few))[0], RATES) == 4 * 8  # two epochs of 64 in batches of 32
+    assert work_units(stages_of(Chain({}, "m", replace(few, steps=200)))[0], RATES) == 200 * 8
 
 
-def test_nothing_to_do_takes_no_time() -> None:
+def test_no_missing_runs_take_no_time() -> None:
     found = estimate([], {}, ClusterConfig(), RATES)
     assert (found.hours, found.dollars, found.seconds) == (0.0, 0.0, {})

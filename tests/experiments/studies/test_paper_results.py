@@ -44,12 +44,12 @@ def test_names_are_the_papers() -> None:
 @pytest.mark.parametrize(
     ("method", "dataset", "message"),
     [
-        pytest.param("BERT", "MLQA", "method is 'BERT', .*M-BERT", id="method"),
-        pytest.param("metrics", "MLQA", "method is 'metrics'", id="the-tables-own-entry"),
-        pytest.param("XLM-R", "xquad", "dataset is 'xquad', .*XQUAD", id="dataset"),
+        pytest.param("BERT", "MLQA", "method 'BERT': not found in the paper; .*M-BERT", id="method"),
+        pytest.param("metrics", "MLQA", "method 'metrics': not found", id="the-tables-own-entry"),
+        pytest.param("XLM-R", "xquad", "dataset 'xquad': not found in the paper; .*XQUAD", id="dataset"),
     ],
 )
-def test_what_the_paper_does_not_know_is_an_error(method: str, dataset: str, message: str) -> None:
+def test_unknown_methods_and_datasets_are_errors(method: str, dataset: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         main_result(method, dataset)
     with pytest.raises(InputError, match=message):

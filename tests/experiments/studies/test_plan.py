@@ -1,4 +1,4 @@
-"""What of a study is done: runs whose data are still the same."""
+"""Finished runs of a study, and changes of their inputs."""
 
 import shutil
 from dataclasses import replace
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("home_folder")
 
 @pytest.fixture
 def config(tmp_path: Path) -> StudyConfig:
-    """A study whose runs are all done."""
+    """Study whose runs are all finished."""
     config = study_config(tmp_path, "main")
     pretrain = replace(config.pretrain, data=str(write_prepared(tmp_path / "prepared")))
     encoders = {name: str(write_encoder("xlmr", tmp_path / name)) for name in config.encoders}
@@ -36,37 +36,33 @@ def folders(config: StudyConfig, *kinds: str, task: str | None = None) -> set[st
     }
 
 
-def test_runs_whose_data_are_the_same_are_done(config: StudyConfig) -> None:
+def test_runs_with_unchanged_inputs_are_finished(config: StudyConfig) -> None:
     planned = plan_study(config)
     assert len(planned.finished) == len(planned.stages) == 25
     assert planned.missing == []
 
 
-def test_a_training_file_that_has_changed_is_told_with_the_runs_that_were_made_of_it(
-    config: StudyConfig, tmp_path: Path
-) -> None:
-    made_of_it = folders(config, "finetune", "evaluate", task="mrc")
+def test_a_changed_training_file_is_reported_with_the_runs_that_used_it(config: StudyConfig, tmp_path: Path) -> None:
+    dependent = folders(config, "finetune", "evaluate", task="mrc")
     write_squad(tmp_path / "train.json", questions=7)
     with pytest.raises(InputError, match=r"train\.json: changed since finished runs of the study") as caught:
         plan_study(config)
-    assert {word for word in str(caught.value).split() if "/runs/" in word} == made_of_it
-    for folder in made_of_it:
+    assert {word for word in str(caught.value).split() if "/runs/" in word} == dependent
+    for folder in dependent:
         shutil.rmtree(folder)
-    assert {stage.folder(config.output) for stage in plan_study(config).missing} == made_of_it
+    assert {stage.folder(config.output) for stage in plan_study(config).missing} == dependent
 
 
-def test_weights_that_have_changed_are_told_with_the_runs_that_follow_from_them(
-    config: StudyConfig, tmp_path: Path
-) -> None:
+def test_changed_weights_are_reported_with_all_runs_that_depend_on_them(config: StudyConfig, tmp_path: Path) -> None:
     planned = plan_study(config)
-    (tmp_path / "XLM-R" / "model.safetensors").write_bytes(b"others")  # ours begin from it, too
+    (tmp_path / "XLM-R" / "model.safetensors").write_bytes(b"others")  # also the base encoder of ours
     with pytest.raises(InputError, match="XLM-R: changed since") as caught:
         plan_study(config)
-    of_others = {
+    unaffected = {
         stage.folder(config.output) for stage in planned.stages.values() if stage.labels.get("method") == "Info-XLM"
     }
     named = {word for word in str(caught.value).split() if "/runs/" in word}
-    assert named == {stage.folder(config.output) for stage in planned.stages.values()} - of_others
+    assert named == {stage.folder(config.output) for stage in planned.stages.values()} - unaffected
     assert len(named) == 17
 
 
@@ -86,7 +82,7 @@ def test_a_submitted_study_notices_changes_below_its_working_directory(
         plan_study(submitted("changed", 5))
 
 
-def test_data_that_are_gone_are_not_missed_by_what_is_done(config: StudyConfig, tmp_path: Path) -> None:
+def test_finished_runs_ignore_missing_inputs(config: StudyConfig, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "prepared")
     (tmp_path / "train.json").unlink()
     assert plan_study(config).missing == []

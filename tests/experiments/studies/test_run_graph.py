@@ -1,4 +1,4 @@
-"""The runs of a study: which are the same, and in which order they stand."""
+"""Runs of a study: equality, dependencies and order."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +25,7 @@ def names(chain: Chain) -> list[str]:
     return [stage.name for stage in chain_stages(chain).values()]
 
 
-def test_a_chain_is_its_runs_one_after_the_other() -> None:
+def test_each_stage_of_a_chain_depends_on_the_one_before() -> None:
     pretraining, finetuning, evaluation = chain_stages(OURS).values()
     assert [stage.kind for stage in (pretraining, finetuning, evaluation)] == ["pretrain", "finetune", "evaluate"]
     assert (pretraining.before, finetuning.before, evaluation.before) == (None, pretraining.name, finetuning.name)
@@ -33,13 +33,13 @@ def test_a_chain_is_its_runs_one_after_the_other() -> None:
     assert names(replace(OURS, evaluate=None)) == names(OURS)[:2]
 
 
-def test_an_encoder_as_it_is_becomes_the_model() -> None:
+def test_a_base_encoder_is_the_model_to_fine_tune() -> None:
     finetuning, evaluation = chain_stages(BASE).values()
     assert (finetuning.config.model, finetuning.before) == ("xlm-roberta-base", None)
     assert evaluation.before == finetuning.name
 
 
-def test_what_makes_a_run_another_one_makes_those_after_it_others() -> None:
+def test_a_change_of_a_run_changes_the_runs_after_it() -> None:
     longer = replace(OURS, encoder=replace(PRETRAIN, loop=LoopConfig(steps=7)))
     assert not set(names(longer)) & set(names(OURS))
     seed = replace(OURS, finetune=replace(FINETUNE, seed=1))
@@ -52,7 +52,7 @@ def test_what_makes_a_run_another_one_makes_those_after_it_others() -> None:
     assert names(other_tests)[2] != names(OURS)[2]
 
 
-def test_where_and_with_what_a_run_is_made_does_not_make_it_another_one() -> None:
+def test_resources_and_folders_do_not_change_a_run() -> None:
     moved = replace(
         PRETRAIN,
         output="elsewhere",
@@ -79,7 +79,7 @@ def test_a_run_is_the_same_in_another_working_directory(tmp_path: Path, monkeypa
     )
 
 
-def test_stages_that_chains_share_are_there_once_and_after_what_they_need() -> None:
+def test_shared_stages_occur_once_and_after_their_dependencies() -> None:
     chains = [
         replace(OURS, labels={**OURS.labels, "seed": 0}),
         BASE,

@@ -1,4 +1,4 @@
-"""The studies: their runs, and the tables and figures that come of what these have measured."""
+"""Runs of the studies, and tables and figures from recorded results."""
 
 import time
 import xml.etree.ElementTree as ElementTree
@@ -26,7 +26,7 @@ NAMES = list(STUDIES)
 
 
 def share(chain: Chain) -> float:
-    """Ours get eight of ten right, those that lack an objective six, others three, and one more with an odd seed."""
+    """Return the share of correct examples: ours 0.8, ablations 0.6, others 0.3, and 0.1 more with odd seeds."""
     name = str(chain.labels.get("method", chain.labels.get("temperature", "")))
     if "samples" in chain.labels:
         name = "Ours" if chain.labels["samples"] else "XLM-R"
@@ -61,7 +61,7 @@ def measured(tmp_path: Path) -> Results:
 )
 def test_runs_of_a_study(tmp_path: Path, name: StudyName, pretrain: int, finetune: int, evaluate: int) -> None:
     config = study_config(tmp_path, name)
-    if name == "fewshot":  # another encoder that ours begin from
+    if name == "fewshot":  # another base encoder
         config = replace(config, ours={**config.ours, "Ours (Info-XLM)": "Info-XLM"})
     kinds = [stage.kind for stage in all_stages(load_study(name).chains(config)).values()]
     assert [kinds.count(kind) for kind in ("pretrain", "finetune", "evaluate")] == [pretrain, finetune, evaluate]
@@ -113,9 +113,7 @@ def cell(cells: pd.DataFrame, **labels: object) -> pd.Series:
     return cells.iloc[0]
 
 
-def test_the_main_table_has_means_deviations_tests_and_what_the_paper_reports(
-    tmp_path: Path, measured: Results
-) -> None:
+def test_main_table_has_means_deviations_tests_and_the_papers_scores(tmp_path: Path, measured: Results) -> None:
     config = study_config(tmp_path, "main")
     (found,) = load_study("main").artefacts(config, measured)
     assert isinstance(found, Table)
@@ -124,7 +122,7 @@ def test_the_main_table_has_means_deviations_tests_and_what_the_paper_reports(
     assert (ours["mean"], ours["std"], ours["runs"]) == pytest.approx((85.0, 50**0.5, 2))
     assert ours["difference"] == pytest.approx(50.0)
     assert ours["low"] <= 50.0 <= ours["high"]
-    assert ours["p_value"] == pytest.approx(1 / 501, rel=1)  # of the 500 deals, hardly any is as extreme
+    assert ours["p_value"] == pytest.approx(1 / 501, rel=1)  # hardly any of the 500 permutations is as extreme
     base = cell(found.cells, method="XLM-R", dataset="xquad", score="exact_match", source="measured")
     assert base["mean"] == pytest.approx(35.0)
     assert pd.isna(base["p_value"])
@@ -139,7 +137,7 @@ def test_the_main_table_has_means_deviations_tests_and_what_the_paper_reports(
     assert "paper" in line
 
 
-def test_a_test_set_that_the_paper_does_not_have_stands_alone(tmp_path: Path) -> None:
+def test_a_test_set_missing_from_the_paper_has_only_measured_rows(tmp_path: Path) -> None:
     config = replace(study_config(tmp_path, "main", dataset="mine"), tasks=["mrc"])
     (found,) = load_study("main").artefacts(config, record(config, share))
     assert isinstance(found, Table)
@@ -148,7 +146,7 @@ def test_a_test_set_that_the_paper_does_not_have_stands_alone(tmp_path: Path) ->
     assert list(found.wide()["method"]) == ["XLM-R", "Info-XLM", "Ours (XLM-R)"]
 
 
-def test_languages_have_columns_of_their_own(tmp_path: Path, measured: Results) -> None:
+def test_each_language_has_a_column(tmp_path: Path, measured: Results) -> None:
     config = study_config(tmp_path, "per-language")
     found = load_study("per-language").artefacts(config, measured)
     assert [artefact.name for artefact in found] == ["per-language-xquad", "per-language-conll"]
@@ -156,7 +154,7 @@ def test_languages_have_columns_of_their_own(tmp_path: Path, measured: Results) 
     assert list(wide.columns) == ["method", "score", "ar", "en", "average"]
 
 
-def test_few_shot_curves_stand_beside_the_papers(tmp_path: Path) -> None:
+def test_few_shot_curves_include_the_papers_scores(tmp_path: Path) -> None:
     config = study_config(tmp_path, "fewshot")
     found = load_study("fewshot").artefacts(config, record(config, share))
     cells = table(found, "fewshot").cells
@@ -166,15 +164,15 @@ def test_few_shot_curves_stand_beside_the_papers(tmp_path: Path) -> None:
     assert ours["difference"] == pytest.approx(50.0)
     without = cell(cells, method="Ours (XLM-R), without [QUE]", examples=64, score="f1", source="measured")
     assert without["mean"] == pytest.approx(80.0)
-    figure, of_que = (artefact for artefact in found if isinstance(artefact, Picture))
+    figure, que_figure = (artefact for artefact in found if isinstance(artefact, Picture))
     assert set(legend(figure)) >= {"XLM-R", "Ours (XLM-R)", "Ours (XLM-R) (paper)"}
-    assert legend(of_que) == [
+    assert legend(que_figure) == [
         "Ours (XLM-R)",
         "Ours (XLM-R), without [QUE]",
     ]
 
 
-def test_what_lacks_an_objective_is_tested_against_the_whole(tmp_path: Path) -> None:
+def test_ablations_are_tested_against_the_full_method(tmp_path: Path) -> None:
     config = study_config(tmp_path, "ablation")
     objectives = [stage.config.objectives for stage in _pretrainings(config.name, tmp_path)]
     weights = {(each.w_clism, each.w_cacr, each.w_mlm) for each in objectives}
@@ -191,7 +189,7 @@ def _pretrainings(name: StudyName, folder: Path) -> list:  # type: ignore[type-a
     return [stage for stage in stages if stage.kind == "pretrain"]
 
 
-def test_a_convergence_curve_has_the_mean_of_each_step(tmp_path: Path) -> None:
+def test_convergence_curve_has_the_mean_of_each_step(tmp_path: Path) -> None:
     config = study_config(tmp_path, "convergence")
     assert all(
         chain.finetune.loop.evaluate_at == config.curve_steps for chain in load_study("convergence").chains(config)
@@ -202,7 +200,7 @@ def test_a_convergence_curve_has_the_mean_of_each_step(tmp_path: Path) -> None:
     assert list(wide.iloc[1]) == ["Ours (XLM-R)", "5.0 ± 0.0", "30.0 ± 0.0", "40.0 ± 0.0"]
 
 
-def test_amounts_of_data_are_tested_against_none(tmp_path: Path) -> None:
+def test_amounts_of_data_are_tested_against_no_pretraining(tmp_path: Path) -> None:
     config = study_config(tmp_path, "data-scale")
     assert [stage.config.max_samples for stage in _pretrainings("data-scale", tmp_path)] == [100, 1000]
     found = load_study("data-scale").artefacts(config, record(config, share))
@@ -232,11 +230,11 @@ def test_runs_that_failed_are_left_out(tmp_path: Path) -> None:
     ours = cell(found.cells, method="Ours (XLM-R)", dataset="xquad", score="f1", source="measured")
     assert ours["runs"] == 1
     assert pd.isna(ours["std"])
-    assert pd.isna(ours["p_value"])  # there is nothing to test against
+    assert pd.isna(ours["p_value"])  # nothing to test against
     assert "XLM-R" not in set(found.cells[found.cells["source"] == "measured"]["method"])
 
 
-def test_sides_are_compared_by_the_repeats_that_both_have(tmp_path: Path) -> None:
+def test_only_shared_repeats_are_compared(tmp_path: Path) -> None:
     config = replace(study_config(tmp_path, "main"), tasks=["mrc"], seeds=[0, 1, 2])
     lost = {("XLM-R", 1), ("Ours (XLM-R)", 2)}
     measured = record(config, share, but=lambda chain: (chain.labels["method"], chain.labels["seed"]) in lost)
@@ -246,7 +244,7 @@ def test_sides_are_compared_by_the_repeats_that_both_have(tmp_path: Path) -> Non
     pd.testing.assert_frame_equal(found, alone)
 
 
-def test_cross_pairs_have_an_average_of_their_own(tmp_path: Path) -> None:
+def test_cross_lingual_pairs_have_their_own_average(tmp_path: Path) -> None:
     config = replace(study_config(tmp_path, "main"), tasks=["mrc"])
     cross = tmp_path / "test-context-ar-question-en.json"
     (tmp_path / "test.ar.json").rename(cross)
@@ -256,26 +254,26 @@ def test_cross_pairs_have_an_average_of_their_own(tmp_path: Path) -> None:
     found = measured.compare({"method": "Ours (XLM-R)"}, {"method": "XLM-R"}, resamples=200).set_index("language")
     assert list(dict.fromkeys(found.index)) == ["en", "ar-en", "average", "cross_average"]
     assert found.loc["average", "difference"].tolist() == found.loc["en", "difference"].tolist()
-    (of_languages,) = load_study("per-language").artefacts(config, measured)
-    assert isinstance(of_languages, Table)
-    assert list(of_languages.wide().columns) == ["method", "score", "ar-en", "en", "average", "cross_average"]
+    (per_language,) = load_study("per-language").artefacts(config, measured)
+    assert isinstance(per_language, Table)
+    assert list(per_language.wide().columns) == ["method", "score", "ar-en", "en", "average", "cross_average"]
     (main,) = load_study("main").artefacts(config, measured)
     assert isinstance(main, Table)
     ours = cell(main.cells, method="Ours (XLM-R)", score="f1", source="measured")
     assert ours["difference"] == pytest.approx(found.loc["average", "difference"].iloc[0])
 
 
-def test_evaluations_of_test_files_that_have_changed_are_named_all_at_once(tmp_path: Path, measured: Results) -> None:
+def test_all_evaluations_of_changed_test_files_are_listed(tmp_path: Path, measured: Results) -> None:
     measured.check_test_sets()
     write_squad(tmp_path / "test.en.json", questions=9)
-    with pytest.raises(InputError, match="not of the test sets as they are now; delete the folders") as caught:
+    with pytest.raises(InputError, match=r"test sets have changed since .*; delete the folders") as caught:
         replace(measured, _test_sets={}).check_test_sets()
     questions = [chain for chain in measured.chains if chain.labels["task"] == "mrc"]
     folders = {chain_stages(chain)["evaluate"].folder(measured.output) for chain in questions}
     assert {word for word in str(caught.value).split() if "/evaluate-" in word} == folders
 
 
-def test_all_that_is_wrong_with_labelled_data_is_told_before_anything_runs(tmp_path: Path) -> None:
+def test_all_problems_of_labelled_data_are_reported_before_anything_runs(tmp_path: Path) -> None:
     config = study_config(tmp_path, "main")
     check_labelled_data(config)
     (tmp_path / "test.en.json").unlink()
@@ -287,13 +285,13 @@ def test_all_that_is_wrong_with_labelled_data_is_told_before_anything_runs(tmp_p
     assert [line.split(":")[0] for line in problems] == ["mrc", "ner"]
     assert "test.ar.json" in problems[0]
     assert "train.conll cannot be read" in problems[1]
-    check_labelled_data(replace(config, name="convergence", tasks=["mrc"]))  # which tests nothing
+    check_labelled_data(replace(config, name="convergence", tasks=["mrc"]))  # has no test sets
     twice = replace(config, tasks=["mrc"], mrc_tests=[TestSetConfig("xquad", str(tmp_path / "train.json"), "en")] * 2)
     with pytest.raises(InputError, match="mrc: xquad/en is both"):
         check_labelled_data(twice)
 
 
-def test_a_step_that_was_gone_through_again_counts_once(tmp_path: Path) -> None:
+def test_the_latest_value_of_a_repeated_step_counts(tmp_path: Path) -> None:
     config = replace(study_config(tmp_path, "convergence"), seeds=[0])
     measured = record(config, share, finetune={"eval/en/f1": {50: 10.0}})
     for run in measured.finished.values():
@@ -303,9 +301,9 @@ def test_a_step_that_was_gone_through_again_counts_once(tmp_path: Path) -> None:
     assert curves["value"].tolist() == [12.0, 12.0]
 
 
-def test_another_tracking_store_is_told(tmp_path: Path, measured: Results) -> None:
+def test_runs_missing_from_the_tracking_store_are_an_error(tmp_path: Path, measured: Results) -> None:
     elsewhere = replace(measured, tracking_uri=f"sqlite:///{tmp_path / 'other.db'}")
-    with pytest.raises(InputError, match=r"is not in MLflow at .*set MLFLOW_TRACKING_URI"):
+    with pytest.raises(InputError, match=r"was not found in MLflow at .*set MLFLOW_TRACKING_URI"):
         _ = elsewhere.test_scores
 
 

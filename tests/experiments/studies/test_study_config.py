@@ -1,4 +1,4 @@
-"""What can be wrong with a study before anything starts."""
+"""Checks of a study before anything starts."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,31 +15,31 @@ from clism_core.utils.errors import InputError
 
 
 @pytest.mark.parametrize(
-    ("name", "changes", "told"),
+    ("name", "changes", "message"),
     [
-        ("main", {"encoders": {}}, "--encoders: names no encoder"),
-        ("main", {"ours": {}}, "--ours: names nothing that is pre-trained"),
-        ("main", {"ours": {"Ours": "XLM"}}, "--ours: begins from XLM, which --encoders does not have"),
-        ("main", {"ours": {"XLM-R": "XLM-R"}}, "--ours: has a name of --encoders"),
-        ("main", {"seeds": [0, 0]}, "--seeds: has a value twice"),
-        ("main", {"seeds": []}, "--seeds: is empty"),
+        ("main", {"encoders": {}}, "--encoders: empty"),
+        ("main", {"ours": {}}, "--ours: empty"),
+        ("main", {"ours": {"Ours": "XLM"}}, "--ours: base encoder XLM not found in --encoders"),
+        ("main", {"ours": {"XLM-R": "XLM-R"}}, "--ours: shares a name with --encoders"),
+        ("main", {"seeds": [0, 0]}, "--seeds: contains a duplicate value"),
+        ("main", {"seeds": []}, "--seeds: empty, but required by main"),
         ("fewshot", {"tasks": ["ner"]}, "--tasks: fewshot needs mrc"),
-        ("fewshot", {"samples": []}, "--samples: is empty"),
+        ("fewshot", {"samples": []}, "--samples: empty, but required by fewshot"),
         ("temperature", {"temperatures": [0.0]}, "--temperatures[0] 0.0: must be above 0"),
-        ("data-scale", {"pretraining_samples": []}, "--pretraining_samples: is empty"),
+        ("data-scale", {"pretraining_samples": []}, "--pretraining_samples: empty, but required by data-scale"),
         ("convergence", {"curve_steps": [0]}, "--curve_steps[0] 0: must be at least 1"),
         ("main", {"mrc_tests": []}, "--mrc_tests: names no test set"),
-        ("main", {"ner_tests": [TestSetConfig(dataset="xquad", path="x")]}, "--tasks: xquad is a data set of several"),
+        ("main", {"ner_tests": [TestSetConfig(dataset="xquad", path="x")]}, "--tasks: xquad names test sets of"),
         ("main", {"resamples": 10}, "--resamples 10: must be at least"),
     ],
 )
-def test_problems_are_named(tmp_path: Path, name: StudyName, changes: dict[str, Any], told: str) -> None:
+def test_problems_are_reported(tmp_path: Path, name: StudyName, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError) as error:
         check_study(replace(study_config(tmp_path, name), **changes))
-    assert told in str(error.value)
+    assert message in str(error.value)
 
 
-def test_what_a_job_finds_wrong_has_the_name_that_it_has_here(tmp_path: Path) -> None:
+def test_problems_of_a_job_have_the_field_names_of_the_study(tmp_path: Path) -> None:
     config = study_config(tmp_path, "main")
     wrong = replace(
         config,
@@ -49,12 +49,12 @@ def test_what_a_job_finds_wrong_has_the_name_that_it_has_here(tmp_path: Path) ->
     )
     with pytest.raises(InputError) as error:
         check_study(wrong)
-    for told in (
+    for message in (
         "--pretrain.loop.steps 0: must be at least 1",
         "--mrc.train: names no data",
         "--ner.task mrc: must be ner",
     ):
-        assert told in str(error.value)
+        assert message in str(error.value)
 
 
 def test_a_convergence_study_needs_no_test_sets(tmp_path: Path) -> None:
