@@ -17,7 +17,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from clism_core.cluster.connect import connect
 from clism_core.cluster.nodes import live_nodes, own_resource, this_node_id
 from clism_core.experiments.concurrency import run_concurrency
-from clism_core.experiments.tuning.sweep import TUNE_SETTINGS, own_process
+from clism_core.experiments.tuning.sweep import TUNE_SETTINGS, trial_resources
 from clism_core.training.config import WorkersConfig
 from clism_core.utils.errors import InputError
 
@@ -37,7 +37,7 @@ class WhereAmI(tune.Trainable):
 def trials(folder: str, *, most: int | None) -> list[tuple[str, float, float]]:
     """Return node, start and end time of each trial, in order of start."""
     tuner = tune.Tuner(
-        tune.with_resources(WhereAmI, own_process(most)),
+        tune.with_resources(WhereAmI, trial_resources(most)),
         tune_config=tune.TuneConfig(num_samples=4),
         run_config=tune.RunConfig(storage_path=folder, verbose=0),
     )
@@ -81,9 +81,9 @@ def main() -> None:
             "trials_in_turn": trials(folder, most=1),
             "gpus_of_none": visible_gpus(other, 0),
             "gpus_of_one": visible_gpus(other, 1),
-            "small_runs": run_concurrency([small], wanted=None),
-            "large_runs": refusal(lambda: run_concurrency([large], wanted=None)),
-            "large_runs_by_number": run_concurrency([small, large], wanted=2),
+            "small_runs": run_concurrency([small], requested=None),
+            "large_runs": refusal(lambda: run_concurrency([large], requested=None)),
+            "large_runs_by_number": run_concurrency([small, large], requested=2),
         }
     sys.stdout.write(f"{json.dumps(found)}\n")
 

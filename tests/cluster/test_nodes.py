@@ -47,6 +47,7 @@ def test_memory_of_this_node_limits_concurrent_runs(found: dict[str, Any]) -> No
 
 def test_max_concurrent_is_required_if_no_run_fits_yet(found: dict[str, Any]) -> None:
     assert (
-        "--max_concurrent: a run takes 4.25 CPUs and 8 GPUs, and the cluster has 4 CPUs and 1 " in found["large_runs"]
+        "--max_concurrent: missing, and a run needs 4.25 CPUs and 8 GPUs, but the cluster currently has 4 CPUs and 1 "
+        in found["large_runs"]
     )
     assert found["large_runs_by_number"] == 2

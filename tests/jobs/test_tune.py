@@ -84,7 +84,7 @@ def trials_of(output: Path) -> list[dict[str, Any]]:
 
 
 def wait_for_free_cpus() -> float:
-    """Return the CPUs that are not free once Ray has had time to take back what has ended."""
+    """Return the CPUs still reserved after Ray has had time to release those of ended processes."""
     taken = 1.0
     for _ in range(60):
         taken = ray.cluster_resources()["CPU"] - ray.available_resources().get("CPU", 0.0)
@@ -104,7 +104,7 @@ def test_the_best_of_a_grid_becomes_a_preset_and_a_model(
     (folder,) = json.loads((output / "result.json").read_text())["models"]
     assert folder in capsys.readouterr().out
     assert folder.startswith(f"{output}/trials/")
-    job.main(config)  # registers the best model of the trials that there are
+    job.main(config)  # registers the best model of the finished trials
     said = capsys.readouterr().out
     assert {path.name for path in output.iterdir()} >= {
         "best-pretrain.yaml",
@@ -130,14 +130,12 @@ def test_the_best_of_a_grid_becomes_a_preset_and_a_model(
     assert not list(output.glob(f"trials/{finished['trial']}/checkpoints/*"))
     assert wait_for_free_cpus() == 0
 
-    job.main(config)  # finds that all is done
+    job.main(config)  # the sweep is finished
     assert capsys.readouterr().out == said
     assert len(child_runs(output)) == 2
 
 
-def test_a_trial_that_is_stopped_early_gives_back_what_it_had(
-    ray_cluster: None, base: PretrainConfig, tmp_path: Path
-) -> None:
+def test_a_trial_stopped_early_releases_its_resources(ray_cluster: None, base: PretrainConfig, tmp_path: Path) -> None:
     # The loss is the objective, so the trial that learns is the worse one.
     space = write_space(tmp_path, "{'optimizer.learning_rate': tune.choice([1e-9, 1e-2])}", ("*/mlm_loss",))
     output = tmp_path / "sweep"
@@ -153,14 +151,14 @@ def test_a_trial_that_is_stopped_early_gives_back_what_it_had(
     assert json.loads((output / "result.json").read_text())["models"] == [f"{output}/trials/{best['trial']}/model"]
 
 
-def test_a_joint_trial_is_both_jobs_and_leaves_a_preset_and_a_model_of_each(
+def test_a_joint_trial_runs_both_jobs_and_exports_a_preset_and_a_model_of_each(
     ray_cluster: None, base: PretrainConfig, tmp_path: Path
 ) -> None:
     fields = "{'pretrain.objectives.temperature': tune.choice([0.05, 20.0]), 'finetune.steps': tune.choice([6])}"
     space = write_space(tmp_path, fields, ("*/f1",), job="joint")
     finetune = FinetuneConfig(
         task="mrc",
-        model="",  # a trial fine-tunes what it has pre-trained
+        model="",  # a trial fine-tunes the encoder that it pre-trained
         train=str(write_squad(tmp_path / "train.json", questions=20)),
         dev=str(write_squad(tmp_path / "dev.json", questions=6)),
         steps=12,
@@ -204,7 +202,7 @@ def test_a_joint_trial_is_both_jobs_and_leaves_a_preset_and_a_model_of_each(
 
 
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM])
-def test_a_sweep_that_was_ended_goes_on_without_repeating_a_trial(
+def test_a_stopped_or_killed_sweep_resumes_without_repeating_a_trial(
     base: PretrainConfig, tmp_path: Path, sent: signal.Signals
 ) -> None:
     output, settings = tmp_path / "sweep", tmp_path / "sweep.yaml"
@@ -233,7 +231,7 @@ def test_a_sweep_that_was_ended_goes_on_without_repeating_a_trial(
     assert {trial["seed"] for trial in trials_of(output)} == {"0", "1", "2"}
 
 
-def test_a_sweep_of_which_no_trial_finishes_says_why(
+def test_a_sweep_without_a_finished_trial_reports_the_reasons(
     ray_cluster: None, base: PretrainConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     space = write_space(tmp_path, "{'held_out.origins': tune.choice([['nowhere']])}")
@@ -246,9 +244,7 @@ def test_a_sweep_of_which_no_trial_finishes_says_why(
     assert "has these origins" in said
 
 
-def test_failed_trials_are_tried_again_where_that_is_wanted(
-    ray_cluster: None, base: PretrainConfig, tmp_path: Path
-) -> None:
+def test_failed_trials_are_retried_on_request(ray_cluster: None, base: PretrainConfig, tmp_path: Path) -> None:
     late, output = tmp_path / "late", tmp_path / "sweep"
     space = write_space(tmp_path, f"{{'model': tune.choice([{base.model!r}, {str(late)!r}])}}")
     config = TuneConfig(space=space, pretrain=base, output=str(output), register=False)
@@ -276,7 +272,7 @@ def test_failed_trials_are_tried_again_where_that_is_wanted(
     assert {run.info.status for run in child_runs(output)} == {"FINISHED"}
 
 
-def test_a_sweep_without_room_for_a_trial_changes_nothing(
+def test_a_sweep_whose_trials_do_not_fit_changes_nothing(
     ray_cluster: None, base: PretrainConfig, tmp_path: Path
 ) -> None:
     output = tmp_path / "sweep"
@@ -287,7 +283,9 @@ def test_a_sweep_without_room_for_a_trial_changes_nothing(
     all_cpus = replace(base, workers=WorkersConfig(cpus=ray.cluster_resources()["CPU"], use_gpu=False))
     space = write_space(tmp_path, "{'seed': tune.choice([0])}")
     config = TuneConfig(space=space, pretrain=all_cpus, output=str(output), retry_failed=True)
-    with pytest.raises(ValueError, match=r"--max_concurrent: a run takes 4\.25 CPUs, and the cluster has 4 CPUs now"):
+    with pytest.raises(
+        ValueError, match=r"--max_concurrent: missing, and a run needs 4\.25 CPUs, but the cluster currently has 4 CPUs"
+    ):
         job.main(config)
     assert (output / "result.json").read_text() == noted
     assert unfinished_run(str(output)) is None

@@ -1,4 +1,4 @@
-"""What a sweep says on its way, and what it tidies up behind its trials."""
+"""Progress reports of a sweep, and removal of the checkpoints of ended trials."""
 
 import logging
 import time
@@ -18,11 +18,11 @@ logger = logging.getLogger(__name__)
 
 
 class SweepProgress(Callback):
-    """Says what each trial comes to and how long the rest will take, and drops what a trial leaves behind.
+    """Logs the result of each trial and the remaining time, and deletes the checkpoints of ended trials.
 
     Args:
         sweep: the sweep.
-        trials: how many trials it has.
+        trials: number of its trials.
     """
 
     def __init__(self, sweep: Sweep, trials: int):
@@ -30,82 +30,82 @@ class SweepProgress(Callback):
         self._trials = trials
         self._started = time.monotonic()
         self._ended: dict[str, bool] = {}
-        """By trial: whether it has ended since `_started`."""
+        """Whether each ended trial ended since `_started`."""
         self._untidy: list[str] = []
-        """Trials that have ended and whose checkpoints are there."""
+        """Ended trials whose checkpoints still exist."""
 
     def get_state(self) -> dict[str, Any]:
-        """Return what Ray Tune keeps of it with the state of the sweep."""
+        """Return the state that Ray Tune saves with the sweep."""
         return {"ended": dict(self._ended), "untidy": list(self._untidy)}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Take what was kept, where a sweep goes on."""
+        """Restore the saved state of a sweep that is resumed."""
         self._ended = dict.fromkeys(state["ended"], False)
         self._untidy = list(state["untidy"])
 
     def setup(self, *_: Any, **__: Any) -> None:
-        """Begin to count the time."""
+        """Start the clock."""
         self._started = time.monotonic()
 
     def on_trial_start(self, *_: Any, **info: Any) -> None:
-        """Say what is tried."""
+        """Log the parameters of a trial."""
         trial: Trial = info["trial"]
-        self._ended.pop(trial.trial_id, None)  # it is tried again
+        self._ended.pop(trial.trial_id, None)  # a retry
         logger.info("trial %s: %s", trial.trial_id, describe(trial.config))
 
     def on_trial_result(self, *_: Any, **info: Any) -> None:
-        """Say how far a trial is."""
+        """Log an intermediate objective."""
         trial: Trial = info["trial"]
         result = info["result"]
         if not result.get("finished"):
             logger.info("trial %s: objective %.4f at %d %%", trial.trial_id, result[OBJECTIVE], result[PROGRESS])
 
     def on_trial_complete(self, *_: Any, **info: Any) -> None:
-        """Say what a trial has come to; the checkpoints of those that will not go on are dropped."""
+        """Log the result of a trial, and delete the checkpoints of those that ended before."""
         trial: Trial = info["trial"]
         result = trial.last_result
         if result.get("finished"):
-            self._say(trial, f"finished, objective {result[OBJECTIVE]:.4f}")
+            self._log_end(trial, f"finished, objective {result[OBJECTIVE]:.4f}")
         else:
-            self._say(trial, f"stopped early, objective {result[OBJECTIVE]:.4f} at {result[PROGRESS]:.0f} %")
-        self._tidy_up()  # those before; this one may be saving still
+            self._log_end(trial, f"stopped early, objective {result[OBJECTIVE]:.4f} at {result[PROGRESS]:.0f} %")
+        self._delete_checkpoints()  # of earlier trials; this one may still be saving
         self._untidy.append(trial.trial_id)
 
     def on_experiment_end(self, *_: Any, **info: Any) -> None:
-        """Drop the last checkpoints, and end what MLflow takes to be running of processes that are ended by now."""
-        self._tidy_up()
+        """Delete the last checkpoints, and end the MLflow runs of processes that no longer exist."""
+        self._delete_checkpoints()
         for trial in info["trials"]:
             self._end_runs(trial.trial_id, "KILLED")
 
     def on_trial_error(self, *_: Any, **info: Any) -> None:
-        """Say that a trial has failed; the others go on. Why is known when the sweep ends."""
+        """Log that a trial failed; the others continue. The reason is reported at the end of the sweep."""
         trial: Trial = info["trial"]
         self._end_runs(trial.trial_id, "FAILED")
-        self._say(trial, "FAILED")
+        self._log_end(trial, "FAILED")
 
-    def _say(self, trial: Trial, ended: str) -> None:
+    def _log_end(self, trial: Trial, ended: str) -> None:
         self._ended[trial.trial_id] = True
         done, now = len(self._ended), sum(self._ended.values())
         left = time_left(time.monotonic() - self._started, done=now, left=self._trials - done)
         rest = f"; about {left} left" if done < self._trials else ""
         logger.info("trial %s %s (%d of %d trials have ended%s)", trial.trial_id, ended, done, self._trials, rest)
 
-    def _tidy_up(self) -> None:
-        kept = []
+    def _delete_checkpoints(self) -> None:
+        remaining = []
         for trial_id in self._untidy:
             try:
                 for folder in self._folders(trial_id):
                     storage.delete(storage.join(folder, CHECKPOINTS))
-            except OSError as error:  # still being written, or not ours to delete; nothing depends on it
-                logger.info("the checkpoints of trial %s are still there: %s", trial_id, error)
-                kept.append(trial_id)
-        self._untidy = kept
+            except OSError as error:  # still being written, or no permission; nothing depends on it
+                logger.info("the checkpoints of trial %s could not be deleted: %s", trial_id, error)
+                remaining.append(trial_id)
+        self._untidy = remaining
 
     def _end_runs(self, trial_id: str, status: str) -> None:
-        """End the MLflow runs of a trial whose process may have been lost before it could."""
+        """End the MLflow runs of a trial whose process may have died before it ended them."""
         for folder in self._folders(trial_id):
             end_lost_run(folder, status)
 
     def _folders(self, trial_id: str) -> set[str]:
-        """Return the folders of a trial that MLflow runs are known by."""
+        """Return the folders of a trial that identify its MLflow runs."""
         return {self._sweep.trial_folder(trial_id), *self._sweep.run_folders(trial_id).values()}

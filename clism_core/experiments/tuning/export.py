@@ -1,4 +1,4 @@
-"""From the trials of a sweep to what others use: tables, plots, the best preset, the best model in the registry."""
+"""Export of a finished sweep: tables, plots, the best preset, and the best model in the registry."""
 
 import dataclasses
 import posixpath
@@ -29,29 +29,29 @@ TABLE, CSV = "trials.md", "trials.csv"
 
 @dataclass(frozen=True)
 class SweepResult:
-    """A finished sweep."""
+    """Result of a finished sweep."""
 
     trials: int
     failed: list[str]
-    """Why trials failed, one line each."""
+    """Failed trials with their reasons, one line each."""
     best: str
-    """The best trial's searched fields."""
+    """Searched fields of the best trial, with their values."""
     objective: float
     presets: list[str]
-    """YAML files that the jobs take as they are."""
+    """YAML presets of the best trial, one per job."""
     models: list[str]
-    """The best model, in the registry where it was registered, else its folder; of a joint trial the encoder, too."""
+    """Best model: its registry URI, or its folder if not registered; for a joint trial, the encoder first."""
     table: str
-    """All trials, as Markdown."""
+    """Table of all trials in Markdown."""
     tracking_uri: str
     run_id: str
 
 
 def export_sweep(config: TuneConfig, sweep: Sweep, rows: Sequence[TrialResult]) -> SweepResult:
-    """Write and log tables and plots, register the best model and write its preset, and note that all is done.
+    """Write and log tables and plots, register the best model, write its preset, and save the result.
 
     Raises:
-        InputError: if no trial is finished.
+        InputError: if no trial finished.
     """
     run = sweep.parent
     table = markdown(rows)
@@ -61,7 +61,7 @@ def export_sweep(config: TuneConfig, sweep: Sweep, rows: Sequence[TrialResult]) 
     failed = [f"{row.trial_id} ({describe(row.parameters)}): {row.error}" for row in rows if row.status == "failed"]
     if not rows or rows[0].status != "finished":
         reasons = "\n".join(failed)
-        raise InputError(f"no trial of the sweep in {config.output} is finished\n{reasons}".strip())
+        raise InputError(f"no trial of the sweep in {config.output} finished\n{reasons}".strip())
     best = rows[0]
     assert best.objective is not None
     models = {
@@ -84,12 +84,12 @@ def export_sweep(config: TuneConfig, sweep: Sweep, rows: Sequence[TrialResult]) 
         run.log_figure(figure, f"plots/{name}.png")
     run.log_metrics({OBJECTIVE: best.objective, "trials": len(rows), "failed_trials": len(failed)}, step=0)
     run.set_tags({"clism.best_trial": best.trial_id, "clism.best_run": best.run_id})
-    return _noted(result, config.output)
+    return _save_result(result, config.output)
 
 
 def find_finished_sweep(config: TuneConfig, space: Space) -> SweepResult | None:
-    """Return what a finished sweep has noted in its folder, registered if that is wanted now; None without one, or
-    where failed trials are to be tried again."""
+    """Return the saved result of a finished sweep, registering its model if not done before; None if the sweep is
+    unfinished or failed trials are to be retried."""
     file = join(config.output, RESULT_FILE)
     if not exists(file):
         return None
@@ -102,11 +102,11 @@ def find_finished_sweep(config: TuneConfig, space: Space) -> SweepResult | None:
         model if is_tracked(model) else _model(posixpath.dirname(model), job, base, register=True)
         for model, (job, base) in zip(result.models, config.bases(space).items(), strict=True)
     ]
-    return _noted(dataclasses.replace(result, models=models), config.output)
+    return _save_result(dataclasses.replace(result, models=models), config.output)
 
 
 def reopen(output: str) -> None:
-    """Forget that the sweep in this folder, if it holds one, is finished, and let it go on in its MLflow run."""
+    """Delete the saved result of a sweep, if any, and reopen its MLflow run, so that the sweep can resume."""
     file = join(output, RESULT_FILE)
     if exists(file):
         result = SweepResult(**read_json(file))
@@ -115,13 +115,13 @@ def reopen(output: str) -> None:
         delete(file)
 
 
-def _noted(result: SweepResult, output: str) -> SweepResult:
+def _save_result(result: SweepResult, output: str) -> SweepResult:
     write_json(join(output, RESULT_FILE), dataclasses.asdict(result))
     return result
 
 
 def _model(folder: str, job: str, base: Any, *, register: bool) -> str:
-    """Return the name of the model that a trial's run has made, in the registry if it is or is to be there."""
+    """Return the registry URI of a run's model, or its folder if not registered; with `register`, register it first."""
     exported = read_exported(folder)
     assert exported is not None
     if register and not exported.registry_uri:
@@ -140,16 +140,16 @@ def _register(job: str, base: Any, exported: ExportedModel) -> ExportedModel:
 
 
 def _write_presets(config: TuneConfig, sweep: Sweep, best: TrialResult, models: dict[str, str]) -> list[str]:
-    """Write `best-JOB.yaml` for each job of the best trial: its whole configuration, with a new output folder."""
+    """Write `best-JOB.yaml` for each job of the best trial: its complete configuration, without an output folder."""
     files = []
-    for job, found in trial_configs(sweep.bases, sweep.space, best.parameters).items():
+    for job, job_config in trial_configs(sweep.bases, sweep.space, best.parameters).items():
         follows = sweep.space.job == "joint" and job == "finetune"
         preset = dataclasses.replace(
-            with_reported_evaluations(found), output="", model=models["pretrain"] if follows else found.model
+            with_reported_evaluations(job_config), output="", model=models["pretrain"] if follows else job_config.model
         )
         file = join(config.output, f"best-{job}.yaml")
         heading = (
-            f"# The best of {config.space}'s trials ({best.trial_id}): {describe(best.parameters)}\n"
+            f"# Best trial of {config.space} ({best.trial_id}): {describe(best.parameters)}\n"
             f"#   python jobs/{job}.py --config {file}\n"
         )
         text = heading + dump_config(preset)

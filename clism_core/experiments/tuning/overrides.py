@@ -1,4 +1,4 @@
-"""Fields of nested configurations by their dotted names, as on the command line."""
+"""Overrides of nested configuration fields by dotted names, as on the command line."""
 
 import dataclasses
 import difflib
@@ -13,7 +13,7 @@ ConfigT = TypeVar("ConfigT")
 
 
 def field_types(kind: type[Any], prefix: str = "") -> dict[str, Any]:
-    """Return the type of each field of a dataclass by its dotted name; those of nested dataclasses, not the groups."""
+    """Return the type of each field by its dotted name; nested dataclasses are expanded and not listed themselves."""
     types: dict[str, Any] = {}
     for name, hint in get_type_hints(kind).items():
         nested = isinstance(hint, type) and dataclasses.is_dataclass(hint)
@@ -25,11 +25,11 @@ def with_fields(config: ConfigT, values: Mapping[str, Any]) -> ConfigT:
     """Return a configuration with some of its fields changed.
 
     Args:
-        config: a dataclass, of dataclasses; it is not changed.
-        values: by dotted name.
+        config: dataclass with nested dataclasses; not modified.
+        values: new values by dotted field name.
 
     Raises:
-        InputError: with all fields that it does not have and all values of another type, one a line.
+        InputError: with all unknown fields and all values of the wrong type, one per line.
     """
     types = field_types(type(config))
     problems = [unknown_field(name, types) for name in values if name not in types]
@@ -45,11 +45,11 @@ def with_fields(config: ConfigT, values: Mapping[str, Any]) -> ConfigT:
 
 
 def unknown_field(name: str, known: Mapping[str, Any]) -> str:
-    """Return what to say of a field that is not among the `known` ones, with the one that may be meant."""
-    alike = difflib.get_close_matches(name, known, n=1)
-    ending = [other for other in known if other.endswith(f".{name}")]
-    meant = ending or alike
-    return f"no field is called {name}" + (f"; did you mean {meant[0]}?" if meant else "")
+    """Return a message for an unknown field, with the most similar of the `known` ones."""
+    similar = difflib.get_close_matches(name, known, n=1)
+    same_name = [other for other in known if other.endswith(f".{name}")]
+    suggestions = same_name or similar
+    return f"field {name} not found" + (f"; did you mean {suggestions[0]}?" if suggestions else "")
 
 
 def _replaced(config: Any, path: list[str], value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Pictures of a sweep, by Optuna: which values went with which objective, and which parameters mattered."""
+"""Plots of a sweep by Optuna: objective by parameter values, and importance of parameters."""
 
 import logging
 import warnings
@@ -20,15 +20,15 @@ from clism_core.experiments.tuning.space import Space
 logger = logging.getLogger(__name__)
 
 SIZE = (9.0, 5.0)  # inches
-LEAST_TRIALS = 4
-"""With fewer, nothing can be said of the importance of a parameter."""
+MIN_TRIALS = 4
+"""Number of trials below which the importance of parameters is meaningless."""
 
 
 def sweep_figures(rows: Sequence[TrialResult], space: Space) -> dict[str, Figure]:
-    """Return `parallel_coordinates` and `importance`, each where there are trials enough for it.
+    """Return the figures `parallel_coordinates` and `importance`, each if there are enough trials for it.
 
-    Trials that were stopped early take part with the last objective that they reached: it was worse than that of others
-    at the same step. Failed ones do not take part.
+    Trials stopped early count with their last objective, which was worse than that of others at the same step. Failed
+    trials are left out.
     """
     distributions = _distributions(space.parameters)
     evaluated = [row for row in rows if row.objective is not None and row.status != "failed"]
@@ -43,7 +43,7 @@ def sweep_figures(rows: Sequence[TrialResult], space: Space) -> dict[str, Figure
         figures["parallel_coordinates"] = _figure(
             plot_parallel_coordinate(study, target_name="objective"), f"Objective by parameters: {about}"
         )
-        if len(evaluated) >= LEAST_TRIALS and len({row.objective for row in evaluated}) > 1:
+        if len(evaluated) >= MIN_TRIALS and len({row.objective for row in evaluated}) > 1:
             evaluator = FanovaImportanceEvaluator(seed=0)
             figures["importance"] = _figure(
                 plot_param_importances(study, evaluator=evaluator), f"Importance of parameters (fANOVA): {about}"
@@ -52,7 +52,7 @@ def sweep_figures(rows: Sequence[TrialResult], space: Space) -> dict[str, Figure
 
 
 def _study(rows: Sequence[TrialResult], distributions: dict[str, BaseDistribution], *, maximize: bool) -> optuna.Study:
-    """Return an Optuna study of trials that anybody may have proposed, such as a grid."""
+    """Return an Optuna study of the trials, which may come from any searcher."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize" if maximize else "minimize")
@@ -64,26 +64,26 @@ def _study(rows: Sequence[TrialResult], distributions: dict[str, BaseDistributio
 
 
 def _distributions(parameters: Mapping[str, Domain]) -> dict[str, BaseDistribution]:
-    found: dict[str, BaseDistribution] = {}
+    distributions: dict[str, BaseDistribution] = {}
     for name, domain in parameters.items():
         try:
             if isinstance(domain, Categorical):
-                found[name] = CategoricalDistribution([_scalar(choice) for choice in domain.categories])
+                distributions[name] = CategoricalDistribution([_scalar(choice) for choice in domain.categories])
             else:
-                found |= OptunaSearch.convert_search_space({name: domain})
+                distributions |= OptunaSearch.convert_search_space({name: domain})
         except ValueError as error:
             logger.warning("%s is left out of the plots: %s", name, error)
-    return found
+    return distributions
 
 
 def _scalar(value: Any) -> Any:
-    """Return what can stand on an axis: lists and mappings as text."""
+    """Return a value that can be plotted: lists and mappings become text."""
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
 def _figure(axes: Any, title: str) -> Figure:
     figure: Figure = axes.get_figure()
-    axes.set_title("", loc="left")  # Optuna's own, where it has one
+    axes.set_title("", loc="left")  # remove Optuna's own title
     axes.set_title(title, fontsize="medium")
     figure.set_size_inches(*SIZE)
     figure.tight_layout()

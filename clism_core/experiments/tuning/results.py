@@ -1,4 +1,4 @@
-"""The results of a sweep: one row a trial, tables, and the best one."""
+"""Results of a sweep: one row per trial, and tables."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,24 +16,24 @@ Status = Literal["finished", "stopped early", "failed"]
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What a trial has come to."""
+    """Result of a trial."""
 
     trial_id: str
     status: Status
     parameters: Mapping[str, Any]
     objective: float | None
-    """The last one: of the exported model where the trial is finished; None if nothing was evaluated."""
+    """Last objective, for finished trials that of the exported model; None if nothing was evaluated."""
     progress: float
-    """Percent of its steps that it was evaluated after."""
+    """Percent of the steps before the last evaluation."""
     seconds: float
     run_id: str
-    """Of MLflow; empty unless it is finished."""
+    """Id of the MLflow run; empty unless finished."""
     error: str
-    """Why it failed; empty if it did not."""
+    """Reason of the failure; empty if there was none."""
 
 
 def read_results(results: ResultGrid, mode: Literal["max", "min"]) -> list[TrialResult]:
-    """Return the trials of a sweep, the best first: by objective the finished ones, then the others."""
+    """Return the trials of a sweep: finished, stopped early, failed; within each, the best objective first."""
     rows = [_row(results[number]) for number in range(len(results))]
     order: Sequence[Status] = ("finished", "stopped early", "failed")
     sign = -1.0 if mode == "max" else 1.0

@@ -1,4 +1,4 @@
-"""What a sweep searches: fields of a job's configuration with the values they may take, and how they are compared."""
+"""Search spaces: fields of a job's configuration with their domains, and the objective."""
 
 import math
 from collections.abc import Mapping
@@ -13,92 +13,90 @@ from clism_core.tasks.registry import TaskName
 from clism_core.utils.errors import InputError
 
 JobName = Literal["pretrain", "finetune", "joint"]
-"""joint: both, one after the other; names of fields then begin with `pretrain.` or `finetune.`."""
+"""joint: pre-training, then fine-tuning; field names begin with `pretrain.` or `finetune.`."""
 
 SchedulerName = Literal["asha", "median_stopping_rule", "fifo"]
-"""Those of Ray Tune that stop trials (or, fifo, let them be); the others change what trials do on the way."""
-LISTING = ("grid", "random")
-"""Searchers that do not learn from trials: Ray Tune's own list of configurations."""
-SEARCHERS = (*LISTING, *sorted(set(SEARCH_ALG_IMPORT) - {"variant_generator", "random"}))
+"""Ray Tune's schedulers that only stop trials or, fifo, never do; the others modify running trials."""
+FIXED_SEARCHERS = ("grid", "random")
+"""Searchers that do not learn from trials; Ray Tune generates the list of configurations."""
+SEARCHERS = (*FIXED_SEARCHERS, *sorted(set(SEARCH_ALG_IMPORT) - {"variant_generator", "random"}))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """How much a sweep may try."""
+    """Budget of a sweep."""
 
     trials: int = 24
-    """Configurations that are tried. A grid is tried in whole."""
+    """Number of trials. A grid is always tried completely."""
     grace: float = 20.0
-    """Percent of a trial's steps before it can be stopped early."""
+    """Percent of a trial's steps before early stopping."""
     reduction: float = 3.0
-    """At each of its halts the scheduler lets the best one in so many go on; they lie at `grace`, `grace` times this,
-    and so on."""
+    """Reduction factor: at each rung, the scheduler keeps the best one of this many trials. Rungs are at `grace`,
+    `grace` times this factor, and so on."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Space:
-    """A search space of one job, with what makes a trial good and how to search by default.
+    """Search space of a job, with its objective and the defaults of the search.
 
-    A module or a file that defines `SPACE`, one of these, can be named on the command line.
+    The command line takes a module or file that defines one as `SPACE`.
     """
 
     job: JobName
-    """What a trial runs."""
+    """Job of each trial."""
     parameters: Mapping[str, Domain]
-    """What Ray Tune draws for each searched field, by its dotted name: `tune.loguniform(0.01, 1.0)`."""
+    """Domain of each searched field, such as `tune.loguniform(0.01, 1.0)`, by its dotted name."""
     metrics: tuple[str, ...]
-    """Whose mean is the objective: metrics of the held-out pairs (`*/span_exact_match`: the mean over
-    the language pairs) or of the development data (`*/f1`). Test data take no part in a search."""
+    """Metrics whose mean is the objective: of the held-out pairs (`*/span_exact_match`: the mean over language pairs)
+    or of the development data (`*/f1`). Test data are never used."""
     mode: Literal["max", "min"] = "max"
-    """Whether a high objective is good, or a low one, as of a loss."""
+    """Whether to maximise or minimise the objective."""
     task: TaskName | None = None
-    """Of fine-tuning, where the space is one of a task's; None: any."""
+    """Task of the fine-tuning that the space is for; None: any."""
     searcher: str = "optuna"
-    """Who proposes configurations: grid, random, or a name that Ray Tune knows, such as optuna or hyperopt."""
+    """Default searcher: grid, random, or a name known to Ray Tune, such as optuna or hyperopt."""
     scheduler: SchedulerName = "asha"
-    """Who stops trials early: asha, median_stopping_rule, or fifo (nobody)."""
+    """Default scheduler for early stopping: asha, median_stopping_rule, or fifo (none)."""
     budget: Budget = Budget()
-    """How much is tried."""
+    """Number of trials and limits of early stopping."""
 
 
 def objective(metrics: Mapping[str, float], names: tuple[str, ...]) -> float:
-    """Return the mean over `names` of a metric, each the mean over all metrics that its pattern matches.
+    """Return the mean over `names`, each the mean of all metrics that match its pattern.
 
     Raises:
-        InputError: where a name matches nothing.
-        FloatingPointError: where it is no finite number.
+        InputError: if a name matches no metric.
+        FloatingPointError: if the result is not finite.
     """
     means = []
     for name in names:
         values = [value for metric, value in metrics.items() if fnmatchcase(metric, name)]
         if not values:
-            raise InputError(
-                f"the search space's metric {name} is none of what a trial measures: {', '.join(sorted(metrics))}"
-            )
+            raise InputError(f"metric {name} of the search space not found; a trial has: {', '.join(sorted(metrics))}")
         means.append(sum(values) / len(values))
-    found = sum(means) / len(means)
-    if not math.isfinite(found):
-        raise FloatingPointError(f"the objective is {found}: the trial has diverged")
-    return found
+    mean = sum(means) / len(means)
+    if not math.isfinite(mean):
+        raise FloatingPointError(f"the objective is {mean}: the trial has diverged")
+    return mean
 
 
 def choices(parameters: Mapping[str, Domain]) -> dict[str, list[Any]]:
     """Return the values of each parameter, for a grid.
 
     Raises:
-        InputError: for a parameter that is a range.
+        InputError: if a parameter is a range.
     """
     ranges = [name for name, domain in parameters.items() if not isinstance(domain, Categorical)]
     if ranges:
         raise InputError(
-            f"--searcher grid: {', '.join(ranges)} of the search space is a range, and a grid needs "
-            "tune.choice([...]); take another searcher or another space"
+            f"--searcher grid: {', '.join(ranges)} of the search space is a range, but a grid needs "
+            "tune.choice([...]); use another searcher or another space"
         )
     return {name: list(domain.categories) for name, domain in parameters.items() if isinstance(domain, Categorical)}
 
 
 def describe_domain(domain: Domain) -> str:
-    """Return what a parameter may be, as a text that differs where domains do."""
+    """Return a text that describes a domain; different domains have different texts."""
     return f"{domain.domain_str} {_describe_sampler(domain.get_sampler())}"
 
 

@@ -1,4 +1,4 @@
-"""A sweep on the cluster that Ray is connected to: many trials, some side by side, that goes on where it was."""
+"""Execution of a sweep by Ray Tune: concurrent trials, resumable."""
 
 import dataclasses
 import logging
@@ -27,7 +27,7 @@ from clism_core.experiments.input_digests import InputDigests
 from clism_core.experiments.tuning.callbacks import SweepProgress
 from clism_core.experiments.tuning.config import TuneConfig
 from clism_core.experiments.tuning.results import TrialResult, read_results
-from clism_core.experiments.tuning.space import LISTING, Budget, SchedulerName, Space, choices, describe_domain
+from clism_core.experiments.tuning.space import FIXED_SEARCHERS, Budget, SchedulerName, Space, choices, describe_domain
 from clism_core.experiments.tuning.trial import OBJECTIVE, PROGRESS, Sweep, Trial
 from clism_core.model.resolve import is_alias
 from clism_core.training.config import CONFIG_FILE, dump_config
@@ -39,20 +39,20 @@ from clism_core.utils.storage import exists, filesystem, join, list_files, write
 logger = logging.getLogger(__name__)
 
 STATE = "tune"
-"""Folder of Ray Tune's own state, below the output."""
+"""Folder for the state of Ray Tune, below the output."""
 TUNE_SETTINGS = {"RAY_AIR_NEW_OUTPUT": "0", "TUNE_DISABLE_SIGINT_HANDLER": "1"}
-"""Ray Tune's newer output talks even where it is told to be silent; `SweepProgress` says what there is to say. And
-signals come to us first."""
+"""Disables Ray Tune's newer output, which ignores `verbose=0` (`SweepProgress` reports instead), and its handler for
+SIGINT."""
 
 
 def check_same_sweep(config: TuneConfig, space: Space) -> None:
-    """Compare a resolved sweep with the one that its output holds, if it holds one.
+    """Compare a resolved sweep with the one in its output folder, if any.
 
     An alias of a model may have moved since, by the sweep itself: what it names now is compared by `identify_sweep`,
     before an unfinished sweep resumes.
 
     Raises:
-        InputError: naming the fields that differ.
+        InputError: with the fields that differ.
     """
     bases = config.bases(space)
     aliases = {f"{job}.model" for job, base in bases.items() if is_alias(base.model)}
@@ -61,13 +61,13 @@ def check_same_sweep(config: TuneConfig, space: Space) -> None:
 
 
 def identify_sweep(config: TuneConfig, space: Space) -> dict[str, Any]:
-    """Return what makes a resolved sweep what it is, with the contents of its data.
+    """Return the identity of a resolved sweep, including digests of its inputs.
 
     Raises:
-        InputError: if its output holds another sweep.
+        InputError: if its output folder contains another sweep.
     """
     bases = config.bases(space)
-    identity = sweep_identity(config, space, bases) | sweep_contents(bases)
+    identity = sweep_identity(config, space, bases) | sweep_digests(bases)
     check_same_run(config.output, identity)
     return identity
 
@@ -75,26 +75,26 @@ def identify_sweep(config: TuneConfig, space: Space) -> dict[str, Any]:
 def run_sweep(
     config: TuneConfig, sweep: Sweep, *, identity: dict[str, Any], concurrency: int
 ) -> tuple[bool, list[TrialResult]]:
-    """Run the trials of a sweep that are not run yet.
+    """Run the remaining trials of a sweep.
 
     Args:
-        config: the sweep, resolved; `output` decides which one goes on.
-        sweep: what its trials have in common.
-        identity: of `identify_sweep`.
-        concurrency: of `trial_concurrency`.
+        config: resolved sweep; an unfinished sweep in `output` is resumed.
+        sweep: settings shared by the trials.
+        identity: identity of the sweep, from `identify_sweep`.
+        concurrency: number of concurrent trials.
 
     Returns:
-        whether all of it is done (a SIGINT or SIGTERM stops it), and the trials, the best first.
+        Whether the sweep is finished (SIGINT and SIGTERM stop it), and the trials, the best first.
 
     Raises:
-        InputError: if Ray Tune knows no such searcher or scheduler.
+        InputError: if the package of the searcher is not installed.
     """
-    logger.info("%d trials side by side", concurrency)
+    logger.info("%d concurrent trials", concurrency)
     tuner = _tuner(config, _with_threads(sweep, concurrency), concurrency)
     save_identity(config.output, identity)
     write_bytes(join(config.output, CONFIG_FILE), dump_config(config).encode())
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    stopping = stop_signals(_ask_tune_to_stop, "stopping; trials will go on from their last evaluations")
+    stopping = stop_signals(_stop_tune, "stopping; trials will resume from their last evaluations")
     os.environ.update(TUNE_SETTINGS)
     with stopping as signals:
         results: ResultGrid = tuner.fit()
@@ -102,11 +102,11 @@ def run_sweep(
 
 
 def sweep_identity(config: TuneConfig, space: Space, bases: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what makes a sweep what it is."""
+    """Return the identity of a sweep, without digests of its inputs."""
     fields = {f"{job}.{name}": value for job, base in bases.items() for name, value in _fields(base).items()}
     parameters = {f"space.{name}": describe_domain(domain) for name, domain in space.parameters.items()}
     search = {name: getattr(config, name) for name in ("trials", "searcher", "scheduler", "seed")}
-    of_space = {
+    space_fields = {
         "space.job": space.job,
         "space.parameters": sorted(space.parameters),
         "space.metrics": list(space.metrics),
@@ -114,7 +114,7 @@ def sweep_identity(config: TuneConfig, space: Space, bases: Mapping[str, Any]) -
         "space.grace": space.budget.grace,
         "space.reduction": space.budget.reduction,
     }
-    return fields | parameters | search | of_space
+    return fields | parameters | search | space_fields
 
 
 def _fields(base: Any) -> dict[str, Any]:
@@ -122,15 +122,15 @@ def _fields(base: Any) -> dict[str, Any]:
     return identity
 
 
-def sweep_contents(bases: Mapping[str, Any]) -> dict[str, str]:
-    """Return digests of what all trials are made of, as errors name what has changed."""
-    contents = InputDigests()
-    found = {path: digest for base in bases.values() for path, digest in contents.of(base).items()}
-    return {f"content of {path}": digest for path, digest in found.items()}
+def sweep_digests(bases: Mapping[str, Any]) -> dict[str, str]:
+    """Return digests of the inputs of all trials, by the names that errors use for them."""
+    inputs = InputDigests()
+    digests = {path: digest for base in bases.values() for path, digest in inputs.of(base).items()}
+    return {f"content of {path}": digest for path, digest in digests.items()}
 
 
 def trial_count(config: TuneConfig, space: Space) -> int:
-    """Return how many trials a resolved sweep has."""
+    """Return the number of trials of a resolved sweep."""
     if config.searcher == "grid":
         return math.prod(len(values) for values in choices(space.parameters).values())
     assert config.trials is not None
@@ -138,18 +138,18 @@ def trial_count(config: TuneConfig, space: Space) -> int:
 
 
 def _tuner(config: TuneConfig, sweep: Sweep, concurrency: int) -> Tuner:
-    """Return the sweep that the output holds, to go on with it, or a new one."""
+    """Return a tuner that resumes the sweep in the output folder, or starts a new one."""
     store, path = filesystem(config.output)
-    goes_on = _has_begun(config.output)
-    process = own_process(concurrency if goes_on else None)
+    resumes = _has_state(config.output)
+    process = trial_resources(concurrency if resumes else None)
     trainable = tune.with_resources(tune.with_parameters(Trial, sweep=sweep), process)
     state = join(path, STATE)
-    if goes_on:
-        logger.info("going on with the sweep in %s", config.output)
+    if resumes:
+        logger.info("resuming the sweep in %s", config.output)
         return Tuner.restore(state, trainable, storage_filesystem=store, resume_errored=config.retry_failed)
     assert config.scheduler is not None
     total = trial_count(config, sweep.space)
-    lists_trials = config.searcher in LISTING
+    is_fixed = config.searcher in FIXED_SEARCHERS
     return Tuner(
         trainable,
         param_space=_param_space(config, sweep.space),
@@ -159,7 +159,7 @@ def _tuner(config: TuneConfig, sweep: Sweep, concurrency: int) -> Tuner:
             search_alg=_searcher(config, concurrency, sweep.space.mode),
             scheduler=SCHEDULERS[config.scheduler](sweep.space.budget),
             num_samples=1 if config.searcher == "grid" else total,
-            max_concurrent_trials=None if lists_trials else concurrency,
+            max_concurrent_trials=None if is_fixed else concurrency,
             reuse_actors=False,
         ),
         run_config=tune.RunConfig(
@@ -174,27 +174,27 @@ def _tuner(config: TuneConfig, sweep: Sweep, concurrency: int) -> Tuner:
     )
 
 
-def own_process(most: int | None = None) -> PlacementGroupFactory:
-    """Return what Ray reserves for a trial's own process, which waits for its workers: memory of this node, with which
-    the sweep would end, too. Elsewhere a trial could be lost with a node that is taken away.
+def trial_resources(max_concurrent: int | None = None) -> PlacementGroupFactory:
+    """Return the resources that Ray reserves for the process of a trial, which waits for its workers: memory of this
+    node. On another node, a trial could be lost with that node while the sweep continues.
 
     Args:
-        most: how many trials Ray lets run at a time: those that go on are all begun by Ray Tune at once, whatever the
-            limit of its searchers. None where that limit is enough.
+        max_concurrent: limit on concurrent trials that the resources enforce. Needed when resuming, because Ray Tune
+            then starts all unfinished trials at once, whatever the limit of the searcher. None: no limit.
     """
-    part = MIN_SHARE if most is None else node_share(1 / most)
-    bundle = {"memory": process_memory(), own_resource(): part}
+    share = MIN_SHARE if max_concurrent is None else node_share(1 / max_concurrent)
+    bundle = {"memory": process_memory(), own_resource(): share}
     return PlacementGroupFactory([bundle], bundle_label_selector=[this_node_label()])
 
 
-def _has_begun(output: str) -> bool:
-    """Return whether Ray Tune has noted a state of the sweep, without which it cannot go on."""
+def _has_state(output: str) -> bool:
+    """Return whether Ray Tune has saved a state of the sweep, which it needs to resume."""
     state = join(output, STATE)
     return exists(state) and any("/experiment_state-" in f"/{file}" for file in list_files(state))
 
 
 def trial_concurrency(config: TuneConfig, space: Space) -> int:
-    """Return how many trials of a resolved sweep there are to be side by side.
+    """Return the number of concurrent trials of a resolved sweep.
 
     Raises:
         InputError: as `run_concurrency` does.
@@ -204,7 +204,7 @@ def trial_concurrency(config: TuneConfig, space: Space) -> int:
 
 
 def _with_threads(sweep: Sweep, concurrency: int) -> Sweep:
-    """Return the sweep with the cores shared among its trials, where nothing else is said."""
+    """Return the sweep with the cores divided among its trials, unless `threads` is set."""
     nodes = node_resources()
     bases = {
         job: dataclasses.replace(base, workers=with_own_threads(base.workers, runs=concurrency, nodes=nodes))
@@ -221,9 +221,9 @@ def _param_space(config: TuneConfig, space: Space) -> dict[str, Any]:
 
 def _searcher(config: TuneConfig, concurrency: int, mode: str) -> Searcher | BasicVariantGenerator:
     assert config.searcher is not None
-    if config.searcher in LISTING:
+    if config.searcher in FIXED_SEARCHERS:
         return BasicVariantGenerator(max_concurrent=concurrency, random_state=config.seed)
-    seeds = {"seed": config.seed, "random_state_seed": config.seed}  # each takes the one that it knows
+    seeds = {"seed": config.seed, "random_state_seed": config.seed}  # each searcher uses the one it knows
     try:
         searcher: Searcher = tune.search.create_searcher(config.searcher, metric=OBJECTIVE, mode=mode, **seeds)
     except (ImportError, AssertionError) as error:  # its package is not installed
@@ -232,7 +232,7 @@ def _searcher(config: TuneConfig, concurrency: int, mode: str) -> Searcher | Bas
 
 
 def _asha(budget: Budget) -> TrialScheduler:
-    # A trial that has done all its steps still has its model to export: it is not stopped for being at the end.
+    # A trial that has done all its steps still has to export its model, so it is not stopped at the end.
     return ASHAScheduler(
         time_attr=PROGRESS,
         max_t=100,
@@ -242,7 +242,7 @@ def _asha(budget: Budget) -> TrialScheduler:
     )
 
 
-# Without a slice of time of its own, the median rule would pause trials, which a run cannot be.
+# With a finite time slice, the median rule would pause trials, which runs do not support.
 _NEVER = cast(int, math.inf)
 SCHEDULERS: Mapping[SchedulerName, Callable[[Budget], TrialScheduler]] = {
     "asha": _asha,
@@ -253,9 +253,8 @@ SCHEDULERS: Mapping[SchedulerName, Callable[[Budget], TrialScheduler]] = {
 }
 
 
-def _ask_tune_to_stop() -> None:
-    """Let Ray Tune write its state and end: it handles SIGUSR1 as SIGINT, and SIGTERM, which `ray job stop` sends, not
-    at all."""
-    if signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL:  # it does not listen yet
+def _stop_tune() -> None:
+    """Make Ray Tune save its state and end: it handles SIGUSR1 as SIGINT, but ignores SIGTERM of `ray job stop`."""
+    if signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL:  # no handler installed yet
         raise KeyboardInterrupt
     signal.raise_signal(signal.SIGUSR1)

@@ -1,4 +1,4 @@
-"""One trial of a sweep: runs of the jobs, in a process of Ray Tune's that takes no CPU; their workers do."""
+"""Trial of a sweep: runs of the jobs, in a Ray Tune process that reserves no CPU; their workers do."""
 
 import dataclasses
 import threading
@@ -27,36 +27,36 @@ from clism_core.utils.storage import join
 TRIALS = "trials"
 OBJECTIVE = "objective"
 PROGRESS = "progress"
-"""Percent of its steps that a trial has done: what schedulers count time in, for trials may differ in steps."""
+"""Percent of a trial's steps: the unit of time of schedulers, because trials may differ in steps."""
 POLL = 1.0
-"""Seconds between looks at whether the runs of a trial have ended."""
+"""Seconds between checks whether the runs of a trial have ended."""
 STOP_TIMEOUT = 300.0
-"""Seconds that a trial which is stopped has for its step, a checkpoint and giving back what Ray has reserved for it."""
+"""Seconds for a stopped trial to finish its step, save a checkpoint and release its resources."""
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """What all trials of a sweep have in common."""
+    """Settings shared by all trials of a sweep."""
 
     space: Space
     bases: Mapping[str, Any]
-    """The configurations that trials start from, by the names of their jobs."""
+    """Base configurations of the trials, by job name."""
     output: str
     parent: TrackedRun
-    """The MLflow run of the sweep."""
+    """MLflow run of the sweep."""
 
     def trial_folder(self, trial_id: str) -> str:
         """Return the folder of a trial."""
         return join(self.output, TRIALS, trial_id)
 
     def run_folders(self, trial_id: str) -> dict[str, str]:
-        """Return the output folders of a trial's runs, by their jobs."""
+        """Return the output folders of a trial's runs, by job name."""
         folder = self.trial_folder(trial_id)
         return {job: join(folder, job) if self.space.job == "joint" else folder for job in self.bases}
 
 
 class ReportEvaluations(UserCallback):
-    """Hands the objective of each evaluation on to the trial, from where Ray Train's controller is."""
+    """Sends the objective of each evaluation from Ray Train's controller to the trial."""
 
     def __init__(self, metrics: tuple[str, ...], queue: Queue):
         self._metrics = metrics
@@ -68,22 +68,22 @@ class ReportEvaluations(UserCallback):
         metrics: list[dict[str, Any]],
         checkpoint: Checkpoint | None,  # noqa: ARG002
     ) -> None:
-        """Report what rank 0 has evaluated; a checkpoint without an evaluation, as after a stop, says nothing."""
+        """Send the evaluation of rank 0; a checkpoint without one, as after a stop, is ignored."""
         reported = metrics[0]
-        if "score" in reported and reported[PROGRESS] < 100:  # what it has come to at last, the trial says itself
-            found = {OBJECTIVE: objective(reported, self._metrics), PROGRESS: reported[PROGRESS]}
-            self._queue.put(found | {"step": reported["step"]})
+        if "score" in reported and reported[PROGRESS] < 100:  # the trial itself reports the final result
+            result = {OBJECTIVE: objective(reported, self._metrics), PROGRESS: reported[PROGRESS]}
+            self._queue.put(result | {"step": reported["step"]})
 
 
 class Trial(tune.Trainable):
-    """Runs the jobs of one trial in a thread, and reports what they evaluate.
+    """Runs the jobs of one trial in a thread, and reports their evaluations.
 
-    Ray Tune ends the process of a trial that is stopped early, which leaves to Ray Train's own watch what its workers
-    have reserved, and that wants a dashboard. So the run is first asked to stop, as by a signal, and cleans up itself.
+    When Ray Tune stops a trial early, it ends the process. The resources of the workers would then be released only by
+    Ray Train's own monitor, which needs a dashboard. So the run is first asked to stop, as by a signal, and cleans up.
     """
 
     def setup(self, config: dict[str, Any], sweep: Sweep) -> None:  # type: ignore[override]
-        """Start the runs; those that the trial's folder holds go on from their last checkpoints."""
+        """Start the runs; unfinished ones in the trial's folder resume from their last checkpoints."""
         quieten_run()
         self._queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": on_this_node()})
         self._stop_request: Any = start_stop_request()
@@ -95,13 +95,13 @@ class Trial(tune.Trainable):
         self._thread.start()
 
     def step(self) -> dict[str, Any]:
-        """Return the next evaluation, or what the trial has come to."""
+        """Return the next evaluation, or the final result."""
         while self._thread.is_alive():
             try:
-                found: dict[str, Any] = self._queue.get(timeout=POLL)
+                evaluation: dict[str, Any] = self._queue.get(timeout=POLL)
             except Empty:
                 continue
-            return found
+            return evaluation
         if self._error is not None:
             raise self._error
         assert self._exported is not None
@@ -115,7 +115,7 @@ class Trial(tune.Trainable):
         }
 
     def cleanup(self) -> None:
-        """Ask runs that have not ended to stop at their next step, and wait for it."""
+        """Ask unfinished runs to stop at their next step, and wait for them."""
         self._stop_request.request.remote()
         self._thread.join(STOP_TIMEOUT)
         self._queue.shutdown(force=True)
@@ -123,18 +123,18 @@ class Trial(tune.Trainable):
     def _run(self, runs: Callable[[], ExportedModel | None]) -> None:
         try:
             self._exported = runs()
-        except BaseException as error:  # raised again where Ray Tune sees it
+        except BaseException as error:  # raised again in `step`, where Ray Tune sees it
             self._error = error
 
 
 class TrialRuns:
-    """The runs of one trial, each an MLflow run below the sweep's.
+    """Runs of one trial, as child runs of the sweep in MLflow.
 
     Args:
-        sweep: what is the same for all trials.
-        trial_id: of Ray Tune.
-        queue: takes what is evaluated on the way.
-        stop_request: stops them at a step.
+        sweep: settings shared by all trials.
+        trial_id: Ray Tune's id of the trial.
+        queue: queue for evaluations.
+        stop_request: actor that asks the runs to stop at their next step.
     """
 
     def __init__(self, sweep: Sweep, trial_id: str, queue: Queue, stop_request: Any):
@@ -144,7 +144,7 @@ class TrialRuns:
         self._report = ReportEvaluations(sweep.space.metrics, queue)
 
     def __call__(self, parameters: dict[str, Any]) -> ExportedModel | None:
-        """Run them with what Ray Tune has drawn; return the last one's model, or None if they were stopped."""
+        """Run the jobs with sampled parameters; return the model of the last one, or None if they were stopped."""
         sweep = self._sweep
         configs = trial_configs(sweep.bases, sweep.space, parameters)
         if sweep.space.job != "joint":
@@ -162,7 +162,9 @@ class TrialRuns:
             return exported
 
     def _run_both(self, configs: Mapping[str, Any], parent: TrackedRun) -> ExportedModel | None:
-        hooks = Hooks(stop_request=self._stop_request)  # its evaluations cannot be compared with those that follow
+        hooks = Hooks(
+            stop_request=self._stop_request
+        )  # its evaluations are not comparable with those of the fine-tuning
         encoder = self._run("pretrain", configs["pretrain"], parent, f"{self._trial_id}-pretrain", hooks)
         if encoder is None:
             return None
@@ -177,6 +179,6 @@ class TrialRuns:
 
 
 def with_reported_evaluations(config: Any) -> Any:
-    """Return a job's configuration as trials have it: evaluations are checkpoints, for only these are reported."""
+    """Return a job's configuration with a checkpoint at each evaluation, because only checkpoints are reported."""
     loop = dataclasses.replace(config.loop, checkpoint_every=config.loop.evaluate_every, evaluate_at=[])
     return dataclasses.replace(config, loop=loop)

@@ -31,12 +31,12 @@ def test_only_the_given_fields_change() -> None:
     [
         pytest.param({"objectives.w_cac": 1.0}, "did you mean objectives.w_cacr", id="misspelt"),
         pytest.param({"temperature": 1.0}, "did you mean objectives.temperature", id="group left out"),
-        pytest.param({"optimizer": {}}, "no field is called optimizer", id="a group is no field"),
+        pytest.param({"optimizer": {}}, "field optimizer not found", id="group instead of a field"),
         pytest.param({"loop.steps": "many"}, "loop.steps 'many'", id="type"),
         pytest.param({"export": "first"}, "'last' or 'best'", id="choice"),
     ],
 )
-def test_what_is_no_field_or_has_another_type_is_refused(values: dict[str, object], message: str) -> None:
+def test_unknown_fields_and_wrong_types_are_errors(values: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         with_fields(CONFIG, values)
 

@@ -12,7 +12,7 @@ from clism_core.experiments.tuning.space import Budget, SchedulerName, Space, de
 from clism_core.experiments.tuning.sweep import (
     SCHEDULERS,
     check_same_sweep,
-    sweep_contents,
+    sweep_digests,
     sweep_identity,
     trial_count,
 )
@@ -34,9 +34,9 @@ CONFIG = TuneConfig(space="mine", pretrain=PretrainConfig(model="m", data="d")).
 @pytest.mark.parametrize(
     ("workers", "resources", "expected"),
     [
-        pytest.param([WorkersConfig(number=1, cpus=0.5)], {"CPU": 2.0}, 2, id="half a CPU and what hands it data"),
+        pytest.param([WorkersConfig(number=1, cpus=0.5)], {"CPU": 2.0}, 2, id="half a CPU and the data reader"),
         pytest.param([WorkersConfig(number=2, cpus=1.0)], {"CPU": 8.0}, 3, id="two workers"),
-        pytest.param([WorkersConfig(number=8, cpus=1.0)], {"CPU": 2.0}, 1, id="no room, yet nodes may join"),
+        pytest.param([WorkersConfig(number=8, cpus=1.0)], {"CPU": 2.0}, 1, id="does not fit, yet nodes may join"),
         pytest.param([WorkersConfig(number=1)], {"CPU": 96.0, "GPU": 8.0}, 8, id="one GPU each"),
         pytest.param([WorkersConfig(number=1, gpus=0.25)], {"CPU": 96.0, "GPU": 8.0}, 32, id="four share a GPU"),
         pytest.param([WorkersConfig(use_gpu=False)], {"CPU": 3.0, "GPU": 1.0}, 4, id="CPUs though there are GPUs"),
@@ -48,7 +48,7 @@ CONFIG = TuneConfig(space="mine", pretrain=PretrainConfig(model="m", data="d")).
         ),
     ],
 )
-def test_as_many_trials_side_by_side_as_there_is_room_for(
+def test_as_many_concurrent_trials_as_fit(
     workers: list[WorkersConfig], resources: dict[str, float], expected: int
 ) -> None:
     assert concurrent_runs(workers, resources) == expected
@@ -59,9 +59,9 @@ def test_as_many_trials_side_by_side_as_there_is_room_for(
     [
         pytest.param(WorkersConfig(), 1, [8], 8, id="all of a machine"),
         pytest.param(WorkersConfig(number=2), 2, [8], 2, id="shared"),
-        pytest.param(WorkersConfig(), 1, [8, 64], 8, id="it may be on the smaller node"),
+        pytest.param(WorkersConfig(), 1, [8, 64], 8, id="the smaller node is the limit"),
         pytest.param(WorkersConfig(), 4, [0, 2], 1, id="one at least"),
-        pytest.param(WorkersConfig(threads=3), 1, [8], 3, id="as the user says"),
+        pytest.param(WorkersConfig(threads=3), 1, [8], 3, id="set by the user"),
     ],
 )
 def test_cores_are_shared_among_the_runs(workers: WorkersConfig, runs: int, cpus: list[float], threads: int) -> None:
@@ -69,12 +69,12 @@ def test_cores_are_shared_among_the_runs(workers: WorkersConfig, runs: int, cpus
     assert with_own_threads(workers, runs=runs, nodes=nodes).threads == threads
 
 
-def test_a_grid_is_tried_in_whole() -> None:
+def test_a_grid_is_tried_completely() -> None:
     assert trial_count(replace(CONFIG, searcher="grid", trials=1), SPACE) == 6
     assert trial_count(replace(CONFIG, trials=5), SPACE) == 5
 
 
-def test_domains_that_differ_are_told_apart() -> None:
+def test_different_domains_have_different_descriptions() -> None:
     domains = [
         tune.uniform(0.1, 1.0),
         tune.loguniform(0.1, 1.0),
@@ -87,7 +87,7 @@ def test_domains_that_differ_are_told_apart() -> None:
     assert len({describe_domain(domain) for domain in domains}) == len(domains)
 
 
-def test_identity_changes_with_what_a_trial_is_and_not_with_where_it_runs() -> None:
+def test_identity_depends_on_the_trials_and_not_on_resources_or_folders() -> None:
     bases = CONFIG.bases(SPACE)
     base = bases["pretrain"]
     identity = sweep_identity(CONFIG, SPACE, bases)
@@ -98,11 +98,13 @@ def test_identity_changes_with_what_a_trial_is_and_not_with_where_it_runs() -> N
     assert sweep_identity(replace(CONFIG, seed=1), SPACE, bases) != identity
     assert sweep_identity(CONFIG, replace(SPACE, mode="min"), bases) != identity
     fewer = sweep_identity(CONFIG, replace(SPACE, parameters={}), bases)
-    assert any(value != identity.get(name) for name, value in fewer.items())  # which is what is compared
+    assert any(value != identity.get(name) for name, value in fewer.items())  # these are compared
     assert sweep_identity(CONFIG, replace(SPACE, parameters={"seed": tune.choice([0, 1])}), bases) != identity
 
 
-def test_a_submitted_sweep_stands_in_another_folder_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_below_the_working_directory_are_relative_in_the_identity(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     identities = []
     for name in ("first größe", 'second "one"'):
         (tmp_path / name).mkdir()
@@ -113,14 +115,14 @@ def test_a_submitted_sweep_stands_in_another_folder_each_time(tmp_path: Path, mo
     assert (identities[0]["pretrain.model"], identities[0]["pretrain.data"]) == ("encoder", str(tmp_path / "prepared"))
 
 
-def test_data_that_have_changed_make_another_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_digests_reveal_changed_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     digests = []
     for folder, questions in (("first", 4), ("again", 4), ("changed", 5)):
         (tmp_path / folder).mkdir()
         monkeypatch.chdir(tmp_path / folder)
         train = write_squad(tmp_path / folder / "train.json", questions=questions)
         base = FinetuneConfig(task="mrc", model="xlm-roberta-base", train=str(train), dev="")
-        digests.append(sweep_contents({"finetune": base}))
+        digests.append(sweep_digests({"finetune": base}))
     assert digests[0].keys() == {"content of train.json"}
     assert digests[0] == digests[1] != digests[2]
 
@@ -138,7 +140,7 @@ def test_no_scheduler_pauses_a_trial(name: SchedulerName) -> None:
         assert scheduler.on_trial_result(controller, trial, result) in ("CONTINUE", "STOP")
 
 
-def test_asha_stops_the_worse_of_two_at_the_first_halt() -> None:
+def test_asha_stops_the_worse_of_two_at_the_first_rung() -> None:
     scheduler = SCHEDULERS["asha"](Budget(grace=20.0))
     scheduler.set_search_properties(OBJECTIVE, "max")
     decisions = []

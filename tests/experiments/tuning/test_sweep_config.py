@@ -24,7 +24,7 @@ def joint(**parameters: Any) -> Space:
     )
 
 
-def test_a_sound_sweep_has_no_problems() -> None:
+def test_a_valid_sweep_has_no_problems() -> None:
     check_sweep(CONFIG, SPACE)
     check_sweep(CONFIG, Space(job="finetune", parameters={"steps": tune.choice([5, 10])}, metrics=("*/f1",)))
     both = joint(pretrain__seed=tune.choice([0, 1]), finetune__seed=tune.choice([0, 1]))
@@ -37,17 +37,19 @@ def test_a_sound_sweep_has_no_problems() -> None:
         pytest.param(CONFIG, replace(SPACE, parameters={}), "has no parameters", id="no parameters"),
         pytest.param(CONFIG, replace(SPACE, metrics=()), "has no metrics", id="no metrics"),
         pytest.param(replace(CONFIG, trials=0), SPACE, "--trials 0", id="trials"),
-        pytest.param(replace(CONFIG, searcher="oracle"), SPACE, "--searcher oracle: is none of grid", id="searcher"),
+        pytest.param(
+            replace(CONFIG, searcher="oracle"), SPACE, "--searcher oracle: not found; give one of grid", id="searcher"
+        ),
         pytest.param(
             CONFIG,
             replace(SPACE, parameters={"seed": tune.sample_from(lambda _: 0)}),
-            "a function (tune.sample_from)",
+            "functions (tune.sample_from) are unsupported",
             id="function",
         ),
         pytest.param(
             CONFIG,
             Space(job="finetune", task="ner", parameters={"seed": tune.choice([0])}, metrics=("*/f1",)),
-            "--finetune.task mrc: the space is one of ner",
+            "--finetune.task mrc: the space is for task ner",
             id="another task",
         ),
         pytest.param(
@@ -71,9 +73,12 @@ def test_a_sound_sweep_has_no_problems() -> None:
             id="value that the job refuses",
         ),
         pytest.param(
-            CONFIG, replace(SPACE, parameters={"output": tune.choice(["a"])}), "which a sweep does", id="swept field"
+            CONFIG,
+            replace(SPACE, parameters={"output": tune.choice(["a"])}),
+            "which the sweep sets itself",
+            id="swept field",
         ),
-        pytest.param(TuneConfig(space="mine"), SPACE, "--pretrain.model: names no model", id="no base"),
+        pytest.param(TuneConfig(space="mine"), SPACE, "--pretrain.model: missing", id="no base"),
         pytest.param(
             replace(CONFIG, pretrain=replace(PRETRAIN, global_batch_size=0)),
             SPACE,
@@ -81,7 +86,10 @@ def test_a_sound_sweep_has_no_problems() -> None:
             id="base that the job refuses",
         ),
         pytest.param(
-            CONFIG, joint(pretrain__seed=tune.choice([0])), "fine-tunes the model it has pre-trained", id="joint model"
+            CONFIG,
+            joint(pretrain__seed=tune.choice([0])),
+            "fine-tunes the encoder that it pre-trained",
+            id="joint model",
         ),
         pytest.param(
             replace(CONFIG, finetune=replace(FINETUNE, model="")),
@@ -91,26 +99,26 @@ def test_a_sound_sweep_has_no_problems() -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_said_before_anything_starts(config: TuneConfig, space: Space, message: str) -> None:
+def test_problems_are_reported_before_anything_starts(config: TuneConfig, space: Space, message: str) -> None:
     with pytest.raises(InputError) as raised:
         check_sweep(config, space)
     assert message in str(raised.value)
 
 
-def test_each_field_is_told_once_whatever_values_are_drawn() -> None:
+def test_each_field_is_reported_once_for_all_samples() -> None:
     space = replace(SPACE, parameters={"objectives.temperature": tune.uniform(-2.0, -1.0), "seed": tune.choice([-1])})
     with pytest.raises(InputError) as raised:
         check_sweep(CONFIG, space)
     assert [line.split()[2] for line in str(raised.value).splitlines()] == ["--seed", "--objectives.temperature"]
 
 
-def test_a_joint_trial_changes_each_job_by_its_own_fields() -> None:
+def test_a_joint_trial_sets_the_fields_of_each_job() -> None:
     space = joint(pretrain__seed=tune.choice([1]), finetune__seed=tune.choice([2]))
     configs = trial_configs(CONFIG.bases(space), space, {"pretrain.seed": 1, "finetune.seed": 2})
     assert (configs["pretrain"].seed, configs["finetune"].seed) == (1, 2)
 
 
-def test_what_is_not_given_is_what_the_space_says() -> None:
+def test_fields_default_to_those_of_the_space() -> None:
     resolved = CONFIG.resolved(replace(SPACE, searcher="random", budget=Budget(trials=5)))
     assert (resolved.trials, resolved.searcher, resolved.scheduler) == (5, "random", "asha")
     assert replace(CONFIG, trials=7).resolved(SPACE).trials == 7
