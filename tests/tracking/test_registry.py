@@ -58,7 +58,7 @@ def run(home_folder: Path) -> TrackedRun:
     return start_run(job="pretrain", output="/outputs/x")
 
 
-def test_first_version_is_champion_and_the_next_only_candidate(run: TrackedRun, encoder: Path) -> None:
+def test_only_the_first_version_becomes_champion(run: TrackedRun, encoder: Path) -> None:
     first = register_encoder(run, encoder, step=1)
     second = register_encoder(run, encoder, step=2)
     assert (first.uri, first.aliases) == ("models:/clism-encoder/1", ("candidate", "champion"))
@@ -88,7 +88,7 @@ def test_registered_names_resolve_to_the_whole_folder(run: TrackedRun, encoder: 
     assert AutoTokenizer.from_pretrained(folder).convert_tokens_to_ids("[QUE]") == VOCABULARY.index("[QUE]")
 
 
-def test_version_carries_metrics_and_its_run(run: TrackedRun, encoder: Path) -> None:
+def test_version_has_metrics_and_its_run(run: TrackedRun, encoder: Path) -> None:
     run.log_metrics({"eval/en-vi/span_exact_match": 0.1}, step=5)
     run.log_metrics({"eval/en-vi/span_exact_match": 0.25}, step=10)
     register_encoder(run, encoder, step=10, metrics={"span_exact_match": 0.25})
@@ -101,7 +101,7 @@ def test_version_carries_metrics_and_its_run(run: TrackedRun, encoder: Path) -> 
     assert [(metric.step, metric.value) for metric in logged.metrics or []] == [(10, 0.25)]
 
 
-def test_predict_gives_the_mean_of_the_sentences_own_tokens(run: TrackedRun, encoder: Path) -> None:
+def test_predict_returns_the_mean_of_own_tokens(run: TrackedRun, encoder: Path) -> None:
     register_encoder(run, encoder, step=1)
     predicted = mlflow.pyfunc.load_model("models:/clism-encoder@candidate").predict(["red green blue", "blue", ""])
 

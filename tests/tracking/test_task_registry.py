@@ -94,7 +94,7 @@ def test_first_version_is_champion_with_metrics_and_description(
     assert version.description == "# A model\n\nOf two\nlines."
 
 
-def test_no_such_model_has_no_version(registered: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_model_has_no_version(registered: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert version_with_alias(as_client(registered, monkeypatch).client, "nothing", "champion") is None
 
 
@@ -104,7 +104,7 @@ def test_no_pickle_is_stored(registered: Path) -> None:
     assert not [name for name in stored if name.endswith((".pkl", ".pickle", ".bin", ".pt", ".pyc"))]
 
 
-def test_questions_are_answered_as_by_the_predictor(
+def test_served_model_answers_like_the_predictor(
     registered: Path, models: dict[TaskName, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     as_client(registered, monkeypatch)
@@ -124,7 +124,7 @@ def test_questions_are_answered_as_by_the_predictor(
 
 
 @pytest.mark.parametrize("task", ["mrc", "ner"])
-def test_requests_of_several_threads_take_turns(
+def test_concurrent_requests_are_serialised(
     models: dict[TaskName, Path], task: TaskName, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served = task_model.TaskModel()
@@ -173,7 +173,7 @@ def test_texts_and_tokens_may_be_mixed(
         pytest.param("clism-ner", {"words": "x"}, "no row has any", id="no-column"),
     ],
 )
-def test_bad_records_are_refused(
+def test_invalid_records_are_errors(
     registered: Path, monkeypatch: pytest.MonkeyPatch, name: str, record: dict[str, Any], message: str
 ) -> None:
     as_client(registered, monkeypatch)
@@ -226,7 +226,7 @@ print(json.dumps([model.predict([{record}]), clism_core.__file__]))
 @pytest.mark.parametrize(
     "before", [pytest.param("", id="installed"), pytest.param(WITHOUT_PROJECT, id="not-installed")]
 )
-def test_fresh_process_answers_by_the_code_of_the_model(
+def test_fresh_process_predicts_with_the_code_of_the_model(
     registered: Path, models: dict[TaskName, Path], tmp_path: Path, before: str
 ) -> None:
     output = run_python(before + PREDICT.replace("{record}", repr(QUESTION)), home=registered, folder=tmp_path)
@@ -250,7 +250,7 @@ print(" ".join(sorted(found - {"clism_core", ""} - sys.stdlib_module_names)))
 
 
 @pytest.mark.slow
-def test_all_that_the_predictors_import_is_required(registered: Path, tmp_path: Path) -> None:
+def test_imports_of_predictors_are_requirements(registered: Path, tmp_path: Path) -> None:
     imported = set(run_python(IMPORTS, home=registered, folder=tmp_path).split())
     assert "torch" in imported
     assert imported <= set(TASK_PACKAGES)
@@ -262,7 +262,7 @@ def test_predictors_do_not_import_ray(registered: Path, tmp_path: Path) -> None:
     assert run_python(code, home=registered, folder=tmp_path) == "[]"
 
 
-def test_required_packages_are_to_be_had_for_other_hardware(registered: Path) -> None:
+def test_required_packages_exist_for_other_hardware(registered: Path) -> None:
     (required,) = {file.read_text() for file in (registered / "artifacts").rglob("requirements.txt")}
     assert f"torch=={torch.__version__.partition('+')[0]}\n" in required
     assert "+" not in required
