@@ -62,7 +62,7 @@ class PairSet:
         if len(found) != len(self.examples):
             raise InputError(
                 f"predictions for {self.dataset}/{self.language} are of {len(found)} pairs, the test set has "
-                f"{len(self.examples)}; predict for this very file"
+                f"{len(self.examples)}; give predictions for this file"
             )
         hits = {
             f"{line:07d}": [self.examples[found[str(line)][1 - side] - 1][side] == pair[side] for side in (1, 0)]

@@ -54,7 +54,7 @@ def test_questions(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        pytest.param([row("a"), row("a")], "validation: row 2.id is 'a', as is that of row 1", id="duplicate-id"),
+        pytest.param([row("a"), row("a")], "validation: duplicate id: row 2.id is 'a', as in row 1", id="duplicate-id"),
         pytest.param(
             [row("a"), row("b", answers={"text": [], "answer_start": []})],
             "validation: 1 of 2 questions are unanswerable",
@@ -62,7 +62,7 @@ def test_questions(tmp_path: Path) -> None:
         ),
         pytest.param(
             [row(answers={"text": ["Rome"], "answer_start": []})],
-            "row 1: answers has 1 in text but 0 in answer_start",
+            "row 1: answers has 1 entries in text but 0 in answer_start",
             id="answers-of-two-lengths",
         ),
         pytest.param([row(question=None)], "row 1: question: Input should be a valid string", id="null"),
@@ -106,19 +106,19 @@ def test_sentences_with_tags_as_class_labels(tmp_path: Path) -> None:
 
 
 def test_hidden_tags_are_rejected(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="the column 'ner_tags' lacks tags, as test sets do"):
+    with pytest.raises(InputError, match="tags are missing in column 'ner_tags', as in test sets"):
         read_hub_tagged(named_tags(tmp_path / "ner", [[-1, -1]]))
 
 
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        pytest.param([{"tokens": ["a"], "ner_tags": [1]}], "not texts or numbers with names; down", id="numbers"),
+        pytest.param([{"tokens": ["a"], "ner_tags": [1]}], "must be strings or class labels; down", id="numbers"),
         pytest.param([{"tokens": ["a", ""], "ner_tags": ["O", "O"]}], "row 1: a token is empty", id="empty-token"),
         pytest.param([{"tokens": ["a"], "ner_tags": None}, {"ner_tags": ["O"]}], "1 tokens and 0 tags", id="null"),
         pytest.param([{"tokens": ["a", "b"], "ner_tags": ["O"]}], "row 1: 2 tokens and 1 tags", id="lengths"),
-        pytest.param([{"tokens": ["a"], "ner_tags": ["X"]}], "row 1: 'X' is no tag", id="no-tag"),
-        pytest.param([{"tokens": ["a"], "ner_tags": ["B-GPE"]}], "row 1: the type 'GPE' is not among PER", id="type"),
+        pytest.param([{"tokens": ["a"], "ner_tags": ["X"]}], "row 1: 'X' is not a valid tag", id="no-tag"),
+        pytest.param([{"tokens": ["a"], "ner_tags": ["B-GPE"]}], "row 1: type 'GPE' is not among PER", id="type"),
     ],
 )
 def test_invalid_sentences_are_rejected(tmp_path: Path, rows: list[dict[str, Any]], message: str) -> None:

@@ -115,5 +115,5 @@ def test_retrieving_an_identical_sentence_is_correct() -> None:
     ],
 )
 def test_predictions_for_another_file_are_rejected(test_set: QuestionSet | TaggedSet | PairSet, text: str) -> None:
-    with pytest.raises(InputError, match="predict for this very file"):
+    with pytest.raises(InputError, match="give predictions for this file"):
         test_set.score(text)

@@ -1,1 +1,1 @@
-"""xMRC: a span of a passage answers a question."""
+"""Extractive question answering (xMRC): the answer is a span of the passage."""

@@ -1,6 +1,6 @@
-"""Windows to the tensors of a micro-batch.
+"""Collation of windows into the tensors of a micro-batch.
 
-Shapes: B inputs, L tokens of the longest of them.
+Shapes: B inputs, L tokens in the longest input.
 """
 
 from collections.abc import Sequence
@@ -21,32 +21,32 @@ from clism_core.training.data.indexed_rows import Row
 class QuestionBatch(ModelInputs):
     """A micro-batch of questions, each with a window of its passage."""
 
-    passage_mask: Tensor  # [B, L] the tokens of the passage
-    question_position: Tensor  # [B, 1] where [QUE] stands, 0 without one
-    answer_start: Tensor | None = None  # [B] first token of the answer, where it is known
-    answer_end: Tensor | None = None  # [B] last token of the answer
+    passage_mask: Tensor  # [B, L] true at the tokens of the passage
+    question_position: Tensor  # [B, 1] position of [QUE], 0 without one
+    answer_start: Tensor | None = None  # [B] first token of the answer, if it is known
+    answer_end: Tensor | None = None  # [B] last token of the answer, if it is known
 
 
 class InputFormat(NamedTuple):
-    """What padding and token types a tokenizer's encoder wants."""
+    """Padding and token types that the encoder of a tokenizer expects."""
 
     pad_id: int
     type_ids: tuple[int, int] | None
-    """Those of the question and of the passage; None where the encoder does not use them."""
+    """Token types of the question and of the passage; None if the encoder does not use token types."""
 
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerBase) -> Self:
-        """Read the format off `tokenizer`."""
+        """Return the input format of `tokenizer`."""
         types = find_template(tokenizer, pair=True).type_ids
         return cls(int(tokenizer.pad_token_id), None if types is None else (types[0], types[1]))
 
 
 def collate(rows: Sequence[Row], input_format: InputFormat) -> QuestionBatch:
-    """Make a batch, padded to its longest input.
+    """Return a batch, padded to its longest input.
 
     Args:
-        rows: windows, with the columns of `TRAINING_SCHEMA`, all with answers or all without (`Window.row`).
-        input_format: of the tokenizer that made them.
+        rows: windows with the columns of `TRAINING_SCHEMA`, all with answers or all without (`Window.row`).
+        input_format: format of the tokenizer that encoded them.
     """
     texts = [row["input_ids"] for row in rows]
     attended = attention_mask(texts)

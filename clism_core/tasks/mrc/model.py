@@ -1,4 +1,4 @@
-"""The model of question answering: an encoder and a span head."""
+"""Model for question answering: an encoder and a span head."""
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ _INITIAL_STD = 0.02
 
 
 class LinearSpanHead(nn.Module):
-    """The head of standard fine-tuning: a linear layer scores each token by itself, no `[QUE]` is asked."""
+    """Head of standard fine-tuning: a linear layer scores each token independently, without `[QUE]`."""
 
     def __init__(self, hidden_size: int):
         super().__init__()
@@ -25,7 +25,7 @@ class LinearSpanHead(nn.Module):
         nn.init.zeros_(self.scores.bias)
 
     def forward(self, h_BLD: Tensor, question_position_BK: Tensor, attention_mask_BL: Tensor) -> SpanLogits:  # noqa: ARG002
-        """Score every token of X as first and as last token of the answer, as `SpanHead` does."""
+        """Score every token of X as the first and the last token of the answer, with the interface of `SpanHead`."""
         with torch.autocast(h_BLD.device.type, enabled=False):
             logits_BL2 = self.scores(at_least_fp32(h_BLD))
         logits_BL2 = logits_BL2.masked_fill((attention_mask_BL == 0).unsqueeze(-1), float("-inf"))
@@ -41,16 +41,16 @@ class MrcModel(TaskModel[QuestionBatch, MrcConfig]):
     pretrained_head = True
 
     def build_head(self) -> nn.Module:
-        """Return the head that asks `[QUE]`, or that of standard fine-tuning."""
+        """Return the head that reads the state of `[QUE]`, or the head of standard fine-tuning."""
         return (SpanHead if self.config.use_que else LinearSpanHead)(self.hidden_size)
 
     def build_objective(self) -> SpanExtraction:
-        """Return the objective of the answer's ends."""
+        """Return the objective that predicts both ends of the answer."""
         return SpanExtraction(self.head, softmax=self.config.softmax)
 
     @property
     def head_file(self) -> str:
-        """Name of the span head's file, which is that of pre-training if the head asks `[QUE]`."""
+        """File name of the span head: that of pre-training if the head reads the state of `[QUE]`."""
         return SPAN_HEAD_FILE if self.config.use_que else LINEAR_SPAN_HEAD_FILE
 
     def logits(self, batch: QuestionBatch) -> SpanLogits:

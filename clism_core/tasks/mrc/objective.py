@@ -1,4 +1,4 @@
-"""Where does the answer begin and end? (Eq. 1-4, with the question's `[QUE]`)"""
+"""Objective of question answering: predict where the answer starts and ends (eq. 1-4, with the question's `[QUE]`)."""
 
 from typing import Literal
 
@@ -12,11 +12,11 @@ from clism_core.tasks.mrc.batches import QuestionBatch
 
 
 class SpanExtraction(Objective[QuestionBatch]):
-    """The cross-entropies of the answer's first and last token; its items are the inputs.
+    """Cross-entropies of the answer's first and last token; the items are the inputs.
 
     Args:
-        span_head: gives `SpanLogits` of states, `[QUE]`'s position and the attention mask.
-        softmax: over the tokens of the passage, or of all of the input.
+        span_head: returns `SpanLogits`, given the states, the position of `[QUE]` and the attention mask.
+        softmax: whether the softmax is over the tokens of the passage or of the whole input.
     """
 
     name, label = "mrc", "MRC"
@@ -33,21 +33,21 @@ class SpanExtraction(Objective[QuestionBatch]):
         return len(batch.input_ids)
 
     def forward(self, states: States, batch: QuestionBatch) -> Result:
-        """Return the summed cross-entropies, and how many answers have the highest logits of the passage's spans."""
+        """Return the summed cross-entropies and the number of exact matches (the best span of the passage is right)."""
         assert batch.answer_start is not None
         assert batch.answer_end is not None
         logits = self.span_head(states.h_BLD, batch.question_position, batch.attention_mask)
-        of_passage = within_passage(logits, batch)
-        scores = of_passage if self.softmax == "passage" else logits
+        passage_logits = within_passage(logits, batch)
+        scores = passage_logits if self.softmax == "passage" else logits
         loss_sum = functional.cross_entropy(scores.start_BKL.squeeze(1), batch.answer_start, reduction="sum")
         loss_sum = loss_sum + functional.cross_entropy(scores.end_BKL.squeeze(1), batch.answer_end, reduction="sum")
         with torch.no_grad():
-            start_B1, end_B1 = best_spans(of_passage)
+            start_B1, end_B1 = best_spans(passage_logits)
             exact = (start_B1.squeeze(1) == batch.answer_start) & (end_B1.squeeze(1) == batch.answer_end)
         return Result(loss_sum, {"exact_match": exact.sum()})
 
 
 def within_passage(logits: SpanLogits, batch: QuestionBatch) -> SpanLogits:
-    """Return the logits with -inf at every token that is not of the passage."""
-    elsewhere_B1L = ~batch.passage_mask.unsqueeze(1)
-    return SpanLogits(*(scores.masked_fill(elsewhere_B1L, float("-inf")) for scores in logits))
+    """Return the logits with -inf at every token outside the passage."""
+    outside_B1L = ~batch.passage_mask.unsqueeze(1)
+    return SpanLogits(*(scores.masked_fill(outside_B1L, float("-inf")) for scores in logits))

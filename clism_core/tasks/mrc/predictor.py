@@ -1,4 +1,4 @@
-"""Questions with their passages to answers."""
+"""Predictor of answers to questions over passages."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from clism_core.utils.errors import InputError
 from clism_core.utils.text import LONE_SURROGATE
 
 RECORDS_AT_ONCE = 1024
-"""Records whose windows are in memory together."""
+"""Number of records whose windows are in memory at once."""
 _MAX_PADDING = 0.2
 """Maximum share of padding in an input."""
 
@@ -24,7 +24,7 @@ _KEYS = ("question", "context")
 
 
 class MrcPredictor(Predictor[MrcModel]):
-    """Answers questions, whatever language they are in."""
+    """Predictor that answers questions in any language."""
 
     def __init__(self, model: MrcModel, *, batch_size: int = BATCH_SIZE, precision: Precision | None = None):
         super().__init__(model, batch_size=batch_size, precision=precision)
@@ -33,30 +33,30 @@ class MrcPredictor(Predictor[MrcModel]):
 
     @property
     def cut_text(self) -> str:
-        """Text of the warning about questions that were cut."""
-        return f"questions are cut to {self.encoder.config.max_question_length} tokens"
+        """Text of the warning about truncated questions, which follows their number."""
+        return f"questions are truncated to {self.encoder.config.max_question_length} tokens"
 
     def predict(self, records: Sequence[Mapping[str, Any]], n_best: int = 1) -> Predicted:
-        """Return an answer for each record, in their order.
+        """Return an answer for each record, in the order of the records.
 
-        The answer is a part of the passage, the best valid span over all its windows; whether the passage answers the
-        question at all is not asked. Its score is the softmax of the sums of start and end logits over the 20 best
-        answers. A passage in which no token has characters is answered with "", score 0, start and end 0.
+        The answer is the best valid span of the passage over all its windows; every question gets an answer, even if
+        the passage does not contain one. Its score is the softmax of the sums of start and end logits over the 20 best
+        answers. If no token of the passage has characters, the answer is "", with score, start and end 0.
 
         Args:
             records: mappings with the strings `question` and `context`; other keys are ignored.
-            n_best: how many answers to return, 1 to 20; a short passage may have fewer.
+            n_best: number of answers to return, 1 to 20; a short passage may have fewer.
 
         Returns:
             for each record `answer` (`context[start:end]`), `score` (probability, 0 to 1), `start` and `end` (code
             points of the context, end exclusive); for n_best > 1 also `n_best`, a list of such answers, best first.
 
         Raises:
-            InputError: where a record lacks a question or a context, or n_best is out of range.
+            InputError: if a record lacks a question or a context, or n_best is out of range.
             FloatingPointError: if the model's logits are not finite.
         """
         if not 1 <= n_best <= N_CANDIDATES:
-            raise InputError(f"n_best is {n_best}, but must be 1 to {N_CANDIDATES}")
+            raise InputError(f"n_best {n_best} is out of range; it must be 1 to {N_CANDIDATES}")
         contexts = [_checked(number, record) for number, record in enumerate(records, start=1)]
         predictions: list[dict[str, Any]] = []
         cut: list[bool] = []
@@ -64,24 +64,24 @@ class MrcPredictor(Predictor[MrcModel]):
             part = contexts[first : first + RECORDS_AT_ONCE]
             encoded = [self.encoder(question, context) for question, context in part]
             cut += [question.cut for question in encoded]
-            found = iter(self._candidates([window for question in encoded for window in question.windows]))
+            candidates = iter(self._candidates([window for question in encoded for window in question.windows]))
             for (_, context), question in zip(part, encoded, strict=True):
-                answers = merge_candidates([next(found) for _ in question.windows])
-                best, *_ = shown = [_as_prediction(answer, context) for answer in answers[:n_best]]
-                predictions.append({**best, "n_best": shown} if n_best > 1 else best)
+                answers = merge_candidates([next(candidates) for _ in question.windows])
+                best, *_ = returned = [_as_prediction(answer, context) for answer in answers[:n_best]]
+                predictions.append({**best, "n_best": returned} if n_best > 1 else best)
         return Predicted(predictions, cut)
 
     def outputs(self, records: Sequence[Mapping[str, Any]]) -> Predicted:
-        """Return the answers alone."""
+        """Return only the answer texts."""
         predictions, cut = self.predict(records)
         return Predicted([prediction["answer"] for prediction in predictions], cut)
 
     @torch.inference_mode()
     def _candidates(self, windows: Sequence[Window]) -> list[Candidates]:
-        """Return each window's best spans; windows of like length share a forward pass."""
+        """Return the best spans of each window; windows of similar length share a forward pass."""
         was_training = self.model.training
         self.model.eval()
-        found: dict[int, Candidates] = {}
+        by_place: dict[int, Candidates] = {}
         lengths = [len(window.input_ids) for window in windows]
         for places in batches_by_length(lengths, self.batch_size, max_padding=_MAX_PADDING):
             chosen = [windows[place] for place in places]
@@ -89,13 +89,13 @@ class MrcPredictor(Predictor[MrcModel]):
             with self.precision.autocast():
                 logits = self.model.logits(batch)
             candidates = find_candidates(logits, chosen, max_answer_length=self.model.config.max_answer_length)
-            found.update(zip(places, candidates, strict=True))
+            by_place.update(zip(places, candidates, strict=True))
         self.model.train(was_training)
-        return [found[place] for place in range(len(windows))]
+        return [by_place[place] for place in range(len(windows))]
 
 
 def _checked(number: int, record: Mapping[str, Any]) -> tuple[str, str]:
-    """Return question and context of a record; `number` counts from 1."""
+    """Return the question and context of a record after checking them; `number` counts from 1."""
     for key in _KEYS:
         value = record.get(key)
         if not isinstance(value, str):
@@ -103,7 +103,8 @@ def _checked(number: int, record: Mapping[str, Any]) -> tuple[str, str]:
             raise InputError(f"record {number}: {key} {kind}; give each record a question and a context")
         if LONE_SURROGATE.search(value):
             raise InputError(
-                f"record {number}: {key} holds half of a surrogate pair, which is no character; decode it anew"
+                f"record {number}: {key} contains a lone surrogate (half of a pair), which is not a valid character; "
+                "decode the text again with the right encoding"
             )
     return record["question"], record["context"]
 

@@ -1,7 +1,7 @@
-"""Exact match and F1 of answers: what the scorers of SQuAD and MLQA have in common.
+"""Exact match and F1 of answers: the shared part of the SQuAD and MLQA scorers.
 
-They differ in how they normalise a text. Both compare a predicted answer with every gold answer and take the best, for
-exact match and for F1 each on its own.
+They differ in how they normalise text. Both compare a predicted answer with every gold answer and take the maximum,
+separately for exact match and F1.
 """
 
 from collections import Counter
@@ -17,16 +17,16 @@ from clism_core.utils.errors import InputError
 
 
 class AnswerScore(NamedTuple):
-    """What one question's predicted answer scores."""
+    """Scores of the predicted answer to one question."""
 
     exact_match: float
-    """100 or 0."""
+    """Exact match: 100 or 0."""
     f1: float
-    """0 to 100, of the bags of tokens."""
+    """F1 of the bags of tokens, 0 to 100."""
 
 
 class AnswerSummary(TypedDict):
-    """The figures of one test set, as `metrics.json` has them."""
+    """Scores of one test set, as written to `metrics.json`."""
 
     exact_match: float
     f1: float
@@ -36,15 +36,15 @@ class AnswerSummary(TypedDict):
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerMetrics:
-    """The scores of a test set."""
+    """Scores of the questions in a test set."""
 
     scorer: str
-    """`squad.SCORER` or `mlqa.SCORER`."""
+    """Name of the scorer: `squad.SCORER` or `mlqa.SCORER`."""
     scores: Mapping[str, AnswerScore]
-    """By the question's id. A question that was not answered has to be there, with the score of an empty answer."""
+    """Scores by question id. An unanswered question must be included, with the score of an empty answer."""
 
     def summary(self) -> AnswerSummary:
-        """Return the means over all questions, 0 to 100, and their number; raises `InputError` where there is none."""
+        """Return the means over all questions, 0 to 100, and their number; raises `InputError` if there are none."""
         return {
             "exact_match": self._mean("exact_match"),
             "f1": self._mean("f1"),
@@ -53,7 +53,7 @@ class AnswerMetrics:
         }
 
     def examples(self, score: Literal["exact_match", "f1"]) -> ScoredExamples:
-        """Return the named score of every question, for intervals and tests."""
+        """Return the given score of every question, for confidence intervals and significance tests."""
         ids = tuple(sorted(self.scores))
         values = np.array([getattr(self.scores[question], score) for question in ids], dtype=np.float64)
         return ScoredExamples(
@@ -62,23 +62,23 @@ class AnswerMetrics:
 
     def _mean(self, score: str) -> float:
         if not self.scores:
-            raise InputError("a test set without questions has no score: name a file that has some")
-        # fsum: the same figure in whatever order the parts come in
+            raise InputError("a test set without questions cannot be scored: give a file with questions")
+        # fsum: the sum does not depend on the order of the questions
         return fsum(getattr(each, score) for each in self.scores.values()) / len(self.scores)
 
 
 def best_score(*, prediction: str, answers: Sequence[str], tokens: Callable[[str], list[str]]) -> AnswerScore:
-    """Score `prediction` against the best of the gold `answers`, compared by what `tokens` makes of a text.
+    """Score `prediction` against the best of the gold `answers`, compared by the tokens that `tokens` returns.
 
-    Two texts without tokens, such as "the" and "", match exactly and yet have an F1 of 0: so the official scorers.
+    Two texts without tokens, such as "the" and "", match exactly but have an F1 of 0, as in the official scorers.
 
     Raises:
-        InputError: `answers` is empty.
+        InputError: if `answers` is empty.
     """
     if not answers:
         raise InputError(
             "a question without gold answers cannot be scored: unanswerable questions (SQuAD 2.0) are out of scope; "
-            "leave them out of the test set"
+            "remove them from the test set"
         )
     predicted = tokens(prediction)
     golds = [tokens(answer) for answer in answers]
@@ -89,6 +89,6 @@ def best_score(*, prediction: str, answers: Sequence[str], tokens: Callable[[str
 
 
 def _token_f1(predicted: list[str], gold: list[str]) -> float:
-    """Return 2PR / (P + R), 0 to 100, of the tokens that both have, each as often as both have it."""
+    """Return 2PR / (P + R), 0 to 100, from the multiset intersection of the tokens."""
     common = (Counter(predicted) & Counter(gold)).total()
     return 200.0 * common / (len(predicted) + len(gold)) if common else 0.0

@@ -1,4 +1,4 @@
-"""Questions in SQuAD format: SQuAD 1.1, MLQA, XQuAD, TyDiQA GoldP and all that look like them."""
+"""Reader of questions in SQuAD format: SQuAD 1.1, MLQA, XQuAD, TyDiQA GoldP and others with the same layout."""
 
 import dataclasses
 import posixpath
@@ -19,43 +19,43 @@ _LANGUAGE_PAIR = re.compile(r"([a-z]{2,3})-([a-z]{2,3})")
 
 _OFFICIAL = {
     "mlqa": "those in MLQA_V1.zip",
-    "xquad": "xquad.ar.json and its like",
+    "xquad": "xquad.ar.json and so on",
     "squad": "train-v1.1.json and dev-v1.1.json",
     "tydiqa": "those of the gold passage task",
 }
 
 
 class Answer(NamedTuple):
-    """An answer as the annotator has marked it."""
+    """An answer as the annotator marked it."""
 
     text: str
     start: int
-    """Where it begins in the context: the number of code points before it."""
+    """Offset in the context, in code points."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """A question over a passage that holds the answer."""
+    """A question over a passage that contains the answer."""
 
     id: str
     question: str
     context: str
     answers: tuple[Answer, ...]
-    """One or more; in test sets often several for one question, any of which is right."""
+    """Gold answers, at least one; questions in test sets often have several, any of which is right."""
     title: str | None = None
-    """The article that the passage is from; None where the file does not say."""
+    """Title of the article that contains the passage; None if the file does not have it."""
     context_language: str | None = None
     question_language: str | None = None
-    """Both None where nobody says; they differ in MLQA's cross pairs only."""
+    """Both languages are None if unknown; they differ only in MLQA's cross-lingual pairs."""
 
 
 class Misplaced(NamedTuple):
-    """An answer whose text does not stand at its offset."""
+    """An answer whose text is not at its offset."""
 
     question_id: str
     answer: Answer
     found: str
-    """What stands there instead: as many code points as the answer has, or fewer at the context's end."""
+    """Text at the offset: as many code points as the answer has, or fewer at the end of the context."""
 
 
 class _Record(BaseModel):
@@ -103,23 +103,27 @@ class _File(_Record):
 
 
 def read_questions(source: str | HubSplit, *, language: str | None = None, unique_ids: bool = True) -> list[Question]:
-    """Return the questions of a file or of a split of the hub, as `read_question_file` and `read_hub_questions` do."""
+    """Return the questions of a file or of a split on the hub; see `read_question_file` and `read_hub_questions`."""
     if isinstance(source, HubSplit):
         return read_hub_questions(source, language=language, unique_ids=unique_ids)
     return read_question_file(source, language=language, unique_ids=unique_ids)
 
 
 def read_question_file(path: str, *, language: str | None = None, unique_ids: bool = True) -> list[Question]:
-    """Return the questions of a file in SQuAD format, local or s3://, in its order.
+    """Return the questions of a file in SQuAD format, local or s3://, in file order.
 
-    `language` is that of the file, `ar`, or `ar-de` where contexts are Arabic and questions German. None takes it from
-    the name of a file that is named as MLQA's are, and leaves it open for others. `unique_ids` is for evaluation, which
-    finds predictions by their ids; files for training that are put together from several often have ids twice. Answers
-    that do not stand at their offset stay as they are: see `find_misplaced`.
+    Answers that are not at their offset are returned unchanged: see `find_misplaced`.
 
-    Raises `InputError` where the file cannot be read, lacks a field, has no questions, only empty answers or any
-    questions that are unanswerable (SQuAD 2.0), where its name says another language, and where an id is there twice
-    and `unique_ids` is set.
+    Args:
+        path: the file.
+        language: language of the file: `ar`, or `ar-de` for Arabic contexts and German questions. None: taken from the
+            name of a file that is named like MLQA's, unknown for others.
+        unique_ids: reject duplicate ids. Evaluation matches predictions by id; training files that are merged from
+            several often have duplicate ids.
+
+    Raises:
+        InputError: if the file cannot be read, lacks a field, has no questions, only empty answers or any unanswerable
+            questions (SQuAD 2.0), if its name contradicts `language`, or if ids are duplicate and `unique_ids` is set.
     """
     languages = _languages(path, language)
     try:
@@ -132,81 +136,83 @@ def read_question_file(path: str, *, language: str | None = None, unique_ids: bo
 def questions_of_rows(
     name: str, rows: Iterable[Mapping[str, Any]], *, language: str | None = None, unique_ids: bool = True
 ) -> list[Question]:
-    """Return the questions of `rows` that have the columns of SQuAD as a table, such as those of the Hugging Face Hub.
+    """Return the questions of table rows with the columns of SQuAD, such as those on the Hugging Face Hub.
 
-    A row has `id`, `question`, `context`, `answers` (`text` and `answer_start`, two lists of one length) and, where
-    they are known, `title` and `is_impossible`. `name` is what errors call the table. All else is as in
-    `read_question_file`, which see, what it raises too.
+    A row has `id`, `question`, `context`, `answers` (`text` and `answer_start`, two lists of equal length) and
+    optionally `title` and `is_impossible`. Error messages refer to the table as `name`. For everything else, errors
+    included, see `read_question_file`.
     """
-    found = _walk_rows(name, rows)
-    return _collect(name, found, languages=_languages(name, language), unique_ids=unique_ids)
+    return _collect(name, _walk_rows(name, rows), languages=_languages(name, language), unique_ids=unique_ids)
 
 
 def read_hub_questions(data: HubSplit, *, language: str | None = None, unique_ids: bool = True) -> list[Question]:
-    """Return the questions of a split with the columns of SQuAD, as `questions_of_rows` does.
+    """Return the questions of a split with the columns of SQuAD; see `questions_of_rows`.
 
-    Raises `InputError` as that and `hub_rows` do.
+    Raises:
+        InputError: as `questions_of_rows` and `hub_rows` do.
     """
     with hub_rows(data, columns=("id", "question", "context", "answers"), official=_OFFICIAL) as rows:
         return questions_of_rows(data.title, rows, language=language, unique_ids=unique_ids)
 
 
 def mlqa_languages(path: str) -> tuple[str, str] | None:
-    """Return the languages of the contexts and of the questions that MLQA's file names say; None for other names.
+    """Return the languages of contexts and questions in an MLQA file name; None for other names.
 
-    MLQA calls its files `test-context-ar-question-de.json` and `dev-context-...` likewise.
+    MLQA names its files `test-context-ar-question-de.json` and `dev-context-ar-question-de.json`.
     """
     match = _MLQA_NAME.fullmatch(posixpath.basename(path))
     return None if match is None else (match[1], match[2])
 
 
 def find_misplaced(questions: Iterable[Question]) -> list[Misplaced]:
-    """Return the answers whose text does not stand at their offset, and those without a text, in their order."""
+    """Return the answers whose text is empty or not at its offset, in their order."""
     return [
         Misplaced(question.id, answer, _text_at(question, answer))
         for question in questions
         for answer in question.answers
-        if not _stands(question, answer)
+        if not _is_at_offset(question, answer)
     ]
 
 
 def for_training(questions: Iterable[Question]) -> list[Question]:
-    """Return the questions with only those answers that stand at their offset, and without questions that have none.
+    """Return the questions with only the answers that are at their offset; omit questions that have none.
 
-    The others cannot be learnt from; `find_misplaced` says which they are. Evaluation takes all questions, for it
+    Training cannot use the other answers, which `find_misplaced` returns. Evaluation uses all questions, because it
     compares texts and not offsets.
     """
     kept = [
-        dataclasses.replace(question, answers=tuple(answer for answer in question.answers if _stands(question, answer)))
+        dataclasses.replace(
+            question, answers=tuple(answer for answer in question.answers if _is_at_offset(question, answer))
+        )
         for question in questions
     ]
     return [question for question in kept if question.answers]
 
 
-def _stands(question: Question, answer: Answer) -> bool:
+def _is_at_offset(question: Question, answer: Answer) -> bool:
     return answer.text != "" and _text_at(question, answer) == answer.text
 
 
 def _text_at(question: Question, answer: Answer) -> str:
-    """Return what stands at the offset of an answer; a negative one is before the context, not at its end."""
+    """Return the text at the offset of an answer; a negative offset is before the context, not at its end."""
     return question.context[answer.start : answer.start + len(answer.text)] if answer.start >= 0 else ""
 
 
 def _collect(
     path: str,
-    found: Iterable[tuple[str, str | None, str, _Qas]],
+    entries: Iterable[tuple[str, str | None, str, _Qas]],
     *,
     languages: tuple[str | None, str | None],
     unique_ids: bool,
 ) -> list[Question]:
-    """Return the questions among what `_walk` has found; raises `InputError` as `read_question_file` does."""
+    """Return the questions in the entries that `_walk` yields; raises `InputError` as `read_question_file` does."""
     questions, places, unanswerable = [], dict[str, str](), 0
-    for place, title, context, qas in found:
+    for place, title, context, qas in entries:
         if qas.answers is None and not qas.is_impossible:
             raise InputError(f"{path}: {place}.answers: Field required; give a file in SQuAD format")
         if unique_ids and qas.id in places:
             raise InputError(
-                f"{path}: {place}.id is {qas.id!r}, as is that of {places[qas.id]}; give each question an id of its own"
+                f"{path}: duplicate id: {place}.id is {qas.id!r}, as in {places[qas.id]}; give each question its own id"
             )
         places[qas.id] = place
         if qas.is_impossible or not qas.answers:
@@ -217,20 +223,20 @@ def _collect(
     if unanswerable:
         raise InputError(
             f"{path}: {unanswerable} of {unanswerable + len(questions)} questions are unanswerable (is_impossible is "
-            "true, or answers empty), as in SQuAD 2.0, and those are out of scope; leave them out"
+            "true, or answers is empty), as in SQuAD 2.0, which is unsupported; remove them"
         )
     if not questions:
         raise InputError(f"{path} has no questions; give a file in SQuAD format")
     if not any(answer.text for question in questions for answer in question.answers):
         raise InputError(
-            f"{path}: no question has an answer with a text; scripts that hand out test sets without labels write such "
-            "files: give the official one"
+            f"{path}: all answers are empty, as in test sets that are distributed without labels; give the official "
+            "file"
         )
     return questions
 
 
 def _walk(content: _File) -> Iterator[tuple[str, str | None, str, _Qas]]:
-    """Yield the place of each question in the file, its title and context, and itself."""
+    """Yield for each question its place in the file, its title, its context and the entry itself."""
     for i, article in enumerate(content.data):
         for j, paragraph in enumerate(article.paragraphs):
             for k, qas in enumerate(paragraph.qas):
@@ -246,8 +252,8 @@ def _walk_rows(name: str, rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[s
         texts, starts = row.answers.text, row.answers.answer_start
         if len(texts) != len(starts):
             raise InputError(
-                f"{name}, row {number}: answers has {len(texts)} in text but {len(starts)} in answer_start; give as "
-                "many of one as of the other"
+                f"{name}, row {number}: answers has {len(texts)} entries in text but {len(starts)} in answer_start; "
+                "give lists of equal length"
             )
         answers = [_Answer(text=text, answer_start=start) for text, start in zip(texts, starts, strict=True)]
         qas = _Qas(id=row.id, question=row.question, answers=answers, is_impossible=row.is_impossible)
@@ -255,21 +261,22 @@ def _walk_rows(name: str, rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[s
 
 
 def _languages(path: str, language: str | None) -> tuple[str | None, str | None]:
-    named = mlqa_languages(path)
+    from_name = mlqa_languages(path)
     if language is None:
-        return named or (None, None)
+        return from_name or (None, None)
     pair = _LANGUAGE_PAIR.fullmatch(language)
-    given = (pair[1], pair[2]) if pair else (language, language)
-    if named is not None and named != given:
+    configured = (pair[1], pair[2]) if pair else (language, language)
+    if from_name is not None and from_name != configured:
+        expected = from_name[0] if from_name[0] == from_name[1] else "-".join(from_name)
         raise InputError(
-            f"{path}: language is {language!r}, but the file's name says that its contexts are {named[0]} and its "
-            f"questions {named[1]}; give language: {named[0] if named[0] == named[1] else '-'.join(named)}"
+            f"{path}: language is {language!r}, but according to the file name the contexts are {from_name[0]} and the "
+            f"questions {from_name[1]}; give language: {expected}"
         )
-    return given
+    return configured
 
 
 def _explain(path: str, error: ValidationError) -> str:
-    """Return the first of the problems that `error` has found, and where it is."""
+    """Return the first problem in `error`, with its place."""
     first, *others = error.errors(include_url=False, include_input=False)
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).removeprefix(".")
     more = f" (and {len(others)} more)" if others else ""

@@ -1,6 +1,6 @@
-"""Exact match and F1 as the scorer of SQuAD 1.1 counts them (`evaluate-v1.1.py`), in use for XQuAD and TyDiQA too.
+"""Exact match and F1 of the official SQuAD 1.1 scorer (`evaluate-v1.1.py`), also used for XQuAD and TyDiQA.
 
-It knows ASCII punctuation and English articles only, in texts of any language.
+It removes only ASCII punctuation and English articles, in texts of any language.
 """
 
 import re
@@ -10,20 +10,20 @@ from collections.abc import Sequence
 from clism_core.tasks.mrc.scorers import AnswerScore, best_score
 
 SCORER = "squad-1.1"
-"""The name of this scorer in results."""
+"""Name of this scorer in results."""
 
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 _ARTICLE = re.compile(r"\b(?:an?|the)\b")
 
 
 def tokens(text: str) -> list[str]:
-    """Return the tokens of `text` that are compared: lower case, without punctuation, then without a, an, the."""
+    """Return the tokens of `text` to compare: lower-cased, without punctuation, then without a, an, the."""
     return _ARTICLE.sub(" ", text.lower().translate(_NO_PUNCTUATION)).split()
 
 
 def score(*, prediction: str, answers: Sequence[str]) -> AnswerScore:
     """Return exact match and F1 of `prediction`, 0 to 100, against the best of the gold `answers`.
 
-    A question that was not answered scores as the prediction "" does. Raises `InputError` where `answers` is empty.
+    An unanswered question scores like the prediction "". Raises `InputError` if `answers` is empty.
     """
     return best_score(prediction=prediction, answers=answers, tokens=tokens)

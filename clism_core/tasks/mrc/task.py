@@ -1,4 +1,4 @@
-"""xMRC as a task."""
+"""Definition of the task xMRC."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,15 +26,15 @@ logger = logging.getLogger(__name__)
 
 
 class QuestionAnswering(Task[MrcConfig, Question, MrcModel]):
-    """A span of a passage answers a question."""
+    """Extractive question answering: the answer is a span of the passage."""
 
     model = MrcModel
     predictor = MrcPredictor
     training_schema = TRAINING_SCHEMA
     encoder_warnings: ClassVar[Mapping[str, str]] = {
-        "cut_questions": "questions are longer than --mrc.max_question_length and lose their end",
-        "widened_answers": "answers begin or end within a token, and are learnt with the whole of it",
-        "left_out_questions": "questions are left out: no window holds all of an answer of theirs",
+        "cut_questions": "questions exceed --mrc.max_question_length and are truncated",
+        "widened_answers": "answers start or end within a token and are extended to whole tokens",
+        "left_out_questions": "questions are omitted: no window contains a whole answer",
     }
     record_fields = RecordFields({"question": "text", "context": "text"})
     output_schema = pa.schema(
@@ -54,7 +54,7 @@ class QuestionAnswering(Task[MrcConfig, Question, MrcModel]):
     )
 
     def problems(self, config: MrcConfig) -> Iterator[str]:
-        """Yield what is wrong with the options, one sentence each."""
+        """Yield the problems of the options, one message each."""
         return mrc_problems(config)
 
     def read_training(
@@ -65,20 +65,21 @@ class QuestionAnswering(Task[MrcConfig, Question, MrcModel]):
         language: str,
         encoding: str,  # noqa: ARG002
     ) -> tuple[list[Question], dict[str, int]]:
-        """Return the questions whose answers stand at their offsets, and how many others there are."""
-        # files for training are often put together from several, and have ids twice; evaluation goes by ids
-        found = [each for source in sources for each in read_questions(source, language=language, unique_ids=False)]
-        usable = for_training(found)
-        misplaced = find_misplaced(found)
+        """Return the questions whose answers are at their offsets, and counts of the omitted ones."""
+        # training files are often merged from several and have duplicate ids, which only evaluation uses
+        questions = [each for source in sources for each in read_questions(source, language=language, unique_ids=False)]
+        usable = for_training(questions)
+        misplaced = find_misplaced(questions)
+        omitted = len(questions) - len(usable)
         if misplaced:
             first = misplaced[0]
             logger.warning(
-                "--train: %d answers do not stand at their offset and are left out, and with them %d questions; the "
-                "first: %s should have %r at %d, where %r stands",
-                *(len(misplaced), len(found) - len(usable), first.question_id, printable(first.answer.text)),
+                "--train: %d answers are not at their offset and are omitted, and with them %d questions; the first: "
+                "%s should have %r at offset %d, but has %r",
+                *(len(misplaced), omitted, first.question_id, printable(first.answer.text)),
                 *(first.answer.start, printable(first.found)),
             )
-        return usable, {"misplaced_answers": len(misplaced), "misplaced_questions": len(found) - len(usable)}
+        return usable, {"misplaced_answers": len(misplaced), "misplaced_questions": omitted}
 
     def read_development(
         self,
@@ -88,13 +89,13 @@ class QuestionAnswering(Task[MrcConfig, Question, MrcModel]):
         language: str,
         encoding: str,  # noqa: ARG002
     ) -> list[Question]:
-        """Return the questions, each of which has an id of its own."""
-        found = {}
+        """Return the questions, whose ids are unique."""
+        by_id = {}
         for question in (each for source in sources for each in read_questions(source, language=language)):
-            if question.id in found:
+            if question.id in by_id:
                 raise InputError(f"--dev: question {question.id!r} is in two of the files; give each question once")
-            found[question.id] = question
-        return list(found.values())
+            by_id[question.id] = question
+        return list(by_id.values())
 
     def content(self, example: Question) -> tuple[str, str]:
         """Return the question and its passage."""
@@ -103,15 +104,15 @@ class QuestionAnswering(Task[MrcConfig, Question, MrcModel]):
     def encoder(
         self, tokenizer: PreTrainedTokenizerBase, config: MrcConfig
     ) -> Callable[[Question], tuple[list[Row], dict[str, int]]]:
-        """Return the function that turns a question into the windows that hold its answer."""
+        """Return the function from a question to the windows that contain its answer."""
         return QuestionEncoder(tokenizer, config).encode_example
 
     def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[Sequence[Row]], QuestionBatch]:
-        """Return the function that pads windows to a batch."""
+        """Return the function that pads windows into a batch."""
         return partial(collate, input_format=InputFormat.of(tokenizer))
 
     def development_set(self, examples: Sequence[Question], language: str) -> QuestionSet:
-        """Return questions that the scorer of SQuAD 1.1 scores."""
+        """Return the questions as a test set with the SQuAD 1.1 scorer."""
         return QuestionSet("dev", language, squad.SCORER, tuple(examples))
 
     def read_test_set(
@@ -121,11 +122,11 @@ class QuestionAnswering(Task[MrcConfig, Question, MrcModel]):
         language: str,
         config: MrcConfig,  # noqa: ARG002
     ) -> QuestionSet:
-        """Read the questions of a file or of a split of the hub."""
+        """Read the questions of a file or of a split on the hub."""
         return read_question_set(test, source, language)
 
     def language_in_name(self, path: str) -> str | None:
-        """Return the languages in the name of a file of MLQA: `ar-de` for Arabic passages and German questions."""
+        """Return the languages in an MLQA file name: `ar-de` for Arabic passages and German questions."""
         languages = mlqa_languages(path)
         return None if languages is None else "-".join(languages)
 

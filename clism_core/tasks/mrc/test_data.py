@@ -23,7 +23,7 @@ _LANGUAGE_PAIR = re.compile(r"[a-z]{2,3}-[a-z]{2,3}")
 
 @dataclass(frozen=True)
 class QuestionSet:
-    """Questions over passages; predictions are `{question id: answer}` as JSON, which the official scorers read."""
+    """Questions over passages; predictions are JSON `{question id: answer}`, the format of the official scorers."""
 
     dataset: str
     language: str
@@ -35,25 +35,25 @@ class QuestionSet:
 
     @property
     def is_cross(self) -> bool:
-        """Whether passages and questions differ in language: `ar-de`, but not a script or region as in `zh-Hant`."""
+        """Whether passages and questions differ in language: `ar-de`, but not `zh-Hant`, whose suffix is a script."""
         return _LANGUAGE_PAIR.fullmatch(self.language) is not None
 
     def records(self) -> list[dict[str, Any]]:
-        """Return questions and passages."""
+        """Return the questions and passages."""
         return [{"question": each.question, "context": each.context} for each in self.examples]
 
     def predictions(self, outputs: Sequence[str]) -> str:
-        """Return the file of predictions, from an answer to each question."""
+        """Return the text of the predictions file, from the answer to each question."""
         answers = {each.id: answer for each, answer in zip(self.examples, outputs, strict=True)}
         return json.dumps(answers, ensure_ascii=False, indent=1) + "\n"
 
     def score(self, predictions: str) -> Scored:
-        """Score answers by the rules of `scorer`; raises `InputError` where they are to other questions."""
+        """Score answers by the rules of `scorer`; raises `InputError` if they are for other questions."""
         answers: dict[str, str] = json.loads(predictions)
         if different := answers.keys() ^ {each.id for each in self.examples}:
             raise InputError(
-                f"predictions for {self.dataset}/{self.language}: question {min(different)!r} is only in them or only "
-                "in the test set; predict for this very file"
+                f"predictions for {self.dataset}/{self.language}: question {min(different)!r} is only in the "
+                "predictions or only in the test set; give predictions for this file"
             )
         scores = {each.id: self._score(each, answers[each.id]) for each in self.examples}
         metrics = AnswerMetrics(scorer=self.scorer, scores=scores)
@@ -67,21 +67,22 @@ class QuestionSet:
 
 
 def read_question_set(test: TestSetConfig, path: str | HubSplit, language: str) -> QuestionSet:
-    """Read the questions of a file or of a split of the hub.
+    """Read the questions of a file or of a split on the hub.
 
     Raises:
-        InputError: as `read_questions` does, and where the scorer does not know the language.
+        InputError: as `read_questions` does, and if the scorer does not support the language.
     """
     scorer = test.scorer or (mlqa.SCORER if test.dataset.lower().startswith("mlqa") else squad.SCORER)
     if scorer == mlqa.SCORER and language.split("-")[0] not in mlqa.LANGUAGES:
         raise InputError(
-            f"{test.dataset}/{language}: {scorer} scores {', '.join(mlqa.LANGUAGES)} only; give scorer: {squad.SCORER}"
+            f"{test.dataset}/{language}: language is unsupported by {scorer}, which scores only "
+            f"{', '.join(mlqa.LANGUAGES)}; give scorer: {squad.SCORER}"
         )
     questions = read_questions(path, language=language)
     if misplaced := find_misplaced(questions):
         first = misplaced[0]
         logger.warning(
-            "%s/%s: %d answers do not stand at their offset; they count all the same, for texts are compared. The "
+            "%s/%s: %d answers are not at their offset; they are scored nevertheless, because texts are compared. The "
             "first: question %s, %r",
             *(test.dataset, language, len(misplaced), first.question_id, printable(first.answer.text)),
         )

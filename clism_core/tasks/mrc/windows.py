@@ -1,6 +1,6 @@
-"""Questions and their passages to inputs: `[CLS] question [QUE] [SEP] passage [SEP]`, in overlapping windows.
+"""Encoding of questions and passages as inputs `[CLS] question [QUE] [SEP] passage [SEP]`, in overlapping windows.
 
-`[QUE]` and the template tokens are inserted by id; literal ones in the texts stay text.
+`[QUE]` and the template tokens are inserted by id; literal occurrences in the texts remain text.
 """
 
 from collections.abc import Sequence
@@ -28,9 +28,9 @@ TRAINING_SCHEMA = pa.schema(
         ("length", pa.int32()),
     ]
 )
-"""A window to train on. Positions are those of `input_ids`: the passage stands at `[passage_start, passage_stop)`,
-`[QUE]` at `que_position` (0 without one), first and last token of the answer at `answer_start` and `answer_end`;
-`length` is the number of tokens."""
+"""Schema of training windows. Positions index `input_ids`: the passage is at `[passage_start, passage_stop)`, `[QUE]`
+at `que_position` (0 without one), the first and last token of the answer at `answer_start` and `answer_end`; `length`
+is the number of tokens."""
 
 _EDGE_MARKS = regex.compile(r"(?<!\S)[\p{P}\p{S}]++(?=\S)|(?<![\p{P}\p{S}\s])[\p{P}\p{S}]++(?!\S)")
 """Punctuation at the beginning or the end of a word."""
@@ -38,16 +38,16 @@ _EDGE_MARKS = regex.compile(r"(?<!\S)[\p{P}\p{S}]++(?=\S)|(?<![\p{P}\p{S}\s])[\p
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """An input that holds a part of the passage."""
+    """An input that contains a part of the passage."""
 
     input_ids: list[int]
     que_position: int
-    """Where `[QUE]` stands; 0 where there is none."""
+    """Position of `[QUE]`; 0 without one."""
     passage_start: int
     """Position of the passage's first token in this window."""
     offsets: list[tuple[int, int]]
-    """For each of its tokens of the passage the characters `[start, end)` of the context; equal numbers for a token
-    without characters of its own."""
+    """Characters `[start, end)` of the context for each passage token of the window; start and end are equal for a
+    token without characters of its own."""
 
     @property
     def passage_stop(self) -> int:
@@ -55,7 +55,7 @@ class Window:
         return self.passage_start + len(self.offsets)
 
     def row(self) -> Row:
-        """Return what `collate` takes, without an answer."""
+        """Return the row that `collate` expects, without an answer."""
         return {
             "input_ids": self.input_ids,
             "passage_start": self.passage_start,
@@ -65,40 +65,40 @@ class Window:
 
 
 class EncodedQuestion(NamedTuple):
-    """A question with its passage; no window where the passage has no token."""
+    """A question with its passage; there are no windows if the passage has no tokens."""
 
     windows: list[Window]
     cut: bool
-    """Whether the question was longer than `max_question_length`."""
+    """Whether the question exceeded `max_question_length` and was truncated."""
 
 
 def cut_passage(n_tokens: int, *, room: int, stride: int) -> list[range]:
-    """Return the windows of a passage, as ranges of its tokens: all full but the last, each with `stride` tokens of
-    the one before it."""
+    """Return the windows of a passage as ranges of its tokens; each overlaps the previous one by `stride` tokens, and
+    all but the last have `room` tokens."""
     starts = range(0, max(n_tokens - stride, min(n_tokens, 1)), room - stride)
     return [range(start, min(start + room, n_tokens)) for start in starts]
 
 
 def covering_span(offsets: Sequence[tuple[int, int]], start: int, end: int) -> TokenSpan | None:
-    """Return the fewest tokens that cover the characters `[start, end)`; None where no token has any of them."""
+    """Return the shortest token span that covers the characters `[start, end)`; None if no token has any of them."""
     inside = [number for number, (left, right) in enumerate(offsets) if left < right and left < end and right > start]
     return TokenSpan(inside[0], inside[-1] + 1) if inside else None
 
 
 class QuestionEncoder:
-    """Makes inputs for one tokenizer.
+    """Encoder of questions and passages for one tokenizer.
 
     Args:
-        tokenizer: with `[QUE]`.
-        config: lengths, and whether there is a `[QUE]`.
+        tokenizer: a tokenizer with `[QUE]`.
+        config: lengths, and whether inputs contain `[QUE]`.
 
     Raises:
-        InputError: if windows would not move on.
+        InputError: if windows would not advance.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, config: MrcConfig):
         self.config = config
-        que_id = tokenizer.convert_tokens_to_ids(QUE)  # get_vocab() takes long, and servers often come here
+        que_id = tokenizer.convert_tokens_to_ids(QUE)  # get_vocab() is slow, and servers often create encoders
         assert isinstance(que_id, int)
         self.que_id = que_id
         self.template = find_template(tokenizer, pair=True)
@@ -110,9 +110,9 @@ class QuestionEncoder:
         self._last = ("", self._tokenize(""))
 
     def __call__(self, question: str, context: str) -> EncodedQuestion:
-        """Return the windows of a question and its passage, in the order of the passage.
+        """Return the windows of a question and its passage, in passage order.
 
-        A question longer than `max_question_length` loses its end.
+        A question longer than `max_question_length` is truncated.
         """
         question_ids = self._text_tokenizer(question).ids
         kept = question_ids[: self.config.max_question_length]
@@ -132,16 +132,16 @@ class QuestionEncoder:
         return EncodedQuestion(windows, cut=len(kept) < len(question_ids))
 
     def encode_example(self, question: Question) -> tuple[list[Row], dict[str, int]]:
-        """Return the windows to train on, rows of `TRAINING_SCHEMA`, and what was noticed.
+        """Return the training windows, as rows of `TRAINING_SCHEMA`, and counts.
 
-        They are the windows that hold the first usable answer as a whole. The others are left out: a softmax over
-        the passage has no place for "not here". An answer is usable if its text stands at its offset, and if a window
-        holds the tokens that cover it. Where a token reaches over an edge of the answer, as a sub-word of a script
-        without spaces may, the fewest tokens that cover it are taken.
+        These are the windows that contain the whole first usable answer. The other windows are omitted: a softmax over
+        the passage cannot express "not here". An answer is usable if its text is at its offset, and if a window
+        contains the tokens that cover it. If a token crosses an edge of the answer, as a sub-word in a script without
+        spaces may, the shortest token span that covers the answer is used.
 
         Returns:
-            the rows, and how many (0 or 1) `cut_questions` (at `max_question_length`), `widened_answers` (some tokens
-            reach over an edge) and `left_out_questions` (without a usable answer, so without rows) this makes.
+            the rows, and the counts (0 or 1) of `cut_questions` (truncated at `max_question_length`),
+            `widened_answers` (a token crosses an edge) and `left_out_questions` (no usable answer, therefore no rows).
         """
         encoded = self(question.question, question.context)
         passage = self._passage(question.context)
@@ -152,36 +152,36 @@ class QuestionEncoder:
             span = covering_span(passage.offsets, start, end)
             rows = self._rows_with(encoded.windows, span) if span is not None else []
             if span is not None and rows:
-                widened = _reaches_over(passage.offsets[span.start : span.end], start, end)
+                widened = _crosses_edge(passage.offsets[span.start : span.end], start, end)
                 break
-        noticed = {
+        counts = {
             "cut_questions": int(encoded.cut),
             "widened_answers": int(widened),
             "left_out_questions": int(not rows),
         }
-        return rows, noticed
+        return rows, counts
 
     def _rows_with(self, windows: Sequence[Window], span: TokenSpan) -> list[Row]:
-        """Return rows of the windows that hold all of `span`, tokens of the passage."""
+        """Return rows of the windows that contain the whole `span` of passage tokens."""
         rows, first = [], 0
         for window in windows:
             if first <= span.start and span.end <= first + len(window.offsets):
-                moved = window.passage_start - first
-                answer = {"answer_start": span.start + moved, "answer_end": span.end - 1 + moved}
+                shift = window.passage_start - first
+                answer = {"answer_start": span.start + shift, "answer_end": span.end - 1 + shift}
                 length = {"length": len(window.input_ids)}
                 rows.append({**window.row(), **answer, **length})
             first += len(window.offsets) - self.config.stride
         return rows
 
     def _passage(self, context: str) -> TokenizedText:
-        """Tokenize a passage; the last one is kept, for questions about one passage mostly come together."""
+        """Tokenize a passage; the last one is cached, because questions about one passage are usually adjacent."""
         last = self._last  # read once: another thread may replace it
         if last[0] != context:
             self._last = last = (context, self._tokenize(context))
         return last[1]
 
     def _tokenize(self, context: str) -> TokenizedText:
-        """Tokenize a passage; where a tokenizer knows no offsets, words are told from the punctuation around them, so
+        """Tokenize a passage; without offsets from the tokenizer, words are separated from surrounding punctuation so
         that answers can be, too."""
         if not self._cut_words:
             return self._text_tokenizer(context)
@@ -190,11 +190,11 @@ class QuestionEncoder:
 
 
 def _trimmed(answer: Answer) -> tuple[int, int]:
-    """Return the characters `[start, end)` of an answer without white space around it, which no token has."""
+    """Return the characters `[start, end)` of an answer without surrounding white space, which no token covers."""
     start = answer.start + len(answer.text) - len(answer.text.lstrip())
     return start, start + len(answer.text.strip())
 
 
-def _reaches_over(offsets: Sequence[tuple[int, int]], start: int, end: int) -> bool:
+def _crosses_edge(offsets: Sequence[tuple[int, int]], start: int, end: int) -> bool:
     own = [(left, right) for left, right in offsets if left < right]
     return min(left for left, _ in own) < start or max(right for _, right in own) > end

@@ -1,1 +1,1 @@
-"""xNER: tokens are tagged as parts of entities."""
+"""Named entity recognition (xNER): tokens are tagged as parts of entities."""

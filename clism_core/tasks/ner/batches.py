@@ -1,6 +1,6 @@
-"""Encoded sentences to the tensors of a micro-batch.
+"""Collation of encoded sentences into the tensors of a micro-batch.
 
-Shapes: B inputs, L tokens of the longest of them.
+Shapes: B inputs, L tokens in the longest input.
 """
 
 from collections.abc import Sequence
@@ -18,13 +18,13 @@ from clism_core.training.data.indexed_rows import Row
 class TagBatch(ModelInputs):
     """A micro-batch of tagged sentences."""
 
-    labels: Tensor  # [B, L] the label's number at the first sub-word of each predicted word, -100 elsewhere
+    labels: Tensor  # [B, L] label number at the first sub-word of each predicted word, -100 elsewhere
 
 
 def collate(rows: Sequence[Row], *, pad_id: int) -> TagBatch:
-    """Pad `rows`, of the schema of `windows`, to the longest of them.
+    """Return a batch of `rows` with the columns of `TRAINING_SCHEMA`, padded to the longest input.
 
-    Token types are left out: single sentences are all of the first type, which encoders take for granted.
+    Token types are omitted: all tokens of a single sentence have the first type, which is the default of encoders.
     """
     texts = [row["input_ids"] for row in rows]
     attended = attention_mask(texts)

@@ -1,4 +1,4 @@
-"""Options of named entity recognition, kept with its models so that prediction makes inputs as training did."""
+"""Options of named entity recognition, saved with its models so that prediction encodes inputs as training did."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 from annotated_types import Ge
 
 CONLL_TYPES = ("PER", "LOC", "ORG", "MISC")
-"""The types of entity in CoNLL-2002 and 2003; WikiAnn has the first three."""
+"""Entity types of CoNLL-2002 and 2003; WikiAnn has the first three."""
 
 
 @dataclass
@@ -21,23 +21,24 @@ class NerConfig:
     use_que: bool = True
     """Append [QUE] to the sentence."""
     max_length: Annotated[int, Ge(8)] = 128
-    """Tokens of an input at most, template tokens included. Longer sentences are cut into overlapping windows."""
+    """Maximum number of tokens in an input, template tokens included. Longer sentences are split into overlapping
+    windows."""
     stride: Annotated[int, Ge(0)] = 32
-    """Tokens that neighbouring windows share."""
+    """Number of tokens by which neighbouring windows overlap."""
     types: list[str] = field(default_factory=lambda: list(CONLL_TYPES))
-    """The types of entity."""
+    """Entity types."""
 
 
 def ner_problems(config: NerConfig) -> Iterator[str]:
-    """Yield what is wrong with `config`, one sentence each."""
+    """Yield the problems of `config`, one message each."""
     problems = {
         f"--ner.stride {config.stride}: must be below --ner.max_length ({config.max_length})": (
             config.stride >= config.max_length
         ),
-        "--ner.types: names no type of entity": not config.types,
-        "--ner.types: a name is empty or has white space in it": any(
+        "--ner.types: empty; give at least one entity type": not config.types,
+        "--ner.types: a type is empty or contains white space": any(
             not name or any(map(str.isspace, name)) for name in config.types
         ),
-        "--ner.types: names a type twice": len(set(config.types)) < len(config.types),
+        "--ner.types: contains a duplicate type": len(set(config.types)) < len(config.types),
     }
-    yield from (problem for problem, is_so in problems.items() if is_so)
+    yield from (problem for problem, violated in problems.items() if violated)

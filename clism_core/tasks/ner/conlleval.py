@@ -1,8 +1,8 @@
-"""Precision, recall and F1 of entities as conlleval counts them (the scorer of the CoNLL shared tasks).
+"""Precision, recall and F1 of entities as computed by conlleval, the scorer of the CoNLL shared tasks.
 
-An entity is right where its type and both of its ends are. Tags are read leniently, so that IOB1 and IOB2 mean the same
-entities and no sequence of tags is invalid: an entity of type X begins at B-X, and at I-X where the tag before it is O,
-is of another type, or where there is none; it goes on through I-X.
+An entity is correct if its type and both boundaries are. Tags are read leniently, so that IOB1 and IOB2 denote the same
+entities and no tag sequence is invalid: an entity of type X starts at B-X, or at I-X if the previous tag is O, has
+another type or does not exist; it continues through I-X.
 """
 
 from collections import Counter
@@ -16,29 +16,27 @@ from clism_core.tasks.scored_examples import ScoredExamples
 from clism_core.utils.errors import InputError
 
 SCORER = "conlleval"
-"""The name of this scorer in results."""
+"""Name of this scorer in results."""
 
 
 class Entity(NamedTuple):
-    """An entity of a sentence."""
+    """An entity in a sentence: tokens `[start, end)`."""
 
     label: str
     start: int
-    """Its first token."""
     end: int
-    """The token after its last one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EntityCounts:
-    """Numbers of entities; `+` adds them up."""
+    """Numbers of entities, which can be added with `+`."""
 
     gold: int = 0
     predicted: int = 0
     correct: int = 0
 
     def __add__(self, other: "EntityCounts") -> "EntityCounts":
-        """Return the counts of both together."""
+        """Return the sums of both counts."""
         return EntityCounts(
             gold=self.gold + other.gold,
             predicted=self.predicted + other.predicted,
@@ -47,22 +45,22 @@ class EntityCounts:
 
     @property
     def precision(self) -> float:
-        """Return the percentage of the predicted entities that is correct; 0 where none is predicted."""
+        """Percentage of the predicted entities that are correct; 0 if none is predicted."""
         return 100.0 * self.correct / self.predicted if self.predicted else 0.0
 
     @property
     def recall(self) -> float:
-        """Return the percentage of the gold entities that was found; 0 where there is none."""
+        """Percentage of the gold entities that are predicted; 0 if there are none."""
         return 100.0 * self.correct / self.gold if self.gold else 0.0
 
     @property
     def f1(self) -> float:
-        """Return the harmonic mean of precision and recall, 0 to 100; 0 where both are."""
+        """Harmonic mean of precision and recall, 0 to 100; 0 if both are 0."""
         return 200.0 * self.correct / (self.gold + self.predicted) if self.correct else 0.0
 
 
 class EntityFigures(TypedDict):
-    """The figures of entities of one type, or of all."""
+    """Scores for the entities of one type, or of all types."""
 
     precision: float
     recall: float
@@ -73,28 +71,28 @@ class EntityFigures(TypedDict):
 
 
 class EntitySummary(EntityFigures):
-    """The figures of one test set."""
+    """Scores of one test set."""
 
     n: int
-    """The number of sentences."""
+    """Number of sentences."""
     scorer: str
     by_label: dict[str, EntityFigures]
 
 
 @dataclass(frozen=True, kw_only=True)
 class EntityMetrics:
-    """The counts of a test set."""
+    """Entity counts of a test set."""
 
     sentences: Mapping[str, Mapping[str, EntityCounts]]
-    """By the sentence's id, what `count_entities` returns."""
+    """Counts from `count_entities`, by sentence id."""
     scorer: str = SCORER
 
     def overall(self) -> EntityCounts:
-        """Return the counts of all types together."""
+        """Return the counts over all types."""
         return _total(counts for sentence in self.sentences.values() for counts in sentence.values())
 
     def by_label(self) -> dict[str, EntityCounts]:
-        """Return the counts of each type that stands in gold or predicted tags, in alphabetical order."""
+        """Return the counts of each type in the gold or predicted tags, in alphabetical order."""
         labels = {label for sentence in self.sentences.values() for label in sentence}
         return {
             label: _total(sentence[label] for sentence in self.sentences.values() if label in sentence)
@@ -102,9 +100,9 @@ class EntityMetrics:
         }
 
     def summary(self) -> EntitySummary:
-        """Return the figures over all types and of each one; raises `InputError` where there are no sentences."""
+        """Return the scores over all types and of each type; raises `InputError` if there are no sentences."""
         if not self.sentences:
-            raise InputError("a test set without sentences has no score: name a file that has some")
+            raise InputError("a test set without sentences cannot be scored: give a file with sentences")
         return {
             **_figures(self.overall()),
             "n": len(self.sentences),
@@ -113,7 +111,7 @@ class EntityMetrics:
         }
 
     def examples(self, label: str | None = None) -> ScoredExamples:
-        """Return every sentence's part of the micro F1, of all types or of `label`, for intervals and tests."""
+        """Return the contribution of every sentence to the micro F1 of all types or of `label`."""
         ids = tuple(sorted(self.sentences))
         counts = [
             _total(each for name, each in self.sentences[sentence].items() if label in (None, name)) for sentence in ids
@@ -128,14 +126,14 @@ class EntityMetrics:
 
 
 def count_entities(*, gold: Sequence[str], predicted: Sequence[str]) -> dict[str, EntityCounts]:
-    """Return the counts of one sentence by type, of the types that it has in `gold` or `predicted` tags.
+    """Return the counts of one sentence, by each type in its `gold` or `predicted` tags.
 
     Raises:
-        InputError: there are more tags of one than of the other, or a tag is none of O, B-X and I-X.
+        InputError: if the numbers of tags differ, or a tag is not O, B-X or I-X.
     """
     if len(gold) != len(predicted):
         raise InputError(
-            f"a sentence has {len(gold)} gold tags and {len(predicted)} predicted ones: predict one for every token"
+            f"a sentence has {len(gold)} gold tags and {len(predicted)} predicted tags: predict one tag per token"
         )
     gold_entities, predicted_entities = set(entities(gold)), set(entities(predicted))
     counts = {
@@ -144,13 +142,13 @@ def count_entities(*, gold: Sequence[str], predicted: Sequence[str]) -> dict[str
         "correct": Counter(entity.label for entity in gold_entities & predicted_entities),
     }
     labels = sorted(counts["gold"].keys() | counts["predicted"].keys())
-    return {label: EntityCounts(**{kind: of[label] for kind, of in counts.items()}) for label in labels}
+    return {label: EntityCounts(**{kind: by_type[label] for kind, by_type in counts.items()}) for label in labels}
 
 
 def entities(tags: Sequence[str]) -> list[Entity]:
-    """Return the entities that the tags of one sentence mean, from left to right.
+    """Return the entities that the tags of one sentence denote, from left to right.
 
-    Raises `InputError` where a tag is none of O, B-X and I-X: conlleval would count S- and E- tags of BIOES wrongly.
+    Raises `InputError` if a tag is not O, B-X or I-X: conlleval would count the S- and E- tags of BIOES wrongly.
     """
     found: list[Entity] = []
     label, start = "", 0
@@ -165,7 +163,7 @@ def entities(tags: Sequence[str]) -> list[Entity]:
 
 
 def _parts(tag: str) -> tuple[str, str]:
-    """Return the prefix and the type of a tag; no type for O. A type may hold hyphens."""
+    """Return the prefix and the type of a tag; the type of O is empty. A type may contain hyphens."""
     prefix, _, label = tag.partition("-")
     if tag != "O" and (prefix not in ("B", "I") or not label):
         raise InputError(f"tag {tag!r} cannot be scored: tags are O, B-TYPE and I-TYPE; convert other schemes first")

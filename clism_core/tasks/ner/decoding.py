@@ -1,4 +1,4 @@
-"""From the probabilities of a sentence's labels to its tags and entities."""
+"""Constrained decoding of tags, and scores of entities."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,11 +9,11 @@ Floats = NDArray[np.floating]
 
 
 class BioDecoder:
-    """Finds the most probable valid tags of a sentence.
+    """Decoder of the most probable valid tag sequence of a sentence.
 
-    Decoding is constrained, not repaired: of all sequences of tags that are valid BIO, in which I-X stands only after
-    B-X or I-X, it returns one whose product of probabilities is greatest (Viterbi's algorithm: exact). Of equally
-    probable ones it prefers labels of lower number from the last word back.
+    Decoding is constrained instead of repaired: among all valid BIO sequences, in which I-X follows only B-X or I-X, it
+    returns one with the greatest product of probabilities (Viterbi algorithm, exact). Ties are broken towards lower
+    label numbers, from the last word backwards.
     """
 
     def __init__(self, labels: Labels):
@@ -23,10 +23,10 @@ class BioDecoder:
         self._step = np.where(inside[None, :] & (types[:, None] != types[None, :]), -np.inf, 0.0)  # [from, to]
 
     def __call__(self, log_probabilities_WL: Floats) -> list[int]:
-        """Return the number of each word's label, from log-probabilities [W, labels] of W words."""
+        """Return the label number of each word, given log-probabilities [W, labels] of W words."""
         if not len(log_probabilities_WL):
             return []
-        best = log_probabilities_WL[0] + self._first  # [to]: of the sequences that end in each label
+        best = log_probabilities_WL[0] + self._first  # [to]: best score of the sequences that end in each label
         previous = []
         for word in log_probabilities_WL[1:]:
             through = best[:, None] + self._step
@@ -39,8 +39,8 @@ class BioDecoder:
 
 
 def entity_score(log_probabilities_WL: Floats, path: list[int], start: int, end: int) -> float:
-    """Return the score, 0 to 1, of the entity of the words [start, end) in the decoded `path`.
+    """Return the score, 0 to 1, of the entity at words [start, end) in the decoded `path`.
 
-    It is the geometric mean of its tags' probabilities, so that long entities are not worse for being long.
+    The score is the geometric mean of the tag probabilities, so that long entities are not penalised.
     """
     return float(np.exp(np.mean(log_probabilities_WL[np.arange(start, end), path[start:end]])))

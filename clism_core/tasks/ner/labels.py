@@ -1,4 +1,4 @@
-"""The labels of a tagger: O, and B-X and I-X of each type X of entity."""
+"""Labels of a tagger: O, and B-X and I-X for each entity type X."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,11 +6,11 @@ from clism_core.utils.errors import InputError
 from clism_core.utils.text import listed, printable
 
 IGNORED = -100
-"""The label of what is neither trained on nor predicted: template tokens, `[QUE]`, all but first sub-words, padding."""
+"""Label of tokens without a prediction: template tokens, `[QUE]`, all but the first sub-word of a word, padding."""
 
 
 class Labels:
-    """The 2T + 1 labels of T types, numbered: O is 0, B-X and I-X of type number t are 2t + 1 and 2t + 2."""
+    """Numbering of the 2T + 1 labels for T types: O is 0, B-X and I-X of type number t are 2t + 1 and 2t + 2."""
 
     def __init__(self, types: Iterable[str]):
         self.types = tuple(types)
@@ -21,7 +21,7 @@ class Labels:
         return len(self.names)
 
     def numbers(self, tags: Iterable[str]) -> list[int]:
-        """Return the number of each tag; raises `InputError` for a tag of another type."""
+        """Return the number of each tag; raises `InputError` for a tag of an unknown type."""
         return [self._number(tag) for tag in tags]
 
     def tags(self, numbers: Sequence[int]) -> list[str]:
@@ -32,7 +32,7 @@ class Labels:
         number = self._numbers.get(tag)
         if number is None:
             raise InputError(
-                f"the tag {printable(tag)!r} is none of a model for {listed(self.types)}; add its type to --ner.types, "
-                "or make such tags O"
+                f"tag {printable(tag)!r} is unknown to a model for {listed(self.types)}; add its type to --ner.types, "
+                "or replace such tags with O"
             )
         return number

@@ -1,4 +1,4 @@
-"""The model of NER: an encoder, and a tagger over the states of first sub-words."""
+"""Model for NER: an encoder, and a tagger over the states of first sub-words."""
 
 from functools import cached_property
 
@@ -23,15 +23,15 @@ class NerModel(TaskModel[TagBatch, NerConfig]):
 
     @cached_property
     def labels(self) -> Labels:
-        """The labels of the tagger."""
+        """Labels of the tagger."""
         return Labels(self.config.types)
 
     def build_head(self) -> Tagger:
-        """Return a tagger with as much dropout as the encoder's layers have."""
+        """Return a tagger with the dropout rate of the encoder's layers."""
         return Tagger(self.hidden_size, len(self.labels), dropout=_hidden_dropout(self.encoder))
 
     def build_objective(self) -> Tagging:
-        """Return the objective of the words' labels."""
+        """Return the objective that predicts the labels of words."""
         return Tagging(self.head)
 
     def logits(self, batch: TagBatch) -> Tensor:
@@ -41,6 +41,6 @@ class NerModel(TaskModel[TagBatch, NerConfig]):
 
 
 def _hidden_dropout(encoder: PreTrainedModel) -> float:
-    """Return the rate that BERT and its like call `hidden_dropout_prob`, and XLM and DistilBERT `dropout`."""
-    named = (getattr(encoder.config, name, None) for name in ("hidden_dropout_prob", "dropout"))
-    return next((float(rate) for rate in named if rate is not None), 0.0)
+    """Return the dropout rate, called `hidden_dropout_prob` in BERT-like models, `dropout` in XLM and DistilBERT."""
+    rates = (getattr(encoder.config, name, None) for name in ("hidden_dropout_prob", "dropout"))
+    return next((float(rate) for rate in rates if rate is not None), 0.0)

@@ -1,4 +1,4 @@
-"""Tagging: the label of each word, read off the state of its first sub-word."""
+"""Objective of NER: predict the label of each word from the state of its first sub-word."""
 
 import torch
 from torch import nn
@@ -10,10 +10,10 @@ from clism_core.tasks.ner.labels import IGNORED
 
 
 class Tagging(Objective[TagBatch]):
-    """Token classification; its items are the words.
+    """Token classification; the items are the words.
 
     Args:
-        tagger: gives the logits [..., labels] of states [..., D].
+        tagger: returns logits [..., labels], given states [..., D].
     """
 
     name, label = "tagging", "NER"
@@ -25,13 +25,13 @@ class Tagging(Objective[TagBatch]):
         self.tagger = tagger
 
     def count(self, batch: TagBatch) -> int:
-        """Return the number of words that are predicted."""
+        """Return the number of predicted words."""
         return int((batch.labels != IGNORED).sum())
 
     def forward(self, states: States, batch: TagBatch) -> Result:
-        """Return the summed cross-entropies of the words' labels, and how many words were labelled right."""
+        """Return the summed cross-entropies of the words' labels and the number of correctly labelled words."""
         labelled = batch.labels != IGNORED
         logits, gold = self.tagger(states.h_BLD[labelled]), batch.labels[labelled]
         with torch.no_grad():
-            right = (logits.argmax(dim=-1) == gold).sum()
-        return Result(functional.cross_entropy(logits, gold, reduction="sum"), {"accuracy": right})
+            correct = (logits.argmax(dim=-1) == gold).sum()
+        return Result(functional.cross_entropy(logits, gold, reduction="sum"), {"accuracy": correct})

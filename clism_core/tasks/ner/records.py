@@ -1,4 +1,4 @@
-"""What entities are looked for in: a text, or a list of tokens."""
+"""Input records of NER: a text or a list of tokens."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from clism_core.utils.words import Word, segment
 _SPACELESS = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}ー]"
 _LETTER = rf"[[\p{{L}}\p{{M}}]--{_SPACELESS}]"
 _LETTER_OR_DIGIT = rf"[[\p{{L}}\p{{M}}\p{{N}}]--{_SPACELESS}]"
-# "U.S.", "J.J.Smith", the "W." of "George W. Bush"; but at the end of a text, the full stop after a single capital
-# is the sentence's.
+# "U.S.", "J.J.Smith", the "W." of "George W. Bush"; at the end of a text, the full stop after a single capital belongs
+# to the sentence.
 _INITIALS = rf"(?<!{_LETTER_OR_DIGIT}) (?: (?:{_LETTER}\.){{2,}}+ | \p{{Lu}}\.(?!\s*+\Z) ) {_LETTER_OR_DIGIT}*+"
 _PIECE = rf"(?: {_INITIALS} | {_LETTER_OR_DIGIT}++ )"
 _ONE_WORD = regex.compile(rf"{_PIECE} (?:[-‐‑–&]{_PIECE})*+", flags=regex.VERBOSE | regex.VERSION1)
@@ -23,14 +23,14 @@ _ONE_WORD = regex.compile(rf"{_PIECE} (?:[-‐‑–&]{_PIECE})*+", flags=regex.
 
 @dataclass(frozen=True)
 class Words:
-    """The words of a record; `ranges` are their characters in `text`, or None where the record has tokens."""
+    """Words of a record; `ranges` are their characters in `text`, None if the record has tokens."""
 
     words: Sequence[str]
     text: str = ""
     ranges: Sequence[Word] | None = None
 
     def place(self, start: int, end: int) -> dict[str, Any]:
-        """Return `text`, `start` and `end` of the words [start, end): in characters, or in tokens."""
+        """Return `text`, `start` and `end` of the words [start, end), in characters or in tokens."""
         if self.ranges is None:
             return {"text": " ".join(self.words[start:end]), "start": start, "end": end}
         first, last = self.ranges[start][0], self.ranges[end - 1][1]
@@ -38,30 +38,32 @@ class Words:
 
 
 def read_record(record: Mapping[str, Any], *, place: str) -> Words:
-    """Return the words of a record that has `text` or `tokens`, where None is as if it were not there.
+    """Return the words of a record with `text` or `tokens`; None counts as missing.
 
     Raises:
-        InputError: if it has neither or both, or what it has is no string, or no list of strings that are not empty.
+        InputError: if the record has neither or both, `text` is not a string, or `tokens` is not a list of non-empty
+            strings.
     """
-    given = {key: record[key] for key in ("text", "tokens") if record.get(key) is not None}
-    if len(given) != 1:
-        raise InputError(f"{place}: has {'both text and' if given else 'neither text nor'} tokens; give one of them")
-    if "tokens" in given:
-        return Words(check_tokens(given["tokens"], place=f"{place}: tokens"))
-    text = given["text"]
+    fields = {key: record[key] for key in ("text", "tokens") if record.get(key) is not None}
+    if len(fields) != 1:
+        raise InputError(f"{place}: has {'both text and' if fields else 'neither text nor'} tokens; give one of them")
+    if "tokens" in fields:
+        return Words(check_tokens(fields["tokens"], place=f"{place}: tokens"))
+    text = fields["text"]
     if not isinstance(text, str):
-        raise InputError(f"{place}: text is of the type {type(text).__name__}; give a string")
+        raise InputError(f"{place}: text is {type(text).__name__}; give a string")
     _check_characters(text, place=f"{place}: text")
     ranges = find_words(text)
     return Words([text[start:end] for start, end in ranges], text, ranges)
 
 
 def find_words(text: str) -> list[Word]:
-    """Return the words of a text, in code points from left to right, much as those of CoNLL are cut.
+    """Return the words of a text, in code points from left to right, with a segmentation similar to CoNLL's.
 
-    They are those of `clism_core.utils.words.segment`, where punctuation stands alone ("Berlin." is "Berlin" and "."),
-    "Italy's" is "Italy" and "'s", and scripts without spaces are cut into characters; except that what a hyphen, a dash
-    or an ampersand joins without spaces is one word ("Bre-X", "2-0", "AT&T"), and so are initials ("U.S.", "W.").
+    Words follow `clism_core.utils.words.segment`, in which punctuation is separate ("Berlin." is "Berlin" and "."),
+    "Italy's" is "Italy" and "'s", and scripts without spaces are split into characters. In addition, parts joined by a
+    hyphen, a dash or an ampersand without spaces form one word ("Bre-X", "2-0", "AT&T"), and so do initials ("U.S.",
+    "W.").
     """
     joined = {place for match in _ONE_WORD.finditer(text) for place in range(match.start() + 1, match.end())}
     words: list[Word] = []
@@ -74,21 +76,21 @@ def find_words(text: str) -> list[Word]:
 
 
 def check_tokens(tokens: Any, *, place: str) -> list[str]:
-    """Return a list of tokens; raises `InputError` where it is no list or array, or a token is no string or empty."""
+    """Return a list of tokens; raises `InputError` unless it is a list, tuple or array of non-empty strings."""
     if not isinstance(tokens, list | tuple | np.ndarray):
-        raise InputError(f"{place} is of the type {type(tokens).__name__}; give a list of strings")
+        raise InputError(f"{place} is {type(tokens).__name__}; give a list of strings")
     for number, token in enumerate(tokens, start=1):
         if not isinstance(token, str) or not token:
-            wrong = f"is of the type {type(token).__name__}" if not isinstance(token, str) else "is empty"
-            raise InputError(f"{place}: token {number} {wrong}; give a string of at least one character")
+            problem = f"is {type(token).__name__}" if not isinstance(token, str) else "is empty"
+            raise InputError(f"{place}: token {number} {problem}; give a non-empty string")
         _check_characters(token, place=f"{place}: token {number}")
     return list(tokens)
 
 
 def _check_characters(text: str, *, place: str) -> None:
-    found = LONE_SURROGATE.search(text)
-    if found:
+    match = LONE_SURROGATE.search(text)
+    if match:
         raise InputError(
-            f"{place} has half of a surrogate pair at {found.start()}, which is no character; replace it, or read the "
-            "file in its own encoding"
+            f"{place} contains a lone surrogate (half of a pair) at {match.start()}, which is not a valid character; "
+            "replace it, or decode the text again with the right encoding"
         )

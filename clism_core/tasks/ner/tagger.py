@@ -1,4 +1,4 @@
-"""The head of NER: from states to logits of labels."""
+"""Head for NER: from states to logits of labels."""
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ INITIAL_STD = 0.02
 
 
 class Tagger(nn.Module):
-    """Dropout and a linear layer that starts small, as the heads of BERT do."""
+    """Dropout and a linear layer with small initial weights, like the heads of BERT."""
 
     def __init__(self, hidden_size: int, labels: int, *, dropout: float):
         super().__init__()
@@ -19,7 +19,7 @@ class Tagger(nn.Module):
         nn.init.zeros_(self.linear.bias)
 
     def forward(self, h: Tensor) -> Tensor:
-        """Return the logits [..., labels], at least in fp32, of states [..., D]."""
+        """Return logits [..., labels], in at least fp32, for states [..., D]."""
         with torch.autocast(h.device.type, enabled=False):
             logits: Tensor = self.linear(self.dropout(at_least_fp32(h)))
         return logits

@@ -1,8 +1,8 @@
-"""Tagging schemes of entities, and their conversion to BIO as conlleval reads them.
+"""Tagging schemes for entities, and their conversion to BIO as conlleval reads them.
 
-A tag is `O`, or a prefix and a type: `B-PER`. IOB2, here the same as BIO, begins each entity with B. IOB1 begins it
-with I, and takes B only right after another entity of its type. BIOES ends entities of several tokens with E, and marks
-those of one token with S.
+A tag is `O`, or a prefix and a type: `B-PER`. In IOB2, here also called BIO, every entity starts with B. In IOB1 it
+starts with I, and with B only directly after another entity of its type. In BIOES, entities of several tokens end with
+E, and those of one token are marked S.
 """
 
 from collections import Counter
@@ -13,14 +13,14 @@ from typing import Literal
 Scheme = Literal["IOB1", "IOB2", "BIOES"]
 
 PREFIXES = "BIES"
-"""The letters before the type in the tags of all three schemes."""
+"""Prefix letters of the tags in all three schemes."""
 
 
 def find_scheme(sentences: Iterable[Sequence[str]]) -> Scheme:
-    """Return the scheme of the tags of a file, given by the sentence.
+    """Return the tagging scheme of a file, given the tags of each sentence.
 
-    It is BIOES where any tag has E or S. Else it is what most entities begin with, those left out that follow another
-    of their type, which B begins in both; IOB2 where neither is more.
+    It is BIOES if any tag has E or S. Otherwise the majority of the first tags of entities decides, IOB2 in a tie;
+    entities directly after another of their type are ignored, because they start with B in both schemes.
     """
     firsts: Counter[str] = Counter()
     for tags in sentences:
@@ -31,10 +31,10 @@ def find_scheme(sentences: Iterable[Sequence[str]]) -> Scheme:
 
 
 def to_bio(tags: Sequence[str]) -> tuple[str, ...]:
-    """Return the tags of a sentence, of any of the schemes, in BIO.
+    """Convert the tags of a sentence, in any of the schemes, to BIO.
 
-    A tag that breaks its scheme is read as conlleval does: an entity begins at B, at a change of type, and at I or E
-    after O; here also at S and after S, which conlleval does not know.
+    A tag that violates its scheme is read as conlleval does: an entity starts at B, after E, at a change of type, and
+    at I or E after O; here also at S and after S, which conlleval does not support.
     """
     return tuple(
         tag if tag == "O" else f"{'B' if _begins(previous, tag) else 'I'}{tag[1:]}"
@@ -43,17 +43,17 @@ def to_bio(tags: Sequence[str]) -> tuple[str, ...]:
 
 
 def invalid_transitions(tags: Sequence[str], scheme: Scheme) -> int:
-    """Return the number of places in a sentence, its end included, at which one tag may not follow another."""
+    """Return the number of invalid transitions between tags in a sentence, including its start and end."""
     return sum(not _may_follow(previous, tag, scheme) for previous, tag in pairwise(("O", *tags, "O")))
 
 
 def _begins(previous: str, tag: str) -> bool:
-    """Tell whether an entity begins at `tag`, which is not O."""
+    """Return whether an entity starts at `tag`, which is not O."""
     return tag[0] in "BS" or previous[0] in "OES" or previous[2:] != tag[2:]
 
 
 def _may_follow(previous: str, tag: str, scheme: Scheme) -> bool:
-    same_type = previous[2:] == tag[2:]  # O has no type, so it is like no other tag
+    same_type = previous[2:] == tag[2:]  # O has no type, so it differs from all other tags
     if scheme == "IOB1":
         return tag[0] != "B" or same_type
     if scheme == "IOB2":

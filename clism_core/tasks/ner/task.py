@@ -1,4 +1,4 @@
-"""xNER as a task."""
+"""Definition of the task xNER."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -34,15 +34,15 @@ _ENTITY = pa.struct(
 
 
 class EntityRecognition(Task[NerConfig, Sentence, NerModel]):
-    """Tokens are tagged as parts of entities."""
+    """Named entity recognition: tokens are tagged as parts of entities."""
 
     model = NerModel
     predictor = NerPredictor
     training_schema = TRAINING_SCHEMA
     encoder_warnings: ClassVar[Mapping[str, str]] = {
-        "windowed_sentences": "sentences are longer than --ner.max_length and are cut into windows",
-        "cut_words": "words are longer than an input and lose their end",
-        "unknown_words": "words are, or hold, the unknown token",
+        "windowed_sentences": "sentences exceed --ner.max_length and are split into windows",
+        "cut_words": "words exceed the length of an input and are truncated",
+        "unknown_words": "words are or contain the unknown token",
     }
     record_fields = RecordFields({"text": "text", "tokens": "tokens"}, needed="one")
     output_schema = pa.schema([("entities", pa.list_(_ENTITY))])
@@ -60,7 +60,7 @@ class EntityRecognition(Task[NerConfig, Sentence, NerModel]):
     )
 
     def problems(self, config: NerConfig) -> Iterator[str]:
-        """Yield what is wrong with the options, one sentence each."""
+        """Yield the problems of the options, one message each."""
         return ner_problems(config)
 
     def read_training(
@@ -71,11 +71,11 @@ class EntityRecognition(Task[NerConfig, Sentence, NerModel]):
         language: str,  # noqa: ARG002
         encoding: str,
     ) -> tuple[list[Sentence], dict[str, int]]:
-        """Return the sentences, and how many of their tags were repaired."""
+        """Return the sentences and the number of repaired tags."""
         files = [read_tagged(source, encoding=encoding, types=config.types) for source in sources]
         repaired = sum(file.repaired for file in files)
         if repaired:
-            logger.warning("--train: %d tags break their scheme and are read as conlleval reads them", repaired)
+            logger.warning("--train: %d tags violate their scheme and are read as conlleval reads them", repaired)
         return [sentence for file in files for sentence in file.sentences], {"repaired_tags": repaired}
 
     def read_development(
@@ -97,25 +97,25 @@ class EntityRecognition(Task[NerConfig, Sentence, NerModel]):
     def encoder(
         self, tokenizer: PreTrainedTokenizerBase, config: NerConfig
     ) -> Callable[[Sentence], tuple[list[Row], dict[str, int]]]:
-        """Return the function that turns a sentence into its windows."""
+        """Return the function from a sentence to its windows."""
         return SentenceEncoder(tokenizer, config).encode_example
 
     def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[Sequence[Row]], TagBatch]:
-        """Return the function that pads windows to a batch."""
+        """Return the function that pads windows into a batch."""
         return partial(collate, pad_id=int(tokenizer.pad_token_id))
 
     def development_set(self, examples: Sequence[Sentence], language: str) -> TaggedSet:
-        """Return sentences whose entities are counted as conlleval does."""
+        """Return the sentences as a test set with the scorer conlleval."""
         return TaggedSet("dev", language, tuple(examples))
 
     def read_test_set(self, test: TestSetConfig, source: Source, language: str, config: NerConfig) -> TaggedSet:
-        """Read the sentences of a file or of a split of the hub."""
+        """Read the sentences of a file or of a split on the hub."""
         return read_tagged_set(test, source, language, types=config.types)
 
     def describe(self, record: Mapping[str, Any], prediction: Mapping[str, Any]) -> str:
         """Return the sentence and its entities."""
-        found = ", ".join(f"{entity['text']} ({entity['label']})" for entity in prediction["entities"])
-        return f"{record.get('text') or record['tokens']}  ->  {found or 'no entities'}"
+        entities = ", ".join(f"{entity['text']} ({entity['label']})" for entity in prediction["entities"])
+        return f"{record.get('text') or record['tokens']}  ->  {entities or 'no entities'}"
 
 
 NER = EntityRecognition()

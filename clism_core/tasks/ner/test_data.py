@@ -20,7 +20,7 @@ _WHITE_SPACE = re.compile(r"\s")
 
 @dataclass(frozen=True)
 class TaggedSet:
-    """Sentences with entity tags; predictions are lines of token, gold tag and predicted tag, for conlleval to read."""
+    """Sentences with entity tags; predictions are lines of token, gold tag and predicted tag, conlleval's format."""
 
     dataset: str
     language: str
@@ -36,9 +36,9 @@ class TaggedSet:
         return [{"tokens": list(each.tokens)} for each in self.examples]
 
     def predictions(self, outputs: Sequence[Sequence[str]]) -> str:
-        """Return the file of predictions, from the tags of each sentence.
+        """Return the text of the predictions file, from the tags of each sentence.
 
-        White space within a token or a type is "_" there: conlleval takes any for the end of a column.
+        White space in a token or type is replaced by "_", because conlleval treats it as a column separator.
         """
         blocks = [
             "".join(
@@ -50,13 +50,13 @@ class TaggedSet:
         return "".join(f"{block}\n" for block in blocks)
 
     def score(self, predictions: str) -> Scored:
-        """Count entities as conlleval does; raises `InputError` where the gold tags are not those of the test set."""
+        """Count entities as conlleval does; raises `InputError` if the gold tags differ from those of the test set."""
         blocks = [[line.split(" ")[-2:] for line in block.split("\n")] for block in predictions.split("\n\n")[:-1]]
         gold = [tuple(line[0] for line in block) for block in blocks]
         if gold != [tuple(map(_column, each.tags)) for each in self.examples]:
             raise InputError(
-                f"predictions for {self.dataset}/{self.language}: the gold tags are not those of the test set; predict "
-                "for this very file"
+                f"predictions for {self.dataset}/{self.language}: the gold tags differ from those of the test set; "
+                "give predictions for this file"
             )
         metrics = conlleval.EntityMetrics(
             sentences={
@@ -76,37 +76,37 @@ def _column(text: str) -> str:
 def read_tagged_set(
     test: TestSetConfig, path: str | HubSplit, language: str, *, types: Sequence[str] | None
 ) -> TaggedSet:
-    """Read the sentences of a file or of a split of the hub.
+    """Read the sentences of a file or of a split on the hub.
 
     Args:
-        test: how the test set is configured.
-        path: one of its files.
-        language: of the sentences.
-        types: those that the model knows.
+        test: configuration of the test set.
+        path: one of its files, or its split.
+        language: language of the sentences.
+        types: entity types of the model.
 
     Raises:
-        InputError: as `read_tagged` does, where the model knows none of the types, and where a scorer of answers is
+        InputError: as `read_tagged` does, and if the model has none of the types, or a scorer for answers is
             configured.
     """
     if test.scorer is not None:
         raise InputError(
-            f"{test.dataset}/{language}: scorer is {test.scorer}, but entities are scored as conlleval does"
+            f"{test.dataset}/{language}: scorer is {test.scorer}, but entities are scored by conlleval; omit scorer"
         )
     data = read_tagged(path, encoding=test.encoding)
     if data.repaired:
         logger.warning(
-            "%s/%s: %d gold tags break their scheme and are read as conlleval reads them",
+            "%s/%s: %d gold tags violate their scheme and are read as conlleval reads them",
             *(test.dataset, language, data.repaired),
         )
     unknown = [label for label in data.entities if types is not None and label not in types]
     if unknown and len(unknown) == len(data.entities):
         raise InputError(
-            f"{test.dataset}/{language}: the entities are {listed(unknown)}, but the model knows "
+            f"{test.dataset}/{language}: the entity types are {listed(unknown)}, but the model predicts "
             f"{listed(types or ())}; rename the types, or give a model that was trained on them"
         )
     if unknown:
         logger.warning(
-            "%s/%s: the model does not know %s, whose entities all count as missed",
+            "%s/%s: the model does not predict %s; all of these entities count as missed",
             *(test.dataset, language, listed(unknown)),
         )
     return TaggedSet(test.dataset, language, data.sentences)

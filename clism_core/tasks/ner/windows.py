@@ -1,4 +1,4 @@
-"""Sentences, given by their words, to inputs `[CLS] sentence [QUE] [SEP]`: in windows where they are long."""
+"""Encoding of sentences, given as words, as inputs `[CLS] sentence [QUE] [SEP]`; long ones are split into windows."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ TRAINING_SCHEMA = pa.schema(
     [("input_ids", pa.list_(pa.int32())), ("labels", pa.list_(pa.int32())), ("length", pa.int32())]
 )
 
-_KEPT_WORDS = 100_000
+_CACHED_WORDS = 100_000
 
 
 @dataclass(frozen=True)
@@ -27,29 +27,28 @@ class Window:
 
     input_ids: list[int]
     words: list[int]
-    """The numbers of the sentence's words that are predicted here, from left to right."""
+    """Numbers of the sentence's words that are predicted in this window, from left to right."""
     positions: list[int]
-    """Where the first sub-word of each of them stands in `input_ids`."""
+    """Positions of their first sub-words in `input_ids`."""
 
 
 class SentenceEncoder:
-    """Makes inputs of sentences; every word is predicted in exactly one of them.
+    """Encoder of sentences; every word is predicted in exactly one input.
 
-    A sentence that is too long is cut at words into windows that share `stride` sub-words or a little less. A word that
-    stands in several is predicted where it has most context: where the nearer end of the window is farthest from it,
-    in sub-words; in the first of these where they are several. A word that is longer than a window by itself is cut
-    to what fits. A word of which the tokenizer makes nothing, such as a lone zero-width character, is the unknown
-    token.
+    A sentence that is too long is split at words into windows that overlap by `stride` sub-words or slightly less. A
+    word in several windows is predicted where it has most context: where its distance to the nearer end of the window,
+    in sub-words, is greatest; in a tie, in the first of them. A word longer than a window is truncated to fit. A word
+    without sub-words, such as a lone zero-width character, becomes the unknown token.
 
     Raises:
-        InputError: if `max_length` has no room for a sub-word.
+        InputError: if `max_length` leaves no room for a sub-word.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, config: NerConfig):
         self.labels = Labels(config.types)
         self.stride = config.stride
         self._tokenize = TextTokenizer(tokenizer)
-        # byte-level sub-words begin with the space before a word: without it, words would stand glued together
+        # byte-level sub-words start with the space before a word: without it, words would be joined
         alone, twice = self._tokenize("a").ids, self._tokenize("a a").ids
         self._before_word = "" if twice == alone * 2 else " "
         self._unknown_id = int(tokenizer.unk_token_id)
@@ -61,10 +60,10 @@ class SentenceEncoder:
                 f"--ner.max_length {config.max_length}: leaves no room for a sentence beside "
                 f"{len(self._first) + len(self._last)} template tokens; raise it"
             )
-        self._known: dict[str, list[int]] = {}
+        self._cache: dict[str, list[int]] = {}
 
     def windows(self, words: Sequence[str]) -> list[Window]:
-        """Return the inputs of a sentence, from left to right; none for one without words."""
+        """Return the inputs of a sentence, from left to right; none if it has no words."""
         sub_words = [self._sub_words(word)[: self.capacity] for word in words]
         edges = [0, *accumulate(map(len, sub_words))]  # word number n is the sub-words [edges[n], edges[n + 1])
         ranges = list(_ranges(edges, capacity=self.capacity, stride=self.stride))
@@ -82,16 +81,16 @@ class SentenceEncoder:
         ]
 
     def encode_example(self, sentence: Sentence) -> tuple[list[Row], dict[str, int]]:
-        """Return the inputs of a tagged sentence, rows of `TRAINING_SCHEMA`, and what was noticed.
+        """Return the inputs of a tagged sentence, as rows of `TRAINING_SCHEMA`, and counts.
 
         Returns:
-            the rows, in which `labels` are those of the words that the window predicts, at their first sub-words, and
-            -100 elsewhere, and `length` is the number of tokens; and how many `windowed_sentences` (0 or 1: whether
-            there are several windows), `cut_words` (longer than a window) and `unknown_words` (which are, or hold, the
-            unknown token) this makes.
+            the rows, in which `labels` holds the labels of the predicted words at their first sub-words and -100
+            elsewhere, and `length` is the number of tokens; and the counts of `windowed_sentences` (1 if there are
+            several windows, else 0), `cut_words` (longer than a window) and `unknown_words` (which are or contain the
+            unknown token).
 
         Raises:
-            InputError: for a tag of a type that is not among the model's.
+            InputError: for a tag whose type is not among the model's.
         """
         numbers = self.labels.numbers(sentence.tags)
         rows: list[Row] = []
@@ -101,21 +100,21 @@ class SentenceEncoder:
                 labels[position] = numbers[word]
             rows.append({"input_ids": window.input_ids, "labels": labels, "length": len(labels)})
         sub_words = [self._sub_words(word) for word in sentence.tokens]
-        noticed = {
+        counts = {
             "windowed_sentences": int(len(rows) > 1),
             "cut_words": sum(len(ids) > self.capacity for ids in sub_words),
             "unknown_words": sum(self._unknown_id in ids for ids in sub_words),
         }
-        return rows, noticed
+        return rows, counts
 
     def _sub_words(self, word: str) -> list[int]:
-        """Return the sub-words of `word`, one at least; those of frequent words are kept, for it takes time."""
-        known = self._known.get(word)
-        if known is None:
-            known = self._tokenize(f"{self._before_word}{word}").ids or [self._unknown_id]
-            if len(self._known) < _KEPT_WORDS:
-                self._known[word] = known
-        return known
+        """Return the sub-words of `word`, at least one; they are cached, because tokenization is slow."""
+        sub_words = self._cache.get(word)
+        if sub_words is None:
+            sub_words = self._tokenize(f"{self._before_word}{word}").ids or [self._unknown_id]
+            if len(self._cache) < _CACHED_WORDS:
+                self._cache[word] = sub_words
+        return sub_words
 
 
 def _ranges(edges: Sequence[int], *, capacity: int, stride: int) -> Iterator[tuple[int, int]]:
@@ -126,13 +125,13 @@ def _ranges(edges: Sequence[int], *, capacity: int, stride: int) -> Iterator[tup
             end += 1
         yield begin, end
         if end < words:
-            room = min(stride, capacity - (edges[end + 1] - edges[end]))  # the next window has the next word at least
+            room = min(stride, capacity - (edges[end + 1] - edges[end]))  # the next window must fit the next word
             while edges[end] - edges[begin] > room:
                 begin += 1
 
 
 def _window_of_words(edges: Sequence[int], ranges: Sequence[tuple[int, int]]) -> list[int]:
-    """Return, for each word, the number of the window in which it has most context."""
+    """Return the number of the window in which each word has most context."""
     windows, most = [0] * (len(edges) - 1), [-1] * (len(edges) - 1)
     for number, (begin, end) in enumerate(ranges):
         for word in range(begin, end):

@@ -45,7 +45,7 @@ def test_misplaced_answers_are_omitted_from_training_with_a_warning(
     assert len(data.dev) == 12
     assert data.counts["data/misplaced_answers"] == 2
     assert data.counts["data/misplaced_questions"] == 2
-    assert "2 answers do not stand at their offset" in caplog.text
+    assert "2 answers are not at their offset" in caplog.text
     assert "q0 should have 'Paris'" in caplog.text
 
 
@@ -84,7 +84,7 @@ def test_overlap_of_development_and_training_data_is_logged(
 
 def test_development_data_in_another_language_is_rejected(config: FinetuneConfig, tmp_path: Path) -> None:
     german = write_squad(tmp_path / "dev-context-de-question-de.json")
-    with pytest.raises(InputError, match="language is 'en', but the file's name says that its contexts are de"):
+    with pytest.raises(InputError, match="language is 'en', but according to the file name the contexts are de"):
         load_data(replace(config, dev=str(german)))
 
 

@@ -44,7 +44,10 @@ def test_scores_as_the_official_scorer_does(
 
 @pytest.mark.parametrize("language", ["fr", "ZH", ""])
 def test_an_unknown_language_is_rejected(language: str) -> None:
-    with pytest.raises(InputError, match=f"language '{language}': take one of en, ar, de, es, hi, vi, zh"):
+    with pytest.raises(
+        InputError,
+        match=f"'{language}' is unsupported by the MLQA scorer: give one of en, ar, de, es, hi, vi, zh",
+    ):
         mlqa.score(prediction="Paris", answers=["Paris"], language=language)
 
 

@@ -129,7 +129,9 @@ def test_records_are_predicted_in_parts(
     caplog.clear()
     assert [answer["answer"] for answer in predictor(records)] == [answer["answer"] for answer in expected]
     assert len(calls) == -(-len(records) // 3)
-    assert [record.getMessage() for record in caplog.records] == [f"1 of {len(records)} questions are cut to 16 tokens"]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"1 of {len(records)} questions are truncated to 16 tokens"
+    ]
 
 
 @pytest.mark.parametrize("batch_size", [0, -1])
@@ -155,7 +157,9 @@ def test_a_passage_without_text_has_an_empty_answer(predictor: MrcPredictor, con
         pytest.param({"question": "Where?"}, "record 2: context is missing", id="no context"),
         pytest.param({"question": "Where?", "context": None}, "record 2: context is NoneType", id="null"),
         pytest.param({"question": ["Where?"], "context": ""}, "record 2: question is list", id="list"),
-        pytest.param({"question": "?", "context": "a\ud83d"}, "record 2: context holds half", id="surrogate"),
+        pytest.param(
+            {"question": "?", "context": "a\ud83d"}, "record 2: context contains a lone surrogate", id="surrogate"
+        ),
     ],
 )
 def test_invalid_records_are_rejected_by_number(predictor: MrcPredictor, record: dict[str, Any], message: str) -> None:
@@ -165,7 +169,7 @@ def test_invalid_records_are_rejected_by_number(predictor: MrcPredictor, record:
 
 @pytest.mark.parametrize("n_best", [0, 21])
 def test_n_best_out_of_range_is_rejected(predictor: MrcPredictor, n_best: int) -> None:
-    with pytest.raises(InputError, match="must be 1 to 20"):
+    with pytest.raises(InputError, match=f"n_best {n_best} is out of range; it must be 1 to 20"):
         predictor([], n_best=n_best)
 
 
@@ -173,7 +177,7 @@ def test_long_questions_are_truncated_with_a_warning(predictor: MrcPredictor, ca
     records = [{"question": "Where was she born " * 20, "context": "Paris"}, {"question": "Where?", "context": "Paris"}]
     with caplog.at_level(logging.WARNING, logger="clism_core"):
         predictor(records)
-    assert [record.getMessage() for record in caplog.records] == ["1 of 2 questions are cut to 16 tokens"]
+    assert [record.getMessage() for record in caplog.records] == ["1 of 2 questions are truncated to 16 tokens"]
 
 
 def test_prediction_does_not_change_the_model(predictor: MrcPredictor) -> None:

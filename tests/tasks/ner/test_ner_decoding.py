@@ -22,7 +22,7 @@ def test_labels_are_numbered_by_type() -> None:
 
 
 def test_a_tag_of_an_unknown_type_is_rejected() -> None:
-    with pytest.raises(InputError, match=r"'B-ORG' is none of a model for PER, LOC; add its type to --ner\.types"):
+    with pytest.raises(InputError, match=r"'B-ORG' is unknown to a model for PER, LOC; add its type to --ner\.types"):
         PER_LOC.numbers(["O", "B-ORG"])
 
 

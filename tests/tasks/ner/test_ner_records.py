@@ -46,12 +46,16 @@ def test_words_are_concatenations_of_segments() -> None:
         pytest.param({}, "record 7: has neither text nor tokens", id="neither"),
         pytest.param({"text": None, "other": 1}, "record 7: has neither", id="null is as if it were not there"),
         pytest.param({"text": "a", "tokens": ["a"]}, "record 7: has both text and tokens", id="both"),
-        pytest.param({"text": float("nan")}, "record 7: text is of the type float", id="a number as text"),
-        pytest.param({"text": "a\ud800"}, "record 7: text has half of a surrogate pair at 1", id="surrogate"),
-        pytest.param({"tokens": "Mary"}, "record 7: tokens is of the type str", id="a string as tokens"),
+        pytest.param({"text": float("nan")}, "record 7: text is float", id="a number as text"),
+        pytest.param(
+            {"text": "a\ud800"}, r"record 7: text contains a lone surrogate \(half of a pair\) at 1", id="surrogate"
+        ),
+        pytest.param({"tokens": "Mary"}, "record 7: tokens is str", id="a string as tokens"),
         pytest.param({"tokens": ["a", ""]}, "record 7: tokens: token 2 is empty", id="an empty token"),
-        pytest.param({"tokens": ["a", 3]}, "record 7: tokens: token 2 is of the type int", id="a number as token"),
-        pytest.param({"tokens": ["\udfff"]}, "record 7: tokens: token 1 has half of", id="a token with a surrogate"),
+        pytest.param({"tokens": ["a", 3]}, "record 7: tokens: token 2 is int", id="a number as token"),
+        pytest.param(
+            {"tokens": ["\udfff"]}, "record 7: tokens: token 1 contains a lone surrogate", id="a token with a surrogate"
+        ),
     ],
 )
 def test_invalid_records_are_rejected(record: dict[str, Any], message: str) -> None:

@@ -56,7 +56,7 @@ def test_labels_are_at_first_sub_words_only() -> None:
 
 
 def test_a_tag_of_an_unknown_type_is_rejected() -> None:
-    with pytest.raises(InputError, match="'B-DATE' is none of a model for PER, LOC, ORG, MISC"):
+    with pytest.raises(InputError, match="'B-DATE' is unknown to a model for PER, LOC, ORG, MISC"):
         encoder().encode_example(Sentence(("may",), ("B-DATE",)))[0]
 
 
@@ -183,16 +183,18 @@ def test_a_length_without_room_for_a_sentence_is_rejected() -> None:
         pytest.param(
             NerConfig(stride=128), "--ner.stride 128: must be below --ner.max_length (128)", id="great stride"
         ),
-        pytest.param(NerConfig(types=[]), "--ner.types: names no type of entity", id="no types"),
-        pytest.param(NerConfig(types=["PER", "PER"]), "--ner.types: names a type twice", id="a type twice"),
-        pytest.param(NerConfig(types=["PER", ""]), "--ner.types: a name is empty", id="a type without a name"),
-        pytest.param(NerConfig(types=["A B"]), "--ner.types: a name is empty or has white space", id="white space"),
+        pytest.param(NerConfig(types=[]), "--ner.types: empty; give at least one", id="no types"),
+        pytest.param(NerConfig(types=["PER", "PER"]), "--ner.types: contains a duplicate type", id="a type twice"),
+        pytest.param(NerConfig(types=["PER", ""]), "--ner.types: a type is empty", id="a type without a name"),
+        pytest.param(
+            NerConfig(types=["A B"]), "--ner.types: a type is empty or contains white space", id="white space"
+        ),
     ],
 )
-def test_problems(config: NerConfig, problem: str) -> None:
+def test_each_problem_is_reported(config: NerConfig, problem: str) -> None:
     (found,) = ner_problems(config)
     assert found.startswith(problem)
 
 
-def test_no_problems() -> None:
+def test_defaults_are_valid() -> None:
     assert list(ner_problems(NerConfig())) == []
