@@ -48,11 +48,11 @@ CONFIG = PrepareConfig(corpora=[CORPUS], output="prepared")
         pytest.param({"cleaning": CleaningConfig(max_characters=0)}, "--cleaning.max_characters 0: must", id="no-text"),
     ],
 )
-def test_a_number_out_of_bounds_is_named(changes: dict[str, object], problem: str) -> None:
+def test_number_out_of_bounds_is_reported(changes: dict[str, object], problem: str) -> None:
     with pytest.raises(InputError) as raised:
         check(replace(CONFIG, **changes))  # type: ignore[arg-type]
     assert str(raised.value).startswith(problem)
 
 
-def test_the_longest_sentence_that_eflomal_aligns_is_allowed() -> None:
+def test_maximum_sentence_length_of_eflomal_is_valid() -> None:
     assert not list(bound_problems(replace(CONFIG, cleaning=CleaningConfig(max_words=1023, max_characters=1))))

@@ -37,7 +37,7 @@ METRICS = {
 }
 
 
-def test_metrics_are_the_counts() -> None:
+def test_metrics_equal_the_counts_of_the_manifest() -> None:
     assert prepared_metrics(MANIFEST, seconds=4.0) == METRICS
 
 
