@@ -1,6 +1,6 @@
-"""The command `clism`: one subcommand for each file of `jobs/`, with the same code, options and exit status.
+"""The command `clism`: one subcommand per file of `jobs/`, with the same code, options and exit status.
 
-It imports no job and nothing heavy, so that `clism --help` answers at once.
+Imports no job and no heavy library, so that `clism --help` is fast.
 """
 
 import argparse
@@ -13,14 +13,14 @@ from pathlib import Path
 
 PROGRAM = "clism"
 CALLED_JOB: ContextVar[str | None] = ContextVar("CALLED_JOB", default=None)
-"""Name of the job that `clism` runs in this process; None if a job file was called."""
+"""Name of the job that `clism` runs in this process; None if a job file was called directly."""
 _ROOT = Path(__file__).parents[1]
 JOBS = _ROOT / ("clism_jobs" if (_ROOT / "clism_jobs").is_dir() else "jobs")
-"""Folder of the job files: the wheel has them as `clism_jobs`, a checkout as `jobs`."""
+"""Folder of the job files: `clism_jobs` in the wheel, `jobs` in a checkout."""
 
 
 def main() -> None:
-    """Run the job that the first argument names. The job parses the other arguments and exits with its own status."""
+    """Run the job named by the first argument. The job parses the other arguments and exits with its own status."""
     jobs = {file.stem: file for file in sorted(JOBS.glob("*.py"))}
     job = _parser(jobs).parse_args(sys.argv[1:2]).job
     CALLED_JOB.set(job)
@@ -38,7 +38,7 @@ def _parser(jobs: dict[str, Path]) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("job", choices=jobs, metavar="JOB", help=f"a job of the list below; {PROGRAM} JOB --help")
+    parser.add_argument("job", choices=jobs, metavar="JOB", help=f"one of the jobs below; see {PROGRAM} JOB --help")
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {importlib.metadata.version('clism')}")
     return parser
 

@@ -1,4 +1,4 @@
-"""The command line that every job shares: YAML presets, dotted overrides, `--print_config`, exit status."""
+"""Command line shared by all jobs: YAML presets, dotted overrides, `--print_config`, exit status."""
 
 import argparse
 import dataclasses
@@ -23,19 +23,19 @@ ConfigT = TypeVar("ConfigT")
 
 CONFIGS = JOBS / "configs"
 PYTHON = os.path.relpath(sys.executable) if Path(sys.executable).is_relative_to(Path.cwd()) else "python"
-"""How a user calls this Python again: its path where it is one of the project's, which may not be activated."""
+"""Command that calls this Python: its path if it is below the current directory, as in a virtual environment."""
 EXIT_DONE, EXIT_BAD_INPUT = 0, 2  # and 1 for any other failure, as Python does
 
 jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
 
 class Shortcut(NamedTuple):
-    """An option that prints something and ends the job, as `--help` does; other options are then not needed."""
+    """An option that prints a text and exits, like `--help`; required options may then be missing."""
 
     name: str
     help: str
     text: Callable[[str], str]
-    """Returns what to print, given the option's argument; raises `InputError`."""
+    """Returns the text to print for the option's argument; raises `InputError`."""
 
 
 class _PrintAndExit(argparse.Action):
@@ -52,7 +52,7 @@ class _PrintAndExit(argparse.Action):
 
 
 def job_command(job: str) -> str:
-    """Return the command that starts `job`, called as the running job was: `clism JOB` or `python jobs/JOB.py`."""
+    """Return the command for `job`, in the form of the running one: `clism JOB` or `python jobs/JOB.py`."""
     return f"{PROGRAM} {job}" if CALLED_JOB.get() else f"{PYTHON} jobs/{job}.py"
 
 
@@ -63,12 +63,12 @@ def preset_path(name: str) -> str:
 
 
 def stopped_text(job: str, *, output: str) -> str:
-    """Return what a user sees after a stop request of a training or a sweep, and how to go on."""
+    """Return the text printed after a stop request, with the command that resumes."""
     again = f"{job_command(job)} --config {output}/{CONFIG_FILE}"
     if not is_local(output):
         again = f"the same command, with --output {output}"
     return f"""
-Stopped; what was done is kept in {output}. To go on:
+Stopped; the state is saved in {output}. To resume:
   {again}
 """
 
@@ -76,10 +76,10 @@ Stopped; what was done is kept in {output}. To go on:
 def build_parser(
     config_class: type[ConfigT], description: str | None, shortcuts: Sequence[Shortcut] = ()
 ) -> jsonargparse.ArgumentParser:
-    """Return the parser of a job: one option a field of `config_class`, nested ones with dots, and the `shortcuts`."""
-    program = f"{PROGRAM} {job}" if (job := CALLED_JOB.get()) else None  # None: the file's name
+    """Return the parser of a job: one option per field of `config_class`, with dots if nested, and `shortcuts`."""
+    program = f"{PROGRAM} {job}" if (job := CALLED_JOB.get()) else None  # None: name of the job file
     parser = jsonargparse.ArgumentParser(prog=program, description=description, allow_abbrev=False)
-    parser.add_argument("--config", action="config", help="a YAML preset; options after it override its fields")
+    parser.add_argument("--config", action="config", help="YAML preset; options after it override its fields")
     for shortcut in shortcuts:
         parser.add_argument(
             f"--{shortcut.name}",
@@ -96,9 +96,9 @@ def build_parser(
 def check_groups(
     parser: jsonargparse.ArgumentParser, config_class: type[object], values: jsonargparse.Namespace, prefix: str = ""
 ) -> None:
-    """Exit with the status of bad input where a preset gives a group of fields as a single value, as in `loop: 3`.
+    """Exit with the status of bad input if a preset has a single value for a group of fields, as in `loop: 3`.
 
-    jsonargparse finds this on the command line only.
+    jsonargparse checks this only on the command line.
     """
     for name, kind in get_type_hints(config_class).items():
         if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
@@ -109,7 +109,7 @@ def check_groups(
 
 
 def with_home_folder(config: ConfigT) -> ConfigT:
-    """Return a configuration with the home folder for `$CLISM_HOME` at the start of its paths."""
+    """Return a configuration with `$CLISM_HOME` at the start of paths replaced by the home folder."""
     return with_changed(config, lambda field: with_home(field.value) if isinstance(field.value, str) else field.value)
 
 
@@ -124,9 +124,9 @@ def run_job(
 ) -> int:
     """Parse the command line into a `config_class`, call `main` with it and return the exit status.
 
-    Without any argument, `default_preset` (a file of `jobs/configs`) is used where there is one. Exit status:
-    0 done, 2 bad configuration or input (argparse exits with it, too), wherever on the cluster it was found; any
-    other failure propagates as an exception, with which Python exits as 1.
+    Without arguments, `default_preset` (a file of `jobs/configs`) is used, if given. Exit status: 0 done; 2 bad
+    configuration or input, found anywhere on the cluster (argparse uses it, too). Any other failure propagates as an
+    exception, for which Python exits with 1.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given and default_preset is not None:

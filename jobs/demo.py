@@ -1,10 +1,10 @@
-"""Demo: nothing -> generated data, a pre-trained encoder, a task model, scores in six languages, three answers.
+"""Demo: generated data -> a pre-trained encoder, a task model, scores in six languages, three answers.
 
     python jobs/demo.py                                                  (sizes of the presets demo*.yaml, minutes)
     python jobs/demo.py --output small --corpus.pairs_per_language 500 --questions.train 1000
     python jobs/demo.py --run_jobs false                                 (only writes the data and the encoder)
 
-Writes its inputs into one folder, then runs pretrain, finetune, evaluate and predict on them, as a user would.
+Writes its inputs into one folder, then runs pretrain, finetune, evaluate and predict on them, with their usual options.
 """
 
 import shlex
@@ -39,11 +39,11 @@ def main(config: DemoConfig) -> None:
 
 
 def commands(folder: Path, output: Path) -> dict[str, list[str]]:
-    """Return the arguments of the jobs of the demo, in their order.
+    """Return the arguments of the demo's jobs, in order.
 
     Args:
-        folder: the folder of the inputs.
-        output: the folder for the outputs of all jobs.
+        folder: folder of the inputs.
+        output: folder for the outputs of all jobs.
     """
     questions = folder / "questions"
     tests = ", ".join(f'{{dataset: {name}, path: "{questions / name}"}}' for name in ("known-names", "new-names"))
@@ -73,7 +73,7 @@ def run(job: str, arguments: list[str]) -> bool:
     print(f"\n$ {job_command(job)} {shlex.join(arguments)}", flush=True)
 
     def forward() -> None:
-        if signals[-1] == signal.SIGTERM:  # Ctrl-C reaches the job without us
+        if signals[-1] == signal.SIGTERM:  # Ctrl-C reaches the job directly
             process.terminate()
 
     with stop_signals(forward, "the demo ends with this job") as signals:

@@ -6,7 +6,7 @@
     python jobs/evaluate.py --model A --compare B --tests ...           (a paired test of two models)
     python jobs/evaluate.py --model xlm-roberta-base --tests '[{dataset: flores, kind: retrieval, path: flores}]'
 
-The same command with the same --output predicts only what is not predicted yet.
+The same command with the same --output resumes: it predicts only what is missing.
 """
 
 import dataclasses
@@ -22,8 +22,8 @@ from clism_core.utils.home import tracking_uri
 
 
 def main(config: EvaluateConfig) -> None:
-    """Evaluate, and say what was found, where it is and what to type next."""
-    planned = plan(config)  # before a cluster is started for nothing
+    """Evaluate, and print the scores, the paths of the results and the next command."""
+    planned = plan(config)  # checks inputs before a cluster starts
     print(summary(run(planned)))
 
 
@@ -37,13 +37,13 @@ def run(planned: Plan) -> Evaluation:
 
 
 def summary(evaluation: Evaluation) -> str:
-    """Return what the user sees at the end."""
+    """Return the text printed at the end."""
     files = ", ".join(RESULTS)
     return f"""
 {evaluation.table}
 In {evaluation.output}: {files},
-and what the model has answered, in predictions/. Look at {storage.join(evaluation.output, CHART)}
-By run: {ui_command(tracking_uri())}
+and the predictions of the model in predictions/. Chart: {storage.join(evaluation.output, CHART)}
+In MLflow: {ui_command(tracking_uri())}
 Next, to compare another model with this one:
   {job_command("evaluate")} --model OTHER --compare {evaluation.output} --tests ...
 """

@@ -1,4 +1,4 @@
-"""Fine-tune: labelled data of one language -> a task model that answers in all, by Ray Train, into the MLflow registry.
+"""Fine-tune: labelled data in one language -> a task model for all, by Ray Train, into the MLflow registry.
 
     python jobs/finetune.py --config jobs/configs/demo-mrc.yaml          (the demo's questions, after jobs/pretrain.py)
     python jobs/finetune.py --config jobs/configs/paper-mrc.yaml --model models:/clism-encoder@candidate \\
@@ -24,7 +24,7 @@ from clism_core.utils.home import default_output, tracking_uri
 
 
 def main(config: FinetuneConfig) -> None:
-    """Train, export the model, and print the result, where it is and what to type next."""
+    """Train, export the model, and print the result, its place and the next commands."""
     FINETUNING.check(config)
     config = with_absolute_paths(dataclasses.replace(config, output=config.output or default_output("finetune")))
     exported = FINETUNING.find_finished(config) or train(config)
@@ -32,7 +32,7 @@ def main(config: FinetuneConfig) -> None:
 
 
 def train(config: FinetuneConfig) -> ExportedModel | None:
-    """Run the training; None if it was asked to stop before its end."""
+    """Run the training; return None if it was asked to stop before its end."""
     connect()
     write_missing_inputs(config)
     check_shared(
@@ -42,7 +42,7 @@ def train(config: FinetuneConfig) -> ExportedModel | None:
 
 
 def summary(config: FinetuneConfig, exported: ExportedModel) -> str:
-    """Return the text that is printed at the end."""
+    """Return the text printed at the end."""
     registered = f"\nIn the registry:  {exported.registry_uri}" if exported.registry_uri else ""
     model = exported.registry_uri or exported.model
     return f"""

@@ -4,8 +4,8 @@
     python jobs/predict.py --model models:/clism-ner@champion --input s3://bucket/news.parquet --text_column body \\
         --output s3://bucket/entities.parquet
 
-Rows of question answering have `question` and `context`, and get `answer`, `score` (probability, 0 to 1), `start` and
-`end` (context[start:end] is the answer). Rows of NER have `text` or `tokens`, and get `entities`.
+Rows for question answering have `question` and `context`; the output adds `answer`, `score` (probability, 0 to 1),
+`start` and `end` (context[start:end] is the answer). Rows for NER have `text` or `tokens`; the output adds `entities`.
 """
 
 import sys
@@ -23,8 +23,8 @@ from clism_core.utils.text import listed
 
 
 def main(config: PredictConfig) -> None:
-    """Predict, and say how many rows came out and how many were rejected for what."""
-    planned = plan(config)  # before a cluster is started for nothing
+    """Predict, and print the numbers of predicted rows and of rejected rows by reason."""
+    planned = plan(config)  # checks inputs before a cluster starts
     config = planned.config
     connect()
     check_nodes(
@@ -39,7 +39,7 @@ def main(config: PredictConfig) -> None:
 
 
 def summary(predicted: Predicted, planned: Plan, *, seconds: float) -> str:
-    """Return what the user sees at the end."""
+    """Return the text printed at the end."""
     config, task = planned.config, TASKS[planned.layout.task]
     rate = predicted.predicted / seconds
     text = f"Predicted {predicted.predicted:,} rows by {config.model}, {rate:,.1f} a second: {config.output}"

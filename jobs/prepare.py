@@ -4,7 +4,7 @@
     python jobs/prepare.py --config jobs/configs/prepare.yaml --output prepared --aligner.kind embedding
     python jobs/prepare.py --print_stats prepared
 
-Wants `pip install -e '.[align]'`: the aligner eflomal and an English spaCy pipeline with NER.
+Needs `pip install -e '.[align]'`: the aligner eflomal and an English spaCy pipeline with NER.
 """
 
 import dataclasses
@@ -28,8 +28,8 @@ from clism_core.utils.home import tracking_uri
 
 
 def main(config: PrepareConfig) -> None:
-    """Prepare the corpora and say what came out."""
-    preparation = plan(config)  # before a cluster is started for nothing
+    """Prepare the corpora and print a summary."""
+    preparation = plan(config)  # checks inputs before a cluster starts
     manifest = find_finished(preparation) or run(preparation)
     print(summary(manifest, output=preparation.config.output))
 
@@ -56,11 +56,11 @@ def statistics(folder: str) -> str:
     return format_statistics(manifest_with_statistics(folder))
 
 
-PRINT_STATS = Shortcut("print_stats", "summarise prepared data that is there, and exit", statistics)
+PRINT_STATS = Shortcut("print_stats", "print a summary of existing prepared data and exit", statistics)
 
 
 def summary(manifest: Manifest, *, output: str) -> str:
-    """Return what the user sees at the end."""
+    """Return the text printed at the end."""
     lines = [f"Prepared {manifest['samples']:,} samples; {manifest['rejects']:,} rows were rejected."]
     for pair, counts in manifest["pairs"].items():
         reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in Counter(counts["rejects"]).most_common(4))

@@ -23,7 +23,7 @@ from clism_core.utils.storage import is_local
 
 
 def main(config: PretrainConfig) -> None:
-    """Train, export the model, and print the result, where it is and what to type next."""
+    """Train, export the model, and print the result, its place and the next commands."""
     PRETRAINING.check(config)
     config = with_absolute_paths(dataclasses.replace(config, output=config.output or default_output("pretrain")))
     exported = PRETRAINING.find_finished(config) or train(config)
@@ -31,7 +31,7 @@ def main(config: PretrainConfig) -> None:
 
 
 def train(config: PretrainConfig) -> ExportedModel | None:
-    """Run the training; None if it was asked to stop before its end."""
+    """Run the training; return None if it was asked to stop before its end."""
     connect()
     write_missing_inputs(config)
     check_shared(
@@ -41,7 +41,7 @@ def train(config: PretrainConfig) -> ExportedModel | None:
 
 
 def summary(exported: ExportedModel) -> str:
-    """Return the text that is printed at the end."""
+    """Return the text printed at the end."""
     registered = f"\nIn the registry:  {exported.registry_uri}" if exported.registry_uri else ""
     model = exported.registry_uri or exported.model
     code = f"from transformers import AutoModel; print(AutoModel.from_pretrained('{exported.model}'))"

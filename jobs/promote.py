@@ -1,4 +1,4 @@
-"""Promote: a challenger becomes champion of the registry if it is better on the test sets by more than chance.
+"""Promote: a challenger becomes the registry's champion if it is significantly better on the test sets.
 
     python jobs/promote.py --model clism-mrc --tests '[{dataset: xquad, path: xquad/xquad.*.json}]'
     python jobs/promote.py --model clism-ner --challenger 3 --dry_run true \\
@@ -33,7 +33,7 @@ from clism_core.utils.storage import absolute
 
 
 def main(config: PromoteConfig) -> None:
-    """Decide, say why, and move the alias where that is the decision."""
+    """Decide, print the reasons, and move the alias if the challenger wins."""
     client = MlflowClient(tracking_uri())
     versions = find_versions(client, config)
     decision = decide_untested(versions) or decide_by_test(config, versions)
@@ -46,7 +46,7 @@ def main(config: PromoteConfig) -> None:
 
 def decide_by_test(config: PromoteConfig, versions: Versions) -> Decision:
     """Evaluate both versions on the cluster, as an MLflow run, and decide."""
-    planned = evaluate.plan(evaluation_config(config, versions))  # before a cluster is started for nothing
+    planned = evaluate.plan(evaluation_config(config, versions))  # checks inputs before a cluster starts
     metric = find_metric(config.metric, planned.test_sets)
     check_champion(config, versions, planned)
     connect()
@@ -63,7 +63,7 @@ def decide_by_test(config: PromoteConfig, versions: Versions) -> Decision:
             resamples=config.resamples,
         )
         run.set_tags({PROMOTION_TAG: decision.text})
-    print(f"{evaluation.table}\nIn {evaluation.output}. By run: {ui_command(tracking_uri())}\n")
+    print(f"{evaluation.table}\nIn {evaluation.output}. In MLflow: {ui_command(tracking_uri())}\n")
     return decision
 
 
@@ -73,8 +73,8 @@ def check_champion(config: PromoteConfig, versions: Versions, planned: evaluate.
     compared = Predictions.of_evaluation(compare, planned.test_sets).model if is_evaluation(compare) else compare
     if compared != versions.champion_uri:
         raise InputError(
-            f"--champion_evaluation {config.champion_evaluation} is one of {compared}, but {config.champion} is "
-            f"{versions.champion_uri}; leave it out, or evaluate that"
+            f"--champion_evaluation {config.champion_evaluation}: an evaluation of {compared}, but {config.champion} "
+            f"is {versions.champion_uri}; leave it out, or give an evaluation of that version"
         )
 
 

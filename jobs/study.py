@@ -1,11 +1,10 @@
-"""Study: the paper's tables and figures, each a grid of the other jobs' runs, beside the paper's own figures.
+"""Study: the paper's tables and figures, each from a grid of runs of the other jobs, with the paper's own numbers.
 
     python jobs/study.py --name ablation                                (demo scale: generated data, minutes)
-    python jobs/study.py --name main --scale paper --dry_run true       (which runs, how long, how much)
+    python jobs/study.py --name main --scale paper --dry_run true       (missing runs, time and cost)
     python jobs/study.py --name main --scale paper --output s3://bucket/studies
 
-A study is started again by the same command: what is finished is not repeated, and studies of one output folder share
-their runs.
+The same command resumes a study: finished runs are not repeated. Studies in the same output folder share their runs.
 """
 
 import argparse
@@ -34,7 +33,7 @@ FAILED = 1
 
 
 def main(config: StudyConfig) -> None:
-    """Run what is missing, write tables and figures, and print where they are and what has failed."""
+    """Execute the missing runs, write tables and figures, and print their paths and the failed runs."""
     check_study(config)
     study = resolved(config)
     if config.dry_run:
@@ -50,7 +49,7 @@ def main(config: StudyConfig) -> None:
 
 
 def run(study: StudyConfig, *, given: StudyConfig) -> StudyResult:
-    """Run the study on the cluster, as an MLflow run; keep the configuration as it was given, to resume by it."""
+    """Execute the study on the cluster, as an MLflow run; save the configuration as given, to resume from it."""
     connect()
     write_missing_inputs(study)
     folder = join(study.output, study.name)
@@ -69,38 +68,38 @@ def run(study: StudyConfig, *, given: StudyConfig) -> StudyResult:
 
 
 def summary(config: StudyConfig, result: StudyResult) -> str:
-    """Return the text that is printed at the end."""
+    """Return the text printed at the end."""
     failed = "".join(f"\n  {line}" for line in result.failed)
-    problems = f"\nFailed runs, which the same command tries again:{failed}\n" if failed else ""
+    problems = f"\nFailed runs; the same command retries them:{failed}\n" if failed else ""
     tables = "\n".join(result.tables)
     files = "\n".join(f"  {file}" for file in result.files)
-    made = f"Tables and figures of {result.runs} runs:\n{files}\n" if result.files else ""
+    outputs = f"Tables and figures of {result.runs} runs:\n{files}\n" if result.files else ""
     larger = (
         ""
         if config.scale == "paper"
         else f"""
-Next, as the paper ran it:
+Next, at the scale of the paper:
   {job_command("study")} --name {config.name} --scale paper --dry_run true
 """
     )
     return f"""
 {tables}{problems}
-{made}All runs: {ui_command(result.tracking_uri)}
+{outputs}All runs: {ui_command(result.tracking_uri)}
           (run {result.run_id})
 {larger}"""
 
 
 def with_preset(arguments: list[str]) -> list[str]:
-    """Return the command line with the preset of its scale, or that of its files, before it."""
+    """Return the command line with the preset of its scale, which may be set in a --config file, prepended."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--scale")
     parser.add_argument("--config", action="append", default=[])
-    given, _ = parser.parse_known_args(arguments)
-    files = [yaml.safe_load(Path(file).read_text()) for file in given.config if Path(file).is_file()]
+    options, _ = parser.parse_known_args(arguments)
+    files = [yaml.safe_load(Path(file).read_text()) for file in options.config if Path(file).is_file()]
     scales = [values["scale"] for values in files if isinstance(values, dict) and "scale" in values]
-    scale = given.scale or (scales or ["demo"])[-1]
+    scale = options.scale or (scales or ["demo"])[-1]
     preset = CONFIGS / f"study-{scale}.yaml"
-    return ["--config", str(preset), *arguments] if preset.exists() else arguments  # where not, the field is refused
+    return ["--config", str(preset), *arguments] if preset.exists() else arguments  # the parser reports others
 
 
 if __name__ == "__main__":

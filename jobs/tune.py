@@ -7,8 +7,8 @@
         --finetune.model models:/clism-encoder@candidate --finetune.train squad/train-v1.1.json \\
         --finetune.dev squad/dev-v1.1.json
 
-Spaces: tune_spaces/, or a Python file of your own. The same command with the same --output goes on where a sweep was
-stopped; finished trials are not run again.
+Spaces: modules of tune_spaces/, or your own Python file. The same command with the same --output resumes a stopped
+sweep; finished trials are not repeated.
 """
 
 import dataclasses
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 
 def main(config: TuneConfig) -> None:
-    """Search, export the best model, and print the result, where it is and what to type next."""
+    """Search, export the best model, and print the result, its place and the next command."""
     space = load_space(config.space)
     check_sweep(config, space)
     config = with_absolute_paths(dataclasses.replace(config, output=config.output or default_output("tune")))
@@ -52,16 +52,16 @@ def search(config: TuneConfig, space: Space) -> SweepResult | None:
         write_missing_inputs(base)
         if base.loop.evaluate_at:
             logger.warning(
-                "--%s.loop.evaluate_at is not used: trials report what they evaluate every %d steps (evaluate_every)",
+                "--%s.loop.evaluate_at is ignored: trials report evaluations every %d steps (evaluate_every)",
                 *(job, base.loop.evaluate_every),
             )
     if "finetune" in bases:
         check_sources(bases["finetune"])
     wanted = max((base.workers.resources() for base in bases.values()), key=lambda each: each["CPU"])
-    check_shared(  # only this node reads labelled files: the trials' own processes are here
+    check_shared(  # labelled files are read by the processes of trials, which run on this node
         output=config.output, inputs=shared_inputs(*bases.values()), tracking=tracking_uri(), wanted=wanted
     )
-    concurrency = trial_concurrency(config, space)  # before anything is changed
+    concurrency = trial_concurrency(config, space)  # before anything changes
     identity = identify_sweep(config, space)
     reopen(config.output)
     with tracked_run(job="tune", output=config.output, config=dataclasses.asdict(config)) as run:
@@ -74,28 +74,28 @@ def search(config: TuneConfig, space: Space) -> SweepResult | None:
 
 
 def summary(result: SweepResult) -> str:
-    """Return the text that is printed at the end."""
+    """Return the text printed at the end."""
     failed = "".join(f"\n  {line}" for line in result.failed)
     problems = f"\nFailed trials:{failed}\n" if failed else ""
     commands = "\n".join(f"  {command(file)}" for file in result.presets)
     return f"""
 {result.table}{problems}
-The best of {result.trials} trials: {result.best}; objective {result.objective:.4f}
-Its model:        {", ".join(result.models)}
+Best of {result.trials} trials: {result.best}; objective {result.objective:.4f}
+Model:            {", ".join(result.models)}
 Plots and tables: {ui_command(result.tracking_uri)}
                   (run {result.run_id})
-Next, with its settings:
+Next, with the best settings:
 {commands}
 """
 
 
 def command(preset: str) -> str:
-    """Return how to run the job that a preset of a sweep is for, with it."""
+    """Return the command that runs the job of a preset."""
     job = preset.rsplit("best-", 1)[1].removesuffix(".yaml")
     if is_local(preset):
         return f"{job_command(job)} --config {preset}"
     name = preset.rsplit("/", 1)[1]
-    return f"{job_command(job)} --config {name}, once {preset} is copied here"
+    return f"{job_command(job)} --config {name}, after copying {preset} here"
 
 
 if __name__ == "__main__":

@@ -40,8 +40,8 @@ def test_a_file_of_ones_own_is_taken(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        pytest.param(None, "none of tune_spaces: fewshot, ", id="no file"),
-        pytest.param("SPACE = 3", "defines no SPACE", id="no space"),
+        pytest.param(None, "not found; give a Python file, or a module of tune_spaces: fewshot, ", id="no file"),
+        pytest.param("SPACE = 3", "SPACE missing", id="no space"),
         pytest.param("import nothing_of_this_name", "ModuleNotFoundError", id="file that fails"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Search spaces for jobs/tune.py, one module each; `SPACE` is what it takes. A file of your own may have one, too."""
+"""Search spaces for jobs/tune.py, one per module, each defined as `SPACE`; files outside the package work, too."""
 
 import importlib
 import importlib.util
@@ -11,7 +11,7 @@ from clism_core.utils.errors import InputError
 
 
 def space_names() -> list[str]:
-    """Return the names of the spaces of this package."""
+    """Return the names of the spaces in this package."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
@@ -19,14 +19,14 @@ def load_space(name_or_file: str) -> Space:
     """Return a search space.
 
     Args:
-        name_or_file: a module of this package, such as `temperature`, or a Python file.
+        name_or_file: module of this package, such as `temperature`, or path of a Python file.
 
     Raises:
-        InputError: if there is none of that name, or it defines no `SPACE`.
+        InputError: if it is not found, or defines no `SPACE`.
     """
     space = getattr(_load_module(name_or_file), "SPACE", None)
     if not isinstance(space, Space):
-        raise InputError(f"--space {name_or_file}: defines no SPACE, a clism_core.experiments.tuning.space.Space")
+        raise InputError(f"--space {name_or_file}: SPACE missing; define a clism_core.experiments.tuning.space.Space")
     return space
 
 
@@ -36,13 +36,13 @@ def _load_module(name_or_file: str) -> ModuleType:
     file = Path(name_or_file).expanduser()
     if file.suffix != ".py" or not file.is_file():
         known = ", ".join(space_names())
-        raise InputError(f"--space {name_or_file}: is no Python file, and none of tune_spaces: {known}")
+        raise InputError(f"--space {name_or_file}: not found; give a Python file, or a module of tune_spaces: {known}")
     spec = importlib.util.spec_from_file_location(f"space_{file.stem}", file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # whatever the user's file raises
+    except Exception as error:  # the user's file may raise anything
         raise InputError(f"--space {name_or_file}: {type(error).__name__}: {error}") from error
     return module

@@ -1,6 +1,6 @@
-"""Few-shot fine-tuning: how many examples for how many steps, at which rates, with or without [QUE] and the head.
+"""Few-shot fine-tuning: numbers of examples and steps, learning rates, with or without [QUE] and the pre-trained head.
 
-Scored by F1 on the English development data.
+Objective: F1 on the English development data.
 """
 
 from ray import tune

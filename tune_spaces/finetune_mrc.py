@@ -1,4 +1,4 @@
-"""Fine-tuning for question answering: learning rates, batch size and epochs, scored by F1 on the development data."""
+"""Fine-tuning for question answering: learning rates, batch size and epochs, by F1 on the development data."""
 
 from ray import tune
 

@@ -1,4 +1,4 @@
-"""Fine-tuning for entity recognition: what `finetune_mrc` searches, scored by F1 on the development data."""
+"""Fine-tuning for entity recognition: the parameters of `finetune_mrc`, by F1 on the development data."""
 
 import dataclasses
 

@@ -1,7 +1,7 @@
-"""Choices of pre-training, scored by what a few English examples then teach: F1 on the development data.
+"""Pre-training parameters, by F1 on the development data after few-shot fine-tuning.
 
-The few-shot fine-tuning is the same in all trials: what `--finetune` says. Pre-training makes no reports that could be
-compared with it, so no trial is stopped before its fine-tuning.
+All trials have the same fine-tuning, as set by `--finetune`. Metrics of pre-training are not comparable with its F1, so
+no trial is stopped early.
 """
 
 from ray import tune

@@ -1,6 +1,6 @@
-"""How pre-training learns: learning rates, warm-up, and which and how many spans of a sentence it asks for.
+"""Pre-training: learning rates, warm-up, and the kind and number of masked spans.
 
-Scored by the held-out spans that are found exactly, of all kinds. Where the data has entities only, `all` is the same.
+Objective: exact match of held-out spans of all kinds. If the data have only entities, `all` equals `entities`.
 """
 
 from ray import tune

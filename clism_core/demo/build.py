@@ -1,7 +1,7 @@
 """The demo's inputs in one folder: parallel corpora, prepared data, a small encoder, and labelled data with test sets.
 
-Presets name them below `$CLISM_HOME`, as in `data: $CLISM_HOME/demo/prepared`. Jobs whose presets do so call
-`write_missing_inputs` once they are connected to Ray, so that `python jobs/pretrain.py` works in a new home folder.
+Presets refer to them below `$CLISM_HOME`, as in `data: $CLISM_HOME/demo/prepared`. Jobs with such presets call
+`write_missing_inputs` after connecting to Ray, so that `python jobs/pretrain.py` works in a new home folder.
 """
 
 import dataclasses
@@ -50,18 +50,18 @@ class DemoConfig:
     """The demo: generated data and a small encoder, and the jobs that use them."""
 
     output: str = ""
-    """Folder for the inputs; local. Parts that are there with the same sizes are kept, others are replaced. Empty:
-    CLISM_HOME/demo, or CLISM_HOME/demo-DIGEST if the sizes are not the default ones."""
+    """Local folder for the inputs. Existing parts with the same sizes are kept, others are replaced. Empty:
+    CLISM_HOME/demo, or CLISM_HOME/demo-DIGEST if the sizes are not the defaults."""
     run_jobs: bool = True
-    """Whether pretrain, finetune, evaluate and predict are run on the inputs; false: only write the inputs."""
+    """Whether to run pretrain, finetune, evaluate and predict on the inputs; false: only write the inputs."""
     corpus: DemoCorpusConfig = field(default_factory=DemoCorpusConfig)
     """Size of the generated parallel corpora."""
     encoder: DemoEncoderConfig = field(default_factory=DemoEncoderConfig)
     """Size of the encoder."""
     questions: DemoQuestionsConfig = field(default_factory=DemoQuestionsConfig)
-    """Numbers of questions, for question answering."""
+    """Numbers of questions for question answering."""
     entities: DemoEntitiesConfig = field(default_factory=DemoEntitiesConfig)
-    """Numbers of sentences, for named entity recognition."""
+    """Numbers of sentences for named entity recognition."""
 
     def sizes(self, part: str | None = None) -> dict[str, Any]:
         """Return the sizes that a part depends on, or all of them."""
@@ -77,7 +77,7 @@ FOLDERS: Mapping[str, DemoConfig] = {
         entities=DemoEntitiesConfig(train=512, dev=60, test=40, known_names_test=40),
     ),
 }
-"""Sizes of the inputs that presets name, by folder below the home folder. The small ones are for studies."""
+"""Sizes of the inputs of presets, by folder below the home folder; `demo-small` is for studies."""
 
 
 def demo_folder(config: DemoConfig) -> Path:
@@ -87,7 +87,7 @@ def demo_folder(config: DemoConfig) -> Path:
         InputError: if `output` is not a local folder.
     """
     if not is_local(config.output):
-        raise InputError(f"--output {config.output}: the demo's inputs are written to a local folder; give one")
+        raise InputError(f"--output {config.output}: must be a local folder, to write the demo's inputs to")
     if config.output:
         return Path(absolute(config.output))
     if config.sizes() == FOLDERS["demo"].sizes():
@@ -97,11 +97,11 @@ def demo_folder(config: DemoConfig) -> Path:
 
 
 def write_missing_inputs(config: Any) -> None:
-    """Write the demo's inputs that a job's configuration names and that are missing.
+    """Write the missing ones of the demo's inputs that a job's configuration refers to.
 
     Args:
-        config: the configuration of a job, with absolute paths. Those below a folder of `FOLDERS` in the home folder
-            are inputs of the demo.
+        config: configuration of a job, with absolute paths. Paths below a folder of `FOLDERS` in the home folder are
+            inputs of the demo.
     """
     inputs = [field.value for field in walk(config) if field.is_marked(Input) and isinstance(field.value, str)]
     for name, sizes in FOLDERS.items():
@@ -112,11 +112,11 @@ def write_missing_inputs(config: Any) -> None:
 
 
 def write_demo(config: DemoConfig, folder: Path, parts: Collection[str] = tuple(PARTS)) -> None:
-    """Write parts of the demo's inputs, and the parts that they are made from, into `folder`.
+    """Write parts of the demo's inputs, and the parts that they depend on, into `folder`.
 
-    Parts that are finished with the same sizes are kept; finished parts of other sizes are replaced. A second process
-    waits for the first one. `prepared` needs a Ray cluster. Without the program eflomal, words are aligned by the
-    encoder's own embeddings.
+    Finished parts with the same sizes are kept, those with other sizes replaced. Concurrent processes wait for each
+    other. `prepared` needs a connection to Ray. Without the program eflomal, words are aligned by the encoder's own
+    embeddings.
     """
     folder.mkdir(parents=True, exist_ok=True)
     note = folder / NOTE
@@ -124,10 +124,10 @@ def write_demo(config: DemoConfig, folder: Path, parts: Collection[str] = tuple(
     with FileLock(folder / "demo.lock"):
         for part in (part for part in PARTS if part in needed):
             finished = json.loads(note.read_text()) if note.exists() else {}
-            is_there = (folder / part).exists()
-            if is_there and finished.get(part) == config.sizes(part):
+            exists = (folder / part).exists()
+            if exists and finished.get(part) == config.sizes(part):
                 continue
-            if is_there and part in finished:
+            if exists and part in finished:
                 logger.info("demo: replacing %s, which has other sizes", folder / part)
                 note.write_text(json.dumps({name: sizes for name, sizes in finished.items() if name != part}))
                 shutil.rmtree(folder / part)

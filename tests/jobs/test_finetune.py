@@ -150,7 +150,7 @@ def test_a_stopped_run_goes_on_from_its_checkpoint(
     watcher.start()
     assert start(slower, tmp_path / "stopped") == EXIT_DONE
     watcher.join()
-    assert "Stopped; what was done is kept in" in capsys.readouterr().out
+    assert "Stopped; the state is saved in" in capsys.readouterr().out
     assert not (tmp_path / "stopped" / "out" / "model").exists()
 
     alone = asdict(slower.workers) | {"number": 1}

@@ -244,7 +244,7 @@ def test_a_job_survives_ctrl_c_and_the_loss_of_its_driver(
     first = start()
     with once_there_is_a_checkpoint(output, lambda: os.killpg(first.pid, signal.SIGINT)):
         assert first.wait(300) == 0, log.read_text()
-    assert "Stopped; what was done is kept in" in log.read_text()
+    assert "Stopped; the state is saved in" in log.read_text()
     assert not (output / "result.json").exists()
 
     seen = checkpoints(output)

@@ -81,5 +81,5 @@ def test_predictions_of_another_version_are_found_before_any_are_made(tmp_path: 
         compared=None,
     )
     check_champion(config, Versions("clism-mrc", 3, 1), planned)
-    with pytest.raises(InputError, match="is one of models:/clism-mrc/1, but champion is models:/clism-mrc/2"):
+    with pytest.raises(InputError, match="an evaluation of models:/clism-mrc/1, but champion is models:/clism-mrc/2"):
         check_champion(config, Versions("clism-mrc", 3, 2), planned)

@@ -115,7 +115,7 @@ def test_a_stopped_study_resumes_and_other_studies_share_its_runs(
             time.sleep(0.2)
         started.send_signal(signal.SIGTERM)
         assert started.wait(timeout=200) == EXIT_DONE, (tmp_path / "log").read_text()
-    assert "To go on:" in (tmp_path / "log").read_text()
+    assert "To resume:" in (tmp_path / "log").read_text()
     before = records(output)
     assert 1 <= len(before) < 9
     assert "RUNNING" not in statuses()
