@@ -1,1 +1,1 @@
-"""Inference with task models: actors, files of inputs, the served model."""
+"""Inference with task models: actors, prediction of files and test sets, the served model."""

@@ -1,4 +1,4 @@
-"""What a worker of an evaluation does: records in, what the model makes of them out."""
+"""Actor of an evaluation: applies a model to records of test sets."""
 
 import json
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ RECORDS_SCHEMA = pa.schema(
         ("record", pa.string()),
     ]
 )
-"""A record of a test set: its number, from 0, the kind of the test set, and the record as JSON."""
+"""Schema of test records: number of the record, from 0, kind of the test set, and the record as JSON."""
 
 OUTPUTS_SCHEMA = pa.schema(
     [
@@ -41,18 +41,18 @@ OUTPUTS_SCHEMA = pa.schema(
         ("cut", pa.bool_()),
     ]
 )
-"""What the model makes of a record: `output`, an answer or tags as JSON, or the `vector` of a sentence. Whether a
-question or a sentence was `cut`, for it was longer than the model takes."""
+"""Schema of model outputs: `output`, an answer or tags as JSON, or the `vector` of a sentence; `cut` says whether the
+question or sentence exceeded the maximum length of the model and was truncated."""
 
 
 class Answerer:
-    """Loads a model once, on the GPU where there is one, and applies it to records: the state of an actor.
+    """State of an actor: loads a model once, on a GPU if there is one, and applies it to records.
 
-    The model is loaded with the first records, for Ray does not hand on what a constructor raises.
+    The model is loaded with the first records, because Ray does not pass on exceptions of a constructor.
 
     Args:
         model: a name that is resolved on every node.
-        batch_size: inputs of a forward pass at most.
+        batch_size: maximum number of inputs in a forward pass.
     """
 
     def __init__(self, model: str, *, batch_size: int) -> None:
@@ -60,15 +60,15 @@ class Answerer:
         self._batch_size = batch_size
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        """Return rows of `OUTPUTS_SCHEMA` for rows of `RECORDS_SCHEMA`, which are all of one test set."""
+        """Return rows of `OUTPUTS_SCHEMA` for rows of `RECORDS_SCHEMA` from one test set."""
         records = [json.loads(record) for record in batch["record"].to_pylist()]
         outputs: list[str | None] = [None] * len(records)
         vectors: list[NDArray[np.float32] | None] = [None] * len(records)
         if batch["kind"][0].as_py() == RETRIEVAL:
             vectors[:], cut = self._embedder([record["text"] for record in records])
         else:
-            found, cut = self._predictor.outputs(records)
-            outputs[:] = map(json.dumps, found)
+            results, cut = self._predictor.outputs(records)
+            outputs[:] = map(json.dumps, results)
         columns = [batch["dataset"], batch["language"], batch["number"], pa.array(outputs, pa.string())]
         columns += [pa.array(vectors, pa.list_(pa.float32())), pa.array(cut, pa.bool_())]
         return pa.table(columns, schema=OUTPUTS_SCHEMA)
@@ -87,7 +87,7 @@ class Answerer:
 
 
 class Embedder:
-    """Embeds sentences by the encoder of a folder or hub id, as pre-training's CACR does the plain source."""
+    """Embeds sentences with the encoder of a folder or hub id, like the plain source in pre-training with CACR."""
 
     def __init__(self, folder: str, *, batch_size: int) -> None:
         device = best_device()
@@ -102,11 +102,11 @@ class Embedder:
 
     @torch.inference_mode()
     def __call__(self, sentences: Sequence[str]) -> tuple[list[NDArray[np.float32]], list[bool]]:
-        """Return a vector for each sentence, and whether its end was cut off; those of like length share a pass."""
+        """Return a vector for each sentence, and whether it was truncated; similar lengths share a forward pass."""
         tokens = [self._tokenizer(sentence).ids for sentence in sentences]
-        found: dict[int, NDArray[np.float32]] = {}
+        by_place: dict[int, NDArray[np.float32]] = {}
         for places in batches_by_length([len(ids) for ids in tokens], self._batch_size):
             vectors = self._vectors([tokens[place] for place in places]).float().cpu().numpy()
-            found.update(zip(places, vectors, strict=True))
+            by_place.update(zip(places, vectors, strict=True))
         cut = [len(ids) > self._vectors.side_length for ids in tokens]
-        return [found[place] for place in range(len(tokens))], cut
+        return [by_place[place] for place in range(len(tokens))], cut

@@ -1,4 +1,4 @@
-"""One chunk of rows: what the model predicts for it, as a piece of the output file."""
+"""Prediction of one chunk of rows, encoded as a part of the output file."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,40 +17,40 @@ from clism_core.tasks.predictor import Predictor
 from clism_core.tasks.registry import TASKS, TaskName
 
 SHOWN_ROWS = 3
-"""Rows of the output that are shown at the end."""
+"""Number of output rows that are printed at the end."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The formats and columns of a prediction, which are known before it begins."""
+    """Formats and columns of the input and the output, which are known before prediction starts."""
 
     task: TaskName
     input_format: FileFormat
     output_format: FileFormat
     columns: Sequence[str]
-    """Of the output."""
+    """Columns of the output."""
     schema: pa.Schema | None
-    """Of the output, where it is Parquet."""
+    """Schema of a Parquet output; None for other formats."""
 
 
 class PredictedChunk(NamedTuple):
-    """What comes of a chunk."""
+    """Result of a chunk."""
 
     first_row: int
-    """The number of its first row, from 1."""
+    """Number of its first row, from 1."""
     rows: int
-    """How many of the input it was."""
+    """Number of its input rows."""
     predicted: int
     content: bytes
-    """A piece of the output, as `row_writer` takes it."""
+    """Part of the output, encoded for `row_writer`."""
     rejects: bytes
-    """A piece of the file of rejects."""
+    """Part of the rejects file."""
     reasons: str
-    """How many rows were rejected for what, as a JSON object."""
+    """Number of rejected rows by reason, as a JSON object."""
     cut: int
-    """Records that were longer than the model takes, and lost their end."""
+    """Number of records that exceeded the maximum length of the model and were truncated."""
     first: str
-    """The first rows with their predictions, to be shown: a JSON list."""
+    """First rows with their predictions, to be printed, as a JSON list."""
 
 
 PREDICTED_SCHEMA = pa.schema(
@@ -62,20 +62,20 @@ PREDICTED_SCHEMA = pa.schema(
         ("first", pa.string()),
     ]
 )
-"""Of a table of predicted chunks."""
+"""Schema of tables of `PredictedChunk`."""
 
 
 def predict_chunk(chunk: Chunk, *, predictor: Predictor[Any], layout: Layout, config: PredictConfig) -> PredictedChunk:
-    """Return the rows of a chunk with their predictions, in their order, and those that have none.
+    """Return the rows of a chunk with their predictions, in order, and the rejected rows.
 
     Raises:
-        InputError: the output's format does not hold what a column has.
+        InputError: if the output format cannot represent the values of a column.
     """
     rows = rows_of(chunk, layout.input_format)
     task = TASKS[layout.task]
-    made = [make_record(row, task=task, config=config) for row in rows]
-    rejects = [record for record in made if isinstance(record, Reject)]
-    usable = [(row, record) for row, record in zip(rows, made, strict=True) if not isinstance(record, Reject)]
+    records = [make_record(row, task=task, config=config) for row in rows]
+    rejects = [record for record in records if isinstance(record, Reject)]
+    usable = [(row, record) for row, record in zip(rows, records, strict=True) if not isinstance(record, Reject)]
     predictions, cut = predictor.predict([record for _, record in usable])
     columns = task.output_schema.names
     complete = [
@@ -97,7 +97,7 @@ def predict_chunk(chunk: Chunk, *, predictor: Predictor[Any], layout: Layout, co
 
 
 def count_reasons(rejects: Sequence[Reject]) -> dict[str, int]:
-    """Return how many rows were rejected for what, such as `missing (question)`."""
+    """Return the number of rejected rows by reason, such as `missing (question)`."""
     counts: dict[str, int] = {}
     for reject in rejects:
         name = f"{reject.reason} ({reject.column})" if reject.column else str(reject.reason)
@@ -111,11 +111,11 @@ def _first_written(rows: Sequence[tuple[int, Mapping[str, Any]]], unfit: Sequenc
 
 
 def _encoded(rows: Sequence[tuple[int, Mapping[str, Any]]], layout: Layout) -> tuple[bytes, list[Reject]]:
-    """Return the rows that fit into the output as a piece of it, and the others."""
+    """Return the rows that fit into the output, encoded, and the others as rejects."""
     encode = partial(encode_rows, kind=layout.output_format, columns=layout.columns, schema=layout.schema)
     try:
         return encode(rows), []
-    except UnfitError:  # which is rare: only now is it worth while to look at each
+    except UnfitError:  # rare, so rows are encoded one by one only in this case
         unfit = []
         for row in rows:
             try:

@@ -1,4 +1,4 @@
-"""What `predict` can be told."""
+"""Configuration of `predict`."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ class PredictConfig:
     """Predictions of a task model for the rows of a file."""
 
     model: Annotated[str, ModelRef()]
-    """A task model: models:/clism-mrc@champion, models:/clism-ner/3, a folder that jobs/finetune.py has made, s3://..."""
+    """Task model: models:/clism-mrc@champion, models:/clism-ner/3, a model folder of jobs/finetune.py, s3://..."""
     input: Annotated[str, RowsFile()]
-    """A file that ends in .jsonl, .csv (either of them with .gz) or .parquet; local or s3://."""
+    """Input file: .jsonl, .csv (either also with .gz) or .parquet; local or s3://."""
     output: Annotated[str, Output()]
-    """The file to make, of any of these formats. It appears as a whole at the end; until then OUTPUT.unfinished keeps
-    what is predicted, from which the same command goes on. Rejected rows are listed in OUTPUT.rejects.jsonl."""
+    """Output file, in any of these formats. It appears when it is complete; until then OUTPUT.unfinished keeps finished
+    predictions, from which the same command resumes. Rejected rows are listed in OUTPUT.rejects.jsonl."""
     overwrite: bool = False
-    """Replace an output that is there."""
+    """Replace an existing output."""
     question_column: str = "question"
-    """Where the questions are. Question answering only."""
+    """Column of the questions. Question answering only."""
     context_column: str = "context"
-    """Where the passages are. Question answering only."""
+    """Column of the passages. Question answering only."""
     text_column: str = "text"
-    """Where the sentences are, as texts. NER only."""
+    """Column of the sentences as text. NER only."""
     tokens_column: str = "tokens"
-    """Where the sentences are, as lists of tokens (in CSV: as JSON); a row that has a text is read by its text. NER
+    """Column of the sentences as lists of tokens (in CSV: as JSON); if a row also has a text, the text is used. NER
     only."""
     batch_size: Annotated[int, Ge(1)] = 32
-    """Inputs of a forward pass at most."""
+    """Maximum number of inputs in a forward pass."""
     workers: Annotated[int | None, Ge(1)] = None
-    """Copies of the model that predict side by side; null: one a GPU that is there now or, on CPUs, as many as these
-    and memory allow."""
+    """Number of model replicas that predict concurrently; null: one per GPU of the current cluster or, on CPUs, as many
+    as CPUs and memory allow."""
     use_gpu: bool | None = None
-    """Whether models predict on GPUs, one each; null: if the cluster has any now. Give true where GPU nodes come when
-    they are wanted."""
+    """Whether models predict on GPUs, one each; null: if the cluster currently has any. Set true on autoscaling
+    clusters."""

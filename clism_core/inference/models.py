@@ -1,4 +1,4 @@
-"""What an evaluation has to know of a model before it is loaded anywhere."""
+"""Look-up of models before prediction, and checks that all nodes can access them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,23 +18,23 @@ from clism_core.utils.home import tracking_uri
 
 @dataclass(frozen=True)
 class EvaluatedModel:
-    """A model that is there."""
+    """An existing model."""
 
     name: str
-    """By which every node of the cluster finds this very version."""
+    """Name by which every node of the cluster finds exactly this version."""
     task: TaskConfig | None
-    """None: an encoder without a task."""
+    """Options of its task; None for an encoder without a task."""
     fingerprint: str
-    """Of the content of its files."""
+    """Digest of the content of its files."""
     size: int
-    """Of its files or, where they are yet to be downloaded, of its weights in fp32; in bytes."""
+    """Size of its files in bytes, or of its weights in fp32 if the files are not downloaded yet."""
 
 
 def find_model(name: str) -> EvaluatedModel:
-    """Find a model: download it to this machine where that is necessary, and look at its files.
+    """Find a model: download it to this machine if necessary, and read its files.
 
     Raises:
-        InputError: if there is no such model, or it is one of another version of this project.
+        InputError: if the model is not found, or was saved by another version of this project.
     """
     name = pin_version(absolute_if_folder(name))
     folder = resolve_model(name)
@@ -53,16 +53,16 @@ def check_nodes(
     workers: int | None,
     use_gpu: bool | None,
 ) -> None:
-    """Check that all nodes of the cluster find what they predict with.
+    """Check that all nodes of the cluster can access the models, inputs and output.
 
     Args:
         models: names of `EvaluatedModel`.
         inputs: files that the nodes read.
-        output: the folder that the nodes write to; None if only this process writes.
-        workers, use_gpu: of the job's configuration.
+        output: folder that the nodes write to; None if only this process writes.
+        workers, use_gpu: fields of the job's configuration.
 
     Raises:
-        InputError: naming all that is missing.
+        InputError: if anything is missing on a node, naming all of it.
     """
     names = list(models)
     check_shared(
@@ -74,7 +74,7 @@ def check_nodes(
 
 
 def _weights_size(hub_id: str) -> int:
-    """Return the bytes of a model's weights in fp32, by its configuration alone."""
+    """Return the size of a model's weights in fp32, in bytes, computed from its configuration."""
     with torch.device("meta"):
         model = AutoModel.from_config(AutoConfig.from_pretrained(hub_id))
     return sum(4 * weight.numel() for weight in model.parameters())

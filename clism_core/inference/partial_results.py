@@ -1,4 +1,4 @@
-"""Chunks that are predicted already, in a folder beside the output, from which an interrupted prediction resumes."""
+"""Finished chunks, stored in a folder beside the output, from which an interrupted prediction resumes."""
 
 import logging
 from collections.abc import Iterator
@@ -20,11 +20,11 @@ logger = logging.getLogger(__name__)
 
 
 class PartialResults(StagingStore):
-    """The files `chunks/FIRST_ROW.arrow` of `OUTPUT.unfinished/KEY`, each with what the model has made of a chunk.
+    """The files `chunks/FIRST_ROW.arrow` in `OUTPUT.unfinished/KEY`, each with the result of a chunk.
 
     Args:
-        config: with absolute paths.
-        fingerprint: of the model.
+        config: configuration with absolute paths.
+        fingerprint: fingerprint of the model.
     """
 
     def __init__(self, config: PredictConfig, *, fingerprint: str) -> None:
@@ -39,31 +39,31 @@ class PartialResults(StagingStore):
         super().__init__(staging_folder(config), key)
 
     def finished(self) -> set[int]:
-        """Return the numbers of the first rows of the chunks that are predicted."""
-        found = {int(name) for name in self.names(_CHUNKS)}
-        if found:
-            logger.info("resuming: %d chunks of %d rows are predicted already", len(found), ROWS_PER_CHUNK)
-        return found
+        """Return the first row number of each finished chunk."""
+        first_rows = {int(name) for name in self.names(_CHUNKS)}
+        if first_rows:
+            logger.info("resuming: %d chunks of %d rows are already predicted", len(first_rows), ROWS_PER_CHUNK)
+        return first_rows
 
     def write_chunk(self, chunk: PredictedChunk) -> None:
-        """Write a chunk; an actor does it, which the driver may have lost sight of.
+        """Write a chunk; called by an actor with which the driver may have lost contact.
 
         Raises:
-            InputError: this node does not see the folder that the driver has opened.
+            InputError: if the folder that the driver opened is not visible on this node.
         """
         self.check_opened()
         table = pa.Table.from_pylist([chunk._asdict()], schema=PREDICTED_SCHEMA)
         self.write(stream_bytes(table), _CHUNKS, _file_name(chunk.first_row))
 
     def read_chunks(self, first_rows: set[int]) -> Iterator[PredictedChunk]:
-        """Yield the chunks with these first rows, in the order of the input; a few of them are in memory at once."""
+        """Yield the chunks with these first rows, in input order, with a few of them in memory at once."""
         for content in self.read_all(_CHUNKS, [_file_name(row) for row in sorted(first_rows)], at_once=_AT_ONCE):
             (chunk,) = pa.ipc.open_stream(content).read_all().to_pylist()
             yield PredictedChunk(**chunk)
 
 
 def staging_folder(config: PredictConfig) -> str:
-    """Return the folder of the unfinished work; all nodes must see it."""
+    """Return the staging folder of unfinished predictions, which must be visible on all nodes."""
     return config.output + ".unfinished"
 
 

@@ -1,4 +1,4 @@
-"""The predictions of a model for all test sets at once, by Ray Data."""
+"""Prediction of all test sets in one pass with Ray Data, and the size of the worker pool."""
 
 import json
 import logging
@@ -20,17 +20,17 @@ from clism_core.utils.progress import Progress
 logger = logging.getLogger(__name__)
 
 RECORDS_PER_BLOCK = 64
-"""Records that are predicted together: many enough to be sorted by length, few enough to show progress. It does not
-depend on the number of workers, and so neither do the predictions."""
-_MEMORY_PER_SIZE = 2  # what a copy of a model takes with its inputs, by the size of its files
+"""Number of records that are predicted together: enough to sort by length, few enough to show progress. It does not
+depend on the number of workers, so the predictions do not, either."""
+_MEMORY_PER_SIZE = 2  # memory of a model replica with its inputs, relative to the size of its files
 
 
 class Pool(NamedTuple):
-    """The workers of an evaluation."""
+    """Workers of an evaluation."""
 
     workers: int
     gpus: int
-    """Of each worker, 0 or 1."""
+    """GPUs per worker, 0 or 1."""
 
 
 def predict(
@@ -41,14 +41,14 @@ def predict(
     workers: int | None,
     use_gpu: bool | None,
 ) -> Iterator[tuple[TestSet, list[Any]]]:
-    """Yield each test set, as soon as it is complete, with what the model makes of each of its records.
+    """Yield each test set, as soon as it is complete, with the model's outputs for its records.
 
     Args:
-        model: loaded by every worker.
-        test_sets: whose records are predicted; all of them are shared out among the workers.
-        batch_size: inputs of a forward pass at most.
-        workers: None for as many as there is room for.
-        use_gpu: None for GPUs if the cluster has any now.
+        model: model that every worker loads.
+        test_sets: test sets to predict; their records are distributed among the workers.
+        batch_size: maximum number of inputs in a forward pass.
+        workers: number of workers; None: as many as the cluster has room for.
+        use_gpu: whether to use GPUs; None: if the cluster currently has any.
 
     Raises:
         InputError: if a node cannot find or load the model.
@@ -75,7 +75,7 @@ def record_blocks(test_set: TestSet) -> Iterator[pa.Table]:
                 "language": test_set.language,
                 "number": number,
                 "kind": test_set.kind,
-                "record": json.dumps(record, ensure_ascii=False),  # escapes would take six bytes a letter, not two
+                "record": json.dumps(record, ensure_ascii=False),  # escapes take six bytes per letter instead of two
             }
             for number, record in enumerate(records[first : first + RECORDS_PER_BLOCK], start=first)
         ]
@@ -83,18 +83,18 @@ def record_blocks(test_set: TestSet) -> Iterator[pa.Table]:
 
 
 def collect(test_sets: Iterable[TestSet], batches: Iterable[pa.Table]) -> Iterator[tuple[TestSet, list[Any]]]:
-    """Yield each test set, once all of its outputs are among those of `batches`, with them in their order.
+    """Yield each test set, once `batches` has yielded all of its outputs, with the outputs in record order.
 
-    Says of how many questions or sentences the model has not seen the end.
+    Logs the number of truncated questions or sentences.
 
     Args:
-        test_sets: all that are to come.
+        test_sets: all test sets with outputs in `batches`.
         batches: rows of `OUTPUTS_SCHEMA`, in any order.
     """
-    waiting = {title(each): (each, len(each.records())) for each in test_sets}
-    found: dict[str, dict[int, Any]] = {name: {} for name in waiting}
+    pending = {title(each): (each, len(each.records())) for each in test_sets}
+    received: dict[str, dict[int, Any]] = {name: {} for name in pending}
     cut = Counter[str]()
-    progress = Progress("predicting", total=sum(records for _, records in waiting.values()))
+    progress = Progress("predicting", total=sum(records for _, records in pending.values()))
     for batch in batches:
         progress.add(batch.num_rows)
         vectors = batch["vector"].combine_chunks()
@@ -105,14 +105,14 @@ def collect(test_sets: Iterable[TestSet], batches: Iterable[pa.Table]) -> Iterat
             name = f"{dataset}/{language}"
             touched.add(name)
             cut[name] += bool(is_cut)
-            found[name][number] = vectors[place].values.to_numpy() if output is None else json.loads(output)
+            received[name][number] = vectors[place].values.to_numpy() if output is None else json.loads(output)
         for name in sorted(touched):
-            test_set, records = waiting[name]
-            if len(found[name]) == records:
-                outputs = found.pop(name)
+            test_set, records = pending[name]
+            if len(received[name]) == records:
+                outputs = received.pop(name)
                 if cut[name]:
                     logger.warning(
-                        "%s: %d of %d questions or sentences are longer than the model takes, and lose their end",
+                        "%s: %d of %d questions or sentences exceed the maximum length of the model and are truncated",
                         *(name, cut[name], records),
                     )
                 yield test_set, [outputs[number] for number in range(records)]
@@ -121,13 +121,13 @@ def collect(test_sets: Iterable[TestSet], batches: Iterable[pa.Table]) -> Iterat
 def find_pool(
     nodes: Sequence[Mapping[str, float]], *, model_size: int, wanted: int | None, use_gpu: bool | None
 ) -> Pool:
-    """Return how many workers there are to be: one a GPU, or as many as CPUs and memory allow; at least one.
+    """Return the size of the worker pool: one worker per GPU, or as many as CPUs and memory allow; at least one.
 
     Args:
-        nodes: what each has, in Ray's words.
-        model_size: in bytes.
-        wanted: by the user, who knows better.
-        use_gpu: likewise: True where nodes with GPUs are yet to come; None for GPUs if there are any.
+        nodes: resources of each node, with Ray's names.
+        model_size: size of the model in bytes.
+        wanted: configured number of workers, which takes precedence.
+        use_gpu: configured use of GPUs: True even if GPU nodes have not joined yet; None: if there are any.
     """
     gpus = int(sum(node.get("GPU", 0) for node in nodes))
     if gpus if use_gpu is None else use_gpu:

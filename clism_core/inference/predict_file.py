@@ -1,8 +1,8 @@
-"""From a file of inputs to a file of predictions: what is checked before, and the way through Ray Data.
+"""Prediction of a file: checks before it starts, prediction with Ray Data, and the output file.
 
-One task reads the file in chunks; actors that hold the model predict them concurrently and write what they make into
-the staging store, a file for each chunk; this process puts the files together in the order of the input. No process
-holds more than some chunks.
+One task reads the file in chunks; actors with the model predict them concurrently and write the results into the
+staging store, one file per chunk; this process concatenates the files in input order. No process holds more than a few
+chunks in memory.
 """
 
 import dataclasses
@@ -56,42 +56,42 @@ _DONE_COLUMNS = ["first_row", "rows"]
 
 @dataclass(frozen=True)
 class Plan:
-    """A prediction that can be carried out."""
+    """A checked prediction that is ready to run."""
 
     config: PredictConfig
-    """With absolute paths, and a model that means the same on every node."""
+    """Configuration with absolute paths, and a model name that resolves to the same version on every node."""
     layout: Layout
     model_size: int
-    """In bytes."""
+    """Size of the model in bytes."""
     model_fingerprint: str
-    """Of its files."""
+    """Digest of the model's files."""
 
 
 @dataclass(frozen=True)
 class Predicted:
-    """What was made."""
+    """Result of a prediction."""
 
     predicted: int
-    """Rows with a prediction."""
+    """Number of rows with a prediction."""
     rejected: Mapping[str, int]
-    """How many rows were rejected for what."""
+    """Number of rejected rows by reason."""
     rejects_path: str
     first: Sequence[Mapping[str, Any]]
-    """The first rows of the output, to be shown."""
+    """First rows of the output, to be printed."""
 
 
 def plan(config: PredictConfig) -> Plan:
-    """Check `config`, look at the model and at the first rows of the input; needs no cluster.
+    """Check `config`, the model and the first rows of the input, without a cluster.
 
     Raises:
-        InputError: they cannot be used, or there is an output already.
+        InputError: if any of these cannot be used, or the output already exists.
     """
     check_bounds(config)
     formats = file_format(config.input, option="input"), file_format(config.output, option="output")
     config = with_absolute_paths(config)
     _check_paths(config)
     model = find_model(config.model)
-    task = model.task or read_task(resolve_model(model.name))  # which says what is missing
+    task = model.task or read_task(resolve_model(model.name))  # raises an error that names the missing file
     return Plan(
         config=dataclasses.replace(config, model=model.name),
         layout=_layout(config, task.task, *formats),
@@ -102,12 +102,14 @@ def plan(config: PredictConfig) -> Plan:
 
 def _check_paths(config: PredictConfig) -> None:
     if config.input in (config.output, rejects_path(config)):
-        raise InputError(f"--output {config.output} is the input, or its rejects would be; give another name")
+        raise InputError(
+            f"--output {config.output}: the output or its rejects file would overwrite --input; give another name"
+        )
     if not storage.exists(config.input):
-        raise InputError(f"--input {config.input}: no such file")
-    there = [path for path in (config.output, rejects_path(config)) if storage.exists(path)]
-    if there and not config.overwrite:
-        raise InputError(f"--output: {there[0]} is there already; give another name, or --overwrite true")
+        raise InputError(f"--input {config.input}: not found")
+    existing = [path for path in (config.output, rejects_path(config)) if storage.exists(path)]
+    if existing and not config.overwrite:
+        raise InputError(f"--output: {existing[0]} already exists; give another name, or --overwrite true")
 
 
 def _layout(config: PredictConfig, task: TaskName, input_format: FileFormat, output_format: FileFormat) -> Layout:
@@ -120,8 +122,9 @@ def _layout(config: PredictConfig, task: TaskName, input_format: FileFormat, out
     check_columns(columns, task=TASKS[task], config=config)
     schema = None
     if output_format == "parquet":
-        of_input = schema_of(first) if input_format == "parquet" else table_schema([row.values or {} for row in rows])
-        schema = pa.schema([*of_input, *output], metadata=of_input.metadata)
+        is_parquet = input_format == "parquet"
+        input_schema = schema_of(first) if is_parquet else table_schema([row.values or {} for row in rows])
+        schema = pa.schema([*input_schema, *output], metadata=input_schema.metadata)
     return Layout(
         task=task,
         input_format=input_format,
@@ -132,17 +135,17 @@ def _layout(config: PredictConfig, task: TaskName, input_format: FileFormat, out
 
 
 def rejects_path(config: PredictConfig) -> str:
-    """Return where the rejected rows are listed."""
+    """Return the path of the rejects file, which lists the rejected rows."""
     return config.output + REJECTS_ENDING
 
 
 def predict(plan: Plan) -> Predicted:
-    """Predict all rows of the input on the Ray cluster that is connected, and write the output.
+    """Predict all rows of the input on the connected Ray cluster, and write the output.
 
-    What an earlier run has predicted of the same input by the same model, before it was stopped, is not predicted anew.
+    Resumes an earlier run with the same input and model that was stopped.
 
     Raises:
-        InputError: the input turns out to be one that cannot be used; there is no output then.
+        InputError: if the input turns out to be invalid; no output is written.
     """
     try:
         return finish(plan, lambda results, finished: _predict_chunks(plan, results, finished=finished))
@@ -154,11 +157,11 @@ def predict(plan: Plan) -> Predicted:
 
 
 PredictChunks: TypeAlias = Callable[[PartialResults, set[int]], Iterable[tuple[int, int]]]
-"""Predicts the chunks whose first rows are not in the set, writes them, and yields the first row and rows of each."""
+"""Predicts and writes the chunks whose first rows are not in the set; yields the first row and row count of each."""
 
 
 def finish(plan: Plan, predict_chunks: PredictChunks) -> Predicted:
-    """Have the chunks predicted that an earlier run has not predicted, and write the output of all."""
+    """Predict the chunks that an earlier run has not finished, and write the output of all chunks."""
     results = PartialResults(plan.config, fingerprint=plan.model_fingerprint)
     results.open()
     finished = results.finished()
@@ -167,13 +170,13 @@ def finish(plan: Plan, predict_chunks: PredictChunks) -> Predicted:
     for first_row, rows in predict_chunks(results, finished):
         predicted.add(first_row)
         progress.add(rows)
-    done = write_output(results.read_chunks(finished | predicted), config=plan.config, layout=plan.layout)
+    result = write_output(results.read_chunks(finished | predicted), config=plan.config, layout=plan.layout)
     results.delete()
-    return done
+    return result
 
 
 def write_output(chunks: Iterable[PredictedChunk], *, config: PredictConfig, layout: Layout) -> Predicted:
-    """Write what comes of the chunks, which are in the order of the input, as one file and a list of rejects."""
+    """Write the results of the chunks, given in input order, as one output file and one rejects file."""
     predicted, cut, rejected, first = 0, 0, Counter[str](), list[Mapping[str, Any]]()
     path = rejects_path(config)
     with (
@@ -192,25 +195,23 @@ def write_output(chunks: Iterable[PredictedChunk], *, config: PredictConfig, lay
     if not rejected:
         storage.delete(path)
     if cut:
-        logger.warning(
-            "%d of %d questions are longer than the model's max_question_length and lost their end", cut, predicted
-        )
+        logger.warning("%d of %d questions exceed the model's max_question_length and were truncated", cut, predicted)
     return Predicted(predicted=predicted, rejected=dict(rejected), rejects_path=path, first=first[:SHOWN_ROWS])
 
 
 class _ChunkSource(Datasource):
-    """The chunks of one file, without those that are finished. A row is a chunk, so that Ray never cuts one."""
+    """The unfinished chunks of one file. Each row is a chunk, so that Ray never splits one."""
 
     def __init__(self, path: str, *, finished: set[int]) -> None:
         self._path = path
         self._finished = finished
 
     def estimate_inmemory_data_size(self) -> int | None:
-        """Say that the size is not known: it takes reading to know."""
+        """Return None: the size is unknown before the file is read."""
         return None
 
     def get_read_tasks(self, *_: Any, **__: Any) -> list[ReadTask]:
-        """Return one task: compressed files cannot be entered in the middle."""
+        """Return one task: compressed files are not seekable."""
         metadata = BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None)
         return [ReadTask(_reader(self._path, self._finished), metadata, _CHUNK_SCHEMA)]
 
@@ -225,7 +226,7 @@ def _reader(path: str, finished: set[int]) -> Callable[[], Iterator[pa.Table]]:
 
 
 class _ChunkPredictor:
-    """An actor with the model, which is loaded with the first chunk: Ray does not hand on what a constructor raises."""
+    """Actor with the model, which is loaded with the first chunk: Ray does not pass on exceptions of a constructor."""
 
     def __init__(self, config: PredictConfig, layout: Layout, results: PartialResults) -> None:
         self._config = config
@@ -247,7 +248,7 @@ class _ChunkPredictor:
 def _predict_chunks(plan: Plan, results: PartialResults, *, finished: set[int]) -> Iterator[tuple[int, int]]:
     config = plan.config
     pool = find_pool(node_resources(), model_size=plan.model_size, wanted=config.workers, use_gpu=config.use_gpu)
-    # The reader wants no CPU of its own, or it would wait for ever where the models take them all.
+    # The reader reserves no CPU: it would wait forever if the models took all of them.
     chunks = ray.data.read_datasource(_ChunkSource(config.input, finished=finished), override_num_blocks=1, num_cpus=0)
     predicted = map_with_retries(
         chunks,
@@ -258,6 +259,6 @@ def _predict_chunks(plan: Plan, results: PartialResults, *, finished: set[int]) 
         num_cpus=1,
         num_gpus=pool.gpus,
     )
-    predicted.context.target_max_block_size = 1  # bytes: every chunk is a block, to be predicted beside the others
+    predicted.context.target_max_block_size = 1  # byte: every chunk is a block, so that chunks run concurrently
     for chunk in predicted.iter_rows():
         yield chunk["first_row"], chunk["rows"]

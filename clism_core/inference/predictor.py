@@ -1,4 +1,4 @@
-"""From the folder of a task model to its predictor."""
+"""Loading of predictors from the folders of task models."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ from clism_core.utils.quiet import quiet_loading
 
 
 def load_predictor(folder: str, *, batch_size: int = BATCH_SIZE) -> Predictor[Any]:
-    """Load the task model of a local folder, on the GPU where there is one.
+    """Load the predictor of the task model in a local folder, on a GPU if there is one.
 
     Args:
-        folder: what `resolve_model` returns.
-        batch_size: inputs of a forward pass at most.
+        folder: folder, as `resolve_model` returns it.
+        batch_size: maximum number of inputs in a forward pass.
 
     Raises:
-        InputError: if it holds no model of a task.
+        InputError: if the folder does not contain a task model.
     """
     task = task_of(read_task(folder))
     with quiet_loading():

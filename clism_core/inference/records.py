@@ -1,4 +1,4 @@
-"""From rows to what a predictor takes, and which rows give none."""
+"""Conversion of file rows to records for predictors, and reasons to reject rows."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,33 +15,33 @@ from clism_core.utils.text import LONE_SURROGATE, printable
 
 
 class Reason(StrEnum):
-    """Why a row is rejected."""
+    """Reason for which a row is rejected."""
 
     UNREADABLE = "unreadable"
-    """No JSON object, or another number of fields than the header has."""
+    """The row is not a JSON object, or its number of fields differs from the header."""
     MISSING = "missing"
-    """The column is not there, null or blank."""
+    """The column is missing, null or blank."""
     NOT_TEXT = "not_text"
-    """Another type, or tokens that are no list of texts."""
+    """The value is not a string, or the tokens are not a list of strings."""
     INVALID_CHARACTERS = "invalid_characters"
-    """Half of a surrogate pair, which is no character."""
+    """The value contains a lone surrogate (half of a pair), which is not a valid character."""
     UNFIT = "unfit"
-    """The column is where a prediction is to stand, or the output has no place for it or for values of its type: the
-    first rows decide on columns and types."""
+    """The column has the name of a prediction column, or does not fit into the columns and types of the output, which
+    are determined by the first rows."""
 
 
 class Reject(NamedTuple):
     """A row without a prediction."""
 
     row: int
-    """From 1."""
+    """Number of the row, from 1."""
     reason: Reason
     column: str
-    """Which one is the cause; empty where it is the whole row."""
+    """Column that causes the rejection; empty if it is the whole row."""
 
 
 def make_record(row: Row, *, task: AnyTask, config: PredictConfig) -> dict[str, Any] | Reject:
-    """Return the record that the predictor takes of a row, or the reason why the row has none."""
+    """Return the predictor's record for a row, or the reason to reject the row."""
     if row.values is None:
         return Reject(row.number, Reason.UNREADABLE, "")
     clash = next((column for column in task.output_schema.names if column in row.values), None)
@@ -65,7 +65,7 @@ def make_record(row: Row, *, task: AnyTask, config: PredictConfig) -> dict[str, 
 
 
 def input_columns(task: AnyTask, config: PredictConfig) -> dict[str, str]:
-    """Return the columns of a file in which the fields of the task's records are, by the names of the fields."""
+    """Return the file column of each field of the task's records, by field name."""
     return {name: getattr(config, f"{name}_column", name) for name in task.record_fields.kinds}
 
 
@@ -73,31 +73,31 @@ def check_columns(columns: Sequence[str], *, task: AnyTask, config: PredictConfi
     """Check that a file has the columns that the task needs.
 
     Args:
-        columns: those of the file.
+        columns: columns of the file.
         task: task of the model.
-        config: names the needed columns.
+        config: configuration with the names of the required columns.
 
     Raises:
-        InputError: no row could be used, or a column has the name of one that is added.
+        InputError: if required columns are missing, or a column has the name of a prediction column.
     """
-    wanted = input_columns(task, config)
+    required = input_columns(task, config)
     enough, conjunction = (all, " and ") if task.record_fields.needed == "all" else (any, " or ")
-    if not enough(column in columns for column in wanted.values()):
+    if not enough(column in columns for column in required.values()):
         has = ", ".join(columns) or "none"
-        options = conjunction.join(f"--{name}_column" for name in wanted)
+        options = conjunction.join(f"--{name}_column" for name in required)
         raise InputError(
-            f"--input {config.input} has the columns {has}, but the model wants {conjunction.join(wanted.values())}; "
-            f"name yours by {options}"
+            f"--input {config.input} has the columns {has}, but the model needs "
+            f"{conjunction.join(required.values())}; name your columns with {options}"
         )
     clashes = [column for column in task.output_schema.names if column in columns]
     if clashes:
         raise InputError(
-            f"--input {config.input} has a column {', '.join(clashes)}, where predictions are to stand; rename it"
+            f"--input {config.input}: column {', '.join(clashes)} conflicts with a prediction column; rename it"
         )
 
 
 def describe_row(row: Mapping[str, Any], *, task: AnyTask, config: PredictConfig) -> str:
-    """Return a row of the output in a line, for people; in CSV lists are written as JSON."""
+    """Return a row of the output as one readable line; lists in CSV are parsed from JSON."""
     record = {name: row.get(column) for name, column in input_columns(task, config).items()}
     prediction = {
         column.name: _parsed(row[column.name]) if pa.types.is_nested(column.type) else row[column.name]
@@ -129,7 +129,7 @@ def _tokens_reason(value: Any) -> Reason | None:
 
 
 def _parsed(value: Any) -> Any:
-    """Return a list; in CSV it is written as JSON."""
+    """Return a list, parsed from JSON if it comes from CSV; None if that fails."""
     if not isinstance(value, str):
         return value
     try:

@@ -1,7 +1,7 @@
-"""Files of inputs, cut into chunks of rows: one task reads and cuts the file, the chunks are taken apart side by side.
+"""Readers of input files in chunks of rows: one task splits the file, and the chunks are parsed concurrently.
 
-A row of JSONL is a line, counted from 1, and lines without anything are passed over. A row of CSV is a record below the
-header; all its values are text. Rows of Parquet keep their types.
+A JSONL row is a line, counted from 1; blank lines are skipped. A CSV row is a record below the header, and all its
+values are text. Parquet rows keep their types.
 """
 
 import csv
@@ -33,46 +33,46 @@ ENDINGS: Mapping[str, FileFormat] = {
 }
 ROWS_PER_CHUNK = 256
 _NO_UTF8 = re.compile("[\udc80-\udcff]")
-"""What `surrogateescape` makes of bytes that are not UTF-8."""
-_BUFFER = 1 << 20  # bytes of a Parquet column held at once, where pyarrow would take the whole of its row group
+"""Characters with which `surrogateescape` decodes bytes that are not UTF-8."""
+_BUFFER = 1 << 20  # bytes of a Parquet column in memory at once; by default pyarrow reads the whole row group
 
 
 class Chunk(NamedTuple):
-    """Rows that follow each other, as they stand in the file."""
+    """Consecutive rows, unparsed."""
 
     first_row: int
-    """The number of the first one, from 1."""
+    """Number of the first row, from 1."""
     rows: int
     content: bytes
-    """Lines; or a JSON list of the header and the records; or a table in Arrow's stream format."""
+    """JSONL lines; or a JSON list of the CSV header and records; or a table in Arrow's stream format."""
 
 
 class Row(NamedTuple):
     """A row of the file."""
 
     number: int
-    """From 1."""
+    """Number of the row, from 1."""
     values: dict[str, Any] | None
-    """By column; None where the row cannot be read."""
+    """Values by column; None if the row cannot be read."""
 
 
 def file_format(path: str, *, option: str) -> FileFormat:
-    """Return the format that the end of a file's name says.
+    """Return the format that the extension of a file indicates.
 
     Raises:
-        InputError: it says none, naming `option`.
+        InputError: if the extension is unsupported, naming `option`.
     """
-    found = next((kind for ending, kind in ENDINGS.items() if path.endswith(ending)), None)
-    if found is None:
-        raise InputError(f"--{option} {path}: its format is not known; give a file that ends in {', '.join(ENDINGS)}")
-    return found
+    kind = next((kind for ending, kind in ENDINGS.items() if path.endswith(ending)), None)
+    if kind is None:
+        raise InputError(f"--{option} {path}: unsupported format; give a file that ends in {', '.join(ENDINGS)}")
+    return kind
 
 
 def read_chunks(path: str, *, rows_per_chunk: int = ROWS_PER_CHUNK) -> Iterator[Chunk]:
-    """Yield the rows of a file, some of them held at once.
+    """Yield the rows of a file in chunks, without loading the whole file.
 
     Raises:
-        InputError: the file cannot be read to its end.
+        InputError: if the file cannot be read to its end.
     """
     reader = {"jsonl": _jsonl_chunks, "csv": _csv_chunks, "parquet": _parquet_chunks}[file_format(path, option="input")]
     try:
@@ -96,7 +96,7 @@ def schema_of(chunk: Chunk) -> pa.Schema:
 
 
 def columns_of(rows: Sequence[Row]) -> list[str]:
-    """Return the columns that any of the rows has, in the order in which they come."""
+    """Return all columns that occur in the rows, in order of first occurrence."""
     return list(dict.fromkeys(column for row in rows for column in row.values or ()))
 
 
@@ -111,7 +111,7 @@ def _open_text(path: str, *, newline: str, errors: str = "strict") -> Iterator[i
 
 
 def _line_without_utf8(path: str) -> int:
-    """Return the number of the first line of a text that cannot be decoded, for which it is read once more."""
+    """Return the number of the first line that is not UTF-8, by reading the file again."""
     with _open_text(path, newline="\n", errors="surrogateescape") as text:
         return next(number for number, line in enumerate(text, 1) if _NO_UTF8.search(line))
 
@@ -130,19 +130,19 @@ def _jsonl_rows(chunk: Chunk) -> list[Row]:
 
 
 def _csv_chunks(path: str, size: int) -> Iterator[Chunk]:
-    csv.field_size_limit(sys.maxsize)  # passages may be longer than the 128 KB that are Python's limit
+    csv.field_size_limit(sys.maxsize)  # passages may be longer than Python's limit of 128 KB
     first = 1
     with _open_text(path, newline="") as text:
         records = csv.reader(text, strict=True)
         try:
             header = next(records, [])
             _check_columns(header, path)
-            while some := list(islice(records, size)):
-                yield Chunk(first, len(some), json.dumps([header, *some]).encode())
-                first += len(some)
+            while rows := list(islice(records, size)):
+                yield Chunk(first, len(rows), json.dumps([header, *rows]).encode())
+                first += len(rows)
         except csv.Error as error:
             raise InputError(
-                f"--input {path}, line {records.line_num}: {error}; quotes within a field in quotes are to be doubled"
+                f"--input {path}, line {records.line_num}: {error}; quotes within a quoted field must be doubled"
             ) from error
 
 
@@ -171,6 +171,6 @@ def _parquet_rows(chunk: Chunk) -> list[Row]:
 
 
 def _check_columns(names: Sequence[str], path: str) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InputError(f"--input {path}: more than one column is called {', '.join(twice)}; rename them")
+    duplicates = sorted({name for name in names if names.count(name) > 1})
+    if duplicates:
+        raise InputError(f"--input {path}: duplicate columns {', '.join(duplicates)}; rename them")

@@ -1,4 +1,4 @@
-"""Rows with their predictions to a file, which appears as a whole or not at all."""
+"""Writers of rows with predictions; the output file appears atomically."""
 
 import csv
 import gzip
@@ -18,39 +18,39 @@ from clism_core.utils.arrow import stream_bytes
 from clism_core.utils.errors import InputError
 
 _NOT_ARROW = (pa.ArrowException, OverflowError, UnicodeEncodeError)
-"""What Arrow raises of values that a type does not hold."""
+"""Exceptions that Arrow raises for values that a type cannot represent."""
 
 
 class UnfitError(InputError):
-    """A row that does not fit into the output's columns."""
+    """A row that does not fit into the columns of the output."""
 
     def __init__(self, column: str) -> None:
         super().__init__(f"{column} does not fit into the columns of the first rows")
         self.column = column
-        """The cause, or what is wrong with it; empty where it is not known."""
+        """Column that does not fit; empty if unknown."""
 
 
 class RowWriter(Protocol):
-    """Writes what `encode_rows` has made of rows."""
+    """Writer of rows that `encode_rows` encoded."""
 
     def __call__(self, encoded: bytes) -> object:
-        """Append some rows."""
+        """Append encoded rows."""
 
 
 def encode_rows(
     rows: Sequence[tuple[int, Mapping[str, Any]]], *, kind: FileFormat, columns: Sequence[str], schema: pa.Schema | None
 ) -> bytes:
-    """Return rows as a piece of a file.
+    """Encode rows as a part of a file.
 
     Args:
-        rows: their numbers and their values, predictions included.
-        kind: the format of the file.
-        columns: those of a CSV file.
-        schema: that of a Parquet file.
+        rows: row numbers and values, predictions included.
+        kind: format of the file.
+        columns: columns of a CSV file.
+        schema: schema of a Parquet file.
 
     Raises:
-        UnfitError: a row does not fit into the columns or their types.
-        InputError: the format does not hold what a column has.
+        UnfitError: if a row does not fit into the columns or their types.
+        InputError: if the format cannot represent the values of a column.
     """
     if kind == "jsonl":
         return _json_lines(values for _, values in rows)
@@ -60,15 +60,15 @@ def encode_rows(
 
 
 def encode_rejects(rejects: Sequence[Reject]) -> bytes:
-    """Return rejected rows as JSON lines with `row`, `reason` and, where one is the cause, `column`."""
+    """Return rejected rows as JSON lines with `row`, `reason` and, if a column is the cause, `column`."""
     return _json_lines({name: value for name, value in reject._asdict().items() if value != ""} for reject in rejects)
 
 
 def table_schema(rows: Sequence[Mapping[str, Any]]) -> pa.Schema:
-    """Return the types that values of rows have as a Parquet file; a column without any value is text.
+    """Infer the Parquet schema of rows; a column without values is text.
 
     Raises:
-        InputError: values of one column have types that do not go together.
+        InputError: if the values of a column have incompatible types.
     """
     columns = dict.fromkeys(column for row in rows for column in row)
     fields = []
@@ -76,7 +76,7 @@ def table_schema(rows: Sequence[Mapping[str, Any]]) -> pa.Schema:
         try:
             kind = pa.array([row.get(column) for row in rows]).type
             field = pa.field(column, pa.string() if pa.types.is_null(kind) else kind)
-            pq.ParquetWriter(io.BytesIO(), pa.schema([field])).close()  # which has no structs without fields
+            pq.ParquetWriter(io.BytesIO(), pa.schema([field])).close()  # fails for structs without fields
         except _NOT_ARROW as error:
             raise InputError(f"column {column} cannot be written as Parquet: {error}; give a .jsonl output") from error
         fields.append(field)
@@ -98,14 +98,14 @@ def output_file(path: str) -> Iterator[IO[bytes]]:
 def row_writer(
     file: IO[bytes], *, kind: FileFormat, columns: Sequence[str], schema: pa.Schema | None
 ) -> Iterator[RowWriter]:
-    """Give what appends encoded rows to `file`, and complete the file at the end of the block."""
+    """Open a writer that appends encoded rows to `file` and completes the file at the end of the block."""
     if kind == "parquet":
         with pq.ParquetWriter(file, schema, compression="zstd") as writer:
             yield lambda encoded: writer.write_table(pa.ipc.open_stream(encoded).read_all())
         return
     if kind == "csv":
         file.write(_csv_bytes([(0, dict(zip(columns, columns, strict=True)))], columns))
-    yield lambda encoded: file.write(encoded)  # noqa: PLW0108 (of several signatures, this one)
+    yield lambda encoded: file.write(encoded)  # noqa: PLW0108 (`file.write` is overloaded)
 
 
 def _csv_bytes(rows: Sequence[tuple[int, Mapping[str, Any]]], columns: Sequence[str]) -> bytes:
@@ -115,7 +115,7 @@ def _csv_bytes(rows: Sequence[tuple[int, Mapping[str, Any]]], columns: Sequence[
         if unknown:
             raise UnfitError(unknown[0])
         line = io.StringIO(newline="")
-        # A "\r" is put between quotes only where it is a part of what ends lines.
+        # The csv module quotes "\r" only if it is part of the line terminator.
         csv.writer(line, lineterminator="\r\n").writerow([_csv_text(values.get(column)) for column in columns])
         pieces.append(line.getvalue().removesuffix("\r\n") + "\n")
     return "".join(pieces).encode("utf-8", "backslashreplace")
@@ -128,22 +128,22 @@ def _csv_text(value: Any) -> str:
 
 
 def _json_lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
-    """Return rows as JSON lines; half a surrogate pair, which UTF-8 cannot hold, is escaped as JSON escapes it."""
+    """Return rows as JSON lines; a lone surrogate, which UTF-8 cannot encode, is escaped as in JSON."""
     return "".join(_json(row) + "\n" for row in rows).encode("utf-8", "backslashreplace")
 
 
 def _json(value: Any) -> str:
-    """Return a value as JSON, which has no NaN and no infinities: they are null."""
+    """Return a value as JSON; NaN and infinities, which JSON does not have, become null."""
     text = json.dumps(value, ensure_ascii=False, default=_json_text)
-    if "NaN" in text or "Infinity" in text:  # as numbers, or within a text, which stays as it is
+    if "NaN" in text or "Infinity" in text:  # as numbers, or within a string, which does not change
         text = json.dumps(json.loads(text, parse_constant=lambda _: None), ensure_ascii=False)
     return text
 
 
 def _json_text(value: Any) -> str:
-    """Return what stands for a value that JSON has no type for, such as a date."""
+    """Return the text of a value without a JSON type, such as a date."""
     if isinstance(value, bytes):
-        raise InputError("a column holds bytes, which are no text; give a .parquet output")
+        raise InputError("a column contains bytes, which only Parquet supports; give a .parquet output")
     return str(value)
 
 
@@ -155,7 +155,7 @@ def _parquet_bytes(rows: Sequence[tuple[int, Mapping[str, Any]]], schema: pa.Sch
         raise UnfitError(_not_arrow(rows, schema)) from error
     for (_, values), written in zip(rows, table.to_pylist(), strict=True):
         unfit = next(
-            (name for name, value in values.items() if name not in written or _is_cut(value, written[name])), None
+            (name for name, value in values.items() if name not in written or _is_lossy(value, written[name])), None
         )
         if unfit is not None:
             raise UnfitError(unfit)
@@ -163,7 +163,7 @@ def _parquet_bytes(rows: Sequence[tuple[int, Mapping[str, Any]]], schema: pa.Sch
 
 
 def _not_arrow(rows: Sequence[tuple[int, Mapping[str, Any]]], schema: pa.Schema) -> str:
-    """Return the first column whose type does not hold what the rows have."""
+    """Return the first column whose type cannot represent the values of the rows."""
     for field in schema:
         try:
             pa.array([values.get(field.name) for _, values in rows], type=field.type)
@@ -172,10 +172,10 @@ def _not_arrow(rows: Sequence[tuple[int, Mapping[str, Any]]], schema: pa.Schema)
     return ""
 
 
-def _is_cut(value: Any, written: Any) -> bool:
-    """Whether Arrow has left out a part of a value without a word: unknown fields, the fractions of numbers."""
+def _is_lossy(value: Any, written: Any) -> bool:
+    """Return whether Arrow silently dropped a part of a value: unknown fields, fractions of numbers."""
     if isinstance(value, Mapping) and isinstance(written, Mapping):
-        return any(name not in written or _is_cut(each, written[name]) for name, each in value.items())
+        return any(name not in written or _is_lossy(each, written[name]) for name, each in value.items())
     if isinstance(value, list) and isinstance(written, list):
-        return any(_is_cut(each, other) for each, other in zip(value, written, strict=True))
+        return any(_is_lossy(each, other) for each, other in zip(value, written, strict=True))
     return isinstance(value, float) and not isinstance(written, float) and value != written

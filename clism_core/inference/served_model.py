@@ -1,4 +1,4 @@
-"""The registered task model's `predict`. MLflow keeps and runs this file by itself."""
+"""`predict` of registered task models. MLflow stores this file with the model and runs it directly."""
 
 from threading import Lock
 from typing import Any
@@ -14,13 +14,13 @@ from clism_core.utils.errors import InputError
 
 
 class TaskModel(PythonModel):
-    """Predictions by the task model of a folder."""
+    """Predictions of the task model in a folder."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Load the artefact `model`, on the GPU where there is one."""
+        """Load the artefact `model`, on a GPU if there is one."""
         self.model = load_predictor(context.artifacts["model"]).model.eval()
-        # MLflow's server calls `predict` from several threads: together they would want several times the memory, and
-        # use one tokenizer at the same time
+        # MLflow's server calls `predict` from several threads: concurrent calls would need several times the memory and
+        # share one tokenizer
         self.lock = Lock()
 
     def predict(
@@ -32,14 +32,14 @@ class TaskModel(PythonModel):
         """Return a prediction for each row, as the predictor of the task does.
 
         Args:
-            context: not looked at.
-            model_input: the fields of the task's records as columns. MLflow makes it of whatever its own `predict` or
-                a request holds.
-            params: `batch_size`, the maximum inputs of a forward pass; further options of the task, such as `n_best`
-                for the number of answers to a question.
+            context: ignored.
+            model_input: the fields of the task's records as columns. MLflow converts the inputs of its own `predict` or
+                of a request to this format.
+            params: `batch_size`, the maximum number of inputs in a forward pass; further options of the task, such as
+                `n_best` for the number of answers to a question.
         """
-        if model_input.columns.empty:  # MLflow leaves out columns that the signature does not have
-            raise InputError("no row has any of the columns that this model wants; see its signature")
+        if model_input.columns.empty:  # MLflow drops columns that are not in the signature
+            raise InputError("the columns that this model accepts are missing; see its signature")
         records = [
             {column: value for column, value in row.items() if not _is_missing(value)}
             for row in model_input.to_dict("records")

@@ -58,18 +58,18 @@ def test_micro_f1_varies_with_long_sentences() -> None:
     assert confidence_interval(tests, confidence=0.6) == (0.0, 100.0)
 
 
-def test_the_seed_alone_decides_the_draws() -> None:
+def test_resamples_depend_only_on_the_seed() -> None:
     tests = [_examples(list(range(37)))]
     first = confidence_interval(tests, seed=1, resamples=199)
     assert first == confidence_interval(tests, seed=1, resamples=199)
     assert first != confidence_interval(tests, seed=2, resamples=199)
 
 
-def test_one_example_tells_no_interval() -> None:
+def test_one_example_has_no_interval() -> None:
     assert confidence_interval([_examples([100.0]), _examples(HALF_RIGHT)]) is None
 
 
-def test_no_test_set_is_refused() -> None:
+def test_no_test_sets_are_rejected() -> None:
     with pytest.raises(InputError, match="at least one test set"):
         confidence_interval([])
 
@@ -153,7 +153,7 @@ PAIR = _examples([0.0, 100.0], ids=["a", "b"])
         pytest.param([_examples([1.0])], [_examples([1.0])], "fewer than two examples", id="one example"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(
+def test_incomparable_systems_are_rejected(
     challenger: list[ScoredExamples], champion: list[ScoredExamples], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):

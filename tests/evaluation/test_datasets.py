@@ -43,11 +43,11 @@ def write(path: Path, text: str) -> str:
         pytest.param("train-en.tsv", None, id="hyphen"),
     ],
 )
-def test_language_in_the_name_of_a_file(name: str, language: str | None) -> None:
+def test_language_in_a_file_name(name: str, language: str | None) -> None:
     assert language_in_name(name, MrcConfig()) == language
 
 
-def test_folder_of_mlqa_is_a_test_set_for_each_file(tmp_path: Path) -> None:
+def test_a_folder_of_mlqa_is_one_test_set_per_file(tmp_path: Path) -> None:
     for pair in ("ar-ar", "de-de", "ar-de"):
         context, question = pair.split("-")
         write_questions(tmp_path / f"test-context-{context}-question-{question}.json")
@@ -60,7 +60,7 @@ def test_folder_of_mlqa_is_a_test_set_for_each_file(tmp_path: Path) -> None:
     ]
 
 
-def test_average_of_retrieval_is_over_pairs(tmp_path: Path) -> None:
+def test_retrieval_is_averaged_over_pairs(tmp_path: Path) -> None:
     for language in ("ar", "de"):
         write(tmp_path / f"flores.en-{language}.tsv", "a\tb\n")
     sets = read_test_sets([TestSetConfig("flores", str(tmp_path), kind="retrieval")], None)
@@ -69,20 +69,20 @@ def test_average_of_retrieval_is_over_pairs(tmp_path: Path) -> None:
     ]
 
 
-def test_misplaced_answers_stay_and_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_misplaced_answers_are_kept_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = write_questions(tmp_path / "x.en.json", start=3)
     (found,) = read_test_sets([TestSetConfig("xquad", path)], MrcConfig())
     assert len(found.examples) == 2
     assert "2 answers are not at their offset" in caplog.text
 
 
-def test_types_that_the_model_does_not_know_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_types_unknown_to_the_model_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = write(tmp_path / "x", "Mary B-PER\nOscar B-MISC\n")
     read_test_sets([TestSetConfig("conll", path, language="en")], NerConfig(types=["PER"]))
     assert "does not predict MISC" in caplog.text
 
 
-def test_digest_is_of_the_examples_whatever_scores_them(tmp_path: Path) -> None:
+def test_the_digest_does_not_depend_on_the_scorer(tmp_path: Path) -> None:
     digests = []
     for number, (answer, scorer) in enumerate(
         [("Paris", None), ("Paris", None), ("Mary", None), ("Paris", "mlqa-1.0")]
@@ -142,7 +142,7 @@ def test_digest_is_of_the_examples_whatever_scores_them(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_cannot_be_tested_is_one_clear_error(
+def test_invalid_test_sets_are_rejected(
     tmp_path: Path, tests: list[dict[str, str]], task: TaskConfig | None, message: str
 ) -> None:
     write_questions(tmp_path / "a.json")
@@ -159,7 +159,7 @@ def test_what_cannot_be_tested_is_one_clear_error(
         read_test_sets(configs, task)
 
 
-def test_all_problems_of_a_configuration_are_named_at_once() -> None:
+def test_all_problems_of_a_configuration_are_reported_together() -> None:
     tests = [
         TestSetConfig("comparison", "x"),
         TestSetConfig("a/b", "x"),

@@ -118,7 +118,7 @@ def test_files_of_an_evaluation(config: EvaluateConfig, fake: FakePredictions) -
     assert evaluation.compared_examples is None
 
 
-def test_what_mlflow_has_of_it(config: EvaluateConfig, fake: FakePredictions) -> None:
+def test_an_evaluation_is_logged_to_mlflow(config: EvaluateConfig, fake: FakePredictions) -> None:
     tracked = start_run(job="evaluate", output=config.output)
     evaluate(config, tracked)
     data = tracked.client.get_run(tracked.run_id).data
@@ -133,7 +133,7 @@ def test_what_mlflow_has_of_it(config: EvaluateConfig, fake: FakePredictions) ->
     ]
 
 
-def test_what_is_predicted_is_kept(config: EvaluateConfig, fake: FakePredictions) -> None:
+def test_finished_predictions_are_kept(config: EvaluateConfig, fake: FakePredictions) -> None:
     fake.fails_at = "births/de"
     with pytest.raises(InputError, match="a node was lost"):
         run(config)
@@ -143,16 +143,14 @@ def test_what_is_predicted_is_kept(config: EvaluateConfig, fake: FakePredictions
     assert fake.asked == ["good: births/ar", "good: births/de"]
 
 
-def test_a_file_that_has_changed_is_predicted_anew(
-    config: EvaluateConfig, fake: FakePredictions, tmp_path: Path
-) -> None:
+def test_a_changed_file_is_predicted_again(config: EvaluateConfig, fake: FakePredictions, tmp_path: Path) -> None:
     run(config)
     write_squad(tmp_path / "births.de.json", questions=9)
     assert run(config).metrics["births"]["de"]["n"] == 9
     assert fake.asked == ["good: births/ar", "good: births/de", "good: births/de"]
 
 
-def test_another_model_replaces_the_predictions_and_says_so(
+def test_another_model_replaces_the_predictions_with_a_warning(
     config: EvaluateConfig,
     fake: FakePredictions,
     tmp_path: Path,
@@ -169,7 +167,7 @@ def test_another_model_replaces_the_predictions_and_says_so(
     assert find_model(str(tmp_path / "bad")).fingerprint != fingerprint
 
 
-def test_a_model_of_the_hub_is_known_by_size_and_commit_before_its_weights_are_there(
+def test_size_and_commit_of_a_hub_model_are_known_without_its_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoder = write_encoder("bert", tmp_path / "commit")
@@ -188,9 +186,7 @@ def test_another_scorer_scores_the_same_predictions(config: EvaluateConfig, fake
     assert fake.asked == ["good: births/ar", "good: births/de"]
 
 
-def test_no_figures_stand_beside_the_predictions_of_another_model(
-    config: EvaluateConfig, fake: FakePredictions, tmp_path: Path
-) -> None:
+def test_results_of_another_model_are_deleted(config: EvaluateConfig, fake: FakePredictions, tmp_path: Path) -> None:
     run(config)
     fake.fails_at = "births/de"
     with pytest.raises(InputError, match="a node was lost"):
@@ -198,7 +194,7 @@ def test_no_figures_stand_beside_the_predictions_of_another_model(
     assert files(config.output) == ["evaluation.json", "predictions/births/ar.json"]
 
 
-def test_another_model_at_the_same_time_in_the_same_folder_is_noticed(
+def test_a_concurrent_evaluation_of_another_model_is_rejected(
     config: EvaluateConfig, fake: FakePredictions, tmp_path: Path
 ) -> None:
     first, second = plan(config), plan(dataclasses.replace(config, model=str(tmp_path / "bad")))
@@ -211,7 +207,7 @@ def test_another_model_at_the_same_time_in_the_same_folder_is_noticed(
         mine.write(first.test_sets[1], "{}")
 
 
-def test_the_same_model_at_the_same_time_in_the_same_folder_keeps_all(config: EvaluateConfig) -> None:
+def test_concurrent_evaluations_of_the_same_model_share_predictions(config: EvaluateConfig) -> None:
     planned = plan(config)
     one, two = (Predictions.of_model(config.output, planned.model) for _ in range(2))
     one.write(planned.test_sets[0], "{}")
@@ -220,7 +216,7 @@ def test_the_same_model_at_the_same_time_in_the_same_folder_keeps_all(config: Ev
     assert all(map(again.has, planned.test_sets))
 
 
-def test_two_models_on_the_same_examples(config: EvaluateConfig, fake: FakePredictions, tmp_path: Path) -> None:
+def test_comparison_of_two_models(config: EvaluateConfig, fake: FakePredictions, tmp_path: Path) -> None:
     evaluation = run(config, compare=str(tmp_path / "bad"))
     comparison = evaluation.metrics["comparison"]
     assert comparison["with"] == str(tmp_path / "bad")
@@ -234,7 +230,7 @@ def test_two_models_on_the_same_examples(config: EvaluateConfig, fake: FakePredi
     assert compare([new], [old], resamples=199).difference == 75.0
 
 
-def test_with_an_earlier_evaluation(config: EvaluateConfig, fake: FakePredictions, tmp_path: Path) -> None:
+def test_comparison_with_an_earlier_evaluation(config: EvaluateConfig, fake: FakePredictions, tmp_path: Path) -> None:
     run(config, model=str(tmp_path / "bad"), output=str(tmp_path / "earlier"))
     changes = {"model": str(tmp_path / "good"), "output": str(tmp_path / "out"), "compare": str(tmp_path / "earlier")}
     evaluation = run(config, **changes)
@@ -246,7 +242,7 @@ def test_with_an_earlier_evaluation(config: EvaluateConfig, fake: FakePrediction
         plan(config)
 
 
-def test_with_an_evaluation_that_the_output_would_replace(
+def test_comparison_with_the_own_output_is_rejected(
     config: EvaluateConfig, fake: FakePredictions, tmp_path: Path
 ) -> None:
     run(config, model=str(tmp_path / "bad"))
@@ -255,7 +251,7 @@ def test_with_an_evaluation_that_the_output_would_replace(
     assert json.loads(Path(config.output, "predictions/births/ar.json").read_text())["q1"] == "x"
 
 
-def test_models_of_two_tasks_are_not_compared(config: EvaluateConfig, tmp_path: Path) -> None:
+def test_models_for_different_tasks_are_not_compared(config: EvaluateConfig, tmp_path: Path) -> None:
     config.compare = str(write_model(tmp_path / "tagger", NerConfig()))
     with pytest.raises(InputError, match=r"tagger: is a model of ner, .*good one of mrc"):
         plan(config)
@@ -268,7 +264,7 @@ def test_a_single_example_is_not_compared(config: EvaluateConfig, tmp_path: Path
         plan(config)
 
 
-def test_an_encoder_retrieves_only(config: EvaluateConfig, tmp_path: Path) -> None:
+def test_an_encoder_supports_retrieval_only(config: EvaluateConfig, tmp_path: Path) -> None:
     config.model = str(write_encoder("xlmr", tmp_path / "encoder"))
     with pytest.raises(InputError, match="births/ar: the model is an encoder without a task"):
         plan(config)

@@ -46,7 +46,7 @@ def scores(right: int, of: int, metric: str = "f1") -> dict[str, ScoredExamples]
         pytest.param(20, False, id="worse"),
     ],
 )
-def test_only_more_than_chance_promotes(right: int, promote: bool) -> None:
+def test_only_a_significant_improvement_promotes(right: int, promote: bool) -> None:
     challenger = {"xquad": {"ar": scores(right, 100), "es": scores(60, 100)}}
     champion = {"xquad": {"ar": scores(50, 100), "es": scores(60, 100)}}
     decision = decide(VERSIONS, challenger, champion, metric="f1", resamples=999)
@@ -60,7 +60,7 @@ def test_only_more_than_chance_promotes(right: int, promote: bool) -> None:
     assert ["xquad/es", "60.00", "60.00", "+0.00"] in rows
 
 
-def test_a_small_p_value_is_not_0() -> None:
+def test_a_small_p_value_is_not_shown_as_0() -> None:
     champion, challenger = ({"xquad": {"ar": scores(right, 100)}} for right in (50, 80))
     assert "(p < 0.001)" in decide(VERSIONS, challenger, champion, metric="f1", resamples=9999).text
 
@@ -71,13 +71,13 @@ PAIRS = PairSet("flores", "en-ar", (Pair("a", "b"), Pair("c", "d")))
 @pytest.mark.parametrize(
     ("wanted", "found"), [(None, "accuracy"), ("accuracy", "accuracy"), ("reverse_accuracy", "reverse_accuracy")]
 )
-def test_retrieval_decides_by_a_score_that_it_has(wanted: str | None, found: str) -> None:
+def test_retrieval_is_decided_by_its_own_score(wanted: str | None, found: str) -> None:
     metric = find_metric(wanted, [PAIRS])
     assert metric == found
     assert metric in PAIRS.score('{"1": [1, 1], "2": [2, 2]}').examples
 
 
-def test_unknown_metric_is_named() -> None:
+def test_an_unknown_metric_is_rejected() -> None:
     with pytest.raises(InputError, match="--metric f1: flores/en-ar has the scores accuracy, reverse_accuracy only"):
         find_metric("f1", [PAIRS])
 
@@ -131,20 +131,22 @@ def test_versions_are_found_by_alias_and_number(client: MlflowClient) -> None:
         ),
     ],
 )
-def test_what_is_not_there_is_named(client: MlflowClient, config: PromoteConfig, message: str) -> None:
+def test_a_missing_model_version_or_alias_is_rejected(
+    client: MlflowClient, config: PromoteConfig, message: str
+) -> None:
     with pytest.raises(InputError, match=message):
         find_versions(client, config)
 
 
 @pytest.mark.parametrize("promote", [True, False])
-def test_decision_moves_the_alias_and_is_kept(client: MlflowClient, promote: bool) -> None:
+def test_a_decision_moves_the_alias_and_is_stored(client: MlflowClient, promote: bool) -> None:
     carry_out(client, VERSIONS, Decision(promote, "why"), alias="champion")
     assert int(client.get_model_version_by_alias("clism-mrc", "champion").version) == (3 if promote else 2)
     tags = [client.get_model_version("clism-mrc", number).tags for number in ("1", "2", "3")]
     assert tags == [{}, {PROMOTION_TAG: "why"}, {PROMOTION_TAG: "why"}]
 
 
-def test_alias_that_was_moved_meanwhile_stays(client: MlflowClient) -> None:
+def test_an_alias_moved_concurrently_is_left_alone(client: MlflowClient) -> None:
     client.set_registered_model_alias("clism-mrc", "champion", "1")
     with pytest.raises(InputError, match="moved to version 1 meanwhile"):
         carry_out(client, VERSIONS, Decision(True, "why"), alias="champion")

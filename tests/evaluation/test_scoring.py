@@ -37,7 +37,7 @@ def metrics(dataset: str = "xquad", **right: int) -> dict[str, Any]:
     return {**metrics_of(sets, scores, resamples=RESAMPLES)}
 
 
-def test_languages_count_the_same_in_the_average() -> None:
+def test_languages_have_equal_weight_in_the_average() -> None:
     sets = [question_set("ar", questions=2), question_set("de", questions=8)]
     scores = {"xquad/ar": scored(sets[0], right=2), "xquad/de": scored(sets[1], right=4)}
     found = metrics_of(sets, scores, resamples=RESAMPLES)["xquad"]
@@ -50,7 +50,7 @@ def test_languages_count_the_same_in_the_average() -> None:
     assert 50 < low < 75 < high < 100
 
 
-def test_cross_pairs_have_an_average_of_their_own() -> None:
+def test_cross_pairs_are_averaged_separately() -> None:
     found = metrics("mlqa", ar=8, de=4, ar_de=2)["mlqa"]
     assert (found["average"]["f1"], found["cross_average"]["f1"]) == (75.0, 25.0)
 
@@ -61,7 +61,7 @@ def test_one_example_has_a_score_and_no_interval() -> None:
     assert (found["f1"], found["f1_interval"]) == (100.0, None)
 
 
-def test_types_of_entity_have_intervals() -> None:
+def test_entity_types_have_intervals() -> None:
     entities = EntityMetrics(
         sentences={str(n): count_entities(gold=["B-PER"], predicted=["B-PER" if n else "O"]) for n in range(2)}
     )
@@ -171,7 +171,7 @@ def test_chart_of_two_models_has_one_score_of_each() -> None:
     assert bars(figure) == {"F1 of A": [75.0] * 3, "F1 of B": [25.0] * 3}
 
 
-def test_chart_of_models_whose_names_are_no_formulas() -> None:
+def test_dollar_signs_in_model_names_are_not_formulas() -> None:
     content = compared(right=30, other=10)
     content["comparison"]["with"] = "/runs/$x^$/model"
     scores_figure(table_rows(content, model="A")).savefig(io.BytesIO(), format="png")
@@ -183,7 +183,7 @@ def test_chart_of_a_single_example_has_no_error_bars() -> None:
     assert bars(scores_figure(table_rows(content, model="A")))["F1"] == [100.0, 100.0]
 
 
-def test_names_of_types_that_mlflow_would_refuse() -> None:
+def test_entity_types_invalid_in_mlflow_names_are_replaced() -> None:
     figures = {"f1": 50.0, "by_label": {"R&D/lab": {"f1": 50.0}, "creative work": {"f1": 50.0}, "人": {"f1": 50.0}}}
     assert sorted(metrics_by_name({"conll": {"en": figures}})) == [
         "conll/en/by_label/R_D_lab/f1",

@@ -33,7 +33,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_encoder("xlmr", tmp_path_factory.mktemp("encoder"))
 
 
-def test_blocks_hold_all_records_in_order() -> None:
+def test_blocks_contain_all_records_in_order() -> None:
     blocks = list(record_blocks(questions("ar", RECORDS_PER_BLOCK + 1)))
     assert [block.num_rows for block in blocks] == [RECORDS_PER_BLOCK, 1]
     assert blocks[1].to_pylist() == [
@@ -47,7 +47,7 @@ def test_blocks_hold_all_records_in_order() -> None:
     ]
 
 
-def test_records_are_as_long_as_their_texts() -> None:
+def test_records_are_encoded_without_escapes() -> None:
     question = Question("q", "أين", "باريس", (Answer("باريس", 0),))
     (block,) = record_blocks(QuestionSet("xquad", "ar", "squad-1.1", (question,)))
     assert block["record"].to_pylist() == ['{"question": "أين", "context": "باريس"}']
@@ -59,7 +59,7 @@ def outputs(language: str, numbers: range) -> pa.Table:
     )
 
 
-def test_a_test_set_comes_when_it_is_complete_and_in_its_order() -> None:
+def test_a_test_set_is_yielded_when_complete_in_record_order() -> None:
     taken: list[str] = []
 
     def batches() -> Iterator[pa.Table]:
@@ -92,7 +92,7 @@ def test_a_test_set_comes_when_it_is_complete_and_in_its_order() -> None:
         pytest.param([{"CPU": 3, "GPU": 8, "memory": 100}], None, False, 3, 0, id="cpus-though-there-are-gpus"),
     ],
 )
-def test_workers(
+def test_number_of_workers(
     nodes: list[dict[str, float]], wanted: int | None, use_gpu: bool | None, workers: int, gpus: int
 ) -> None:
     pool = find_pool(nodes, model_size=10, wanted=wanted, use_gpu=use_gpu)  # 20 of memory for a worker
@@ -108,7 +108,7 @@ def test_answers_of_a_model(encoder: Path, tmp_path: Path) -> None:
     assert all(answer and answer in f"It is {number}." for number, answer in enumerate(answers))
 
 
-def test_questions_that_are_cut_are_told_once(encoder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_truncated_questions_are_logged_once(encoder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     MrcModel.begin(str(encoder), MrcConfig(max_length=64, stride=8, max_question_length=16), seed=0).save(tmp_path)
     long = Question("long", "Where was she born " * 20, "In Paris.", (Answer("Paris", 3),))
     spanish = questions("es", 3)
@@ -118,7 +118,7 @@ def test_questions_that_are_cut_are_told_once(encoder: Path, tmp_path: Path, cap
     found = collect([mixed, spanish], map(answerer, blocks))
     assert {test_set.language: len(answers) for test_set, answers in found} == {"ar": 68, "es": 3}
     assert [record.getMessage() for record in caplog.records if record.name.startswith("clism_core.inference")] == [
-        "xquad/ar: 65 of 68 questions or sentences are longer than the model takes, and lose their end"
+        "xquad/ar: 65 of 68 questions or sentences exceed the maximum length of the model and are truncated"
     ]
 
 
@@ -131,7 +131,7 @@ def test_tags_of_a_model(encoder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["encoder", "pre-trained", "task"])
-def test_sentences_are_the_means_of_their_own_tokens(encoder: Path, tmp_path: Path, kind: str) -> None:
+def test_sentence_vectors_are_means_of_their_own_tokens(encoder: Path, tmp_path: Path, kind: str) -> None:
     if kind == "pre-trained":
         PretrainingModel(load_encoder(str(encoder), seed=0), seed=0).save(tmp_path)
     elif kind == "task":
@@ -149,15 +149,15 @@ def test_sentences_are_the_means_of_their_own_tokens(encoder: Path, tmp_path: Pa
         np.testing.assert_allclose(vector, states.mean(dim=0).numpy(), atol=1e-5)
 
 
-def test_sentences_that_are_cut_are_told(encoder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_truncated_sentences_are_logged(encoder: Path, caplog: pytest.LogCaptureFixture) -> None:
     test_set = PairSet("flores", "en-de", (Pair("Mary", "Berlin " * 200), Pair("Paris", "1984")))
     answerer = Answerer(str(encoder), batch_size=8)
     ((_, vectors),) = collect([test_set], map(answerer, record_blocks(test_set)))
     assert len(vectors) == 4
-    assert "flores/en-de: 1 of 4 questions or sentences are longer" in caplog.text
+    assert "flores/en-de: 1 of 4 questions or sentences exceed" in caplog.text
 
 
-def test_vectors_come_back_as_they_were(encoder: Path) -> None:
+def test_vectors_are_transferred_exactly(encoder: Path) -> None:
     test_set = PairSet("flores", "en-de", (Pair("Mary", "Berlin"), Pair("Paris", "1984")))
     (block,) = record_blocks(test_set)
     ((_, vectors),) = collect([test_set], [Answerer(str(encoder), batch_size=8)(block)])

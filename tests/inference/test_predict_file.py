@@ -105,7 +105,7 @@ def write_questions(path: Path) -> None:
         pq.write_table(pa.Table.from_pylist(QUESTIONS), path)
 
 
-def test_questions_that_are_cut_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_truncated_questions_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     encoder = write_encoder("xlmr", tmp_path / "encoder")
     small = MrcConfig(max_length=64, stride=8, max_question_length=16)
     predictor = MrcPredictor(MrcModel.begin(str(encoder), small, seed=0))
@@ -122,12 +122,12 @@ def test_questions_that_are_cut_are_told(tmp_path: Path, caplog: pytest.LogCaptu
     assert [chunk.cut for chunk in made] == [1, 1]
     assert caplog.messages == []
     assert write_output(made, config=config, layout=layout).predicted == 3
-    assert caplog.messages == ["2 of 3 questions are longer than the model's max_question_length and lost their end"]
+    assert caplog.messages == ["2 of 3 questions exceed the model's max_question_length and were truncated"]
 
 
 @pytest.mark.parametrize("source", ["x.jsonl", "x.jsonl.gz", "x.csv", "x.csv.gz", "x.parquet"])
 @pytest.mark.parametrize("target", ["y.jsonl", "y.csv.gz", "y.parquet"])
-def test_rows_keep_order_and_columns_and_get_answers(tmp_path: Path, source: str, target: str) -> None:
+def test_rows_keep_order_and_columns_and_receive_answers(tmp_path: Path, source: str, target: str) -> None:
     write_questions(tmp_path / source)
     assert predict(tmp_path / source, tmp_path / target)[0] == {}
     number: Any = str if ".csv" in target else lambda value: value
@@ -138,7 +138,7 @@ def test_rows_keep_order_and_columns_and_get_answers(tmp_path: Path, source: str
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted([source, target])
 
 
-def test_jsonl_keeps_values_as_they_are(tmp_path: Path) -> None:
+def test_jsonl_keeps_values_unchanged(tmp_path: Path) -> None:
     lines = [
         '{"question": "q", "context": "c", "n": 1.0, "big": 12345678901234567890, "t": "2020-01-01", "a": [null]}',
         '{"context": "c", "question": "q", "other": "half \\ud800", "n": "text"}',
@@ -178,7 +178,7 @@ def test_entities_of_texts_and_tokens(tmp_path: Path) -> None:
     assert rows(tmp_path / "y.parquet")[1]["entities"] == [entity]
 
 
-def test_csv_holds_tokens_and_entities_as_json(tmp_path: Path) -> None:
+def test_csv_has_tokens_and_entities_as_json(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text('words\n"[""Bonn"", ""ruft""]"\nBonn ruft\n"[1]"\n"[]"\n')
     rejected, config = predict(tmp_path / "x.csv", tmp_path / "y.csv", task="ner", tokens_column="words")
     (row,) = rows(tmp_path / "y.csv")
@@ -188,7 +188,7 @@ def test_csv_holds_tokens_and_entities_as_json(tmp_path: Path) -> None:
     assert [reject["row"] for reject in rows(Path(rejects_path(config)))] == [2, 3, 4]
 
 
-def test_bad_rows_are_listed_with_number_and_reason(tmp_path: Path) -> None:
+def test_invalid_rows_are_listed_with_number_and_reason(tmp_path: Path) -> None:
     good = {"question": "q", "context": "c"}
     lines = [
         json.dumps(good | {"n": 1}),
@@ -245,19 +245,25 @@ def test_long_passages_are_read_from_csv(tmp_path: Path) -> None:
             "x.csv",
             b"id,passage\n1,c\n",
             {},
-            "columns id, passage, but the model wants question and context",
+            "columns id, passage, but the model needs question and context",
             id="columns",
         ),
         pytest.param(
             "x.jsonl",
             b'{"question": "q"}\n',
             {},
-            "columns question, but the model wants question and context",
+            "columns question, but the model needs question and context",
             id="one-of-two",
         ),
         pytest.param("x.jsonl", b"nothing\n", {}, "columns none", id="no-columns"),
-        pytest.param("x.csv", b"question,context,score\nq,c,1\n", {}, "has a column score", id="clash"),
-        pytest.param("x.csv", b"question,context,context\nq,c,d\n", {}, "called context", id="twice"),
+        pytest.param(
+            "x.csv",
+            b"question,context,score\nq,c,1\n",
+            {},
+            "column score conflicts with a prediction column",
+            id="clash",
+        ),
+        pytest.param("x.csv", b"question,context,context\nq,c,d\n", {}, "duplicate columns context", id="twice"),
         pytest.param("x.csv", b"question,context\n", {}, "has no rows", id="no-rows"),
         pytest.param("x.csv", b"question,context\nq,\xff\n", {}, "x.csv, line 2: not UTF-8", id="not-utf-8"),
         pytest.param(
@@ -269,17 +275,17 @@ def test_long_passages_are_read_from_csv(tmp_path: Path) -> None:
         ),
         pytest.param("x.csv", b"question,context\nq,\xc3", {}, "line 2: not UTF-8", id="half-a-sequence"),
         pytest.param("x.csv", b'question,context\nq,"c\n', {}, "line 2: unexpected end", id="open-quote"),
-        pytest.param("x.csv", b'question,context\nq,c\nq,"a "b" c"\n', {}, "line 3: .* are to be doubled", id="quotes"),
-        pytest.param("x.csv", b'"a "b" c",context\n', {}, "line 1: .* are to be doubled", id="quotes-of-the-header"),
+        pytest.param("x.csv", b'question,context\nq,c\nq,"a "b" c"\n', {}, "line 3: .* must be doubled", id="quotes"),
+        pytest.param("x.csv", b'"a "b" c",context\n', {}, "line 1: .* must be doubled", id="quotes-of-the-header"),
         pytest.param("x.parquet", b"PAR1 not", {}, "cannot be read", id="no-parquet"),
         pytest.param("x.jsonl.gz", b"{}\n", {}, "cannot be read", id="no-gzip"),
-        pytest.param("x.txt", b"q\n", {}, "format is not known", id="ending"),
+        pytest.param("x.txt", b"q\n", {}, "unsupported format", id="ending"),
         pytest.param(
-            "x.csv", b"question,context\nq,c\n", {"question_column": "frage"}, "wants frage and context", id="mapped"
+            "x.csv", b"question,context\nq,c\n", {"question_column": "frage"}, "needs frage and context", id="mapped"
         ),
     ],
 )
-def test_unusable_files_are_input_errors(
+def test_invalid_files_are_rejected(
     tmp_path: Path, name: str, content: bytes, options: dict[str, Any], message: str
 ) -> None:
     (tmp_path / name).write_bytes(content)
@@ -304,7 +310,7 @@ def test_unusable_files_are_input_errors(
         pytest.param("y.parquet", {"z": 1}, "z", id="null-until-then"),
     ],
 )
-def test_a_row_that_does_not_fit_is_rejected_and_the_others_go_on(
+def test_a_row_that_does_not_fit_is_rejected_and_the_others_are_predicted(
     tmp_path: Path, target: str, second: dict[str, Any], column: str
 ) -> None:
     good = {"question": "q", "context": "c", "n": 1, "o": {"a": 1}, "l": [{"a": 1}], "t": "a", "z": None}
@@ -319,7 +325,7 @@ def test_a_row_that_does_not_fit_is_rejected_and_the_others_go_on(
     ]
 
 
-def test_csv_has_dates_and_decimals_as_they_are_written(tmp_path: Path) -> None:
+def test_csv_keeps_dates_and_decimals(tmp_path: Path) -> None:
     columns = {"d": [date(2024, 1, 31)], "x": [Decimal("1.50")], "b": [True], "f": [0.5], "l": [["a", 'b"']]}
     pq.write_table(pa.table({"question": ["q"], "context": ["c"], **columns}), tmp_path / "x.parquet")
     predict(tmp_path / "x.parquet", tmp_path / "y.csv")
@@ -333,7 +339,7 @@ def test_csv_has_dates_and_decimals_as_they_are_written(tmp_path: Path) -> None:
     }
 
 
-def test_numbers_that_json_does_not_have_are_null(tmp_path: Path) -> None:
+def test_nan_and_infinities_become_null_in_json(tmp_path: Path) -> None:
     columns = {"x": [float("nan")], "l": [[float("-inf"), 0.1]], "t": ["NaN, Infinity"], "d": [date(2024, 1, 31)]}
     pq.write_table(pa.table({"question": ["q"], "context": ["c"], **columns}), tmp_path / "x.parquet")
     predict(tmp_path / "x.parquet", tmp_path / "y.jsonl")
@@ -349,7 +355,7 @@ def test_numbers_that_json_does_not_have_are_null(tmp_path: Path) -> None:
     assert (row["x"], row["l"], row["t"]) == ("nan", "[null, 0.1]", "NaN, Infinity")
 
 
-def test_parquet_takes_whole_numbers_and_missing_fields(tmp_path: Path) -> None:
+def test_parquet_accepts_whole_numbers_and_missing_fields(tmp_path: Path) -> None:
     values: list[dict[str, Any]] = [
         {"n": 1.5, "o": {"a": [1], "b": "x"}},
         {"n": 2, "o": {"a": None}},
@@ -366,7 +372,7 @@ def test_parquet_takes_whole_numbers_and_missing_fields(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [2**70, "\ud800", {}], ids=["large-number", "half-a-character", "no-fields"])
-def test_what_parquet_does_not_hold_is_found_at_the_start(tmp_path: Path, value: object) -> None:
+def test_values_that_parquet_cannot_represent_are_rejected_at_the_start(tmp_path: Path, value: object) -> None:
     (tmp_path / "x.jsonl").write_text(json.dumps({"question": "q", "context": "c", "x": value}) + "\n")
     config = PredictConfig(model="m", input=str(tmp_path / "x.jsonl"), output=str(tmp_path / "y.parquet"))
     with pytest.raises(InputError, match=r"column x cannot be written as Parquet: .*; give a \.jsonl output"):
@@ -379,7 +385,7 @@ def test_bytes_are_not_written_as_text(tmp_path: Path) -> None:
         predict(tmp_path / "x.parquet", tmp_path / "y.jsonl")
 
 
-def test_every_kind_of_line_end_stays_within_its_field_of_csv(tmp_path: Path) -> None:
+def test_csv_fields_keep_every_kind_of_line_ending(tmp_path: Path) -> None:
     values = ["a\rb", "a\nb", "a\r\nb", "\r", "a\u2028b\x85c\x0bd"]
     lines = [{"question": "q", "context": "c", "x": value} for value in values]
     (tmp_path / "x.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -413,9 +419,7 @@ def stop_after(plan: Plan, stop: int | None) -> list[int]:
 
 @pytest.mark.parametrize("place", ["local", "s3"])
 @pytest.mark.parametrize("name", ["y.jsonl.gz", "y.csv", "y.parquet"])
-def test_a_prediction_that_was_stopped_goes_on(
-    tmp_path: Path, request: pytest.FixtureRequest, place: str, name: str
-) -> None:
+def test_a_stopped_prediction_resumes(tmp_path: Path, request: pytest.FixtureRequest, place: str, name: str) -> None:
     folder = str(tmp_path / "out") if place == "local" else f"{request.getfixturevalue('bucket')}/{name} out"
     write_questions(tmp_path / "x.jsonl")
     with (tmp_path / "x.jsonl").open("a") as file:
@@ -446,7 +450,7 @@ def test_a_prediction_that_was_stopped_goes_on(
         pytest.param("version", "the format of unfinished work", id="version"),
     ],
 )
-def test_of_other_questions_or_another_model_nothing_is_kept(
+def test_other_questions_or_another_model_restart_the_prediction(
     tmp_path: Path, change: str, told: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_questions(tmp_path / "x.jsonl")
@@ -468,7 +472,7 @@ def test_of_other_questions_or_another_model_nothing_is_kept(
     assert sorted(file.name for file in tmp_path.iterdir()) == ["x.jsonl", "y.jsonl"]
 
 
-def test_chunks_out_of_order_and_made_twice_are_one_output(tmp_path: Path) -> None:
+def test_duplicate_chunks_out_of_order_yield_one_output(tmp_path: Path) -> None:
     write_questions(tmp_path / "x.jsonl")
     plan = plan_of(tmp_path / "x.jsonl", str(tmp_path / "y.jsonl"))
     made = list(chunks(plan.config, plan.layout, 1))
@@ -484,7 +488,7 @@ def test_chunks_out_of_order_and_made_twice_are_one_output(tmp_path: Path) -> No
     assert [row["id"] for row in rows(tmp_path / "y.jsonl")] == [row["id"] for row in QUESTIONS]
 
 
-def test_a_gap_is_predicted_and_nothing_else(tmp_path: Path) -> None:
+def test_only_missing_chunks_are_predicted(tmp_path: Path) -> None:
     """As if the actor of the second chunk was lost with the job, and another one had gone ahead."""
     write_questions(tmp_path / "x.jsonl")
     plan = plan_of(tmp_path / "x.jsonl", str(tmp_path / "y.jsonl"))
@@ -498,7 +502,7 @@ def test_a_gap_is_predicted_and_nothing_else(tmp_path: Path) -> None:
     assert [row["answer"] for row in rows(tmp_path / "y.jsonl")] == [answer for answer, _ in ANSWERS]
 
 
-def test_an_actor_that_does_not_see_the_output_is_an_input_error(tmp_path: Path) -> None:
+def test_an_output_invisible_to_an_actor_is_rejected(tmp_path: Path) -> None:
     write_questions(tmp_path / "x.jsonl")
     plan = plan_of(tmp_path / "x.jsonl", str(tmp_path / "y.jsonl"))
     results = PartialResults(plan.config, fingerprint=plan.model_fingerprint)
@@ -508,7 +512,7 @@ def test_an_actor_that_does_not_see_the_output_is_an_input_error(tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", ["y.jsonl", "y.csv", "y.parquet"])
-def test_the_first_written_rows_are_shown(tmp_path: Path, name: str) -> None:
+def test_the_first_written_rows_are_returned(tmp_path: Path, name: str) -> None:
     lines = [{"question": f"q{number}", "context": "c d"} for number in range(6)]
     lines[0] = {"question": "none"}
     if name != "y.jsonl":
@@ -522,21 +526,21 @@ def test_the_first_written_rows_are_shown(tmp_path: Path, name: str) -> None:
     assert [row["answer"] for row in done.first] == ["c"] * 3
 
 
-def test_an_input_is_not_replaced_by_the_rejects(tmp_path: Path) -> None:
+def test_the_rejects_file_cannot_overwrite_the_input(tmp_path: Path) -> None:
     (tmp_path / "y.jsonl.rejects.jsonl").touch()
     source, target = str(tmp_path / "y.jsonl.rejects.jsonl"), str(tmp_path / "y.jsonl")
-    with pytest.raises(InputError, match="its rejects would be"):
+    with pytest.raises(InputError, match="its rejects file would overwrite"):
         _check_paths(PredictConfig(model="m", input=source, output=target, overwrite=True))
 
 
-def test_rejects_of_an_earlier_run_go(tmp_path: Path) -> None:
+def test_rejects_of_an_earlier_run_are_deleted(tmp_path: Path) -> None:
     write_questions(tmp_path / "x.jsonl")
     (tmp_path / "y.jsonl.rejects.jsonl").write_text('{"row": 1}\n')
     predict(tmp_path / "x.jsonl", tmp_path / "y.jsonl", overwrite=True)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["x.jsonl", "y.jsonl"]
 
 
-def test_rows_are_numbered_through_all_chunks(tmp_path: Path) -> None:
+def test_row_numbers_continue_across_chunks(tmp_path: Path) -> None:
     write_questions(tmp_path / "x.csv")
     numbers = [
         row.number for chunk in read_chunks(str(tmp_path / "x.csv"), rows_per_chunk=2) for row in rows_of(chunk, "csv")

@@ -60,7 +60,7 @@ def test_answers_of_many_chunks_are_in_the_order_of_the_input(
     assert "Rejected 1 rows: missing (question) 1" in printed
 
     assert run(model, tmp_path / "x.jsonl", tmp_path / "y.jsonl", "--context_column", "passage") == EXIT_BAD_INPUT
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,7 @@ def test_texts_and_tokens_may_be_mixed(
         pytest.param("clism-mrc", {"question": 3, "context": "x"}, "column question", id="number"),
         pytest.param("clism-ner", {"tokens": ["a", 1]}, "token 2", id="number-among-tokens"),
         pytest.param("clism-ner", {"text": None}, "neither text nor tokens", id="null-text"),
-        pytest.param("clism-ner", {"words": "x"}, "no row has any", id="no-column"),
+        pytest.param("clism-ner", {"words": "x"}, "the columns that this model accepts are missing", id="no-column"),
     ],
 )
 def test_invalid_records_are_errors(
