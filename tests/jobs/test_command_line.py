@@ -1,4 +1,4 @@
-"""The command line as other people's scripts rely on it."""
+"""Command line of the jobs, on which other people's scripts depend."""
 
 import importlib
 import re
@@ -40,7 +40,7 @@ def config_class(job: str) -> type[Any]:
 
 
 def job_of(preset: Path) -> str:
-    """Return the job that the command in a preset's first lines calls."""
+    """Return the job in the command at the top of a preset."""
     command = re.search(r"python jobs/(\w+)\.py", preset.read_text())
     assert command is not None
     return command[1]
@@ -54,7 +54,7 @@ def option_strings(job: str) -> list[str]:
 
 
 def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """Yield the dotted names of all fields; a mapping with numbers as keys is a value."""
+    """Yield the dotted names of all fields; a mapping with numeric keys is a value."""
     for name, value in values.items():
         if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
             yield from leaves(value, f"{prefix}{name}.")
@@ -73,7 +73,7 @@ def test_options_are_frozen(job: str) -> None:
 
 @pytest.mark.parametrize("job", CONFIG_CLASSES)
 def test_help_shows_plain_types(job: str) -> None:
-    """Which takes `from __future__ import annotations` in each module of configurations."""
+    """Requires `from __future__ import annotations` in each module of configurations."""
     assert "Annotated" not in build_parser(config_class(job), None).format_help()
 
 
@@ -89,7 +89,7 @@ def test_preset_sets_every_field(preset: Path) -> None:
     del values["config"]
     fields = set(leaves(values.as_dict()))
     expected = fields - given.keys()
-    if job == "study":  # the presets that it takes are tested themselves, and tasks that it does not have need nothing
+    if job == "study":  # its presets are tested separately, and unused tasks need no settings
         taken = [name for name in ("pretrain", "mrc", "ner", "wikiann") if not isinstance(text.get(name), Mapping)]
         expected = {name for name in expected if name.split(".")[0] not in taken}
         written -= set(taken)
@@ -144,7 +144,7 @@ def test_bad_field_is_named(
 
 @dataclass
 class ToyConfig:
-    """A job with one field."""
+    """Configuration with one field."""
 
     size: int = 3
     """Any number."""

@@ -1,4 +1,4 @@
-"""The demo job: the commands that it runs, with their own arguments at a small size, and how it ends."""
+"""The demo job: its commands, run at a small size, and its exit."""
 
 import json
 from pathlib import Path
@@ -59,7 +59,7 @@ def test_fine_tuning_evaluation_and_three_answers(
 
 @pytest.fixture
 def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Stand-ins of the jobs that note their arguments, in the place of the jobs; the inputs are not written."""
+    """Stubs in place of the jobs, which record their arguments; the inputs are not written."""
     for name in ("pretrain", "finetune", "evaluate", "predict"):
         (tmp_path / f"{name}.py").write_text(SCRIPT.format(status=0))
     monkeypatch.setattr(job, "JOBS", tmp_path)
@@ -69,7 +69,7 @@ def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_jobs_run_in_their_order_with_what_was_written(
+def test_the_jobs_run_in_order_on_the_written_inputs(
     scripts: Path, home_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     job.main(DemoConfig())
@@ -82,7 +82,7 @@ def test_the_jobs_run_in_their_order_with_what_was_written(
     assert [line.split("jobs/")[1].split(".py")[0] for line in commands] == list(given)
 
 
-def test_a_job_that_fails_is_the_last_one(scripts: Path, home_folder: Path) -> None:
+def test_a_failed_job_ends_the_demo(scripts: Path, home_folder: Path) -> None:
     (scripts / "finetune.py").write_text(SCRIPT.format(status=EXIT_BAD_INPUT))
     with pytest.raises(SystemExit) as ended:
         job.main(DemoConfig())
@@ -105,7 +105,7 @@ signal.pause()
     assert (scripts / "pretrain.txt").read_text() == "stopped"
 
 
-def test_the_jobs_may_be_left_out(scripts: Path, home_folder: Path) -> None:
+def test_run_jobs_false_only_writes_inputs(scripts: Path, home_folder: Path) -> None:
     job.main(DemoConfig(run_jobs=False))
     assert (home_folder / "demo").is_dir()
     assert not list(scripts.glob("*.txt"))

@@ -111,7 +111,7 @@ def test_tagged_sentences(ray_cluster: None, models: dict[str, str], tmp_path: P
     assert {"PER", "LOC"} <= metrics["by_label"].keys()
 
 
-def test_a_bad_file_ends_the_job_before_anything_is_started(
+def test_a_bad_file_ends_the_job_before_anything_starts(
     models: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     good = write_squad(tmp_path / "births.en.json")

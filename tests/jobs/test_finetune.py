@@ -1,4 +1,4 @@
-"""The finetune job from labelled files to a registered model, on a tiny encoder."""
+"""The finetune job, from labelled files to a registered model, on a tiny encoder."""
 
 import json
 import os
@@ -53,7 +53,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> FinetuneConfig:
 
 
 def start(config: FinetuneConfig, folder: Path, *arguments: str) -> int:
-    """Start the job from the command line, its configuration in a file of `folder`."""
+    """Run the job from the command line, with its configuration in a file in `folder`."""
     folder.mkdir(exist_ok=True)
     (folder / "config.yaml").write_text(dump_config(config))
     given = ["--config", str(folder / "config.yaml"), "--output", str(folder / "out"), *arguments]
@@ -100,7 +100,7 @@ def test_from_labelled_questions_to_a_registered_model(
     assert found["train/mrc_loss"] < 3
     assert {file.path for file in client.list_artifacts(run_id, "plots")} == {"plots/dev.png", "plots/loss.png"}
 
-    assert start(config, tmp_path) == EXIT_DONE  # what is done is not done again
+    assert start(config, tmp_path) == EXIT_DONE  # finished work is not repeated
     assert "Fine-tuned on 39 examples" in capsys.readouterr().out
     assert start(replace(config, sample_seed=1), tmp_path) == EXIT_BAD_INPUT
     assert "another sample_seed" in capsys.readouterr().err
@@ -130,10 +130,10 @@ def test_few_shot_ner_without_que(
     assert {entity["label"] for entity in found["entities"]} <= {"PER", "LOC"}
 
 
-def test_a_stopped_run_goes_on_from_its_checkpoint(
+def test_a_stopped_run_resumes_from_its_checkpoint(
     ray_cluster: None, config: FinetuneConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """On another number of workers, and to the same weights as an undisturbed run."""
+    """Resumes on another number of workers, and reaches the weights of an uninterrupted run."""
     longer = replace(config, register=False, export="last", loop=replace(config.loop, evaluate_every=24))
     assert start(longer, tmp_path / "undisturbed") == EXIT_DONE
 

@@ -1,4 +1,4 @@
-"""Both jobs with everything in a bucket: corpus, prepared data, checkpoints and model; and an encoder from there."""
+"""Prepare and pretrain with everything in a bucket: corpus, encoder, prepared data, checkpoints and model."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ NAMES = ["Anna", "Rome", "Tim", "Bonn"]
 
 
 def run(job: str, *arguments: str) -> str:
-    """Run a job in a process of its own, whose Ray workers have the bucket's address from its environment."""
+    """Run a job in its own process, whose Ray workers inherit the bucket's address from its environment."""
     done = subprocess.run([sys.executable, job, *arguments], capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -1,4 +1,4 @@
-"""The job from command line to file, on Ray."""
+"""The predict job, from command line to output file, on Ray."""
 
 import json
 from pathlib import Path
@@ -70,7 +70,7 @@ def test_answers_of_many_chunks_are_in_the_order_of_the_input(
         pytest.param(["--context_column", "text"], "wants question and text", id="column"),
     ],
 )
-def test_bad_options_are_found_before_a_cluster_is_started(
+def test_bad_options_are_reported_before_a_cluster_starts(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
 ) -> None:
     (tmp_path / "x.csv").write_text("question,context\nq,c\n")
@@ -79,7 +79,7 @@ def test_bad_options_are_found_before_a_cluster_is_started(
     assert not (tmp_path / "y.csv").exists()
 
 
-def test_nodes_need_to_see_input_model_and_unfinished_output(
+def test_nodes_need_access_to_input_model_and_unfinished_output(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "x.csv").write_text("question,context\nq,c\n")
@@ -146,20 +146,20 @@ def test_nodes_need_to_see_input_model_and_unfinished_output(
         ),
     ],
 )
-def test_rows_are_shown_with_what_was_predicted(
+def test_rows_are_shown_with_predictions(
     row: dict[str, Any], task: TaskName, config: PredictConfig, expected: str
 ) -> None:
     assert describe_row(row, task=TASKS[task], config=config) == expected
 
 
-def test_names_of_columns_are_printable_where_rejects_are_counted(model: Path, tmp_path: Path) -> None:
+def test_column_names_are_printable_in_counts_of_rejects(model: Path, tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("question,context\nq,c\n")
     planned = plan(PredictConfig(model=str(model), input=str(tmp_path / "x.csv"), output=str(tmp_path / "y.csv")))
     predicted = Predicted(1, {"unfit (\x1b[2J\ud800)": 1200}, "rejects", [])
     assert r"Rejected 1,200 rows: unfit (\x1b[2J\ud800) 1,200. They are" in summary(predicted, planned, seconds=1.0)
 
 
-def test_an_encoder_is_no_task_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_encoder_is_not_a_task_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "x.csv").write_text("question,context\nq,c\n")
     encoder = write_encoder("bert", tmp_path / "encoder")
     assert run(encoder, tmp_path / "x.csv", tmp_path / "y.csv") == EXIT_BAD_INPUT

@@ -174,7 +174,7 @@ def test_given_alignments(
 
 
 @pytest.mark.ray
-def test_the_same_run_again_does_nothing_and_another_one_wants_another_folder(
+def test_a_repeated_run_does_nothing_and_another_run_needs_another_folder(
     ray_cluster: None, tmp_path: Path, pipeline_folder: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     corpora, output = write_german(tmp_path)[1:], tmp_path / "out"
@@ -190,7 +190,7 @@ def test_the_same_run_again_does_nothing_and_another_one_wants_another_folder(
 
 
 @pytest.mark.ray
-def test_what_only_the_workers_see_is_an_input_error(
+def test_input_errors_found_by_workers_are_reported(
     ray_cluster: None, tmp_path: Path, pipeline_folder: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     corpora = write_german(tmp_path)[1:]
@@ -212,7 +212,7 @@ def test_what_only_the_workers_see_is_an_input_error(
 
 @pytest.mark.ray
 @pytest.mark.parametrize("stage", ["clean", "make"])
-def test_what_a_worker_lacks_is_an_input_error(
+def test_missing_programs_on_a_worker_are_an_input_error(
     ray_cluster: None,
     tmp_path: Path,
     pipeline_folder: str,
@@ -220,7 +220,7 @@ def test_what_a_worker_lacks_is_an_input_error(
     monkeypatch: pytest.MonkeyPatch,
     stage: str,
 ) -> None:
-    """As where a node has not all that the driver has, whose own look at it passes."""
+    """Simulates a node that lacks something that the driver has, so that only the driver's check passes."""
     monkeypatch.setattr("clism_core.preparation.prepare.check", lambda _: None)
     (tmp_path / "c.tsv").write_text("Anna lives in Rome .\tAnna wohnt in Rom .\n")
     languages = {"clean": ("en", "qq"), "make": ("en", "de")}[stage]
@@ -338,7 +338,7 @@ def test_bad_input_needs_no_cluster(
     assert not (tmp_path / "out").exists()
 
 
-def test_statistics_of_no_prepared_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_statistics_of_a_folder_without_prepared_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = ["--print_stats", str(tmp_path)]
     with pytest.raises(SystemExit) as exit_info:
         run_job(PrepareConfig, main, description=None, shortcuts=[PRINT_STATS], arguments=given)
@@ -356,7 +356,7 @@ def test_fields_of_a_corpus_are_checked(capsys: pytest.CaptureFixture[str], fiel
     assert field.split(":")[0] in capsys.readouterr().err
 
 
-def test_preset_says_the_defaults() -> None:
+def test_preset_equals_the_defaults() -> None:
     parser = build_parser(PrepareConfig, None)
     given = ["--corpora", "[{path: x, source_lang: en, target_lang: ar}]", "--output", "y"]
     preset = str(CONFIGS / "prepare.yaml")

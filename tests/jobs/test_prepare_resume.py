@@ -1,4 +1,4 @@
-"""A killed preparation goes on where it was, and its data is that of a run which nobody has disturbed."""
+"""A killed preparation resumes, and its data equal those of an uninterrupted run."""
 
 import json
 import os
@@ -55,7 +55,7 @@ def files(output: Path) -> dict[str, bytes]:
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_killed_preparation_goes_on(ray_cluster: None, home_folder: Path, tmp_path: Path, pipeline_folder: str) -> None:
+def test_killed_preparation_resumes(ray_cluster: None, home_folder: Path, tmp_path: Path, pipeline_folder: str) -> None:
     beside_python = Path(sys.executable).with_name("eflomal-align")
     if shutil.which("eflomal-align") is None and not beside_python.exists():
         pytest.skip("eflomal could not be compiled here")
@@ -93,8 +93,8 @@ def test_killed_preparation_goes_on(ray_cluster: None, home_folder: Path, tmp_pa
 
 
 @pytest.mark.ray
-def test_shards_that_are_cleaned_are_passed_over(ray_cluster: None, tmp_path: Path) -> None:
-    """As where a run was killed while it read."""
+def test_cleaned_shards_are_skipped(ray_cluster: None, tmp_path: Path) -> None:
+    """Simulates a run that was killed while reading."""
     corpus = CorpusConfig(path=str(write_corpus(tmp_path)), source_lang="en", target_lang="de", max_pairs=100)
     output = str(tmp_path / "out")
     config = PrepareConfig(corpora=[corpus], output=output, rows_per_file=30)

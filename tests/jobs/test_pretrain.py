@@ -1,4 +1,4 @@
-"""The pretrain job from prepared data to a registered model, on a tiny encoder and two workers."""
+"""The pretrain job, from prepared data to a registered model, on a tiny encoder and two workers."""
 
 import json
 import os
@@ -108,14 +108,14 @@ def test_from_prepared_data_to_a_registered_model(
     plots = {artefact.path for artefact in client.list_artifacts(tracked.info.run_id, "plots")}
     assert plots == {"plots/loss.png", "plots/evaluation.png"}
 
-    job.main(replace(config, output=str(output)))  # once more: all is done, and only said again
+    job.main(replace(config, output=str(output)))  # once more: finished, only prints the result again
     assert registered in capsys.readouterr().out
     with pytest.raises(InputError, match="another seed"):
         job.main(replace(config, output=str(output), seed=1))
 
 
-def test_a_run_that_diverges_ends_at_once(ray_cluster: None, config: PretrainConfig, tmp_path: Path) -> None:
-    """An error that comes out as itself was returned: what a worker raises is tried again, and comes out as Ray's."""
+def test_a_diverging_run_is_not_retried(ray_cluster: None, config: PretrainConfig, tmp_path: Path) -> None:
+    """The error keeps its type because the worker returns it; Ray would retry and wrap an error that it raises."""
     with pytest.raises(FloatingPointError, match=r"lower --optimizer\.learning_rate"):
         run(replace(config, optimizer=OptimizerConfig(learning_rate=1e30, warmup_steps=0)), tmp_path)
 
@@ -123,7 +123,7 @@ def test_a_run_that_diverges_ends_at_once(ray_cluster: None, config: PretrainCon
 def test_a_run_lost_after_its_last_step_is_exported_from_its_checkpoint(
     ray_cluster: None, config: PretrainConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And it starts from a model of the registry, goes on by the configuration it left, and exports the best."""
+    """Also starts from a registered model, resumes from its saved configuration, and exports the best checkpoint."""
     output = tmp_path / "out"
     first = replace(config, output=str(output), export="best", workers=WorkersConfig(number=1, use_gpu=False))
     job.main(first)
@@ -146,7 +146,7 @@ def test_a_run_lost_after_its_last_step_is_exported_from_its_checkpoint(
 def test_two_data_sets_with_weights(
     ray_cluster: None, config: PretrainConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """From the command line; the same in another order is the same run, with another weight another one."""
+    """From the command line; another order gives the same run, another weight a different one."""
     second = write_prepared(tmp_path / "second", samples=20, languages=("es", "fr"))
     manifest = json.loads((second / "manifest.json").read_text())
     (second / "manifest.json").write_text(json.dumps(manifest | {"content": "ff" * 32, "fingerprint": "second"}))
@@ -180,7 +180,7 @@ def test_two_data_sets_with_weights(
 
 @pytest.fixture(scope="module")
 def longer(config: PretrainConfig) -> PretrainConfig:
-    """A run that lasts long enough to be interrupted."""
+    """Run that is long enough to be interrupted."""
     return replace(config, loop=LoopConfig(steps=40, evaluate_every=40, checkpoint_every=10, log_every=5))
 
 
@@ -188,11 +188,11 @@ def longer(config: PretrainConfig) -> PretrainConfig:
 def undisturbed(
     ray_cluster: None, longer: PretrainConfig, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Tensor]:
-    """The weights that the longer run comes to when nothing happens."""
+    """Final weights of the longer run without interruption."""
     return weights(run(longer, tmp_path_factory.mktemp("undisturbed")))
 
 
-def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(
+def test_a_stopped_run_resumes_to_the_same_weights(
     undisturbed: dict[str, Tensor], longer: PretrainConfig, tmp_path: Path
 ) -> None:
     def stop() -> None:
@@ -229,7 +229,7 @@ def test_a_killed_worker_is_replaced(undisturbed: dict[str, Tensor], longer: Pre
 def test_a_job_survives_ctrl_c_and_the_loss_of_its_driver(
     undisturbed: dict[str, Tensor], longer: PretrainConfig, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """Three starts of one command: the first gets what a terminal sends, the second is killed, the third finishes."""
+    """Starts one command three times: the first gets SIGINT, the second is killed, the third finishes."""
     output = tmp_path / "out"
     (tmp_path / "config.yaml").write_text(dump_config(replace(longer, output=str(output), register=False)))
     log = tmp_path / "log"
@@ -268,7 +268,7 @@ def checkpoints(output: Path) -> set[Path]:
 def once_there_is_a_checkpoint(
     output: Path, act: Callable[[], None], *, besides: Set[Path] = frozenset()
 ) -> Iterator[None]:
-    """Do something while the body runs, as soon as the run has left a checkpoint."""
+    """Do something while the body runs, as soon as the run has saved a checkpoint."""
 
     def watch() -> None:
         deadline = time.monotonic() + 240

@@ -1,4 +1,4 @@
-"""The default preset of pretrain with a small demo, from no input at all to a registered model."""
+"""The default preset of pretrain with a small demo, from no inputs to a registered model."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The job from command line to the registry, on Ray."""
+"""The promote job, from command line to registry, on Ray."""
 
 import json
 from pathlib import Path
@@ -70,7 +70,7 @@ def test_equal_challenger_does_not_become_champion(
     assert version_with_alias(client, "clism-mrc", "champion") == second.version
 
 
-def test_predictions_of_another_version_are_found_before_any_are_made(tmp_path: Path) -> None:
+def test_an_evaluation_of_another_version_is_an_error_before_prediction(tmp_path: Path) -> None:
     note = {"model": "models:/clism-mrc/1", "fingerprint": "f", "test_sets": {}}
     (tmp_path / "evaluation.json").write_text(json.dumps(note))
     config = PromoteConfig(model="clism-mrc", champion_evaluation=str(tmp_path))

@@ -1,4 +1,4 @@
-"""The tune job from a search space to the best preset and model, on a tiny encoder."""
+"""The tune job, from a search space to the best preset and model, on a tiny encoder."""
 
 import csv
 import json
@@ -94,7 +94,7 @@ def wait_for_free_cpus() -> float:
     return taken
 
 
-def test_the_best_of_a_grid_becomes_a_preset_and_a_model(
+def test_the_best_trial_of_a_grid_becomes_a_preset_and_a_model(
     ray_cluster: None, base: PretrainConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     space = write_space(tmp_path, "{'held_out.origins': tune.choice([['nowhere'], []])}")
