@@ -10,7 +10,8 @@ from annotated_types import Ge
 
 from clism_core.model.precision import PrecisionName
 from clism_core.pretraining.batches import MaskingConfig
-from clism_core.pretraining.dataset import HeldOutConfig, TrainedSpans
+from clism_core.pretraining.dataset import TrainedSpans
+from clism_core.pretraining.held_out_data import HeldOutConfig
 from clism_core.pretraining.mixture import DataSetConfig, mixture_problems
 from clism_core.pretraining.objectives.build import ObjectivesConfig
 from clism_core.training.config import WorkersConfig, run_problems

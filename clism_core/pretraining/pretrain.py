@@ -10,7 +10,8 @@ from clism_core.model.encoder import check_architecture
 from clism_core.model.resolve import model_digest, resolve_model
 from clism_core.model.tokenizer import load_tokenizer
 from clism_core.pretraining.config import PretrainConfig, check_config, data_set_configs
-from clism_core.pretraining.dataset import EncodedData, encode_training_data, find_held_out, load_held_out
+from clism_core.pretraining.dataset import EncodedData, encode_training_data
+from clism_core.pretraining.held_out_data import find_held_out, load_held_out
 from clism_core.pretraining.identity import identity
 from clism_core.pretraining.mixture import DataSet, open_data_sets
 from clism_core.pretraining.recipe import PretrainingRecipe

@@ -29,7 +29,7 @@ from clism_core.command_line import EXIT_BAD_INPUT, run_job
 from clism_core.model.resolve import resolve_model
 from clism_core.pretraining.batches import MaskingConfig
 from clism_core.pretraining.config import PretrainConfig
-from clism_core.pretraining.dataset import HeldOutConfig
+from clism_core.pretraining.held_out_data import HeldOutConfig
 from clism_core.pretraining.pretrain import Pretrained, pretrain
 from clism_core.tracking.run import tracked_run
 from clism_core.training.config import WorkersConfig, dump_config

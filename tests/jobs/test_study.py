@@ -24,7 +24,7 @@ from clism_core.experiments.studies.config import StudyConfig, resolved
 from clism_core.experiments.studies.plan import plan_study
 from clism_core.pretraining.batches import MaskingConfig
 from clism_core.pretraining.config import PretrainConfig
-from clism_core.pretraining.dataset import HeldOutConfig
+from clism_core.pretraining.held_out_data import HeldOutConfig
 from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.tasks.mrc.config import MrcConfig
 from clism_core.tasks.ner.config import NerConfig

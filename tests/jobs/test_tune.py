@@ -27,7 +27,7 @@ from clism_core.experiments.tuning.export import SweepResult
 from clism_core.experiments.tuning.space import JobName
 from clism_core.pretraining.batches import MaskingConfig
 from clism_core.pretraining.config import PretrainConfig
-from clism_core.pretraining.dataset import HeldOutConfig
+from clism_core.pretraining.held_out_data import HeldOutConfig
 from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.tasks.mrc.config import MrcConfig
 from clism_core.tracking.run import unfinished_run

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from clism_core.pretraining.config import PretrainConfig, check_config, data_set_configs
-from clism_core.pretraining.dataset import HeldOutConfig
+from clism_core.pretraining.held_out_data import HeldOutConfig
 from clism_core.pretraining.mixture import DataSetConfig
 from clism_core.pretraining.objectives.build import ObjectivesConfig
 from clism_core.training.config import WorkersConfig

@@ -16,13 +16,8 @@ from tiny import write_encoder, write_prepared
 from clism_core.model.tokenizer import load_tokenizer
 from clism_core.preparation.schema import SAMPLE_SCHEMA
 from clism_core.preparation.source_hash import normalise_source
-from clism_core.pretraining.dataset import (
-    EncodedData,
-    HeldOutConfig,
-    encode_training_data,
-    find_held_out,
-    load_held_out,
-)
+from clism_core.pretraining.dataset import EncodedData, encode_training_data
+from clism_core.pretraining.held_out_data import HeldOutConfig, find_held_out, load_held_out
 from clism_core.pretraining.mixture import DataSet, DataSetConfig, open_data_sets
 from clism_core.training.data.indexed_rows import Row
 from clism_core.training.data.loader import INGEST_CPUS, ordered_dataset, read_steps, split_among_workers
@@ -45,7 +40,7 @@ def data(ray_cluster: None, prepared: Path, tmp_path_factory: pytest.TempPathFac
     tokenizer = load_tokenizer(str(write_encoder("xlmr", tmp_path_factory.mktemp("xlmr"))))
     held_out = find_held_out(alone(prepared), HeldOutConfig(fraction=0.1))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("clism_core.pretraining.dataset.BLOCK_BYTES", 2000)
+        patch.setattr("clism_core.pretraining.sample_files.BLOCK_BYTES", 2000)
         return encode_training_data(alone(prepared), held_out, tokenizer, min_samples=BATCH)
 
 

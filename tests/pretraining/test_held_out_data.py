@@ -10,14 +10,14 @@ import pytest
 from tiny import write_prepared
 
 from clism_core.preparation.source_hash import SOURCE_HASH, add_source_hash, source_hashes
-from clism_core.pretraining.dataset import (
+from clism_core.pretraining.held_out_data import (
     HELD_OUT_COLUMNS,
     HeldOutConfig,
     HeldOutSentences,
     _held_out_candidates,
     _read_chosen,
-    _read_file,
 )
+from clism_core.pretraining.sample_files import read_file
 
 NONE = np.empty(0, dtype=np.uint64)
 
@@ -46,7 +46,7 @@ def test_source_hash_is_of_the_normalised_sentence() -> None:
 def test_stored_and_computed_hashes_are_equal(old: Path, tmp_path: Path) -> None:
     pq.write_table(add_source_hash(pq.read_table(old)), tmp_path / "new.parquet")
     columns = ["sample_id", SOURCE_HASH]
-    one, other = (pa.concat_tables(_read_file(block(file), columns)) for file in (old, tmp_path / "new.parquet"))
+    one, other = (pa.concat_tables(read_file(block(file), columns)) for file in (old, tmp_path / "new.parquet"))
     assert one.equals(other)
     assert one.column_names == columns
     assert one[SOURCE_HASH].to_pylist() == source_hashes(pq.read_table(old)["source"].to_pylist()).tolist()
