@@ -212,7 +212,7 @@ def test_input_errors_found_by_workers_are_reported(
 
 @pytest.mark.ray
 @pytest.mark.parametrize("stage", ["clean", "make"])
-def test_missing_programs_on_a_worker_are_an_input_error(
+def test_software_missing_on_a_worker_is_an_input_error(
     ray_cluster: None,
     tmp_path: Path,
     pipeline_folder: str,

@@ -203,7 +203,7 @@ def test_a_scale_is_a_preset_that_options_override(tmp_path: Path, capsys: pytes
     ("options", "message"),
     [
         pytest.param(["--ours", "{}"], "--ours: empty", id="nothing-pre-trained"),
-        pytest.param(["--pretrain.data", "[{path: a"], "--pretrain.data [{path: a: cannot be read", id="no-list"),
+        pytest.param(["--pretrain.data", "[{path: a"], "--pretrain.data [{path: a: cannot be parsed", id="no-list"),
         pytest.param(["--pretrain.optimizer.learning_rate", "0"], "learning_rate 0.0: must be above 0", id="bound"),
     ],
 )
