@@ -1,1 +1,1 @@
-"""Evaluation of models on test sets of many languages: predictions, scores, tables, comparison of two models."""
+"""Evaluation of models on multilingual test sets: predictions, scores, tables, comparison of two models."""

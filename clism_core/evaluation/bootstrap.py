@@ -1,7 +1,7 @@
-"""How certain scores are: confidence intervals, and paired tests of two systems, by resampling examples.
+"""Confidence intervals of scores and paired significance tests of two systems, by resampling examples.
 
-Several test sets, such as the languages of XQuAD, are scored by the unweighted mean of their scores, as results are
-reported. Their examples are resampled set by set, as if the sets were independent of each other.
+The score of several test sets, such as the languages of XQuAD, is the unweighted mean of their scores, as results are
+reported. Each test set is resampled separately, as if the sets were independent.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,30 +16,31 @@ from clism_core.tasks.scored_examples import ScoredExamples, ratio
 from clism_core.utils.errors import InputError
 
 RESAMPLES = 9_999
-"""Enough for the ends of a 95 % interval to be steady to about a hundredth of its width."""
+"""Number of resamples that fixes the ends of a 95 % interval to about a hundredth of its width."""
 
-# Indices held at a time: some tens of MB; and some hundreds, for each batch of deals takes long to begin.
-_DRAWN_AT_A_TIME = 1_000_000
-_DEALT_AT_A_TIME = 8_000_000
+# Maximum number of indices in memory: some tens of MB for the bootstrap; some hundreds for permutations, because each
+# batch has a high overhead.
+_BOOTSTRAP_BATCH = 1_000_000
+_PERMUTATION_BATCH = 8_000_000
 
 
 class Interval(NamedTuple):
-    """A confidence interval, in points of 0 to 100."""
+    """A confidence interval, in points from 0 to 100."""
 
     low: float
     high: float
 
 
 class Comparison(NamedTuple):
-    """How two systems differ on the same examples."""
+    """Difference of two systems on the same examples."""
 
     difference: float
-    """The challenger's score less the champion's, in points of 0 to 100."""
+    """Score of the challenger minus that of the champion, in points from 0 to 100."""
     interval: Interval
-    """Of the difference, by the paired bootstrap: one without 0 in it says that the difference is no accident."""
+    """Paired bootstrap interval of the difference; if it excludes 0, the difference is significant."""
     p_value: float
-    """By approximate randomisation, two-sided: how probable as great a difference were if each example's two outcomes
-    had been dealt to the two systems by lot. Exact where there are no more deals than resamples."""
+    """Two-sided p value by approximate randomisation: the probability of a difference at least as great if outcomes
+    were randomly swapped between the systems. Exact if there are no more permutations than resamples."""
 
 
 def confidence_interval(
@@ -48,16 +49,16 @@ def confidence_interval(
     """Return the percentile bootstrap interval of the mean score of `tests`.
 
     Args:
-        tests: one test set or several.
-        confidence: the share of such intervals that holds the true score, between 0 and 1.
-        resamples: how often the examples are drawn again, with replacement.
-        seed: of the draws.
+        tests: one or more test sets.
+        confidence: confidence level, between 0 and 1.
+        resamples: number of resamples of the examples, with replacement.
+        seed: seed of the resampling.
 
     Returns:
-        The interval; None where a test set has fewer than two examples, which tell nothing of how scores vary.
+        The interval; None if a test set has fewer than two examples, which give no estimate of the variance.
 
     Raises:
-        InputError: `tests` is empty.
+        InputError: if `tests` is empty.
     """
     if not tests:
         raise InputError("a confidence interval needs at least one test set")
@@ -81,14 +82,14 @@ def compare(
     """Compare two systems by their mean scores on the same test sets, example by example.
 
     Args:
-        challenger, champion: the test sets as each system answered them, in the same order, at least one.
-        confidence: of the interval, between 0 and 1.
-        resamples: how often examples are drawn, and dealt, anew.
-        seed: of both.
+        challenger, champion: scored test sets of each system, in the same order, at least one.
+        confidence: confidence level of the interval, between 0 and 1.
+        resamples: number of bootstrap resamples, and of permutations.
+        seed: seed of both.
 
     Raises:
-        InputError: there are no test sets, or not as many for each; two of a pair have other examples, scorers or
-            scores; or a test set has fewer than two examples.
+        InputError: if there are no test sets, the numbers of test sets differ, two paired test sets differ in examples,
+            scorer or score, or a test set has fewer than two examples.
     """
     _check_paired(challenger, champion)
 
@@ -128,15 +129,15 @@ def _bootstrap(
     resamples: int,
     seed: int,
 ) -> Interval:
-    """Return the interval of `score`, a function of one array of drawn indices for each of `tests`."""
+    """Return the interval of `score`, a function of one array of resampled indices per test set."""
     result = stats.bootstrap(
         [np.arange(len(test.ids)) for test in tests],
         score,
         vectorized=True,
-        method="percentile",  # as usual for these scores; BCa has no answer where all examples score the same
+        method="percentile",  # as usual for these scores; BCa is undefined if all examples score the same
         confidence_level=confidence,
         n_resamples=resamples,
-        batch=_batch(tests, _DRAWN_AT_A_TIME),
+        batch=_batch(tests, _BOOTSTRAP_BATCH),
         rng=np.random.default_rng(seed),
     )
     return Interval(float(result.confidence_interval.low), float(result.confidence_interval.high))
@@ -146,10 +147,10 @@ def _randomisation_p_value(
     challenger: Sequence[ScoredExamples], champion: Sequence[ScoredExamples], *, resamples: int, seed: int
 ) -> float:
     pairs = list(zip(challenger, champion, strict=True))
-    differing = [_differing(new, old) for new, old in pairs]  # whom the others are dealt to changes nothing
+    differing = [_differing(new, old) for new, old in pairs]  # swapping the others has no effect
     starts = np.cumsum([0, *(mask.sum() for mask in differing)])
     bounds = list(pairwise(starts))
-    if starts[-1] < 2:  # either deal of a single one is as extreme
+    if starts[-1] < 2:  # both permutations of a single pair are equally extreme
         return 1.0
     equal_sums = [
         (new.numerators[~mask].sum(), new.denominators[~mask].sum())
@@ -163,8 +164,8 @@ def _randomisation_p_value(
         for name in ("numerators", "denominators")
     )
 
-    def mean_score(dealt: NDArray[np.int64], axis: int) -> NDArray[np.float64]:
-        parts = [dealt[..., start:end] for start, end in bounds]
+    def mean_score(permuted: NDArray[np.int64], axis: int) -> NDArray[np.float64]:
+        parts = [permuted[..., start:end] for start, end in bounds]
         return _mean(
             [
                 ratio(numerators[part].sum(axis=axis) + numerator, denominators[part].sum(axis=axis) + denominator)
@@ -173,7 +174,7 @@ def _randomisation_p_value(
         )
 
     def difference(new: NDArray[np.int64], old: NDArray[np.int64], axis: int) -> NDArray[np.float64]:
-        # rounded, for differences that are equal to compare as equal in whatever order the examples are summed
+        # rounded, so that equal differences compare as equal regardless of the order of summation
         return np.round(mean_score(new, axis) - mean_score(old, axis), 9)
 
     result = stats.permutation_test(
@@ -182,14 +183,14 @@ def _randomisation_p_value(
         permutation_type="samples",
         vectorized=True,
         n_resamples=resamples,
-        batch=max(1, _DEALT_AT_A_TIME // (2 * int(starts[-1]))),
+        batch=max(1, _PERMUTATION_BATCH // (2 * int(starts[-1]))),
         rng=np.random.default_rng(seed),
     )
     return float(result.pvalue)
 
 
 def _differing(new: ScoredExamples, old: ScoredExamples) -> NDArray[np.bool_]:
-    """Return which examples the two systems do not score alike."""
+    """Return a mask of the examples on which the scores of the two systems differ."""
     mask: NDArray[np.bool_] = (new.numerators != old.numerators) | (new.denominators != old.denominators)
     return mask
 
@@ -202,18 +203,18 @@ def _check_paired(challenger: Sequence[ScoredExamples], champion: Sequence[Score
     if not challenger or len(challenger) != len(champion):
         raise InputError(
             f"systems scored on {len(challenger)} and on {len(champion)} test sets cannot be compared: "
-            "score both on the same ones, one at least"
+            "score both on the same test sets, at least one"
         )
     for number, (new, old) in enumerate(zip(challenger, champion, strict=True), start=1):
         if (new.scorer, new.score) != (old.scorer, old.score):
             raise InputError(
                 f"test set {number}: {new.score} of {new.scorer} cannot be compared with {old.score} of {old.scorer}: "
-                "score both systems alike"
+                "score both systems with the same scorer and score"
             )
         if new.ids != old.ids:
             first = min(set(new.ids) ^ set(old.ids))
             raise InputError(
-                f"test set {number}: example {first!r} is scored for one system only: score both on the same file"
+                f"test set {number}: example {first!r} is missing for one system: score both on the same file"
             )
         if len(new.ids) < 2:
-            raise InputError(f"test set {number} has fewer than two examples, on which systems cannot be compared")
+            raise InputError(f"test set {number} has fewer than two examples, which is too few for a comparison")

@@ -1,4 +1,4 @@
-"""The scores of an evaluation as a bar chart."""
+"""Bar chart of the scores of an evaluation."""
 
 import textwrap
 from collections.abc import Sequence
@@ -10,19 +10,19 @@ from clism_core.evaluation.scoring import SCORE_NAMES
 from clism_core.evaluation.table import AVERAGES, Cell, Row
 
 _WIDTH_PER_GROUP, _LEAST_WIDTH, _PANEL_HEIGHT = 0.75, 6.0, 3.2  # inches
-_BARS_WIDTH = 0.8  # of the place that a group has
+_BARS_WIDTH = 0.8  # of the width of a group
 _COLOURS = ("tab:blue", "tab:orange")
 _LONGEST_NAME = 60
-_LINE = 12  # characters below a group
+_LINE = 12  # characters of a line in the label below a group
 
 
 def scores_figure(rows: Sequence[Row]) -> Figure:
-    """Draw a panel for each data set, a group of bars for each language, with 95 % intervals.
+    """Plot a panel per data set with a group of bars per language, with 95 % intervals.
 
-    The bars are the scores of one model, or one score of two: F1, for retrieval the accuracy.
+    The bars are all scores of one model, or one score of two models: F1, or accuracy for retrieval.
 
     Args:
-        rows: of `table_rows`.
+        rows: rows from `table_rows`.
     """
     datasets = list(dict.fromkeys(row.dataset for row in rows))
     groups = max(len(row.cells) for row in rows)
@@ -49,7 +49,7 @@ def scores_figure(rows: Sequence[Row]) -> Figure:
 
 
 def _bars(rows: Sequence[Row]) -> dict[str, dict[str, Cell]]:
-    """Return the bars of a data set by their label."""
+    """Return the bars of a data set, by label."""
     models = list(dict.fromkeys(row.model for row in rows if not _is_difference(row)))
     if len(models) == 1:
         return {SCORE_NAMES[row.score]: dict(row.cells) for row in rows}
@@ -65,7 +65,7 @@ def _is_difference(row: Row) -> bool:
 
 def _short(name: str) -> str:
     short = name if len(name) <= _LONGEST_NAME else f"...{name[-_LONGEST_NAME:]}"
-    return short.replace("$", r"\$")  # or what is between two of them would be read as a formula
+    return short.replace("$", r"\$")  # otherwise Matplotlib reads text between two of them as a formula
 
 
 def _are_long(labels: Sequence[str] | dict[str, dict[str, Cell]]) -> bool:
@@ -73,7 +73,7 @@ def _are_long(labels: Sequence[str] | dict[str, dict[str, Cell]]) -> bool:
 
 
 def _errors(cells: Sequence[Cell]) -> np.ndarray:
-    """Return how far the intervals reach below and above the values, [2, cells]; 0 where there is none."""
+    """Return the lengths [2, cells] of the intervals below and above the values; 0 without an interval."""
     ends = [(c.value, c.value) if c.low is None or c.high is None else (c.low, c.high) for c in cells]
     reach = [(cell.value - low, high - cell.value) for cell, (low, high) in zip(cells, ends, strict=True)]
     errors: np.ndarray = np.maximum(0.0, np.array(reach, dtype=float).T)

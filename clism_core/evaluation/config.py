@@ -1,4 +1,4 @@
-"""The configuration of an evaluation, and what can be wrong with it."""
+"""Configuration of an evaluation, and its checks."""
 
 from __future__ import annotations
 
@@ -22,36 +22,36 @@ LEAST_RESAMPLES = 100
 
 @dataclass
 class EvaluateConfig:
-    """Evaluation of a model, alone or beside another one, on test sets of any number of languages."""
+    """Evaluation of a model, optionally compared with another, on test sets in any number of languages."""
 
     model: Annotated[str, ModelRef()]
-    """A folder, or a name of the MLflow registry such as models:/clism-mrc@champion; for retrieval an encoder, too."""
+    """A folder, or a name in the MLflow registry such as models:/clism-mrc@champion; for retrieval also an encoder."""
     tests: list[TestSetConfig]
-    """What to evaluate on: '[{dataset: xquad, language: ar, path: xquad.ar.json}, {dataset: mlqa, path: mlqa/test}]'"""
+    """Test sets: '[{dataset: xquad, language: ar, path: xquad.ar.json}, {dataset: mlqa, path: mlqa/test}]'"""
     output: Annotated[str, Output()] = ""
-    """Folder for scores and predictions; the same folder again keeps predictions that are finished. s3:// works.
-    Empty: a new folder below CLISM_HOME/outputs."""
+    """Folder for scores and predictions, local or s3://; the same folder again keeps finished predictions. Empty: a new
+    folder below CLISM_HOME/outputs."""
     compare: str = ""
-    """Compare with this model by a paired test: its name, or the output folder of its own evaluation on these tests."""
+    """Model to compare with by a paired test: its name, or the output folder of its evaluation on these tests."""
     batch_size: Annotated[int, Incidental(), Ge(1)] = 32
-    """Inputs of a forward pass."""
+    """Maximum number of inputs in a forward pass."""
     workers: Annotated[int | None, Incidental(), Ge(1)] = None
-    """Copies of the model that predict side by side; null: one a GPU that is there now or, on CPUs, as many as these
-    and memory allow."""
+    """Number of model replicas that predict concurrently; null: one per GPU of the current cluster or, on CPUs, as many
+    as CPUs and memory allow."""
     use_gpu: Annotated[bool | None, Incidental()] = None
-    """Whether models predict on GPUs, one each; null: if the cluster has any now. Give true where GPU nodes come when
-    they are wanted."""
+    """Whether models predict on GPUs, one each; null: if the cluster currently has any. Set true on autoscaling
+    clusters."""
     resamples: Annotated[int, Incidental(), Ge(LEAST_RESAMPLES)] = RESAMPLES
-    """How often examples are drawn anew for intervals and p values."""
+    """Number of resamples for intervals and p values."""
     register_metrics: Annotated[bool, Incidental()] = True
     """Whether the scores of a registered model (models:/...) become tags of its version."""
 
 
 def check_config(config: EvaluateConfig) -> None:
-    """Find what can be found wrong without looking at a file.
+    """Check everything that can be checked without reading files.
 
     Raises:
-        InputError: with all problems, one a line.
+        InputError: with all problems, one per line.
     """
     found = [] if config.model else ["--model: names no model"]
     found += [*bound_problems(config), *test_problems(config.tests, field="tests")]
@@ -60,7 +60,7 @@ def check_config(config: EvaluateConfig) -> None:
 
 
 def test_problems(tests: Sequence[TestSetConfig], *, field: str) -> Iterator[str]:
-    """Yield what is wrong with test sets themselves, one sentence each; `field` is the one that holds them."""
+    """Yield the problems of test sets, one message each; `field` is the field that contains them."""
     if not tests:
         yield f"--{field}: names no test set"
     for number, test in enumerate(tests):
@@ -74,6 +74,6 @@ def _test_problems(place: str, test: TestSetConfig) -> Iterator[str]:
             f"is not {_RESERVED}"
         )
     if test.kind == "retrieval" and test.scorer is not None:
-        yield f"{place}.scorer {test.scorer}: scores answers; leave it out for retrieval"
+        yield f"{place}.scorer {test.scorer}: scores answers; omit it for retrieval"
     if test.kind == "retrieval" and isinstance(test.path, HubSplit):
-        yield f"{place}.path: pairs for retrieval are read from TSV files only; save the data set as one"
+        yield f"{place}.path: hub data sets are unsupported for retrieval; save the pairs as a TSV file"

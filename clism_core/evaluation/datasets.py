@@ -1,4 +1,4 @@
-"""All test sets of an evaluation, read and checked before anything is computed."""
+"""Reader of all test sets of an evaluation, with checks before any computation."""
 
 import posixpath
 import re
@@ -17,30 +17,31 @@ _IN_NAME = re.compile(r".*\.([a-z]{2}(?:-[a-z]{2})?)\.(?:json|tsv|txt|conll)(?:\
 
 
 def read_test_sets(tests: Sequence[TestSetConfig], task: TaskConfig | None) -> list[TestSet]:
-    """Return the test sets, in the order of `tests` and of the names of their files.
+    """Return the test sets, in the order of `tests` and of their file names.
 
     Args:
-        tests: what is to be read.
-        task: of the model; None for an encoder, which retrieves only.
+        tests: configured test sets.
+        task: task of the model; None for an encoder, which supports only retrieval.
 
     Raises:
-        InputError: if a file cannot be read or is not as its kind wants it, the language of one is not known, a
-            language of a data set is there twice, or a data set has languages of more than one scorer.
+        InputError: if a file cannot be read or has the wrong format, a language is unknown or occurs twice in a data
+            set, or a data set has more than one scorer.
     """
     sets: dict[str, tuple[TestSet, str]] = {}
     for number, test in enumerate(tests):
         for path in _paths(f"tests[{number}]", test):
             place = path if isinstance(path, str) else path.title
-            found = _read(test, path, _language(f"tests[{number}]", test, path, task), task)
-            if title(found) in sets:
+            test_set = _read(test, path, _language(f"tests[{number}]", test, path, task), task)
+            name = title(test_set)
+            if name in sets:
                 raise InputError(
-                    f"{title(found)} is both {sets[title(found)][1]} and {place}; give each language of a data set "
-                    "once, or another name to one of them"
+                    f"{name} is both {sets[name][1]} and {place}; give each language of a data set once, or rename one "
+                    "of them"
                 )
-            sets[title(found)] = found, place
-    found_sets = [test_set for test_set, _ in sets.values()]
-    _check_scorers(found_sets)
-    return found_sets
+            sets[name] = test_set, place
+    test_sets = [test_set for test_set, _ in sets.values()]
+    _check_scorers(test_sets)
+    return test_sets
 
 
 def _paths(place: str, test: TestSetConfig) -> list[str] | list[HubSplit]:
@@ -51,19 +52,19 @@ def _paths(place: str, test: TestSetConfig) -> list[str] | list[HubSplit]:
         raise InputError(f"{place}.path: {test.path} matches no files; give existing files")
     if test.language is not None and len(paths) > 1:
         raise InputError(
-            f"{place}.language is {test.language!r}, but {test.path} stands for {len(paths)} files; leave it out where "
-            "the names of the files say their languages, or give the files one by one"
+            f"{place}.language is {test.language!r}, but {test.path} matches {len(paths)} files; omit it if the file "
+            "names contain their languages, or give the files one by one"
         )
     return paths
 
 
 def _language(place: str, test: TestSetConfig, path: str | HubSplit, task: TaskConfig | None) -> str:
-    """Return the language by which results name a test set: `ar`, or `ar-de` where there are two."""
+    """Return the language that names a test set in the results: `ar`, or `ar-de` for two languages."""
     language = test.language or (language_in_name(path, task) if isinstance(path, str) else None)
     if language is None:
         raise InputError(
-            f"{place}.language is missing, and {path if isinstance(path, str) else path.title} does not say it by its "
-            "name, as xquad.ar.json and MLQA's files do; give one such as language: ar"
+            f"{place}.language is missing, and the name {path if isinstance(path, str) else path.title} does not "
+            "contain it, as xquad.ar.json and MLQA's files do; give one such as language: ar"
         )
     if not _LANGUAGE.fullmatch(language):
         raise InputError(f"{place}.language is {language!r}; give a code such as ar, or ar-de for two languages")
@@ -72,9 +73,9 @@ def _language(place: str, test: TestSetConfig, path: str | HubSplit, task: TaskC
 
 
 def language_in_name(path: str, task: TaskConfig | None) -> str | None:
-    """Return the language that a file's name says; None where it says none.
+    """Return the language in a file name; None if it contains none.
 
-    `test-context-ar-question-de.json` says `ar-de`, `xquad.ar.json` says `ar`, `flores.en-ar.tsv` says `en-ar`.
+    Examples: `test-context-ar-question-de.json` has `ar-de`, `xquad.ar.json` has `ar`, `flores.en-ar.tsv` has `en-ar`.
     """
     if task is not None and (language := task_of(task).language_in_name(path)):
         return language
@@ -88,8 +89,8 @@ def _read(test: TestSetConfig, path: str | HubSplit, language: str, task: TaskCo
         return read_pair_set(test, path, language)
     if task is None:
         raise InputError(
-            f"{test.dataset}/{language}: the model is an encoder without a task, which is tested by kind: retrieval "
-            "only; fine-tune it with jobs/finetune.py"
+            f"{test.dataset}/{language}: the model is an encoder without a task, which supports only kind: retrieval; "
+            "fine-tune it with jobs/finetune.py"
         )
     return task_of(task).read_test_set(test, path, language, task)
 
@@ -100,16 +101,17 @@ def _check_scorers(test_sets: Sequence[TestSet]) -> None:
         other = scorers.setdefault(test_set.dataset, test_set)
         if other.scorer != test_set.scorer:
             raise InputError(
-                f"{title(other)} is scored by {other.scorer}, {title(test_set)} by {test_set.scorer}, and their "
-                "average would mean nothing; give one of them another name"
+                f"{title(other)} is scored by {other.scorer}, {title(test_set)} by {test_set.scorer}, and their scores "
+                "cannot be averaged; give one of them another data set name"
             )
 
 
 def averaged(test_sets: Sequence[TestSet]) -> Iterator[tuple[str, str, list[TestSet]]]:
-    """Yield data set, name of the average, and what it is over.
+    """Yield the data set, the name of an average and its test sets.
 
-    `average` is over the languages whose questions and passages agree, where there are such, as in MLQA's cross-lingual
-    transfer; what remains then, its cross pairs, is the `cross_average`. Of retrieval it is over all pairs.
+    `average` is over the test sets in which questions and passages have the same language, as in MLQA's cross-lingual
+    transfer; the other ones, its cross-lingual pairs, have a `cross_average`. For retrieval, and if all test sets are
+    cross-lingual, `average` is over all.
     """
     for dataset in dict.fromkeys(test_set.dataset for test_set in test_sets):
         members = [test_set for test_set in test_sets if test_set.dataset == dataset]

@@ -1,9 +1,9 @@
-"""An evaluation from test sets to scores: `plan` reads and checks, `carry_out` computes, `evaluate` does both.
+"""Evaluation from test sets to scores: `plan` reads and checks, `carry_out` computes, `evaluate` does both.
 
 config = EvaluateConfig(model="models:/clism-mrc/3", tests=[...], compare="models:/clism-mrc@champion")
 evaluation = evaluate(config, run)
-evaluation.examples["xquad"]["ar"]["f1"]            # the model's, as ScoredExamples
-evaluation.compared_examples["xquad"]["ar"]["f1"]   # the champion's, on the same questions
+evaluation.examples["xquad"]["ar"]["f1"]            # ScoredExamples of the model
+evaluation.compared_examples["xquad"]["ar"]["f1"]   # ScoredExamples of the champion, on the same questions
 """
 
 import dataclasses
@@ -37,46 +37,46 @@ logger = logging.getLogger(__name__)
 METRICS, TABLE, CSV, CHART = "metrics.json", "table.md", "table.csv", "scores.png"
 RESULTS = (METRICS, TABLE, CSV, CHART)
 COMPARED_FOLDER = "compared"
-"""Below the output, the predictions of the model that is compared with."""
+"""Subfolder of the output with the predictions of the other model of a comparison."""
 
 Examples = dict[str, dict[str, dict[str, ScoredExamples]]]
-"""By data set, language and score: what `compare` and `confidence_interval` take."""
+"""Scored examples by data set, language and score, for `compare` and `confidence_interval`."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation has found."""
+    """Result of an evaluation."""
 
     model: str
-    """The model, by a name that will mean this version tomorrow."""
+    """Name of the model, pinned to a version."""
     output: str
     metrics: dict[str, Any]
-    """The content of `metrics.json`."""
+    """Content of `metrics.json`."""
     table: str
-    """The scores as Markdown."""
+    """Scores as Markdown."""
     examples: Examples
     compared_examples: Examples | None
-    """Of the model that was compared with, on the same examples."""
+    """Scored examples of the other model of a comparison, on the same examples."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """An evaluation that can be carried out: all that it needs was found, and all test sets were read."""
+    """A checked evaluation that is ready to run: models are found and test sets are read."""
 
     config: EvaluateConfig
-    """With absolute paths and pinned versions."""
+    """Configuration with absolute paths and pinned versions."""
     model: EvaluatedModel
     test_sets: list[TestSet]
     compared: EvaluatedModel | None
-    """The other model; None where there is none, or only its predictions are wanted."""
+    """The other model of a comparison; None without one, or if its existing predictions are used."""
 
 
 def evaluate(config: EvaluateConfig, run: TrackedRun) -> Evaluation:
-    """Evaluate a model on the cluster that this process is connected to, and log and write what is found.
+    """Evaluate a model on the connected cluster, and write and log the results.
 
     Args:
-        config: what is to be evaluated.
-        run: of MLflow, to which metrics `test/DATASET/LANGUAGE/SCORE`, tables, chart and predictions go.
+        config: configuration of the evaluation.
+        run: tracked run that receives metrics `test/DATASET/LANGUAGE/SCORE`, tables, chart and predictions.
 
     Raises:
         InputError: as `plan` and `carry_out` do.
@@ -85,11 +85,11 @@ def evaluate(config: EvaluateConfig, run: TrackedRun) -> Evaluation:
 
 
 def plan(config: EvaluateConfig) -> Plan:
-    """Find the models, and read and check all test sets; no cluster is needed.
+    """Find the models, and read and check all test sets, without a cluster.
 
     Raises:
-        InputError: if something is wrong with the configuration, a model cannot be found, a file cannot be read or is
-            not as it should be, or models cannot be compared.
+        InputError: if the configuration is invalid, a model is not found, a file cannot be read or has the wrong
+            format, or the models cannot be compared.
     """
     check_config(config)
     model = find_model(config.model)
@@ -102,23 +102,23 @@ def plan(config: EvaluateConfig) -> Plan:
             compare = storage.absolute(compare)
             if compare == output:
                 raise InputError(
-                    f"--compare {compare}: is the --output, too, where the model's own predictions would replace those "
-                    "to compare with; give another --output"
+                    f"--compare {compare}: is also the --output, in which the model's predictions would overwrite "
+                    "those to compare with; give another --output"
                 )
             Predictions.of_evaluation(compare, test_sets)
         else:
             compared = find_model(compare)
             compare = compared.name
             _check_same_task(model, compared, test_sets)
-    found = dataclasses.replace(config, model=model.name, compare=compare, output=output)
-    return Plan(with_absolute_paths(found), model, test_sets, compared)
+    resolved = dataclasses.replace(config, model=model.name, compare=compare, output=output)
+    return Plan(with_absolute_paths(resolved), model, test_sets, compared)
 
 
 def _check_sizes(test_sets: Sequence[TestSet]) -> None:
     for test_set in test_sets:
         if len(test_set.examples) < 2:
             raise InputError(
-                f"{title(test_set)} has only one example, on which models cannot be compared; leave it out"
+                f"{title(test_set)} has only one example, which is too few to compare models; remove it from --tests"
             )
 
 
@@ -126,8 +126,8 @@ def _check_same_task(model: EvaluatedModel, compared: EvaluatedModel, test_sets:
     kinds = {test_set.kind for test_set in test_sets} - {RETRIEVAL}
     if kinds and _name(model.task) != _name(compared.task):
         raise InputError(
-            f"--compare {compared.name}: is a model of {_name(compared.task)}, {model.name} one of "
-            f"{_name(model.task)}; compare models of one task"
+            f"--compare {compared.name}: is a model for {_name(compared.task)}, but {model.name} is one for "
+            f"{_name(model.task)}; compare models for the same task"
         )
 
 
@@ -136,27 +136,27 @@ def _name(task: TaskConfig | None) -> str:
 
 
 def check_cluster(plan: Plan) -> None:
-    """Check that all nodes of the cluster find the models.
+    """Check that all nodes of the cluster can access the models.
 
     Raises:
-        InputError: naming what they do not find.
+        InputError: if any model is not accessible on a node.
     """
     models = [plan.model, *([plan.compared] if plan.compared else [])]
     check_nodes([model.name for model in models], workers=plan.config.workers, use_gpu=plan.config.use_gpu)
 
 
 def carry_out(plan: Plan, run: TrackedRun) -> Evaluation:
-    """Predict what is not predicted yet, score, compare, and write and log all of it.
+    """Predict what is missing, score, compare, and write and log the results.
 
-    Predictions of a test set are written as soon as they are complete; of the same model for the same test set they are
-    not made again.
+    The predictions for a test set are written as soon as they are complete, and reused if the model and the test set
+    are the same.
 
     Raises:
         InputError: if a node of the cluster cannot load a model.
     """
     config, test_sets = plan.config, plan.test_sets
     predictions = _predicted(plan, plan.model, config.output)
-    logger.info("scoring %d test sets, by %s resamples of each", len(test_sets), f"{config.resamples:,}")
+    logger.info("scoring %d test sets with %s resamples each", len(test_sets), f"{config.resamples:,}")
     scores = _scores(test_sets, predictions)
     metrics: dict[str, Any] = {**metrics_of(test_sets, scores, resamples=config.resamples)}
     compared_scores = None
@@ -200,12 +200,12 @@ def _write_and_log(
 
 
 def _predicted(plan: Plan, model: EvaluatedModel, folder: str) -> Predictions:
-    """Return the predictions of a model for all test sets, those that are missing made."""
+    """Return the predictions of a model for all test sets, after predicting the missing ones."""
     predictions = Predictions.of_model(folder, model)
     missing = [test_set for test_set in plan.test_sets if not predictions.has(test_set)]
     if missing:
         config = plan.config
-        for name in RESULTS:  # they would stand beside predictions that are not those they are of
+        for name in RESULTS:  # stale results must not lie beside new predictions
             storage.delete(storage.join(config.output, name))
         outputs_of = predict(
             model, missing, batch_size=config.batch_size, workers=config.workers, use_gpu=config.use_gpu
@@ -228,10 +228,10 @@ def _examples(test_sets: Sequence[TestSet], scores: Scores) -> Examples:
 
 def _comparison(plan: Plan, scores: Scores, compared_scores: Scores, *, compared: str) -> Mapping[str, Any]:
     resamples = plan.config.resamples
-    found = differences(plan.test_sets, scores, compared_scores, resamples=resamples)
+    by_dataset = differences(plan.test_sets, scores, compared_scores, resamples=resamples)
     return {
         "with": compared,
         "metrics": metrics_of(plan.test_sets, compared_scores, resamples=resamples),
-        "differences": found,
-        "conclusions": conclusions(found, model=plan.model.name, compared=compared),
+        "differences": by_dataset,
+        "conclusions": conclusions(by_dataset, model=plan.model.name, compared=compared),
     }

@@ -1,4 +1,4 @@
-"""The predictions of a model in a folder, and which of them are finished."""
+"""Predictions of a model in a folder, and a record of the finished ones."""
 
 import logging
 from typing import Any
@@ -12,7 +12,7 @@ from clism_core.utils.errors import InputError
 logger = logging.getLogger(__name__)
 
 NOTE = "evaluation.json"
-"""The file that says of which model the predictions are, and for which test sets."""
+"""File that records the model of the predictions and their test sets."""
 
 
 class Predictions:
@@ -24,11 +24,11 @@ class Predictions:
 
     @classmethod
     def of_model(cls, folder: str, model: EvaluatedModel) -> "Predictions":
-        """Take up the predictions of `model` in a folder; those of another model, or of an earlier state, go."""
+        """Open the predictions of `model` in a folder; delete those of another model or of an earlier state of it."""
         new = {"model": model.name, "fingerprint": model.fingerprint, "test_sets": {}}
         note = _read_note(folder) or new
         if note["fingerprint"] != model.fingerprint:
-            logger.warning("%s holds predictions of another model, %s; they are replaced", folder, note["model"])
+            logger.warning("%s contains predictions of another model, %s; they are replaced", folder, note["model"])
             storage.delete(storage.join(folder, NOTE))
             storage.delete(storage.join(folder, "predictions"))
             note = new
@@ -36,35 +36,35 @@ class Predictions:
 
     @classmethod
     def of_evaluation(cls, folder: str, test_sets: list[TestSet]) -> "Predictions":
-        """Take the predictions of an earlier evaluation.
+        """Open the predictions of an earlier evaluation.
 
         Raises:
-            InputError: if it is not finished, or was not of these very test sets.
+            InputError: if it is unfinished, or had other test sets.
         """
         predictions = cls(folder, _read_note(folder) or {"test_sets": {}})
         missing = [title(each) for each in test_sets if not predictions.has(each)]
         if missing:
             raise InputError(
-                f"--compare {folder}: has no predictions for {', '.join(missing)} as --tests has it now; evaluate that "
-                "model on these files, or give its name in place of the folder"
+                f"--compare {folder}: predictions are missing for {', '.join(missing)} as in --tests; evaluate that "
+                "model on these files, or give its name instead of the folder"
             )
         return predictions
 
     @property
     def model(self) -> str:
-        """The name of the model."""
+        """Name of the model."""
         return str(self._note["model"])
 
     def has(self, test_set: TestSet) -> bool:
-        """Tell whether the predictions for a test set, as it is now, are there."""
+        """Return whether the predictions for a test set in its current state exist."""
         same = self._note["test_sets"].get(title(test_set)) == digest(test_set)
         return same and storage.exists(self.path(test_set))
 
     def read(self, test_set: TestSet) -> str:
-        """Return the text of a file of predictions.
+        """Return the text of a predictions file.
 
         Raises:
-            InputError: if another evaluation has replaced it meanwhile.
+            InputError: if a concurrent evaluation has replaced it.
         """
         self._refresh()
         if not self.has(test_set):
@@ -72,10 +72,10 @@ class Predictions:
         return storage.read_bytes(self.path(test_set)).decode()
 
     def write(self, test_set: TestSet, text: str) -> None:
-        """Write a file of predictions, and note that it is finished.
+        """Write a predictions file, and record that it is finished.
 
         Raises:
-            InputError: if another evaluation has begun to write predictions of another model.
+            InputError: if a concurrent evaluation writes predictions of another model.
         """
         self._refresh()
         storage.write_bytes(self.path(test_set), text.encode())
@@ -83,27 +83,27 @@ class Predictions:
         storage.write_json(storage.join(self.folder, NOTE), self._note)
 
     def _refresh(self) -> None:
-        """Take over what an evaluation of the same model, which runs at the same time, has noted in the folder."""
-        there = _read_note(self.folder)
-        if there is None and not self._note["test_sets"]:  # nobody has written anything yet
+        """Read what a concurrent evaluation of the same model has recorded in the folder."""
+        stored = _read_note(self.folder)
+        if stored is None and not self._note["test_sets"]:  # nothing has been written yet
             return
-        if there is None or there["fingerprint"] != self._note["fingerprint"]:
+        if stored is None or stored["fingerprint"] != self._note["fingerprint"]:
             raise InputError(_shared(self.folder))
-        self._note["test_sets"] = there["test_sets"]
+        self._note["test_sets"] = stored["test_sets"]
 
     def path(self, test_set: TestSet) -> str:
-        """Return where the predictions for a test set are, or will be."""
+        """Return the path of the predictions file for a test set."""
         name = f"{test_set.language}.{test_set.ending}"
         return storage.join(self.folder, "predictions", test_set.dataset, name)
 
 
 def is_evaluation(name: str) -> bool:
-    """Tell whether `name` is the output folder of an evaluation, and not a model."""
+    """Return whether `name` is the output folder of an evaluation rather than a model."""
     return not is_tracked(name) and storage.exists(storage.join(name, NOTE))
 
 
 def _shared(folder: str) -> str:
-    return f"{folder}: another evaluation has replaced the predictions there; give each an --output of its own"
+    return f"{folder}: a concurrent evaluation has replaced the predictions; give each evaluation its own --output"
 
 
 def _read_note(folder: str) -> dict[str, Any] | None:

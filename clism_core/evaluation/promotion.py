@@ -1,4 +1,4 @@
-"""Whether a challenger is to become champion: by a paired test on named test sets, and in words."""
+"""Promotion of a challenger to champion, decided and explained by a paired test on given test sets."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from clism_core.utils.markdown import markdown_table
 PROMOTION_TAG = "clism.promotion"
 
 Examples = Mapping[str, Mapping[str, Mapping[str, ScoredExamples]]]
-"""By data set, language and score."""
+"""Scored examples by data set, language and score."""
 
 
 @dataclass
@@ -26,72 +26,72 @@ class PromoteConfig:
     model: str
     """Name in the registry: clism-mrc, clism-ner or clism-encoder."""
     tests: list[TestSetConfig] = field(default_factory=list)
-    """What to test on, as jobs/evaluate.py takes it; needed unless there is no champion yet."""
+    """Test sets, as in jobs/evaluate.py; required if there is a champion."""
     challenger: str = CANDIDATE
-    """The version that may become champion: an alias or a number."""
+    """Version that may become champion: an alias or a number."""
     champion: str = CHAMPION
-    """The alias that is moved; the version that it points to now is compared with."""
+    """Alias to move; the challenger is compared with its current version."""
     metric: str | None = None
-    """The score that decides, averaged over the test sets: f1 or exact_match; of retrieval accuracy or
-    reverse_accuracy. null: the first of these that the test sets have."""
+    """Score that decides, averaged over the test sets: f1 or exact_match; for retrieval accuracy or reverse_accuracy.
+    null: the first of these that the test sets have."""
     champion_evaluation: str = ""
-    """OUTPUT of an evaluation of the champion on these tests, whose predictions are then used."""
+    """OUTPUT of an evaluation of the champion on these tests, whose predictions are reused."""
     output: str = ""
-    """Folder for scores and predictions; that of an evaluation of the challenger on these tests keeps its predictions.
-    s3:// works. Empty: a new folder below CLISM_HOME/outputs."""
+    """Folder for scores and predictions, local or s3://; predictions of an earlier evaluation of the challenger on
+    these tests are reused. Empty: a new folder below CLISM_HOME/outputs."""
     dry_run: bool = False
     """Test and explain, but change nothing in the registry."""
     batch_size: int = 32
-    """Inputs of a forward pass."""
+    """Maximum number of inputs in a forward pass."""
     workers: int | None = None
-    """Copies of a model that predict side by side; null: one a GPU that is there now or, on CPUs, as many as these
-    and memory allow."""
+    """Number of model replicas that predict concurrently; null: one per GPU of the current cluster or, on CPUs, as many
+    as CPUs and memory allow."""
     use_gpu: bool | None = None
-    """Whether models predict on GPUs, one each; null: if the cluster has any now. Give true where GPU nodes come when
-    they are wanted."""
+    """Whether models predict on GPUs, one each; null: if the cluster currently has any. Set true on autoscaling
+    clusters."""
     resamples: int = RESAMPLES
-    """How often examples are drawn anew for intervals and p values."""
+    """Number of resamples for intervals and p values."""
 
 
 @dataclass(frozen=True)
 class Versions:
-    """The two versions of a model."""
+    """Challenger and champion versions of a registered model."""
 
     name: str
     challenger: int
     champion: int | None
-    """None where there is none yet."""
+    """None if there is no champion yet."""
 
     @property
     def uri(self) -> str:
-        """The challenger's name."""
+        """URI of the challenger."""
         return f"models:/{self.name}/{self.challenger}"
 
     @property
     def champion_uri(self) -> str:
-        """The champion's name."""
+        """URI of the champion."""
         return f"models:/{self.name}/{self.champion}"
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether the alias is to be moved."""
+    """Decision on moving the alias."""
 
     promote: bool
     text: str
-    """Why, with the figures."""
+    """Explanation, with the scores."""
 
 
 def find_versions(client: MlflowClient, config: PromoteConfig) -> Versions:
     """Look up both versions in the registry.
 
     Raises:
-        InputError: there is no such model, no challenger, or no alias to be moved but the usual one.
+        InputError: if the model or the challenger is not found, or the champion alias is missing and not the default.
     """
-    found = client.search_registered_models(f"name = '{config.model}'")
-    if not found:
+    models = client.search_registered_models(f"name = '{config.model}'")
+    if not models:
         names = ", ".join(sorted(each.name for each in client.search_registered_models())) or "none"
-        raise InputError(f"--model {config.model}: no such model in the registry, which has {names}")
+        raise InputError(f"--model {config.model}: not found in the registry, which has {names}")
     if config.challenger.isdecimal():
         numbers = sorted(int(each.version) for each in client.search_model_versions(f"name = '{config.model}'"))
         challenger = int(config.challenger) if int(config.challenger) in numbers else None
@@ -101,37 +101,37 @@ def find_versions(client: MlflowClient, config: PromoteConfig) -> Versions:
         raise InputError(f"--challenger {config.challenger}: {config.model} has no such version or alias")
     champion = version_with_alias(client, config.model, config.champion)
     if champion is None and config.champion != CHAMPION:
-        aliases = ", ".join(sorted(found[0].aliases)) or "none"
+        aliases = ", ".join(sorted(models[0].aliases)) or "none"
         raise InputError(
             f"--champion {config.champion}: no such alias of {config.model}, which has {aliases}; only {CHAMPION} is "
-            "given to a first version by itself, another one must be there before"
+            "set automatically for a first version, any other alias must already exist"
         )
     return Versions(config.model, challenger, champion)
 
 
 def decide_untested(versions: Versions) -> Decision | None:
-    """Return the decision where there is nothing to test: no champion yet, or the challenger is champion."""
+    """Return the decision if no test is needed: there is no champion yet, or the challenger is champion."""
     if versions.champion is None:
         return Decision(
-            True, f"{versions.name}: version {versions.challenger} becomes champion by itself: there was none."
+            True, f"{versions.name}: version {versions.challenger} becomes champion without a test: there was none."
         )
     if versions.champion == versions.challenger:
-        return Decision(False, f"{versions.name}: version {versions.challenger} is champion already: nothing to do.")
+        return Decision(False, f"{versions.name}: version {versions.challenger} is already champion: nothing to do.")
     return None
 
 
 def find_metric(wanted: str | None, test_sets: Sequence[TestSet]) -> str:
-    """Return the score that is to decide, which all test sets have; at least one is given.
+    """Return the score that decides; all test sets, at least one, must have it.
 
     Raises:
-        InputError: one of them has no such score.
+        InputError: if a test set lacks the score.
     """
     metric = wanted or test_sets[0].score_names[0]
     for test_set in test_sets:
         if metric not in test_set.score_names:
             has = ", ".join(test_set.score_names)
             raise InputError(
-                f"--metric {metric}: {title(test_set)} has the scores {has} only; promote by one kind of test"
+                f"--metric {metric}: {title(test_set)} has only the scores {has}; give test sets of one kind"
             )
     return metric
 
@@ -142,13 +142,13 @@ def decide(
     """Decide by the score averaged over all test sets: promote if the 95 % interval of the difference is above 0.
 
     Args:
-        versions: of what was tested.
-        challenger, champion: every example's score, of both on the same test sets.
-        metric: the score that counts, which all test sets have.
-        resamples: how often examples are drawn anew.
+        versions: tested versions.
+        challenger, champion: scored examples of both versions on the same test sets.
+        metric: score that decides, which all test sets have.
+        resamples: number of resamples.
 
     Raises:
-        InputError: the test sets cannot be compared.
+        InputError: if the test sets cannot be compared.
     """
     names = [(dataset, language) for dataset, languages in challenger.items() for language in languages]
     new, old = ([each[dataset][language][metric] for dataset, language in names] for each in (challenger, champion))
@@ -171,14 +171,14 @@ def decide(
 
 
 def carry_out(client: MlflowClient, versions: Versions, decision: Decision, *, alias: str) -> None:
-    """Move the alias, if the decision says so, and keep the decision as tags of both versions.
+    """Move the alias if the decision says so, and store the decision as tags of both versions.
 
     Raises:
-        InputError: the alias was moved by somebody else since the versions were looked up.
+        InputError: if the alias was moved since the versions were looked up.
     """
-    now = version_with_alias(client, versions.name, alias)
-    if now != versions.champion:
-        raise InputError(f"{versions.name}: {alias} was moved to version {now} meanwhile; start again")
+    current = version_with_alias(client, versions.name, alias)
+    if current != versions.champion:
+        raise InputError(f"{versions.name}: {alias} was moved to version {current} in the meantime; start again")
     if decision.promote:
         client.set_registered_model_alias(versions.name, alias, str(versions.challenger))
     for version in {versions.challenger, versions.champion} - {None}:

@@ -1,4 +1,4 @@
-"""Test sets of sentence retrieval: is the nearest sentence of the other language the translation?"""
+"""Test sets for sentence retrieval: the nearest sentence in the other language should be the translation."""
 
 import json
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from clism_core.tasks.text_files import read_text
 from clism_core.utils.errors import InputError
 
 SCORER = "retrieval-accuracy"
-"""The name of this scorer in results."""
+"""Name of this scorer in results."""
 
 
 class Pair(NamedTuple):
@@ -28,9 +28,9 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True)
 class PairSet:
-    """Pairs of sentences; predictions are `{line: [line of the target found, line of the source found]}` as JSON.
+    """Sentence pairs; predictions are JSON `{line: [line of the retrieved target, line of the retrieved source]}`.
 
-    The first of the two is what was found by the source of the line, the second by its target; lines count from 1.
+    The first number is retrieved for the source of the line, the second for its target; lines count from 1.
     """
 
     dataset: str
@@ -47,21 +47,22 @@ class PairSet:
         return [{"text": each[side]} for side in (0, 1) for each in self.examples]
 
     def predictions(self, outputs: Sequence[NDArray[np.float32]]) -> str:
-        """Return the file of predictions, from the vector of each sentence."""
+        """Return the text of the predictions file, from the vector of each sentence."""
         sources_ND, targets_ND = torch.from_numpy(np.stack(outputs)).split(len(self.examples))
         found = zip(nearest(sources_ND, targets_ND).tolist(), nearest(targets_ND, sources_ND).tolist(), strict=True)
         lines = {str(line): [target + 1, source + 1] for line, (target, source) in enumerate(found, start=1)}
         return json.dumps(lines) + "\n"
 
     def score(self, predictions: str) -> Scored:
-        """Return the shares that were found; what reads as the right sentence does is right, too.
+        """Score retrieval in both directions; a sentence with the same text as the translation is correct.
 
-        Raises `InputError` where the predictions are not of as many pairs.
+        Raises:
+            InputError: if the predictions are for another number of pairs.
         """
         found: dict[str, tuple[int, int]] = json.loads(predictions)
         if len(found) != len(self.examples):
             raise InputError(
-                f"predictions for {self.dataset}/{self.language} are of {len(found)} pairs, the test set has "
+                f"predictions for {self.dataset}/{self.language}: there are {len(found)} pairs, but the test set has "
                 f"{len(self.examples)}; give predictions for this file"
             )
         hits = {
@@ -81,10 +82,10 @@ def _examples(name: str, hits: dict[str, list[bool]], side: int) -> ScoredExampl
 
 
 def read_pair_set(test: TestSetConfig, path: str, language: str) -> PairSet:
-    """Read a file of a sentence and its translation a line, with a tab between them; lines end at "\\n".
+    """Read a file with a sentence, a tab and its translation on each line; lines end at "\\n".
 
     Raises:
-        InputError: if it cannot be read, has no lines, or a line has not two columns with a text in each.
+        InputError: if the file cannot be read or has no lines, or a line does not have two non-empty columns.
     """
     lines = read_text(path, encoding=test.encoding).removesuffix("\n").split("\n")
     pairs = []
@@ -93,8 +94,8 @@ def read_pair_set(test: TestSetConfig, path: str, language: str) -> PairSet:
         if len(columns) != len(Pair._fields) or not all(map(str.strip, columns)):
             filled = sum(bool(column.strip()) for column in columns)
             raise InputError(
-                f"{path}, line {number}: {len(columns)} tab-separated columns, {filled} of them with a text; give a "
-                "sentence and its translation on each line, with one tab between them"
+                f"{path}, line {number}: {len(columns)} tab-separated columns, {filled} of them with text; give a "
+                "sentence, a tab and its translation on each line"
             )
         pairs.append(Pair(*columns))
     return PairSet(test.dataset, language, tuple(pairs))

@@ -1,4 +1,4 @@
-"""Scores of all test sets of an evaluation, as `metrics.json` has them."""
+"""Scores of all test sets of an evaluation, in the format of `metrics.json`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,15 +9,15 @@ from clism_core.tasks.scored_examples import ScoredExamples
 from clism_core.tasks.test_data import Scored, TestSet, title
 
 Metrics = dict[str, dict[str, dict[str, Any]]]
-"""By data set, and by language or average: each score, `SCORE_interval` (its 95 % interval, two numbers, or None for a
-single example), `n` and `scorer`; for NER, `by_label` with the like for each type of entity."""
+"""Results by data set, and by language or average: each score, `SCORE_interval` (its 95 % interval, two numbers, or
+None for a single example), `n` and `scorer`; for NER also `by_label` with the same for each entity type."""
 
 Scores = Mapping[str, Scored]
-"""What each test set scored, by its title."""
+"""Scores of each test set, by its title."""
 
 
 def metrics_of(test_sets: Sequence[TestSet], scores: Scores, *, resamples: int) -> Metrics:
-    """Return the figures of each test set and of the averages of each data set, which are unweighted."""
+    """Return the scores of each test set and the unweighted averages of each data set."""
     metrics: Metrics = {}
     for test_set in test_sets:
         scored = scores[title(test_set)]
@@ -84,9 +84,9 @@ def _interval(parts: Sequence[ScoredExamples], resamples: int) -> list[float] | 
 
 
 def conclusions(found: Mapping[str, Mapping[str, Mapping[str, Any]]], *, model: str, compared: str) -> dict[str, str]:
-    """Return in a sentence what `differences` has found of each data set, by its first score and on average.
+    """Return a sentence for each data set about the `differences` in its first score, on average.
 
-    Better or worse is what has neither 0 in its interval nor a p value above 0.05.
+    A model is better or worse if the interval excludes 0 and the p value is at most 0.05.
     """
     return {
         dataset: _conclusion(*next(iter(groups["average"].items())), model=model, compared=compared)
@@ -103,26 +103,22 @@ def _conclusion(score: str, figures: Mapping[str, Any], *, model: str, compared:
     if difference == 0 and low == high == 0:
         return f"{model} and {compared} score the same."
     if figures["p_value"] > SIGNIFICANT or low <= 0 <= high:
-        return (
-            f"{model} and {compared} differ {measured}: no more than chance may make, so neither is shown to be better."
-        )
-    return (
-        f"{model} is {'better' if difference > 0 else 'worse'} than {compared} {measured}: more than chance explains."
-    )
+        return f"{model} and {compared} differ {measured}: not significant, so neither is shown to be better."
+    return f"{model} is {'better' if difference > 0 else 'worse'} than {compared} {measured}: significant."
 
 
 def p_text(p_value: float) -> str:
-    """Return `p 0.012`; no p value is 0, and what would read so is `p < 0.001`."""
+    """Return `p 0.012`, or `p < 0.001` for values that would round to 0."""
     return "p < 0.001" if p_value < LEAST_SHOWN else f"p {p_value:.3f}"
 
 
 LEAST_SHOWN = 0.001
 SIGNIFICANT = 0.05
-"""The greatest p value of a difference that is called one."""
+"""Maximum p value of a significant difference."""
 SCORE_NAMES = {
     "exact_match": "exact match",
     "f1": "F1",
     "accuracy": "accuracy",
     "reverse_accuracy": "reverse accuracy",
 }
-"""The scores as tables and charts have them."""
+"""Names of the scores in tables and charts."""

@@ -1,4 +1,4 @@
-"""The scores of an evaluation as tables."""
+"""Tables of the scores of an evaluation."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from clism_core.evaluation.scoring import SCORE_NAMES, p_text
 from clism_core.utils.markdown import markdown_table
 
 COMPARISON = "comparison"
-"""Where `metrics.json` has the comparison with another model, beside the data sets."""
+"""Key of the comparison with another model in `metrics.json`, beside the data sets."""
 AVERAGES = {"average": "average", "cross_average": "average of cross pairs"}
 
 
@@ -18,10 +18,10 @@ class Cell(NamedTuple):
 
     value: float
     low: float | None
-    """The ends of its 95 % interval, None where there is none."""
+    """Lower end of the 95 % interval; None without an interval."""
     high: float | None
     p_value: float | None = None
-    """Of a difference."""
+    """P value of a difference; None for a score."""
 
 
 class Row(NamedTuple):
@@ -31,17 +31,17 @@ class Row(NamedTuple):
     scorer: str
     model: str
     score: str
-    """Such as `exact_match`."""
+    """Name of the score, such as `exact_match`."""
     cells: Mapping[str, Cell]
-    """By language, and then `average`."""
+    """Cells by language, followed by `average`."""
 
 
 def table_rows(metrics: Mapping[str, Any], *, model: str) -> list[Row]:
-    """Return the rows of all data sets in the order of `metrics.json`: of the model, of the compared one, differences.
+    """Return the rows of all data sets in the order of `metrics.json`: model, other model, differences.
 
     Args:
-        metrics: the content of `metrics.json`.
-        model: the name of the model.
+        metrics: content of `metrics.json`.
+        model: name of the model.
     """
     comparison = metrics.get(COMPARISON)
     rows: list[Row] = []
@@ -75,7 +75,7 @@ def _difference_rows(
 
 
 def _scores(groups: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """Return the scores that have an interval, and their scorer."""
+    """Return the scores with an interval, and their scorer."""
     figures = next(iter(groups.values()))
     return [(name, figures["scorer"]) for name in SCORE_NAMES if f"{name}_interval" in figures]
 
@@ -85,7 +85,7 @@ def _cell(value: float, interval: Sequence[float] | None) -> Cell:
 
 
 def markdown(rows: Sequence[Row], metrics: Mapping[str, Any]) -> str:
-    """Return a table for each data set, what the comparison says of it, and the F1 of each type of entity."""
+    """Return a table for each data set, with the F1 of each entity type and the conclusion of the comparison."""
     parts = []
     for dataset in dict.fromkeys(row.dataset for row in rows):
         own = [row for row in rows if row.dataset == dataset]
@@ -103,7 +103,7 @@ def markdown(rows: Sequence[Row], metrics: Mapping[str, Any]) -> str:
             ),
         ]
         if types := _type_table(metrics[dataset]):
-            lines += ["", "F1 by type of entity:", "", types]
+            lines += ["", "F1 by entity type:", "", types]
         if COMPARISON in metrics:
             lines += ["", metrics[COMPARISON]["conclusions"][dataset]]
         parts.append("\n".join(lines) + "\n")
@@ -111,19 +111,19 @@ def markdown(rows: Sequence[Row], metrics: Mapping[str, Any]) -> str:
 
 
 def _type_table(groups: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return a table of the types of entities; empty where there are none."""
+    """Return a table of the entity types; empty if there are none."""
     labelled = {name: figures["by_label"] for name, figures in groups.items() if "by_label" in figures}
     labels = sorted({label for figures in labelled.values() for label in figures})
     rows = []
     for label in labels:
-        of_languages = [figures.get(label) for figures in labelled.values()]
-        cells = [_text(_cell(each["f1"], each["f1_interval"])) if each else "" for each in of_languages]
+        by_language = [figures.get(label) for figures in labelled.values()]
+        cells = [_text(_cell(each["f1"], each["f1_interval"])) if each else "" for each in by_language]
         rows.append([label, *cells])
     return markdown_table(["", *labelled], rows) if rows else ""
 
 
 def _text(cell: Cell) -> str:
-    """Return `51.2 [48.4, 54.1]`; of a difference, `+1.2 [+0.3, +2.1] p 0.012`."""
+    """Return `51.2 [48.4, 54.1]`, or `+1.2 [+0.3, +2.1] p 0.012` for a difference."""
     sign = "" if cell.p_value is None else "+"
     text = f"{cell.value:{sign}.1f}"
     if cell.low is not None:
@@ -132,7 +132,7 @@ def _text(cell: Cell) -> str:
 
 
 def csv_text(rows: Sequence[Row]) -> str:
-    """Return the rows as CSV: for each language or average the value, `_low` and `_high`, and `_p` of differences."""
+    """Return the rows as CSV: value, `_low`, `_high` and, for differences, `_p` of each language or average."""
     columns = list(dict.fromkeys(name for row in rows for name in row.cells if name not in AVERAGES))
     columns += [name for name in AVERAGES if any(name in row.cells for row in rows)]
     kinds = ("", "_low", "_high", "_p")

@@ -1,4 +1,4 @@
-"""What an evaluation leaves in MLflow."""
+"""Logging of evaluations to MLflow."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -24,11 +24,11 @@ def log_evaluation(
     """Log metrics such as `test/xquad/ar/f1` and `test/xquad/average/f1`, files, and the model as a tag.
 
     Args:
-        run: where it all goes.
-        metrics: the content of `metrics.json`.
-        model: its name.
-        texts: text files by their path among the artefacts.
-        figures: likewise.
+        run: tracked run of the evaluation.
+        metrics: content of `metrics.json`.
+        model: name of the model.
+        texts: text files by artefact path.
+        figures: figures by artefact path.
     """
     run.set_tags({MODEL_TAG: model})
     run.log_metrics({f"test/{name}": value for name, value in metrics_by_name(metrics).items()}, step=0)
@@ -42,9 +42,9 @@ def log_evaluation(
 def metrics_by_name(metrics: Mapping[str, Any]) -> dict[str, float]:
     """Return the numbers of `metrics.json` by `DATASET/LANGUAGE/SCORE`, the ends of intervals as `SCORE_low`, `_high`.
 
-    Those of a type of entity are `DATASET/LANGUAGE/by_label/PER/f1`; those of a comparison are
-    `comparison/DATASET/LANGUAGE/SCORE/difference`, `.../interval_low`, `.../interval_high` and `.../p_value`. What a
-    type of entity may have in its name and MLflow takes in none, such as &, is `_`.
+    Names for entity types are `DATASET/LANGUAGE/by_label/PER/f1`; names for comparisons are
+    `comparison/DATASET/LANGUAGE/SCORE/difference`, `.../interval_low`, `.../interval_high` and `.../p_value`.
+    Characters of entity types that MLflow does not allow in names, such as &, become `_`.
     """
     own = {name: groups for name, groups in metrics.items() if name != COMPARISON}
     compared = {COMPARISON: metrics[COMPARISON]["differences"]} if COMPARISON in metrics else {}
@@ -63,7 +63,7 @@ def _numbers(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, float]]:
 
 
 def tag_version(run: TrackedRun, model: str, metrics: Mapping[str, Any]) -> None:
-    """Make the scores tags of the model's version, such as `xquad/ar/f1`, where the model is one of the registry."""
+    """Store the scores as tags of the model's version, such as `xquad/ar/f1`, if the model is registered."""
     version = _VERSION.fullmatch(model)
     if version is None:
         return
@@ -72,7 +72,7 @@ def tag_version(run: TrackedRun, model: str, metrics: Mapping[str, Any]) -> None
 
 
 def scores_by_name(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Return the scores of `metrics.json` by `DATASET/LANGUAGE/SCORE`: those that have intervals."""
+    """Return the scores of `metrics.json`, the figures with intervals, by `DATASET/LANGUAGE/SCORE`."""
     return {
         f"{dataset}/{language}/{score}": figures[score]
         for dataset, groups in metrics.items()

@@ -100,7 +100,7 @@ def test_the_digest_does_not_depend_on_the_scorer(tmp_path: Path) -> None:
         pytest.param([{"path": "a.en.json"}] * 2, MrcConfig(), "d/en is both .*a.en.json and .*a.en.json", id="twice"),
         pytest.param([{"path": "a.json"}], MrcConfig(), r"tests\[0\].language is missing", id="no-language"),
         pytest.param([{"path": "a.json", "language": "English"}], MrcConfig(), "is 'English'", id="no-code"),
-        pytest.param([{"path": "*.json", "language": "en"}], MrcConfig(), "stands for 2 files", id="one-for-several"),
+        pytest.param([{"path": "*.json", "language": "en"}], MrcConfig(), "matches 2 files", id="one-for-several"),
         pytest.param([{"path": "*.xml"}], MrcConfig(), "matches no files", id="empty-glob"),
         pytest.param([{"path": "nowhere.en.json"}], MrcConfig(), "cannot be read", id="no-file"),
         pytest.param(
@@ -131,7 +131,7 @@ def test_the_digest_does_not_depend_on_the_scorer(tmp_path: Path) -> None:
         pytest.param(
             [{"path": "empty.en-de.tsv", "kind": "retrieval"}],
             None,
-            "line 1: 2 tab-separated columns, 1 of them with a text",
+            "line 1: 2 tab-separated columns, 1 of them with text",
             id="no-text",
         ),
         pytest.param(

@@ -160,7 +160,7 @@ def test_another_model_replaces_the_predictions_with_a_warning(
     config.tests[0].path = str(tmp_path / "births.ar.json")
     evaluation = run(config, model=str(tmp_path / "bad"))
     assert evaluation.metrics["births"]["ar"]["f1"] == 25.0
-    assert "holds predictions of another model" in caplog.text
+    assert "contains predictions of another model" in caplog.text
     assert not Path(config.output, "predictions/births/de.json").exists()  # the other model's
     fingerprint = find_model(str(tmp_path / "bad")).fingerprint
     (tmp_path / "bad" / "weights").write_text("more")
@@ -201,9 +201,9 @@ def test_a_concurrent_evaluation_of_another_model_is_rejected(
     mine = Predictions.of_model(config.output, first.model)
     mine.write(first.test_sets[0], "{}")
     Predictions.of_model(config.output, second.model).write(second.test_sets[0], "{}")
-    with pytest.raises(InputError, match="another evaluation has replaced the predictions there"):
+    with pytest.raises(InputError, match="a concurrent evaluation has replaced the predictions"):
         mine.read(first.test_sets[0])
-    with pytest.raises(InputError, match="another evaluation has replaced the predictions there"):
+    with pytest.raises(InputError, match="a concurrent evaluation has replaced the predictions"):
         mine.write(first.test_sets[1], "{}")
 
 
@@ -238,7 +238,7 @@ def test_comparison_with_an_earlier_evaluation(config: EvaluateConfig, fake: Fak
     assert evaluation.metrics["comparison"]["with"] == str(tmp_path / "bad")
     assert evaluation.metrics["comparison"]["differences"]["births"]["de"]["f1"]["difference"] == 75.0
     write_squad(tmp_path / "births.de.json", questions=9)
-    with pytest.raises(InputError, match="earlier: has no predictions for births/de as --tests has it now"):
+    with pytest.raises(InputError, match="earlier: predictions are missing for births/de as in --tests"):
         plan(config)
 
 
@@ -246,14 +246,14 @@ def test_comparison_with_the_own_output_is_rejected(
     config: EvaluateConfig, fake: FakePredictions, tmp_path: Path
 ) -> None:
     run(config, model=str(tmp_path / "bad"))
-    with pytest.raises(InputError, match=r"--compare .*out: is the --output, too"):
+    with pytest.raises(InputError, match=r"--compare .*out: is also the --output"):
         run(config, model=str(tmp_path / "good"), compare=f"{config.output}/")
     assert json.loads(Path(config.output, "predictions/births/ar.json").read_text())["q1"] == "x"
 
 
 def test_models_for_different_tasks_are_not_compared(config: EvaluateConfig, tmp_path: Path) -> None:
     config.compare = str(write_model(tmp_path / "tagger", NerConfig()))
-    with pytest.raises(InputError, match=r"tagger: is a model of ner, .*good one of mrc"):
+    with pytest.raises(InputError, match=r"tagger: is a model for ner, .*good is one for mrc"):
         plan(config)
 
 

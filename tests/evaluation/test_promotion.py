@@ -78,7 +78,7 @@ def test_retrieval_is_decided_by_its_own_score(wanted: str | None, found: str) -
 
 
 def test_an_unknown_metric_is_rejected() -> None:
-    with pytest.raises(InputError, match="--metric f1: flores/en-ar has the scores accuracy, reverse_accuracy only"):
+    with pytest.raises(InputError, match="--metric f1: flores/en-ar has only the scores accuracy, reverse_accuracy"):
         find_metric("f1", [PAIRS])
 
 
@@ -86,7 +86,7 @@ def test_nothing_is_tested_without_a_champion_or_a_difference() -> None:
     alone, same = decide_untested(Versions("m", 4, None)), decide_untested(Versions("m", 4, 4))
     assert alone is not None
     assert alone.promote
-    assert "version 4 becomes champion by itself" in alone.text
+    assert "version 4 becomes champion without a test" in alone.text
     assert same is not None
     assert not same.promote
     assert "nothing to do" in same.text
@@ -118,9 +118,7 @@ def test_versions_are_found_by_alias_and_number(client: MlflowClient) -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        pytest.param(
-            PromoteConfig(model="clism-ner"), "no such model in the registry, which has clism-mrc", id="model"
-        ),
+        pytest.param(PromoteConfig(model="clism-ner"), "not found in the registry, which has clism-mrc", id="model"),
         pytest.param(PromoteConfig(model="clism-mrc", challenger="9"), "--challenger 9", id="number"),
         pytest.param(PromoteConfig(model="clism-mrc", challenger="best"), "--challenger best", id="alias"),
         pytest.param(
@@ -148,6 +146,6 @@ def test_a_decision_moves_the_alias_and_is_stored(client: MlflowClient, promote:
 
 def test_an_alias_moved_concurrently_is_left_alone(client: MlflowClient) -> None:
     client.set_registered_model_alias("clism-mrc", "champion", "1")
-    with pytest.raises(InputError, match="moved to version 1 meanwhile"):
+    with pytest.raises(InputError, match="moved to version 1 in the meantime"):
         carry_out(client, VERSIONS, Decision(True, "why"), alias="champion")
     assert int(client.get_model_version_by_alias("clism-mrc", "champion").version) == 1
