@@ -70,7 +70,7 @@ def summary(manifest: Manifest, *, output: str) -> str:
             f"{beyond_cap}; rejected: {reasons or 'none'}"
         )
     lines += [
-        f"They are in {output} (samples/, rejects/, manifest.json). Look at {storage.join(output, REPORT)}",
+        f"Output: {output} (samples/, rejects/, manifest.json). Report: {storage.join(output, REPORT)}",
         f"Counts by run: {ui_command(tracking_uri())}",
         "Next:",
     ]

@@ -131,7 +131,9 @@ def manifest() -> Manifest:
         samples=48,
         rejects=5,
         pairs={pair: pair_counts(block, beyond_cap=1000) for pair, block in blocks().items()},
-        config={"corpora": [{"path": SCRIPT}]},
+        config={
+            "corpora": [{"path": SCRIPT, "source_lang": "en", "target_lang": each} for each in ("ar", "vi", "<i>")]
+        },
         versions={"spacy": "3.8.18"},
         fingerprint="ab" * 32,
         content="cd" * 32,

@@ -29,8 +29,8 @@ RAW_SHARD_SCHEMA = pa.schema(
 )
 """Shard as produced by the reader: `raw` is its table in Arrow's stream format, null if the shard is already cleaned.
 
-The last row of a corpus has a null `first_row`: its `rows` is the number of rows up to the cap, its `beyond_cap` that
-of the others.
+The last row of a corpus has a null `first_row`: its `rows` is the number of rows up to the cap, and its
+`beyond_cap` the number of rows after it.
 """
 
 _MAX_CHARACTERS = 64_000_000

@@ -76,12 +76,10 @@ def read_manifest(folder: str) -> Manifest:
             )
         return manifest
     if not storage.exists(folder):
-        raise InputError(f"{folder}: no such folder; create it with python jobs/prepare.py --output {folder}")
+        raise InputError(f"{folder}: no such folder; create it with the job prepare, --output {folder}")
     if storage.exists(storage.join(folder, UNFINISHED)):
-        raise InputError(
-            f"{folder}: its preparation is unfinished; run the same python jobs/prepare.py again to resume it"
-        )
-    raise InputError(f"{folder}: no prepared data: {MANIFEST} not found; create it with python jobs/prepare.py")
+        raise InputError(f"{folder}: its preparation is unfinished; run the same command of prepare again to resume it")
+    raise InputError(f"{folder}: no prepared data: {MANIFEST} not found; create it with the job prepare")
 
 
 def open_output(folder: str, *, fingerprint: str) -> Manifest | None:

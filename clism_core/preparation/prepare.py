@@ -94,7 +94,6 @@ def prepare(preparation: Preparation) -> Manifest:
         logger.info("%s is already prepared", config.output)
         return finished
     work = Work(config.output, fingerprint=preparation.fingerprint)
-    work.open()
     with _quiet_console():
         try:
             manifest = _run(preparation, work)

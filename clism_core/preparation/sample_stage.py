@@ -30,7 +30,7 @@ from clism_core.utils import storage
 from clism_core.utils.arrow import parquet_bytes
 
 MADE = "made"
-"""The part of the work that says of each shard what it has become."""
+"""Folder of the results (`Made`) of finished shards."""
 
 
 class SampleMaker:
@@ -56,7 +56,7 @@ class SampleMaker:
         return EntityFinder(self._config.entities, ngrams=ngrams)
 
     def make(self, shard: Shard) -> None:
-        """Write the samples and rejects of a shard, and then what is in them, which says that it is made."""
+        """Write the samples and rejects of a shard, then its `Made` file, which marks the shard as finished."""
         self._work.check_owner()
         rows = mark_duplicates(self._work.read_rows(shard.name), self._work.duplicates_path(shard.pair))
         rows = self._entities(rows)
@@ -87,7 +87,7 @@ class SampleMaker:
     def _aligner(self, pair: str) -> Aligner:
         if pair not in self._aligners:
             aligner = self._config.aligner
-            learnt = storage.read_bytes(self._work.priors_path(pair))
+            learnt = self._work.read_learnt(pair)
             self._aligners = {pair: aligner_class(aligner)(aligner, learnt)}
         return self._aligners[pair]
 

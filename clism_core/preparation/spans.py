@@ -1,4 +1,4 @@
-"""Answer projection: from spans of the source to the target words that translate them (DESIGN 1.1)."""
+"""Answer projection: from spans of the source to the target words that translate them (appendix B of the paper)."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence

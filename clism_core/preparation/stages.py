@@ -111,8 +111,8 @@ def list_shards(config: PrepareConfig, corpora_rows: list[CorpusRows]) -> list[S
 def learn(config: PrepareConfig, work: Work, shards: list[Shard]) -> None:
     """Find duplicates, train aligners and count n-grams over the whole corpora; pairs and languages concurrently."""
     cpus = min(_TRAINING_CPUS, max(1, *(node.get("CPU", 0) for node in node_resources())))
-    pair_task = ray.remote(train_on_pair).options(num_cpus=cpus, scheduling_strategy="SPREAD")
-    language_task = ray.remote(train_on_language).options(num_cpus=1, scheduling_strategy="SPREAD")
+    pair_task = ray.remote(learn_pair).options(num_cpus=cpus, scheduling_strategy="SPREAD")
+    language_task = ray.remote(count_language_ngrams).options(num_cpus=1, scheduling_strategy="SPREAD")
     by_pair, by_language = defaultdict(list), defaultdict(list)
     for shard in shards:
         by_pair[shard.pair].append(shard)
@@ -129,8 +129,9 @@ def learn(config: PrepareConfig, work: Work, shards: list[Shard]) -> None:
     ray.get(tasks)
 
 
-def train_on_pair(config: PrepareConfig, work: Work, pair: str, shards: list[Shard]) -> None:
-    """Find the duplicates of a language pair and train its aligner."""
+def learn_pair(config: PrepareConfig, work: Work, pair: str, shards: list[Shard]) -> None:
+    """Find the duplicates of a language pair, and let the aligner learn from the pair."""
+    work.check_owner()
     rows = work.open_rows(shards)
     storage.write_bytes(work.duplicates_path(pair), find_duplicates(rows))
 
@@ -139,12 +140,13 @@ def train_on_pair(config: PrepareConfig, work: Work, pair: str, shards: list[Sha
         return each_words_as_text(sample, "source"), each_words_as_text(sample, "target")
 
     learnt = aligner_class(config.aligner).learn(config.aligner, draw)
-    storage.write_bytes(work.priors_path(pair), learnt)
+    storage.write_bytes(work.learnt_path(pair), learnt)
     work.write_json({}, LEARNT, f"{pair}.json")
 
 
-def train_on_language(config: PrepareConfig, work: Work, language: str, shards: list[Shard]) -> None:
+def count_language_ngrams(config: PrepareConfig, work: Work, language: str, shards: list[Shard]) -> None:
     """Count the n-grams of a source language."""
+    work.check_owner()
     sample = draw_sample(work.open_rows(shards), _NGRAM_SAMPLE)
     # Each sentence once: it may have several translations, or be repeated in a corpus.
     sentences = dict(zip(sample["source"].to_pylist(), each_words_as_text(sample, "source"), strict=True))

@@ -40,7 +40,11 @@ class Shard(NamedTuple):
 
 
 class Work(StagingStore):
-    """Staging store of a preparation, in the folder `unfinished` of its output."""
+    """Staging store of a preparation, in the folder `unfinished` of its output.
+
+    Work with other fingerprints is kept until the output is finished, so that a run with a mistaken option loses
+    nothing of the run before it.
+    """
 
     def __init__(self, output: str, *, fingerprint: str) -> None:
         key = {"the inputs, the config or the versions": fingerprint[:16]}
@@ -85,9 +89,15 @@ class Work(StagingStore):
         """Return the path of the Parquet file with the sorted ids of duplicates of a language pair."""
         return self.path("duplicates", f"{pair}.parquet")
 
-    def priors_path(self, pair: str) -> str:
-        """Return the path of the aligner's trained parameters for a language pair."""
+    def learnt_path(self, pair: str) -> str:
+        """Return the path of what the aligner has learnt about a language pair."""
         return self.path("priors", f"{pair}.tsv")
+
+    def read_learnt(self, pair: str) -> bytes:
+        """Return what the aligner has learnt about a language pair; nothing for aligners that do not learn, whose file
+        is missing in work of earlier versions."""
+        path = self.learnt_path(pair)
+        return storage.read_bytes(path) if storage.exists(path) else b""
 
     def ngrams_path(self, language: str) -> str:
         """Return the path of the n-grams of a source language."""

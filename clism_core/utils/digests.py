@@ -2,8 +2,9 @@
 
 The policy:
 
-- Models and labelled data are digested by content (`tree_digest`, `named_files_digest`), whatever their size: they are
-  downloaded and copied to new files with new times, and a run must be resumable with a copy.
+- Models, folders and labelled data are digested by content (`tree_digest`, `folder_digest`, `named_files_digest`),
+  whatever their size: they are downloaded and copied to new files with new times, and a run must be resumable with a
+  copy.
 - Corpora are of any size, and are digested at each start and resume (`file_digests`). The smallest files, up to
   `CONTENT_LIMIT` bytes altogether, are digested by content: a submitted job gets its files as copies with new times.
   Larger files are identified by size and ETag (object stores) or modification time, without reading them.
@@ -91,11 +92,12 @@ def count_kinds(digests: Iterable[FileDigest]) -> dict[str, int]:
 
 
 def folder_digest(folder: str) -> str:
-    """Return the SHA-256, in hex, of the relative names and digests (`file_digests`) of all files in a folder."""
+    """Return the SHA-256, in hex, of the relative names and contents of all files in a folder."""
     folder = storage.absolute(folder)
     files = storage.list_files(folder)
-    names = (file.removeprefix(folder) for file in files)
-    digests = {name: digest.value for name, digest in zip(names, file_digests(files), strict=True)}
+    with ThreadPoolExecutor(_READERS) as readers:
+        contents = readers.map(content_digest, files)
+        digests = {file.removeprefix(folder): digest for file, digest in zip(files, contents, strict=True)}
     return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
 
 

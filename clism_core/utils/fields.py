@@ -56,7 +56,7 @@ class LabelledFiles(Input):
 
 
 class RowsFile(Input):
-    """File of rows to predict. Every node reads it."""
+    """File of rows to predict, which the nodes that run inference read."""
 
 
 Markers = tuple[Any, ...]

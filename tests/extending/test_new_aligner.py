@@ -44,8 +44,8 @@ def test_a_new_aligner_learns_and_aligns_in_the_stages_of_prepare(
     for raw in read_shards(config.corpora[0], number=0, rows_per_shard=100, cleaned=set()):
         stages.clean_shards(raw, config=config, work=work)
     (shard,) = stages.list_shards(config, [stages.CorpusRows(shards=[(1, 9)], beyond_cap=0)])
-    stages.train_on_pair(config, work, "en-de", [shard])
-    stages.train_on_language(config, work, "en", [shard])
+    stages.learn_pair(config, work, "en-de", [shard])
+    stages.count_language_ngrams(config, work, "en", [shard])
     SampleMaker(config, work, pair_rows={"en-de": 9}).make(shard)
     samples = pq.read_table(tmp_path / "prepared" / "samples").to_pylist()
     assert [row["alignment"] for row in samples] == ["0-2 1-1 2-0"] * 9

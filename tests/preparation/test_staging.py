@@ -24,7 +24,7 @@ def test_results_of_a_stage_are_read_by_the_next_one(tmp_path: Path) -> None:
     assert list(work.read_all_json("made", ["6", "1"])) == [{"rows": 6}, {"rows": 1}]
 
 
-def test_runs_with_different_fingerprints_do_not_mix(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_runs_with_different_fingerprints_do_not_mix(tmp_path: Path) -> None:
     one, other = (Work(str(tmp_path), fingerprint=letter * 64) for letter in "ab")
     with pytest.raises(InputError, match="not visible on all nodes"):
         one.check_owner()
@@ -34,7 +34,15 @@ def test_runs_with_different_fingerprints_do_not_mix(tmp_path: Path, caplog: pyt
     assert other.names("made") == set()
     with pytest.raises(InputError, match="taken over by another preparation"):
         other.check_owner()
-    other.open()
-    assert not Path(one.path("made")).exists()
-    assert "is discarded" in caplog.text
-    assert "the inputs, the config or the versions changed" in caplog.text
+    open_output(str(tmp_path), fingerprint="b" * 64)
+    other.check_owner()
+    other.write_json({}, "made", "y.json")
+    open_output(str(tmp_path), fingerprint="a" * 64)
+    assert one.names("made") == {"x"}  # the first run resumes after all
+
+
+def test_work_of_an_earlier_version_has_no_file_of_aligners_that_do_not_learn(tmp_path: Path) -> None:
+    work = Work(str(tmp_path), fingerprint="ab" * 32)
+    assert work.read_learnt("en-de") == b""
+    work.write(b"priors", "priors", "en-de.tsv")
+    assert work.read_learnt("en-de") == b"priors"

@@ -1,4 +1,4 @@
-"""Search for informative spans of the source: entities, noun chunks, n-grams (DESIGN 1.1)."""
+"""Search for informative spans of the source: entities, noun chunks, n-grams."""
 
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING

@@ -94,9 +94,10 @@ def render_report(manifest: Manifest, *, examples: Mapping[str, Examples]) -> st
 def embedded_data(manifest: Manifest, examples: Mapping[str, Examples]) -> list[dict[str, Any]]:
     """Return the data for the page's script: the language pairs with their samples and rejects."""
     shown = min(MAX_SAMPLES, MAX_EXAMPLES // max(len(examples), 1))
+    pairs = {str(pair): pair for pair in map(LanguagePair.of, manifest["config"]["corpora"])}
     data = []
     for pair, counts in manifest["pairs"].items():
-        languages = LanguagePair.parse(pair)
+        languages = pairs[pair]
         chosen = examples.get(pair, Examples(samples=[], rejects={}))
         data.append(
             {

@@ -45,7 +45,7 @@ def test_table_1_has_the_amounts_of_the_paper() -> None:
     }
 
 
-@pytest.mark.skipif(not (shutil.which("shuf") and shutil.which("openssl")), reason="wants shuf and openssl")
+@pytest.mark.skipif(not (shutil.which("shuf") and shutil.which("openssl")), reason="needs shuf and openssl")
 def test_table_1_reads_samples_of_the_files_in_the_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sentences = {
         "MultiUN.ar-en": ("en", "The meeting was held in Geneva.", "ar", "عقد الاجتماع في جنيف."),

@@ -159,3 +159,22 @@ def test_page_explains_which_origins_are_counted_separately() -> None:
     assert note in texts
     assert "(other origins) 7 of 7" in texts
     assert "188 more origins are in the manifest" in texts  # 12 are on the page
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "directions"),
+    [
+        pytest.param("zh-tw", "he", ("ltr", "rtl"), id="lower-case region of the source"),
+        pytest.param("en-us", "ar", ("ltr", "rtl"), id="lower-case region, target in Arabic"),
+        pytest.param("ur-Latn", "ug", ("ltr", "rtl"), id="script"),
+    ],
+)
+def test_languages_of_a_pair_are_those_of_its_corpus(source: str, target: str, directions: tuple[str, str]) -> None:
+    prepared = manifest()
+    prepared["pairs"] = {f"{source}-{target}": prepared["pairs"]["en-ar"]}
+    prepared["config"]["corpora"] = [{"source_lang": source, "target_lang": target}]
+    (data,) = embedded(Page(render_report(prepared, examples={})))
+    assert (data["source"], data["target"]) == (
+        {"lang": source, "dir": directions[0]},
+        {"lang": target, "dir": directions[1]},
+    )
