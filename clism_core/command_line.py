@@ -56,6 +56,13 @@ def job_command(job: str) -> str:
     return f"{PROGRAM} {job}" if CALLED_JOB.get() else f"{PYTHON} jobs/{job}.py"
 
 
+def job_process(job: str) -> list[str]:
+    """Return the arguments that run `job` in its own process, called as the running job was (see `job_command`)."""
+    if CALLED_JOB.get():
+        return [sys.executable, "-c", "from clism_core.cli import main; main()", job]
+    return [sys.executable, str(JOBS / f"{job}.py")]
+
+
 def preset_path(name: str) -> str:
     """Return the path of a preset as a user types it: relative if it is below the current directory."""
     path = CONFIGS / name

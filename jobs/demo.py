@@ -7,34 +7,36 @@
 Writes its inputs into one folder, then runs pretrain, finetune, evaluate and predict on them, with their usual options.
 """
 
+import os
 import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import ray
 
 from clism_core.cluster.connect import connect
 from clism_core.cluster.graceful_stop import stop_signals
-from clism_core.command_line import CONFIGS, job_command, run_job
+from clism_core.command_line import CONFIGS, job_command, job_process, run_job
 from clism_core.demo.build import DemoConfig, demo_folder, write_demo
 from clism_core.utils.home import default_output
 
-JOBS = Path(__file__).parent
 TASK_MODEL = "models:/clism-mrc@candidate"
 
 
 def main(config: DemoConfig) -> None:
     """Write the inputs and run the jobs; exit with the status of the first job that fails."""
     folder = demo_folder(config)
+    environment = dict(os.environ)  # `connect` changes it for this process and the cluster that it starts
     connect()
     write_demo(config, folder)
     ray.shutdown()
     print(f"\nThe demo's data and encoder: {folder}", flush=True)
     if config.run_jobs:
         for job, arguments in commands(folder, Path(default_output("demo"))).items():
-            if not run(job, arguments):
+            if not run(job, arguments, environment):
                 break
 
 
@@ -64,23 +66,25 @@ def commands(folder: Path, output: Path) -> dict[str, list[str]]:
     }
 
 
-def run(job: str, arguments: list[str]) -> bool:
+def run(job: str, arguments: list[str], environment: Mapping[str, str]) -> bool:
     """Print a job's command and run it; return False if it was asked to stop.
 
     Raises:
-        SystemExit: with the job's status if it fails.
+        SystemExit: with the job's status if it fails, even if it was asked to stop.
     """
     print(f"\n$ {job_command(job)} {shlex.join(arguments)}", flush=True)
+    process: subprocess.Popen[bytes] | None = None
 
     def forward() -> None:
-        if signals[-1] == signal.SIGTERM:  # Ctrl-C reaches the job directly
+        if process is not None and signal.SIGTERM in signals:  # Ctrl-C reaches the job directly
             process.terminate()
 
     with stop_signals(forward, "the demo ends with this job") as signals:
-        process = subprocess.Popen([sys.executable, str(JOBS / f"{job}.py"), *arguments])
+        process = subprocess.Popen([*job_process(job), *arguments], env=environment)
+        forward()  # a signal received while the process was starting
         status = process.wait()
-    if status and not signals:
-        sys.exit(status)
+    if status:
+        sys.exit(status if status > 0 else 128 - status)  # killed by a signal: the status that shells report
     return not signals
 
 

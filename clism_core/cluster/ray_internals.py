@@ -58,5 +58,6 @@ def skip_log_lines(patterns: Iterable[str]) -> None:
 
     The variable RAY_DEDUP_LOGS_SKIP_REGEX, which does so, is read when Ray is imported.
     """
+    skipped = re.compile("|".join(patterns))
     for lines in (ray_logging.stdout_deduplicator, ray_logging.stderr_deduplicator):
-        lines.skip_re = re.compile("|".join(patterns))
+        lines.skip_re = skipped

@@ -61,7 +61,7 @@ def test_an_action_comes_before_the_connection(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_lines_are_skipped(deduplicators: list[ray_logging.LogDeduplicator]) -> None:
-    skip_log_lines(["noise", r"bars? \d"])
+    skip_log_lines(iter(["noise", r"bars? \d"]))
     for lines in deduplicators:
         assert isinstance(lines.skip_re, re.Pattern)
         assert [bool(lines.skip_re.search(line)) for line in ("a noise", "bars 7", "news")] == [True, True, False]

@@ -1,6 +1,7 @@
 """The demo job: its commands, run at a small size, and its exit."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import demo as job
@@ -10,6 +11,7 @@ import predict
 import pytest
 from tiny import write_encoder
 
+from clism_core import cli, command_line
 from clism_core.command_line import EXIT_BAD_INPUT, EXIT_DONE, run_job
 from clism_core.demo.build import DemoConfig, write_demo
 from clism_core.demo.questions import TEST_PAIRS, DemoQuestionsConfig
@@ -62,7 +64,7 @@ def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Stubs in place of the jobs, which record their arguments; the inputs are not written."""
     for name in ("pretrain", "finetune", "evaluate", "predict"):
         (tmp_path / f"{name}.py").write_text(SCRIPT.format(status=0))
-    monkeypatch.setattr(job, "JOBS", tmp_path)
+    monkeypatch.setattr(command_line, "JOBS", tmp_path)
     monkeypatch.setattr(job, "connect", lambda: None)
     monkeypatch.setattr("ray.shutdown", lambda: None)
     monkeypatch.setattr(job, "write_demo", lambda _config, folder: folder.mkdir(parents=True, exist_ok=True))
@@ -88,6 +90,46 @@ def test_a_failed_job_ends_the_demo(scripts: Path, home_folder: Path) -> None:
         job.main(DemoConfig())
     assert ended.value.code == EXIT_BAD_INPUT
     assert {path.stem for path in scripts.glob("*.txt")} == {"pretrain", "finetune"}
+
+
+def test_jobs_do_not_get_the_variables_of_the_demos_own_connection(
+    scripts: Path, home_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_BACKEND_LOG_LEVEL", raising=False)
+    monkeypatch.setattr(job, "connect", lambda: monkeypatch.setenv("RAY_BACKEND_LOG_LEVEL", "fatal"))
+    (scripts / "pretrain.py").write_text("import os, sys; sys.exit(3 if 'RAY_BACKEND_LOG_LEVEL' in os.environ else 4)")
+    with pytest.raises(SystemExit) as ended:
+        job.main(DemoConfig())
+    assert ended.value.code == 4
+
+
+def test_a_job_that_fails_after_a_stop_request_ends_the_demo_with_its_status(scripts: Path, home_folder: Path) -> None:
+    (scripts / "pretrain.py").write_text("""
+import os, signal, sys
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))
+os.kill(os.getppid(), signal.SIGTERM)
+signal.pause()
+""")
+    with pytest.raises(SystemExit) as ended:
+        job.main(DemoConfig())
+    assert ended.value.code == 5
+
+
+def test_a_killed_job_ends_the_demo_with_the_status_of_a_shell(scripts: Path, home_folder: Path) -> None:
+    (scripts / "pretrain.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    with pytest.raises(SystemExit) as ended:
+        job.main(DemoConfig())
+    assert ended.value.code == 137
+
+
+def test_jobs_of_clism_demo_are_called_by_clism() -> None:
+    token = cli.CALLED_JOB.set("demo")
+    try:
+        command = command_line.job_process("promote")
+    finally:
+        cli.CALLED_JOB.reset(token)
+    done = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("usage: clism promote ")
 
 
 def test_a_stop_request_reaches_the_job_and_ends_the_demo(scripts: Path, home_folder: Path) -> None:
