@@ -2,8 +2,11 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Generic, NamedTuple, TypeVar
+
+import torch
 
 from clism_core.model.precision import Precision, best_device
 from clism_core.tasks.task_model import TaskModel
@@ -56,6 +59,17 @@ class Predictor(ABC, Generic[ModelT]):
         if any(cut):
             logger.warning("%d of %d %s", sum(cut), len(cut), self.cut_text)
         return predictions
+
+    @contextmanager
+    def predicting(self) -> Iterator[None]:
+        """Put the model into evaluation mode, without gradients, and restore its mode at the end."""
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            with torch.inference_mode():
+                yield
+        finally:
+            self.model.train(was_training)
 
     @abstractmethod
     def predict(self, records: Sequence[Record], *args: Any, **options: Any) -> Predicted:

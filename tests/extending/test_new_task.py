@@ -123,3 +123,15 @@ def test_options_are_named_as_their_tasks() -> None:
     assert {name: task.name for name, task in TASKS.items() if name != "intent"} == {"mrc": "mrc", "ner": "ner"}
     defaults = TaskOptions()
     assert all(isinstance(getattr(defaults, name), TASKS[name].config_class) for name in ("mrc", "ner"))
+
+
+def test_a_new_task_predicts_in_batches_in_evaluation_mode(example: Any, tmp_path: Path) -> None:
+    encoder = str(write_encoder("xlmr", tmp_path / "encoder"))
+    model = example.IntentModel.begin(encoder, example.IntentConfig(), seed=0).train()
+    passes: list[tuple[int, bool, bool]] = []
+    model.head.register_forward_hook(
+        lambda _head, _inputs, logits: passes.append((len(logits), model.training, torch.is_inference_mode_enabled()))
+    )
+    example.IntentPredictor(model, batch_size=3)([{"text": text} for text in SENTENCES])
+    assert sorted(passes) == [(1, False, True), (3, False, True)]
+    assert model.training

@@ -1,5 +1,6 @@
 """Evaluation of the development data during training, on all workers."""
 
+import logging
 from typing import Any
 
 from clism_core.cluster.collectives import gather_results, rank, world_size
@@ -7,20 +8,29 @@ from clism_core.tasks.predictor import Predictor
 from clism_core.tasks.test_data import TestSet
 from clism_core.tracking.run import valid_name
 
+logger = logging.getLogger(__name__)
+
 Evaluated = tuple[dict[str, float], float]
 """Metrics named LANGUAGE/METRIC, 0 to 100, and the score by which checkpoints are compared."""
 
 
 def evaluate_development(predictor: Predictor[Any], test_set: TestSet) -> Evaluated:
-    """Return the scores on the development data; each worker predicts its shard (a collective operation)."""
+    """Return the scores on the development data and warn about truncated records (a collective operation).
+
+    Each worker predicts its shard and scores the outputs of all.
+    """
     records = test_set.records()
 
-    def predict_shard() -> dict[int, Any]:
+    def predict_shard() -> tuple[dict[int, Any], int]:
         shard = range(len(records))[rank() :: world_size()]
-        outputs = predictor.outputs([records[number] for number in shard]).results
-        return dict(zip(shard, outputs, strict=True))
+        outputs, cut = predictor.outputs([records[number] for number in shard])
+        return dict(zip(shard, outputs, strict=True)), sum(cut)
 
-    gathered = {number: output for part in gather_results(predict_shard) for number, output in part.items()}
+    parts = gather_results(predict_shard)
+    cut = sum(number for _, number in parts)
+    if cut and rank() == 0:
+        logger.warning("development data: %d of %d %s", cut, len(records), predictor.cut_text)
+    gathered = {number: output for outputs, _ in parts for number, output in outputs.items()}
     outputs = [gathered[number] for number in range(len(records))]
     summary = test_set.score(test_set.predictions(outputs)).summary
     metrics = {name: value for name, value in summary.items() if isinstance(value, float)}

@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
-
 from clism_core.model.batching import batches_by_length
 from clism_core.model.precision import Precision
 from clism_core.tasks.mrc.batches import InputFormat, collate
@@ -76,21 +74,18 @@ class MrcPredictor(Predictor[MrcModel]):
         predictions, cut = self.predict(records)
         return Predicted([prediction["answer"] for prediction in predictions], cut)
 
-    @torch.inference_mode()
     def _candidates(self, windows: Sequence[Window]) -> list[Candidates]:
         """Return the best spans of each window; windows of similar length share a forward pass."""
-        was_training = self.model.training
-        self.model.eval()
         by_place: dict[int, Candidates] = {}
         lengths = [len(window.input_ids) for window in windows]
-        for places in batches_by_length(lengths, self.batch_size, max_padding=_MAX_PADDING):
-            chosen = [windows[place] for place in places]
-            batch = collate([window.row() for window in chosen], self._format).to(self.precision.device)
-            with self.precision.autocast():
-                logits = self.model.logits(batch)
-            candidates = find_candidates(logits, chosen, max_answer_length=self.model.config.max_answer_length)
-            by_place.update(zip(places, candidates, strict=True))
-        self.model.train(was_training)
+        with self.predicting():
+            for places in batches_by_length(lengths, self.batch_size, max_padding=_MAX_PADDING):
+                chosen = [windows[place] for place in places]
+                batch = collate([window.row() for window in chosen], self._format).to(self.precision.device)
+                with self.precision.autocast():
+                    logits = self.model.logits(batch)
+                candidates = find_candidates(logits, chosen, max_answer_length=self.model.config.max_answer_length)
+                by_place.update(zip(places, candidates, strict=True))
         return [by_place[place] for place in range(len(windows))]
 
 

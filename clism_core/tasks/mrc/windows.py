@@ -16,6 +16,7 @@ from clism_core.tasks.mrc.config import MrcConfig, mrc_problems
 from clism_core.tasks.mrc.squad_format import Answer, Question, for_training
 from clism_core.training.data.indexed_rows import Row
 from clism_core.utils.errors import InputError
+from clism_core.utils.fields import bound_problems
 
 TRAINING_SCHEMA = pa.schema(
     [
@@ -93,7 +94,7 @@ class QuestionEncoder:
         config: lengths, and whether inputs contain `[QUE]`.
 
     Raises:
-        InputError: if windows would not advance.
+        InputError: if a length is out of bounds, or windows would not advance.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, config: MrcConfig):
@@ -102,7 +103,7 @@ class QuestionEncoder:
         assert isinstance(que_id, int)
         self.que_id = que_id
         self.template = find_template(tokenizer, pair=True)
-        problems = list(mrc_problems(config, template_tokens=self.template.size))
+        problems = [*bound_problems(config), *mrc_problems(config, template_tokens=self.template.size)]
         if problems:
             raise InputError("\n".join(problems))
         self._text_tokenizer = TextTokenizer(tokenizer)

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from torch.nn import functional
 
 from clism_core.model.batching import batches_by_length
@@ -94,24 +93,25 @@ class NerPredictor(Predictor[NerModel]):
     def _log_probabilities(self, windows: Sequence[Window]) -> list[Floats]:
         """Return the log-probabilities [words, labels] of the words that each window predicts."""
         results: list[Floats] = [np.zeros(0)] * len(windows)
-        was_training = self.model.training
-        self.model.eval()
-        for chosen in batches_by_length([len(window.input_ids) for window in windows], self.batch_size):
-            inputs = [windows[number].input_ids for number in chosen]
-            batch = collate([{"input_ids": ids, "labels": [IGNORED] * len(ids)} for ids in inputs], pad_id=self._pad_id)
-            with torch.inference_mode(), self.precision.autocast():
-                log_probabilities_BLC = (
-                    functional.log_softmax(self.model.logits(batch.to(self.precision.device)), dim=-1).cpu().numpy()
-                )
-            if not np.isfinite(log_probabilities_BLC).all():  # decoding would silently return no entities
-                raise FloatingPointError(
-                    "the model's logits are not finite (NaN or infinite), so there is no best label: its weights are "
-                    "corrupt, or they overflow in fp16"
-                )
-            for number, token_part in zip(chosen, log_probabilities_BLC, strict=True):
-                results[number] = token_part[windows[number].positions]
-        self.model.train(was_training)
+        with self.predicting():
+            for numbers in batches_by_length([len(window.input_ids) for window in windows], self.batch_size):
+                chosen = [windows[number] for number in numbers]
+                for number, window, token_part in zip(numbers, chosen, self._forward(chosen), strict=True):
+                    results[number] = token_part[window.positions]
         return results
+
+    def _forward(self, windows: Sequence[Window]) -> Floats:
+        """Return the log-probabilities [windows, tokens, labels] of one batch."""
+        rows = [{"input_ids": each.input_ids, "labels": [IGNORED] * len(each.input_ids)} for each in windows]
+        batch = collate(rows, pad_id=self._pad_id).to(self.precision.device)
+        with self.precision.autocast():
+            log_probabilities_BLC: Floats = functional.log_softmax(self.model.logits(batch), dim=-1).cpu().numpy()
+        if not np.isfinite(log_probabilities_BLC).all():  # decoding would silently return no entities
+            raise FloatingPointError(
+                "the model's logits are not finite (NaN or infinite), so there is no best label: its weights are "
+                "corrupt, or they overflow in fp16"
+            )
+        return log_probabilities_BLC
 
 
 def _entities(sentence: Words, tagged: _Tagged) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The evaluation of the development data: figures worked out by hand, on any number of workers."""
+"""Evaluation of the development data: scores worked out by hand, on any number of workers."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -29,11 +29,12 @@ TAGS = {"Anna": ["B-PER", "I-PER", "O"], "Paris": ["B-PER"], "today": ["B-LOC"]}
 
 
 class Gathered(Exception):  # noqa: N818
-    """Ends a worker's part where it would wait for the others."""
+    """Raised where a worker would wait for the others."""
 
 
-def on_workers(monkeypatch: pytest.MonkeyPatch, number: int, evaluate: Callable[[], Any]) -> Any:
-    """Return what each of `number` workers gets: first their parts are made, then what comes of all of them."""
+def on_workers(monkeypatch: pytest.MonkeyPatch, number: int, evaluate: Callable[[], Any], *, returning: int = 0) -> Any:
+    """Return the result of `evaluate` on one of `number` workers: the parts of all are computed before they are
+    gathered."""
     parts: list[Any] = []
 
     def give(compute: Callable[[], Any]) -> list[Any]:
@@ -46,6 +47,7 @@ def on_workers(monkeypatch: pytest.MonkeyPatch, number: int, evaluate: Callable[
         monkeypatch.setattr(dev, "rank", lambda worker=worker: worker)
         with pytest.raises(Gathered):
             evaluate()
+    monkeypatch.setattr(dev, "rank", lambda: returning)
     monkeypatch.setattr(dev, "gather_results", lambda _compute: parts)
     return evaluate()
 
@@ -53,7 +55,7 @@ def on_workers(monkeypatch: pytest.MonkeyPatch, number: int, evaluate: Callable[
 def evaluate(
     monkeypatch: pytest.MonkeyPatch, test_set: DataSet, output: Callable[[dict[str, Any]], Any], workers: int
 ) -> Any:
-    """Return what each of `workers` gets if the predictor's output for a record is that of `output`."""
+    """Return the result on `workers` workers of a predictor whose output for a record is `output(record)`."""
     predictor: Any = SimpleNamespace(outputs=lambda records: Predicted([*map(output, records)], [False] * len(records)))
     return on_workers(monkeypatch, workers, lambda: dev.evaluate_development(predictor, test_set))
 
@@ -84,3 +86,17 @@ def test_a_type_invalid_in_mlflow_names_is_renamed(monkeypatch: pytest.MonkeyPat
     gold = NER.development_set([Sentence(("CERN",), ("B-R&D/lab",))], "en")
     metrics, _ = evaluate(monkeypatch, gold, lambda _: ["B-R&D/lab"], workers=1)
     assert metrics["en/R_D_lab_f1"] == 100
+
+
+@WORKERS
+def test_truncated_records_of_all_workers_are_counted_in_one_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, workers: int
+) -> None:
+    predictor: Any = SimpleNamespace(
+        outputs=lambda records: Predicted([""] * len(records), [record["question"] != "Who?" for record in records]),
+        cut_text="questions are truncated",
+    )
+    test_set = MRC.development_set(QUESTIONS, "en")
+    for worker in range(workers):
+        on_workers(monkeypatch, workers, lambda: dev.evaluate_development(predictor, test_set), returning=worker)
+    assert caplog.messages == ["development data: 2 of 3 questions are truncated"]

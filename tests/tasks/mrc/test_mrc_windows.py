@@ -324,3 +324,10 @@ def test_problems_name_their_field(values: dict[str, int], named: list[str]) -> 
 def test_an_encoder_whose_windows_cannot_advance_is_rejected(xlmr: PreTrainedTokenizerBase) -> None:
     with pytest.raises(InputError, match=r"--mrc\.max_length 20.*give at least 34"):
         QuestionEncoder(xlmr, MrcConfig(max_length=20, stride=12, max_question_length=16))
+
+
+@pytest.mark.parametrize("field", ["stride", "max_question_length", "max_answer_length"])
+def test_an_encoder_with_a_length_out_of_bounds_is_rejected(xlmr: PreTrainedTokenizerBase, field: str) -> None:
+    config: MrcConfig = dataclasses.replace(MrcConfig(), **{field: -1})  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=f"--{field} -1: must be at least"):
+        QuestionEncoder(xlmr, config)
