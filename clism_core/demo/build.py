@@ -10,12 +10,14 @@ import json
 import logging
 import shutil
 from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
+from clism_core.cluster.connect import check_shared
 from clism_core.demo.corpus import DemoCorpusConfig, write_corpus
 from clism_core.demo.encoder import DemoEncoderConfig, build_encoder
 from clism_core.demo.entities import DemoEntitiesConfig, write_entities
@@ -29,7 +31,7 @@ from clism_core.preparation.prepare import plan, prepare
 from clism_core.utils.errors import InputError
 from clism_core.utils.fields import Input, walk
 from clism_core.utils.home import home
-from clism_core.utils.storage import absolute, is_local
+from clism_core.utils.storage import absolute, is_local, read_json, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +44,7 @@ PARTS: Mapping[str, Collection[str]] = {
 }
 """Subfolders in the order in which they are written, with the fields of `DemoConfig` that they depend on."""
 NOTE = "demo.json"
-"""File that lists the finished parts with their sizes."""
+"""File that lists the parts with their sizes; null for a part that is not finished."""
 
 
 @dataclass
@@ -97,7 +99,9 @@ def demo_folder(config: DemoConfig) -> Path:
 
 
 def write_missing_inputs(config: Any) -> None:
-    """Write the missing ones of the demo's inputs that a job's configuration refers to.
+    """Write the demo inputs that a job's configuration refers to and that do not exist yet.
+
+    Finished parts are kept, whatever their sizes, and so are folders that the demo did not write.
 
     Args:
         config: configuration of a job, with absolute paths. Paths below a folder of `FOLDERS` in the home folder are
@@ -108,32 +112,56 @@ def write_missing_inputs(config: Any) -> None:
         folder = home() / name
         parts = [part for part in PARTS if any(Path(path).is_relative_to(folder / part) for path in inputs)]
         if parts:
-            write_demo(sizes, folder, parts)
+            write_demo(sizes, folder, parts, replace=False)
 
 
-def write_demo(config: DemoConfig, folder: Path, parts: Collection[str] = tuple(PARTS)) -> None:
+def write_demo(
+    config: DemoConfig, folder: Path, parts: Collection[str] = tuple(PARTS), *, replace: bool = True
+) -> None:
     """Write parts of the demo's inputs, and the parts that they depend on, into `folder`.
 
-    Finished parts with the same sizes are kept, those with other sizes replaced. Concurrent processes wait for each
-    other. `prepared` needs a connection to Ray. Without the program eflomal, words are aligned by the encoder's own
-    embeddings.
+    Finished parts with the same sizes are kept. Concurrent processes wait for each other. `prepared` needs a connection
+    to Ray. Without the program eflomal, words are aligned by the encoder's own embeddings.
+
+    Args:
+        config: sizes of the parts.
+        folder: local folder.
+        parts: names of the parts.
+        replace: whether to replace finished parts with other sizes and to write into folders of other origin; if not,
+            they are kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    note = folder / NOTE
+    note = str(folder / NOTE)
     needed = {name for part in parts for name in (part, *PARTS[part])}
-    with FileLock(folder / "demo.lock"):
+    with _lock(folder):
+        begun = read_json(note) if (folder / NOTE).exists() else {}
         for part in (part for part in PARTS if part in needed):
-            finished = json.loads(note.read_text()) if note.exists() else {}
-            exists = (folder / part).exists()
-            if exists and finished.get(part) == config.sizes(part):
+            sizes = config.sizes(part)
+            for kept in set(PARTS[part]) - {part}:
+                sizes |= begun.get(kept) or {}
+            exists, finished = (folder / part).exists(), begun.get(part)
+            if exists and finished == sizes:
                 continue
-            if exists and part in finished:
+            if exists and not replace and (finished or part not in begun):
+                logger.info("demo: keeping %s, although it differs from the preset's; jobs/demo.py writes it again", folder / part)
+                continue
+            write_json(note, begun | {part: None})
+            if exists and finished:
                 logger.info("demo: replacing %s, which has other sizes", folder / part)
-                note.write_text(json.dumps({name: sizes for name, sizes in finished.items() if name != part}))
                 shutil.rmtree(folder / part)
             logger.info("demo: writing %s", folder / part)
             _write_part(part, config, folder)
-            note.write_text(json.dumps({**finished, part: config.sizes(part)}, indent=2))
+            begun[part] = sizes
+            write_json(note, begun)
+
+
+def _lock(folder: Path) -> AbstractContextManager[object]:
+    lock = FileLock(folder / "demo.lock")
+    try:
+        return lock.acquire(timeout=0)
+    except Timeout:
+        logger.info("demo: waiting for another process that writes to %s", folder)
+        return lock.acquire()
 
 
 def _write_part(part: str, config: DemoConfig, folder: Path) -> None:
@@ -167,7 +195,9 @@ def _prepare(files: Collection[Path], *, encoder: Path, output: Path) -> None:
         )
         for file in files
     ]
-    prepare(plan(PrepareConfig(corpora=corpora, output=str(output), aligner=_aligner(encoder))))
+    preparation = plan(PrepareConfig(corpora=corpora, output=str(output), aligner=_aligner(encoder)))
+    check_shared(output=str(output), inputs=[], tracking=None)
+    prepare(preparation)
 
 
 def _aligner(encoder: Path) -> AlignerConfig:

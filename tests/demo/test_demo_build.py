@@ -1,10 +1,13 @@
 """The demo's inputs: which parts are written, kept or replaced, and where they lie."""
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from clism_core.command_line import with_home_folder
 from clism_core.demo import build
@@ -102,6 +105,90 @@ def test_a_job_gets_the_parts_that_it_names(
     assert written == ["questions", "corpus", "encoder", "prepared"]
     write_missing_inputs(PretrainConfig(model="m", data=str(home_folder / "demonstration" / "prepared")))
     assert len(written) == 4
+
+
+@pytest.mark.parametrize(
+    ("note", "expected"),
+    [
+        pytest.param({"questions": {"questions": {"train": 4}}}, [], id="other-sizes"),
+        pytest.param({}, [], id="of-the-user"),
+        pytest.param({"questions": None}, ["questions"], id="unfinished"),
+    ],
+)
+def test_a_job_keeps_existing_parts(
+    home_folder: Path,
+    written: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    note: dict[str, object],
+    expected: list[str],
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr(build, "FOLDERS", {"demo": SMALL})
+    folder = home_folder / "demo"
+    train = folder / "questions" / "train.json"
+    train.parent.mkdir(parents=True)
+    train.write_text("mine")
+    (folder / "demo.json").write_text(json.dumps(note))
+    write_missing_inputs(FinetuneConfig(task="mrc", model="m", train=str(train), dev=""))
+    assert written == expected
+    assert (train.read_text() == "mine") == (not expected)
+    assert ("keeping" in caplog.text) == (not expected)
+
+
+def test_parts_made_of_a_kept_part_have_its_sizes(
+    home_folder: Path, written: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "FOLDERS", {"demo": SMALL})
+    folder = home_folder / "demo"
+    other = replace(SMALL, corpus=replace(SMALL.corpus, seed=1))
+    write_demo(other, folder, ["corpus"])
+    write_missing_inputs(PretrainConfig(model="m", data=str(folder / "prepared")))
+    assert json.loads((folder / "demo.json").read_text()) == {
+        part: other.sizes(part) for part in ("corpus", "encoder", "prepared")
+    }
+    written.clear()
+    write_demo(SMALL, folder, ["prepared"])
+    assert written == ["corpus", "encoder", "prepared"]
+
+
+def test_an_interrupted_part_is_noted_as_unfinished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(build, "_write_part", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_demo(SMALL, tmp_path, ["questions"])
+    assert json.loads((tmp_path / "demo.json").read_text()) == {"questions": None}
+
+
+def test_waiting_for_another_process_is_logged(
+    tmp_path: Path, written: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    with ThreadPoolExecutor() as pool:
+        with FileLock(tmp_path / "demo.lock"):
+            waiting = pool.submit(write_demo, SMALL, tmp_path, ["questions"])
+            deadline = time.monotonic() + 20
+            while "waiting for another process" not in caplog.text and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert not written
+        waiting.result(timeout=20)
+    assert "waiting for another process" in caplog.text
+    assert written == ["questions"]
+
+
+def test_nodes_without_the_output_are_found_before_the_cluster_prepares(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(output: str, **_: object) -> None:
+        raise InputError(f"other nodes do not see {output}")
+
+    monkeypatch.setattr(build, "plan", lambda config: config)
+    monkeypatch.setattr(build, "check_shared", check)
+    monkeypatch.setattr(build, "prepare", lambda _: pytest.fail("prepared"))
+    with pytest.raises(InputError, match=f"do not see {tmp_path / 'prepared'}"):
+        build._write_part("prepared", SMALL, tmp_path)
 
 
 def test_sizes_that_are_not_the_presets_have_a_folder_of_their_own(home_folder: Path) -> None:
