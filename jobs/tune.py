@@ -21,7 +21,13 @@ from clism_core.demo.build import write_missing_inputs
 from clism_core.experiments.tuning.config import TuneConfig, check_sweep, with_pinned_models
 from clism_core.experiments.tuning.export import SweepResult, export_sweep, find_finished_sweep, reopen
 from clism_core.experiments.tuning.space import Space
-from clism_core.experiments.tuning.sweep import check_same_sweep, identify_sweep, run_sweep, trial_concurrency
+from clism_core.experiments.tuning.sweep import (
+    check_resumable,
+    check_same_sweep,
+    identify_sweep,
+    run_sweep,
+    trial_concurrency,
+)
 from clism_core.experiments.tuning.trial import Sweep
 from clism_core.model.paths import shared_inputs, with_absolute_paths
 from clism_core.tasks.finetuning.data import check_sources
@@ -61,9 +67,10 @@ def search(config: TuneConfig, space: Space) -> SweepResult | None:
     check_shared(  # labelled files are read by the processes of trials, which run on this node
         output=config.output, inputs=shared_inputs(*bases.values()), tracking=tracking_uri(), wanted=wanted
     )
-    concurrency = trial_concurrency(config, space)  # before anything changes
+    concurrency = trial_concurrency(config, space)
     identity = identify_sweep(config, space)
-    reopen(config.output)
+    check_resumable(config.output)
+    reopen(config.output)  # after all checks, because it deletes the result of a finished sweep
     with tracked_run(job="tune", output=config.output, config=dataclasses.asdict(config)) as run:
         sweep = Sweep(space=space, bases=bases, output=config.output, parent=run)
         finished, trials = run_sweep(config, sweep, identity=identity, concurrency=concurrency)

@@ -1,4 +1,7 @@
-"""Identities of runs, sweeps and stages equal those of released versions, whose outputs can then be resumed."""
+"""Identities of runs, sweeps and stages equal those of released versions, whose runs can then be resumed.
+
+An unfinished sweep of a version with other modules cannot, because Ray Tune pickles its state.
+"""
 
 import json
 from dataclasses import replace

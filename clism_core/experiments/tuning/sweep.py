@@ -5,7 +5,8 @@ import logging
 import math
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, cast
 
 import optuna
@@ -41,8 +42,8 @@ logger = logging.getLogger(__name__)
 STATE = "tune"
 """Folder for the state of Ray Tune, below the output."""
 TUNE_SETTINGS = {"RAY_AIR_NEW_OUTPUT": "0", "TUNE_DISABLE_SIGINT_HANDLER": "1"}
-"""Disables Ray Tune's newer output, which ignores `verbose=0` (`SweepProgress` reports instead), and its handler for
-SIGINT."""
+"""Environment variables that disable Ray Tune's newer output, which ignores `verbose=0` (`SweepProgress` reports
+instead), and its handler for SIGINT."""
 
 
 def check_same_sweep(config: TuneConfig, space: Space) -> None:
@@ -72,6 +73,24 @@ def identify_sweep(config: TuneConfig, space: Space) -> dict[str, Any]:
     return identity
 
 
+def check_resumable(output: str) -> None:
+    """Check that Ray Tune can restore the unfinished sweep in `output`, if any: it pickles objects by their modules.
+
+    Raises:
+        InputError: if the sweep was started by a version of this project with other modules.
+    """
+    if not _has_state(output):
+        return
+    store, path = filesystem(output)
+    try:
+        Tuner.restore(join(path, STATE), Trial, storage_filesystem=store)
+    except (ImportError, AttributeError) as error:
+        raise InputError(
+            f"--output {output}: this sweep was started by another version of this project and cannot be resumed; give "
+            "another --output"
+        ) from error
+
+
 def run_sweep(
     config: TuneConfig, sweep: Sweep, *, identity: dict[str, Any], concurrency: int
 ) -> tuple[bool, list[TrialResult]]:
@@ -95,10 +114,22 @@ def run_sweep(
     write_bytes(join(config.output, CONFIG_FILE), dump_config(config).encode())
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     stopping = stop_signals(_stop_tune, "stopping; trials will resume from their last evaluations")
-    os.environ.update(TUNE_SETTINGS)
-    with stopping as signals:
+    with _environment(TUNE_SETTINGS), stopping as signals:
         results: ResultGrid = tuner.fit()
     return not signals, read_results(results, sweep.space.mode)
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables of this process in the block."""
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name in variables.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update({name: before[name] for name in variables if name in before})
 
 
 def sweep_identity(config: TuneConfig, space: Space, bases: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,16 +1,23 @@
+import os
+import pickle
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from unittest.mock import MagicMock
 
 import pytest
+import tune as job
 from labelled import write_squad
 from ray import tune
 
 from clism_core.experiments.concurrency import concurrent_runs, with_own_threads
+from clism_core.experiments.tuning import sweep
 from clism_core.experiments.tuning.config import TuneConfig
 from clism_core.experiments.tuning.space import Budget, SchedulerName, Space, describe_domain
 from clism_core.experiments.tuning.sweep import (
     SCHEDULERS,
+    check_resumable,
     check_same_sweep,
     sweep_digests,
     sweep_identity,
@@ -162,13 +169,61 @@ def test_asha_stops_the_worse_of_two_at_the_first_rung() -> None:
     ],
 )
 def test_a_finished_sweep_is_found_by_the_model_that_was_given(model: str, is_same: bool, tmp_path: Path) -> None:
-    def sweep(name: str) -> TuneConfig:
+    def sweep_from(name: str) -> TuneConfig:
         return replace(CONFIG, output=str(tmp_path), pretrain=PretrainConfig(model=name, data="d"))
 
-    begun = sweep("models:/clism-encoder/3")
+    begun = sweep_from("models:/clism-encoder/3")
     save_identity(str(tmp_path), sweep_identity(begun, SPACE, begun.bases(SPACE)))
     if is_same:
-        check_same_sweep(sweep(model), SPACE)
+        check_same_sweep(sweep_from(model), SPACE)
     else:
         with pytest.raises(InputError, match=r"pretrain\.model"):
-            check_same_sweep(sweep(model), SPACE)
+            check_same_sweep(sweep_from(model), SPACE)
+
+
+class Renamed:
+    """Class that a sweep has pickled, and that later versions do not have."""
+
+
+@pytest.fixture
+def sweep_of_another_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Folder of a sweep whose state refers to a module that no longer exists."""
+    module = ModuleType("clism_core.earlier")
+    monkeypatch.setitem(sys.modules, "clism_core.earlier", module)
+    monkeypatch.setattr(module, "Renamed", Renamed, raising=False)
+    monkeypatch.setattr(Renamed, "__module__", "clism_core.earlier")
+    (tmp_path / "tune").mkdir()
+    (tmp_path / "tune" / "tuner.pkl").write_bytes(pickle.dumps({"_run_config": Renamed()}))
+    (tmp_path / "tune" / "experiment_state-2026-01-01_00-00-00.json").write_text("{}")
+    monkeypatch.delitem(sys.modules, "clism_core.earlier")
+    return tmp_path
+
+
+def test_a_sweep_of_another_version_is_refused(sweep_of_another_version: Path) -> None:
+    with pytest.raises(InputError, match="started by another version of this project and cannot be resumed"):
+        check_resumable(str(sweep_of_another_version))
+
+
+def test_a_new_sweep_needs_no_state(tmp_path: Path) -> None:
+    check_resumable(str(tmp_path / "new"))
+
+
+def test_the_result_of_a_sweep_that_cannot_be_resumed_is_kept(
+    sweep_of_another_version: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = sweep_of_another_version / "result.json"
+    result.write_text("{}")
+    for name in ("connect", "check_shared", "trial_concurrency", "identify_sweep", "tracking_uri", "shared_inputs"):
+        monkeypatch.setattr(job, name, lambda *_, **__: None)
+    with pytest.raises(InputError, match="started by another version"):
+        job.search(replace(CONFIG, output=str(sweep_of_another_version)), SPACE)
+    assert result.exists()
+
+
+def test_variables_are_set_for_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRST", "before")
+    monkeypatch.delenv("SECOND", raising=False)
+    with sweep._environment({"FIRST": "1", "SECOND": "2"}):
+        assert (os.environ["FIRST"], os.environ["SECOND"]) == ("1", "2")
+    assert os.environ["FIRST"] == "before"
+    assert "SECOND" not in os.environ
