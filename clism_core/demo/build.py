@@ -143,7 +143,7 @@ def write_demo(
             if exists and finished == sizes:
                 continue
             if exists and not replace and (finished or part not in begun):
-                logger.info("demo: keeping %s, although it differs from the preset's; jobs/demo.py writes it again", folder / part)
+                logger.info("demo: keeping %s, which is not the preset's; jobs/demo.py writes it again", folder / part)
                 continue
             write_json(note, begun | {part: None})
             if exists and finished:
