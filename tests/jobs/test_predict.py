@@ -67,7 +67,7 @@ def test_answers_of_many_chunks_are_in_the_order_of_the_input(
     ("options", "message"),
     [
         pytest.param(["--batch_size", "0"], "--batch_size 0", id="batch-size"),
-        pytest.param(["--context_column", "text"], "wants question and text", id="column"),
+        pytest.param(["--context_column", "text"], "needs question and text", id="column"),
     ],
 )
 def test_bad_options_are_reported_before_a_cluster_starts(
