@@ -51,11 +51,12 @@ def main(config: StudyConfig) -> None:
 def run(study: StudyConfig, *, given: StudyConfig) -> StudyResult:
     """Execute the study on the cluster, as an MLflow run; save the configuration as given, to resume from it."""
     connect()
-    write_missing_inputs(study)
+    used = study.without_unused_tasks()
+    write_missing_inputs(used)
     folder = join(study.output, study.name)
     trainings: list[Any] = [study.pretrain, *(study.finetuning(task) for task in study.tasks)]
     wanted = max((training.workers.resources() for training in trainings), key=lambda each: each["CPU"])
-    check_shared(output=study.output, inputs=shared_inputs(study), tracking=tracking_uri(), wanted=wanted)
+    check_shared(output=study.output, inputs=shared_inputs(used), tracking=tracking_uri(), wanted=wanted)
     check_labelled_data(study)
     plan = plan_study(study)
     concurrency = study_concurrency(study, plan)

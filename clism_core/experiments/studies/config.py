@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 from annotated_types import Ge, Gt
 
@@ -96,6 +96,14 @@ class StudyConfig:
         """Return the settings shared by all fine-tunings of a task."""
         config: FinetuneConfig = getattr(self, task)
         return config
+
+    def without_unused_tasks(self) -> Self:
+        """Return the study without the data and models of tasks that it does not fine-tune for."""
+        unused: dict[str, Any] = {}
+        for task in TASKS.keys() - set(self.tasks):
+            unused[task] = FinetuneConfig(task=TASKS[task], model="", train="", dev="")
+            unused[f"{task}_tests"] = []
+        return dataclasses.replace(self, **unused)
 
     def evaluation(self, task: StudyTask) -> EvaluateConfig:
         """Return the evaluation of a task's models: by one worker, because many runs are concurrent, on a GPU if the

@@ -8,10 +8,13 @@ import pytest
 from recorded_study import study_config
 
 from clism_core.experiments.studies.check import check_study
+from clism_core.experiments.studies.config import StudyTask
 from clism_core.experiments.studies.registry import StudyName
+from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.tasks.test_data import TestSetConfig
 from clism_core.training.loop import LoopConfig
 from clism_core.utils.errors import InputError
+from clism_core.utils.fields import Input, walk
 
 
 @pytest.mark.parametrize(
@@ -28,7 +31,7 @@ from clism_core.utils.errors import InputError
         ("temperature", {"temperatures": [0.0]}, "--temperatures[0] 0.0: must be above 0"),
         ("data-scale", {"pretraining_samples": []}, "--pretraining_samples: empty, but required by data-scale"),
         ("convergence", {"curve_steps": [0]}, "--curve_steps[0] 0: must be at least 1"),
-        ("main", {"mrc_tests": []}, "--mrc_tests: names no test set"),
+        ("main", {"mrc_tests": []}, "--mrc_tests: empty; give at least one test set"),
         ("main", {"ner_tests": [TestSetConfig(dataset="xquad", path="x")]}, "--tasks: xquad names test sets of"),
         ("main", {"resamples": 10}, "--resamples 10: must be at least"),
     ],
@@ -51,7 +54,7 @@ def test_problems_of_a_job_have_the_field_names_of_the_study(tmp_path: Path) -> 
         check_study(wrong)
     for message in (
         "--pretrain.loop.steps 0: must be at least 1",
-        "--mrc.train: names no data",
+        "--mrc.train: missing; give a file, a folder or a glob",
         "--ner.task mrc: must be ner",
     ):
         assert message in str(error.value)
@@ -59,3 +62,26 @@ def test_problems_of_a_job_have_the_field_names_of_the_study(tmp_path: Path) -> 
 
 def test_a_convergence_study_needs_no_test_sets(tmp_path: Path) -> None:
     check_study(replace(study_config(tmp_path, "convergence"), mrc_tests=[], ner_tests=[]))
+
+
+@pytest.mark.parametrize(
+    ("tasks", "expected"),
+    [
+        pytest.param(["ner"], ["encoder", "prepared", "ner", "ner-test"], id="one"),
+        pytest.param(["mrc", "ner"], ["encoder", "prepared", "mrc", "ner", "mrc-test", "ner-test"], id="two"),
+    ],
+)
+def test_inputs_are_those_of_the_tasks(tmp_path: Path, tasks: list[StudyTask], expected: list[str]) -> None:
+    config = replace(
+        study_config(tmp_path, "main"),
+        encoders={"base": "encoder"},
+        mrc=FinetuneConfig(task="mrc", model="", train="mrc", dev="mrc"),
+        ner=FinetuneConfig(task="ner", model="", train="ner", dev="ner"),
+        wikiann=FinetuneConfig(task="ner", model="", train="wikiann", dev="wikiann"),
+        mrc_tests=[TestSetConfig(dataset="m", path="mrc-test")],
+        ner_tests=[TestSetConfig(dataset="n", path="ner-test")],
+        wikiann_tests=[TestSetConfig(dataset="w", path="wikiann-test")],
+        tasks=tasks,
+    ).without_unused_tasks()
+    inputs = [field.value for field in walk(config) if field.is_marked(Input) and isinstance(field.value, str)]
+    assert list(dict.fromkeys(filter(None, inputs))) == expected
