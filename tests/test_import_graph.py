@@ -23,7 +23,7 @@ LAYERS = (
     ("jobs",),
 )
 """Packages of clism_core, and those beside it, lowest first. A module imports its own package and lower layers."""
-HEIGHT = {room: height for height, rooms in enumerate(LAYERS) for room in rooms}
+HEIGHT = {package: height for height, packages in enumerate(LAYERS) for package in packages}
 MAX_JOB_LINES = 120
 
 WITHOUT_RAY = ("utils", "model", "tracking", "tasks.mrc", "tasks.ner", "pretraining.objectives")
@@ -84,7 +84,7 @@ def import_graph(root: Path, *, at_import: bool = False) -> dict[str, set[str]]:
     }
 
 
-def room(module: str) -> str:
+def package_of(module: str) -> str:
     """Return the package of a module that LAYERS names."""
     return module.removeprefix("clism_core.").split(".")[0]
 
@@ -95,7 +95,8 @@ def upward(graph: Mapping[str, set[str]]) -> set[tuple[str, str]]:
         (module, each)
         for module, imports in graph.items()
         for each in imports - {"ray", module}
-        if (room(module) != room(each) or room(each) == "jobs") and HEIGHT[room(each)] >= HEIGHT[room(module)]
+        if (package_of(module) != package_of(each) or package_of(each) == "jobs")
+        and HEIGHT[package_of(each)] >= HEIGHT[package_of(module)]
     }
 
 
@@ -114,7 +115,7 @@ def graph() -> dict[str, set[str]]:
 
 
 def test_every_package_has_a_layer() -> None:
-    assert {room(module) for module in read_modules(ROOT)} - {"clism_core"} == HEIGHT.keys()
+    assert {package_of(module) for module in read_modules(ROOT)} - {"clism_core"} == HEIGHT.keys()
 
 
 def test_imports_lead_to_lower_layers(graph: dict[str, set[str]]) -> None:
@@ -210,5 +211,5 @@ def test_the_list_of_commands_loads_no_library() -> None:
 
 
 @pytest.mark.parametrize("job", [pytest.param(file, id=file.stem) for file in sorted((ROOT / "jobs").glob("*.py"))])
-def test_a_job_is_read_in_a_minute(job: Path) -> None:
+def test_job_files_are_short(job: Path) -> None:
     assert len(job.read_text().splitlines()) < MAX_JOB_LINES

@@ -53,7 +53,7 @@ def check_config(config: EvaluateConfig) -> None:
     Raises:
         InputError: with all problems, one per line.
     """
-    found = [] if config.model else ["--model: names no model"]
+    found = [] if config.model else ["--model: missing; give a folder or a registry name"]
     found += [*bound_problems(config), *test_problems(config.tests, field="tests")]
     if found:
         raise InputError("\n".join(found))
@@ -62,7 +62,7 @@ def check_config(config: EvaluateConfig) -> None:
 def test_problems(tests: Sequence[TestSetConfig], *, field: str) -> Iterator[str]:
     """Yield the problems of test sets, one message each; `field` is the field that contains them."""
     if not tests:
-        yield f"--{field}: names no test set"
+        yield f"--{field}: empty; give at least one test set"
     for number, test in enumerate(tests):
         yield from _test_problems(f"--{field}[{number}]", test)
 

@@ -75,8 +75,8 @@ def _fitting_runs(workers: Sequence[WorkersConfig]) -> int:
         needs = " and ".join(f"{amount:g} {name}s" for name, amount in _needs(largest).items())
         has = " and ".join(f"{resources.get(name, 0):g} {name}s" for name in _needs(largest))
         raise InputError(
-            f"--max_concurrent: missing, and a run needs {needs}, but the cluster currently has {has}; start when more "
-            "nodes have joined, or set the number of concurrent runs"
+            f"a run needs {needs}, but the cluster has only {has} now; start when more nodes have joined, or set "
+            "--max_concurrent"
         )
     return concurrent_runs(workers, resources)
 

@@ -1,1 +1,1 @@
-"""Sweeps by Ray Tune: what is searched, a trial, the sweep, and what is made of its results."""
+"""Sweeps by Ray Tune: search spaces, trials, execution and results."""

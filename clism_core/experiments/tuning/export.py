@@ -148,10 +148,7 @@ def _write_presets(config: TuneConfig, sweep: Sweep, best: TrialResult, models: 
             with_reported_evaluations(job_config), output="", model=models["pretrain"] if follows else job_config.model
         )
         file = join(config.output, f"best-{job}.yaml")
-        heading = (
-            f"# Best trial of {config.space} ({best.trial_id}): {describe(best.parameters)}\n"
-            f"#   python jobs/{job}.py --config {file}\n"
-        )
+        heading = f"# Best trial of {config.space} ({best.trial_id}): {describe(best.parameters)}\n"
         text = heading + dump_config(preset)
         write_bytes(file, text.encode())
         sweep.parent.client.log_text(sweep.parent.run_id, text, f"best-{job}.yaml")

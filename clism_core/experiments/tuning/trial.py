@@ -162,9 +162,8 @@ class TrialRuns:
             return exported
 
     def _run_both(self, configs: Mapping[str, Any], parent: TrackedRun) -> ExportedModel | None:
-        hooks = Hooks(
-            stop_request=self._stop_request
-        )  # its evaluations are not comparable with those of the fine-tuning
+        # Evaluations of the pre-training are not reported: they are not comparable with those of the fine-tuning.
+        hooks = Hooks(stop_request=self._stop_request)
         encoder = self._run("pretrain", configs["pretrain"], parent, f"{self._trial_id}-pretrain", hooks)
         if encoder is None:
             return None

@@ -106,8 +106,8 @@ def check_config(config: FinetuneConfig) -> None:
     """
     warmup, steps = config.optimizer.warmup_steps, config.steps
     problems = {
-        "--train: names no data": not config.train,
-        "--dev: names no data": not config.dev,
+        "--train: missing; give a file, a folder or a glob": not config.train,
+        "--dev: missing; give a file, a folder or a glob": not config.dev,
         f"--optimizer.warmup_steps {warmup}: must be below --steps ({steps})": steps is not None
         and warmup >= max(1, steps),
         f"--language {config.language!r}: must be a code such as en": not _LANGUAGE.fullmatch(config.language),

@@ -30,8 +30,8 @@ def test_defaults_are_valid(config: FinetuneConfig) -> None:
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        pytest.param(replace(CONFIG, train=[]), "--train: names no data", id="no-train"),
-        pytest.param(replace(CONFIG, dev=""), "--dev: names no data", id="no-dev"),
+        pytest.param(replace(CONFIG, train=[]), "--train: missing; give a file, a folder or a glob", id="no-train"),
+        pytest.param(replace(CONFIG, dev=""), "--dev: missing; give a file, a folder or a glob", id="no-dev"),
         pytest.param(replace(CONFIG, examples=0), "--examples 0: must be at least 1", id="no-examples"),
         pytest.param(replace(CONFIG, dev_examples=0), "--dev_examples 0: must be at least 1", id="no-dev-examples"),
         pytest.param(replace(CONFIG, steps=0), "--steps 0: must be at least 1", id="no-steps"),
