@@ -27,6 +27,7 @@ def main(config: FinetuneConfig) -> None:
     """Train, export the model, and print the result, its place and the next commands."""
     FINETUNING.check(config)
     config = with_absolute_paths(dataclasses.replace(config, output=config.output or default_output("finetune")))
+    write_missing_inputs(config)  # find_finished reads them
     exported = FINETUNING.find_finished(config) or train(config)
     print(stopped_text("finetune", output=config.output) if exported is None else summary(config, exported))
 
@@ -34,7 +35,6 @@ def main(config: FinetuneConfig) -> None:
 def train(config: FinetuneConfig) -> ExportedModel | None:
     """Run the training; return None if it was asked to stop before its end."""
     connect()
-    write_missing_inputs(config)
     check_shared(
         output=config.output, inputs=shared_inputs(config), tracking=tracking_uri(), wanted=config.workers.resources()
     )

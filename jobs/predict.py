@@ -16,7 +16,7 @@ from clism_core.command_line import run_job
 from clism_core.inference.config import PredictConfig
 from clism_core.inference.models import check_nodes
 from clism_core.inference.partial_results import staging_folder
-from clism_core.inference.predict_file import Plan, Predicted, plan, predict
+from clism_core.inference.predict_file import Plan, PredictionResult, plan, predict
 from clism_core.inference.records import describe_row
 from clism_core.tasks.registry import TASKS
 from clism_core.utils.text import listed
@@ -38,11 +38,11 @@ def main(config: PredictConfig) -> None:
     print(summary(predict(planned), planned, seconds=time.monotonic() - began))
 
 
-def summary(predicted: Predicted, planned: Plan, *, seconds: float) -> str:
+def summary(predicted: PredictionResult, planned: Plan, *, seconds: float) -> str:
     """Return the text printed at the end."""
     config, task = planned.config, TASKS[planned.layout.task]
     rate = predicted.predicted / seconds
-    text = f"Predicted {predicted.predicted:,} rows by {config.model}, {rate:,.1f} a second: {config.output}"
+    text = f"PredictionResult {predicted.predicted:,} rows by {config.model}, {rate:,.1f} a second: {config.output}"
     text = "\n".join([text, *(f"  {describe_row(row, task=task, config=config)}" for row in predicted.first)])
     if not predicted.rejected:
         return text

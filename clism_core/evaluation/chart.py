@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from clism_core.evaluation.scoring import SCORE_NAMES
+from clism_core.evaluation.scoring import score_name
 from clism_core.evaluation.table import AVERAGES, Cell, Row
 
 _WIDTH_PER_GROUP, _LEAST_WIDTH, _PANEL_HEIGHT = 0.75, 6.0, 3.2  # inches
@@ -19,7 +19,7 @@ _LINE = 12  # characters of a line in the label below a group
 def scores_figure(rows: Sequence[Row]) -> Figure:
     """Plot a panel per data set with a group of bars per language, with 95 % intervals.
 
-    The bars are all scores of one model, or one score of two models: F1, or accuracy for retrieval.
+    The bars are all scores of one model, or one score of two models: F1 or, without it, the first.
 
     Args:
         rows: rows from `table_rows`.
@@ -52,11 +52,11 @@ def _bars(rows: Sequence[Row]) -> dict[str, dict[str, Cell]]:
     """Return the bars of a data set, by label."""
     models = list(dict.fromkeys(row.model for row in rows if not _is_difference(row)))
     if len(models) == 1:
-        return {SCORE_NAMES[row.score]: dict(row.cells) for row in rows}
+        return {score_name(row.score): dict(row.cells) for row in rows}
     scores = {row.score for row in rows}
     main = "f1" if "f1" in scores else rows[0].score  # by which models are compared first
     chosen = [row for row in rows if row.score == main and not _is_difference(row)]
-    return {f"{SCORE_NAMES[main]} of {_short(row.model)}": dict(row.cells) for row in chosen}
+    return {f"{score_name(main)} of {_short(row.model)}": dict(row.cells) for row in chosen}
 
 
 def _is_difference(row: Row) -> bool:

@@ -97,7 +97,7 @@ def conclusions(found: Mapping[str, Mapping[str, Mapping[str, Any]]], *, model: 
 def _conclusion(score: str, figures: Mapping[str, Any], *, model: str, compared: str) -> str:
     difference, (low, high) = figures["difference"], figures["interval"]
     measured = (
-        f"by {abs(difference):.2f} points of {SCORE_NAMES[score]} on average (difference {difference:+.2f}, "
+        f"by {abs(difference):.2f} points of {score_name(score)} on average (difference {difference:+.2f}, "
         f"95 % interval {low:+.2f} to {high:+.2f}, {p_text(figures['p_value'])})"
     )
     if difference == 0 and low == high == 0:
@@ -121,4 +121,9 @@ SCORE_NAMES = {
     "accuracy": "accuracy",
     "reverse_accuracy": "reverse accuracy",
 }
-"""Names of the scores in tables and charts."""
+"""Names of known scores in tables and charts."""
+
+
+def score_name(score: str) -> str:
+    """Return the name of a score in tables and charts."""
+    return SCORE_NAMES.get(score, score.replace("_", " "))

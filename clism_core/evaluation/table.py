@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from clism_core.evaluation.scoring import SCORE_NAMES, p_text
+from clism_core.evaluation.scoring import SCORE_NAMES, p_text, score_name
 from clism_core.utils.markdown import markdown_table
 
 COMPARISON = "comparison"
@@ -75,9 +75,11 @@ def _difference_rows(
 
 
 def _scores(groups: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """Return the scores with an interval, and their scorer."""
+    """Return the scores with an interval, the known ones first, and their scorer."""
     figures = next(iter(groups.values()))
-    return [(name, figures["scorer"]) for name in SCORE_NAMES if f"{name}_interval" in figures]
+    found = [name.removesuffix("_interval") for name in figures if name.endswith("_interval")]
+    known = [name for name in SCORE_NAMES if name in found]
+    return [(name, figures["scorer"]) for name in [*known, *(name for name in found if name not in known)]]
 
 
 def _cell(value: float, interval: Sequence[float] | None) -> Cell:
@@ -98,7 +100,7 @@ def markdown(rows: Sequence[Row], metrics: Mapping[str, Any]) -> str:
             "",
             markdown_table(
                 ["", "", *(AVERAGES.get(column, column) for column in columns)],
-                [[row.model, SCORE_NAMES[row.score], *map(_text, row.cells.values())] for row in own],
+                [[row.model, score_name(row.score), *map(_text, row.cells.values())] for row in own],
                 left=2,
             ),
         ]

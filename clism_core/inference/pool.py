@@ -14,7 +14,8 @@ from clism_core.cluster.nodes import node_resources
 from clism_core.cluster.ray_data import map_with_retries
 from clism_core.inference.actor import RECORDS_SCHEMA, Answerer
 from clism_core.inference.models import EvaluatedModel
-from clism_core.tasks.test_data import TestSet, title
+from clism_core.tasks.registry import TASKS
+from clism_core.tasks.test_data import RETRIEVAL, TestSet, title
 from clism_core.utils.progress import Progress
 
 logger = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ def record_blocks(test_set: TestSet) -> Iterator[pa.Table]:
 def collect(test_sets: Iterable[TestSet], batches: Iterable[pa.Table]) -> Iterator[tuple[TestSet, list[Any]]]:
     """Yield each test set, once `batches` has yielded all of its outputs, with the outputs in record order.
 
-    Logs the number of truncated questions or sentences.
+    Logs the number of truncated records.
 
     Args:
         test_sets: all test sets with outputs in `batches`.
@@ -111,11 +112,14 @@ def collect(test_sets: Iterable[TestSet], batches: Iterable[pa.Table]) -> Iterat
             if len(received[name]) == records:
                 outputs = received.pop(name)
                 if cut[name]:
-                    logger.warning(
-                        "%s: %d of %d questions or sentences exceed the maximum length of the model and are truncated",
-                        *(name, cut[name], records),
-                    )
+                    logger.warning("%s: %d of %d %s", name, cut[name], records, _truncated(test_set))
                 yield test_set, [outputs[number] for number in range(records)]
+
+
+def _truncated(test_set: TestSet) -> str:
+    if test_set.kind == RETRIEVAL:
+        return "sentences exceed the maximum length of the model and are truncated"
+    return TASKS[test_set.kind].predictor.truncated
 
 
 def find_pool(

@@ -68,7 +68,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Predicted:
+class PredictionResult:
     """Result of a prediction."""
 
     predicted: int
@@ -139,7 +139,7 @@ def rejects_path(config: PredictConfig) -> str:
     return config.output + REJECTS_ENDING
 
 
-def predict(plan: Plan) -> Predicted:
+def predict(plan: Plan) -> PredictionResult:
     """Predict all rows of the input on the connected Ray cluster, and write the output.
 
     Resumes an earlier run with the same input and model that was stopped.
@@ -160,7 +160,7 @@ PredictChunks: TypeAlias = Callable[[PartialResults, set[int]], Iterable[tuple[i
 """Predicts and writes the chunks whose first rows are not in the set; yields the first row and row count of each."""
 
 
-def finish(plan: Plan, predict_chunks: PredictChunks) -> Predicted:
+def finish(plan: Plan, predict_chunks: PredictChunks) -> PredictionResult:
     """Predict the chunks that an earlier run has not finished, and write the output of all chunks."""
     results = PartialResults(plan.config, fingerprint=plan.model_fingerprint)
     results.open()
@@ -175,7 +175,7 @@ def finish(plan: Plan, predict_chunks: PredictChunks) -> Predicted:
     return result
 
 
-def write_output(chunks: Iterable[PredictedChunk], *, config: PredictConfig, layout: Layout) -> Predicted:
+def write_output(chunks: Iterable[PredictedChunk], *, config: PredictConfig, layout: Layout) -> PredictionResult:
     """Write the results of the chunks, given in input order, as one output file and one rejects file."""
     predicted, cut, rejected, first = 0, 0, Counter[str](), list[Mapping[str, Any]]()
     path = rejects_path(config)
@@ -195,8 +195,8 @@ def write_output(chunks: Iterable[PredictedChunk], *, config: PredictConfig, lay
     if not rejected:
         storage.delete(path)
     if cut:
-        logger.warning("%d of %d questions exceed the model's max_question_length and were truncated", cut, predicted)
-    return Predicted(predicted=predicted, rejected=dict(rejected), rejects_path=path, first=first[:SHOWN_ROWS])
+        logger.warning("%d of %d %s", cut, predicted, TASKS[layout.task].predictor.truncated)
+    return PredictionResult(predicted=predicted, rejected=dict(rejected), rejects_path=path, first=first[:SHOWN_ROWS])
 
 
 class _ChunkSource(Datasource):

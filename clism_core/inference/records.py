@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-import pyarrow as pa
-
 from clism_core.inference.config import PredictConfig
 from clism_core.inference.row_readers import Row
 from clism_core.tasks.registry import AnyTask
@@ -84,10 +82,13 @@ def check_columns(columns: Sequence[str], *, task: AnyTask, config: PredictConfi
     enough, conjunction = (all, " and ") if task.record_fields.needed == "all" else (any, " or ")
     if not enough(column in columns for column in required.values()):
         has = ", ".join(columns) or "none"
-        options = conjunction.join(f"--{name}_column" for name in required)
+        options = [f"--{name}_column" for name in required]
+        remedy = f"name your columns with {conjunction.join(options)}"
+        if not all(hasattr(config, f"{name}_column") for name in required):  # fields of a task without such options
+            remedy = "rename the columns"
         raise InputError(
             f"--input {config.input} has the columns {has}, but the model needs "
-            f"{conjunction.join(required.values())}; name your columns with {options}"
+            f"{conjunction.join(required.values())}; {remedy}"
         )
     clashes = [column for column in task.output_schema.names if column in columns]
     if clashes:
@@ -97,12 +98,9 @@ def check_columns(columns: Sequence[str], *, task: AnyTask, config: PredictConfi
 
 
 def describe_row(row: Mapping[str, Any], *, task: AnyTask, config: PredictConfig) -> str:
-    """Return a row of the output as one readable line; lists in CSV are parsed from JSON."""
+    """Return a row of the output as one readable line."""
     record = {name: row.get(column) for name, column in input_columns(task, config).items()}
-    prediction = {
-        column.name: _parsed(row[column.name]) if pa.types.is_nested(column.type) else row[column.name]
-        for column in task.output_schema
-    }
+    prediction = {name: row[name] for name in task.output_schema.names}
     return printable(task.describe(record, prediction))
 
 

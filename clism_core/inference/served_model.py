@@ -13,7 +13,7 @@ from clism_core.tasks.registry import task_of
 from clism_core.utils.errors import InputError
 
 
-class TaskModel(PythonModel):
+class ServedTaskModel(PythonModel):
     """Predictions of the task model in a folder."""
 
     def load_context(self, context: PythonModelContext) -> None:
@@ -54,4 +54,4 @@ def _is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, float) and pd.isna(value))
 
 
-mlflow.models.set_model(TaskModel())
+mlflow.models.set_model(ServedTaskModel())

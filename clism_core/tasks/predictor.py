@@ -4,7 +4,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import torch
 
@@ -41,6 +41,9 @@ class Predictor(ABC, Generic[ModelT]):
         InputError: if batch_size is below 1.
     """
 
+    truncated: ClassVar[str] = "inputs exceed the maximum length of the model and are truncated"
+    """Text of the warning about truncated records; it follows their number."""
+
     def __init__(self, model: ModelT, *, batch_size: int = BATCH_SIZE, precision: Precision | None = None):
         if batch_size < 1:
             raise InputError(f"batch_size is {batch_size}, but must be at least 1")
@@ -48,16 +51,11 @@ class Predictor(ABC, Generic[ModelT]):
         self.model = model.to(self.precision.device)
         self.batch_size = batch_size
 
-    @property
-    def cut_text(self) -> str:
-        """Text of the warning about truncated records, which follows their number."""
-        return "inputs exceed the maximum length of the model and are truncated"
-
     def __call__(self, records: Sequence[Record], **options: Any) -> list[dict[str, Any]]:
         """Return the predictions of `predict` and warn about truncated records."""
         predictions, cut = self.predict(records, **options)
         if any(cut):
-            logger.warning("%d of %d %s", sum(cut), len(cut), self.cut_text)
+            logger.warning("%d of %d %s", sum(cut), len(cut), self.truncated)
         return predictions
 
     @contextmanager

@@ -28,7 +28,8 @@ class StagingStore:
     Args:
         root: folder of all keys, which the job deletes at its end.
         key: short digests of the dependencies of the parts, by their names in messages, such as `the input`. If the
-            format of the parts may change between versions, its digest is the last one.
+            format of the parts may change between versions, its digest is the last one; if it differs, the others are
+            not comparable and only the format is reported.
     """
 
     def __init__(self, root: str, key: Mapping[str, str]) -> None:
@@ -94,7 +95,7 @@ class StagingStore:
 
     def _difference(self, key: str) -> str:
         hashes, others = self._key.split("-"), key.split("-")
-        if len(hashes) != len(others):  # a key of another version
+        if len(hashes) != len(others) or hashes[-1] != others[-1]:  # of another version: not comparable
             return self._dependencies[-1]
         named = zip(self._dependencies, hashes, others, strict=True)
         return " and ".join(name for name, one, other in named if one != other)

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import finetune
 import pytest
 from filelock import FileLock
 
@@ -18,6 +19,7 @@ from clism_core.demo.entities import DemoEntitiesConfig
 from clism_core.demo.questions import DemoQuestionsConfig
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.tasks.finetuning.config import FinetuneConfig
+from clism_core.tasks.finetuning.training import FINETUNING
 from clism_core.utils.errors import InputError
 
 SMALL = DemoConfig(
@@ -200,3 +202,23 @@ def test_sizes_that_are_not_the_presets_have_a_folder_of_their_own(home_folder: 
     assert demo_folder(replace(SMALL, output="mine")) == Path.cwd() / "mine"
     with pytest.raises(InputError, match="--output s3://bucket/demo"):
         demo_folder(replace(SMALL, output="s3://bucket/demo"))
+
+
+def test_finetune_writes_missing_inputs_before_it_looks_for_a_finished_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLISM_HOME", str(tmp_path))
+    monkeypatch.setitem(build.FOLDERS, "demo", SMALL)
+    questions = tmp_path / "demo" / "questions"
+    found: list[bool] = []
+
+    def find_finished(_: FinetuneConfig) -> None:
+        found.extend(path.exists() for path in (questions / "train.json", questions / "dev.json"))
+        raise InputError("stop here")
+
+    monkeypatch.setattr("finetune.FINETUNING", replace(FINETUNING, find_finished=find_finished))
+    train, dev = (str(questions / name) for name in ("train.json", "dev.json"))
+    config = FinetuneConfig(task="mrc", model="models:/clism-encoder/1", train=train, dev=dev)
+    with pytest.raises(InputError, match="stop here"):
+        finetune.main(config)
+    assert found == [True, True]

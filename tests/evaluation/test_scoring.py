@@ -5,6 +5,7 @@ import io
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from table_cells import table_cells
@@ -16,6 +17,7 @@ from clism_core.evaluation.tracking import metrics_by_name, scores_by_name
 from clism_core.tasks.mrc.squad_format import Answer, Question
 from clism_core.tasks.mrc.test_data import QuestionSet
 from clism_core.tasks.ner.conlleval import EntityMetrics, count_entities
+from clism_core.tasks.scored_examples import ScoredExamples
 from clism_core.tasks.test_data import Scored
 
 RESAMPLES = 199
@@ -169,6 +171,35 @@ def test_chart_of_one_model_has_its_scores() -> None:
 def test_chart_of_two_models_has_one_score_of_each() -> None:
     figure = scores_figure(table_rows(compared(right=30, other=10), model="A"))
     assert bars(figure) == {"F1 of A": [75.0] * 3, "F1 of B": [25.0] * 3}
+
+
+def test_scores_of_a_new_task_are_named_by_their_keys() -> None:
+    def recall(right: int) -> Scored:
+        values = np.array([100.0] * right + [0.0] * (8 - right))
+        ids = tuple(f"q{number}" for number in range(8))
+        scores = ("recall_at_1", "mrr")
+        examples = {
+            score: ScoredExamples(scorer="hits", score=score, ids=ids, numerators=values, denominators=np.ones(8))
+            for score in scores
+        }
+        return Scored({**dict.fromkeys(scores, 12.5 * right), "n": 8, "scorer": "hits"}, examples)
+
+    sets = [question_set("ar")]
+    new, old = {"xquad/ar": recall(8)}, {"xquad/ar": recall(0)}
+    found = differences(sets, new, old, resamples=RESAMPLES)
+    content: dict[str, Any] = {**metrics_of(sets, new, resamples=RESAMPLES)}
+    assert bars(scores_figure(table_rows(content, model="A"))) == {"recall at 1": [100.0, 100.0], "mrr": [100.0, 100.0]}
+    content["comparison"] = {
+        "with": "B",
+        "metrics": metrics_of(sets, old, resamples=RESAMPLES),
+        "differences": found,
+        "conclusions": conclusions(found, model="A", compared="B"),
+    }
+    rows = table_rows(content, model="A")
+    assert "A is better than B by 100.00 points of recall at 1 on average" in markdown(rows, content)
+    names = [(row.model, row.score) for row in rows]
+    assert names == [(model, score) for model in ("A", "B", "difference") for score in ("recall_at_1", "mrr")]
+    assert bars(scores_figure(rows)) == {"recall at 1 of A": [100.0] * 2, "recall at 1 of B": [0.0] * 2}
 
 
 def test_dollar_signs_in_model_names_are_not_formulas() -> None:

@@ -118,7 +118,7 @@ def test_truncated_questions_are_logged_once(encoder: Path, tmp_path: Path, capl
     found = collect([mixed, spanish], map(answerer, blocks))
     assert {test_set.language: len(answers) for test_set, answers in found} == {"ar": 68, "es": 3}
     assert [record.getMessage() for record in caplog.records if record.name.startswith("clism_core.inference")] == [
-        "xquad/ar: 65 of 68 questions or sentences exceed the maximum length of the model and are truncated"
+        "xquad/ar: 65 of 68 questions exceed the model's max_question_length and are truncated"
     ]
 
 
@@ -154,7 +154,7 @@ def test_truncated_sentences_are_logged(encoder: Path, caplog: pytest.LogCapture
     answerer = Answerer(str(encoder), batch_size=8)
     ((_, vectors),) = collect([test_set], map(answerer, record_blocks(test_set)))
     assert len(vectors) == 4
-    assert "flores/en-de: 1 of 4 questions or sentences exceed" in caplog.text
+    assert "flores/en-de: 1 of 4 sentences exceed" in caplog.text
 
 
 def test_vectors_are_transferred_exactly(encoder: Path) -> None:

@@ -21,12 +21,14 @@ from clism_core.inference.chunks import Layout, PredictedChunk, predict_chunk
 from clism_core.inference.config import PredictConfig
 from clism_core.inference.partial_results import PartialResults
 from clism_core.inference.predict_file import Plan, _check_paths, _layout, finish, rejects_path, write_output
+from clism_core.inference.records import check_columns
 from clism_core.inference.row_readers import file_format, read_chunks, rows_of
 from clism_core.tasks.mrc.config import MrcConfig
 from clism_core.tasks.mrc.model import MrcModel
 from clism_core.tasks.mrc.predictor import MrcPredictor
 from clism_core.tasks.predictor import Predicted
 from clism_core.tasks.registry import TaskName
+from clism_core.tasks.task import RecordFields
 from clism_core.utils import storage
 from clism_core.utils.errors import InputError
 
@@ -122,7 +124,7 @@ def test_truncated_questions_are_logged(tmp_path: Path, caplog: pytest.LogCaptur
     assert [chunk.cut for chunk in made] == [1, 1]
     assert caplog.messages == []
     assert write_output(made, config=config, layout=layout).predicted == 3
-    assert caplog.messages == ["2 of 3 questions exceed the model's max_question_length and were truncated"]
+    assert caplog.messages == ["2 of 3 questions exceed the model's max_question_length and are truncated"]
 
 
 @pytest.mark.parametrize("source", ["x.jsonl", "x.jsonl.gz", "x.csv", "x.csv.gz", "x.parquet"])
@@ -295,6 +297,24 @@ def test_invalid_files_are_rejected(
 
 
 @pytest.mark.parametrize(
+    ("fields", "remedy"),
+    [
+        pytest.param(
+            ("question", "context"), "name your columns with --question_column and --context_column", id="mrc"
+        ),
+        pytest.param(("text", "premise"), "rename the columns", id="field-without-an-option"),
+    ],
+)
+def test_only_existing_options_are_suggested_for_missing_columns(fields: Sequence[str], remedy: str) -> None:
+    task: Any = SimpleNamespace(record_fields=RecordFields(dict.fromkeys(fields, "text")), output_schema=pa.schema([]))
+    config = PredictConfig(model="m", input="x.csv", output="y.csv")
+    with pytest.raises(InputError) as error:
+        check_columns(["a", "b"], task=task, config=config)
+    needed = " and ".join(fields)
+    assert str(error.value) == f"--input x.csv has the columns a, b, but the model needs {needed}; {remedy}"
+
+
+@pytest.mark.parametrize(
     ("target", "second", "column"),
     [
         pytest.param("y.jsonl", {"score": 1}, "score", id="clash"),
@@ -429,7 +449,7 @@ def test_a_stopped_prediction_resumes(tmp_path: Path, request: pytest.FixtureReq
         with pytest.raises(OSError, match="no space"):
             stop_after(plan, stop)
         assert not storage.exists(plan.config.output)
-    assert stop_after(plan, None) == [3, 4], "what was predicted is predicted anew"
+    assert stop_after(plan, None) == [3, 4], "what was predicted is predicted again"
     assert [storage.read_bytes(file) != b"" for file in storage.list_files(folder)] == [True, True]
     (tmp_path / name).write_bytes(storage.read_bytes(plan.config.output))
     assert [row["answer"] for row in rows(tmp_path / name)] == [answer for answer, _ in ANSWERS]
@@ -447,7 +467,8 @@ def test_a_stopped_prediction_resumes(tmp_path: Path, request: pytest.FixtureReq
         pytest.param("input", "the input", id="input"),
         pytest.param("column", "the names of the columns", id="column"),
         pytest.param("model input", "the model and the input", id="two"),
-        pytest.param("version", "the format of unfinished work", id="version"),
+        pytest.param("0123456789abcdef", "the format of unfinished work", id="version-with-one-digest"),
+        pytest.param("01-23-45-67", "the format of unfinished work", id="version-with-four-digests"),
     ],
 )
 def test_other_questions_or_another_model_restart_the_prediction(
@@ -463,9 +484,9 @@ def test_other_questions_or_another_model_restart_the_prediction(
         (tmp_path / "x.jsonl").write_text((tmp_path / "x.jsonl").read_text().replace("Rom", "Bam"))
     if change == "column":
         plan = dataclasses.replace(plan, config=dataclasses.replace(plan.config, context_column="question"))
-    if change == "version":
+    if change.startswith("01"):  # the key of an earlier version
         (folder,) = (tmp_path / "y.jsonl.unfinished").iterdir()
-        folder.rename(folder.with_name("0123456789abcdef"))  # as it was called once: one hash of all
+        folder.rename(folder.with_name(change))
     assert "is discarded" not in caplog.text
     assert stop_after(plan, None) == [1, 2, 3]
     assert f"y.jsonl.unfinished is discarded and the job starts from the beginning: {told} changed" in caplog.text

@@ -10,7 +10,7 @@ from tiny import TEXTS, write_encoder
 
 from clism_core.command_line import EXIT_BAD_INPUT, EXIT_DONE, run_job
 from clism_core.inference.config import PredictConfig
-from clism_core.inference.predict_file import Predicted, plan
+from clism_core.inference.predict_file import PredictionResult, plan
 from clism_core.inference.predictor import load_predictor
 from clism_core.inference.records import describe_row
 from clism_core.tasks.mrc.config import MrcConfig
@@ -55,7 +55,7 @@ def test_answers_of_many_chunks_are_in_the_order_of_the_input(
         "column": "question",
     }
     printed = capsys.readouterr().out
-    assert "Predicted 599 rows" in printed
+    assert "PredictionResult 599 rows" in printed
     assert printed.count("\n  Who?  ->  ") == 3, "the first answers are shown"
     assert "Rejected 1 rows: missing (question) 1" in printed
 
@@ -86,7 +86,7 @@ def test_nodes_need_access_to_input_model_and_unfinished_output(
     asked: dict[str, Any] = {}
     monkeypatch.setattr("predict.connect", lambda: None)
     monkeypatch.setattr("clism_core.inference.models.check_shared", lambda **given: asked.update(given))
-    monkeypatch.setattr("predict.predict", lambda _: Predicted(1, {}, "", []))
+    monkeypatch.setattr("predict.predict", lambda _: PredictionResult(1, {}, "", []))
     assert run(model, tmp_path / "x.csv", tmp_path / "y.csv") == EXIT_DONE
     assert asked == {
         "output": str(tmp_path / "y.csv.unfinished"),
@@ -103,11 +103,11 @@ def test_nodes_need_access_to_input_model_and_unfinished_output(
     ("row", "task", "config", "expected"),
     [
         pytest.param(
-            {"q": "Who?", "context": "Ada.", "answer": "Ada", "score": "0.876", "start": "0", "end": "3"},
+            {"q": "Who?", "context": "Ada.", "answer": "Ada", "score": 0.876, "start": 0, "end": 3},
             "mrc",
             PredictConfig(model="m", input="i", output="o", question_column="q"),
             "Who?  ->  Ada  (0.88)",
-            id="csv-answer",
+            id="answer",
         ),
         pytest.param(
             {"text": "Ada in Bonn.", "entities": [{"text": "Ada", "label": "PER"}, {"text": "Bonn", "label": "LOC"}]},
@@ -117,11 +117,11 @@ def test_nodes_need_access_to_input_model_and_unfinished_output(
             id="entities",
         ),
         pytest.param(
-            {"words": ["Ada", "."], "entities": '[{"text": "Ada", "label": "PER"}]'},
+            {"words": ["Ada", "."], "entities": [{"text": "Ada", "label": "PER"}]},
             "ner",
             PredictConfig(model="m", input="i", output="o", tokens_column="words"),
             "['Ada', '.']  ->  Ada (PER)",
-            id="csv-entities-of-tokens",
+            id="entities-of-tokens",
         ),
         pytest.param(
             {"text": "No one.", "entities": [], "answer": "a column of the input"},
@@ -155,7 +155,7 @@ def test_rows_are_shown_with_predictions(
 def test_column_names_are_printable_in_counts_of_rejects(model: Path, tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("question,context\nq,c\n")
     planned = plan(PredictConfig(model=str(model), input=str(tmp_path / "x.csv"), output=str(tmp_path / "y.csv")))
-    predicted = Predicted(1, {"unfit (\x1b[2J\ud800)": 1200}, "rejects", [])
+    predicted = PredictionResult(1, {"unfit (\x1b[2J\ud800)": 1200}, "rejects", [])
     assert r"Rejected 1,200 rows: unfit (\x1b[2J\ud800) 1,200. They are" in summary(predicted, planned, seconds=1.0)
 
 

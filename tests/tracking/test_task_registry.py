@@ -127,7 +127,7 @@ def test_served_model_answers_like_the_predictor(
 def test_concurrent_requests_are_serialised(
     models: dict[TaskName, Path], task: TaskName, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    served = task_model.TaskModel()
+    served = task_model.ServedTaskModel()
     context: Any = SimpleNamespace(artifacts={"model": str(models[task])})
     served.load_context(context)
     assert not any(module.training for module in served.model.modules())

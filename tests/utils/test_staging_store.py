@@ -37,6 +37,7 @@ def test_parts_of_a_process_are_read_by_others(root: str) -> None:
     [
         pytest.param({"the model": "44"}, "the model", id="one"),
         pytest.param({"the model": "44", "the input": "44"}, "the model and the input", id="two"),
+        pytest.param({"the model": "44", "the format": "44"}, "the format", id="another-version"),
     ],
 )
 def test_parts_with_another_key_are_discarded(

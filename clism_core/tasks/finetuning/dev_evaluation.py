@@ -29,7 +29,7 @@ def evaluate_development(predictor: Predictor[Any], test_set: TestSet) -> Evalua
     parts = gather_results(predict_shard)
     cut = sum(number for _, number in parts)
     if cut and rank() == 0:
-        logger.warning("development data: %d of %d %s", cut, len(records), predictor.cut_text)
+        logger.warning("development data: %d of %d %s", cut, len(records), predictor.truncated)
     gathered = {number: output for outputs, _ in parts for number, output in outputs.items()}
     outputs = [gathered[number] for number in range(len(records))]
     summary = test_set.score(test_set.predictions(outputs)).summary

@@ -24,15 +24,12 @@ _KEYS = ("question", "context")
 class MrcPredictor(Predictor[MrcModel]):
     """Predictor that answers questions in any language."""
 
+    truncated = "questions exceed the model's max_question_length and are truncated"
+
     def __init__(self, model: MrcModel, *, batch_size: int = BATCH_SIZE, precision: Precision | None = None):
         super().__init__(model, batch_size=batch_size, precision=precision)
         self.encoder = QuestionEncoder(model.tokenizer, model.config)
         self._format = InputFormat.of(model.tokenizer)
-
-    @property
-    def cut_text(self) -> str:
-        """Text of the warning about truncated questions, which follows their number."""
-        return f"questions are truncated to {self.encoder.config.max_question_length} tokens"
 
     def predict(self, records: Sequence[Mapping[str, Any]], n_best: int = 1) -> Predicted:
         """Return an answer for each record, in the order of the records.

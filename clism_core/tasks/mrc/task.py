@@ -132,7 +132,7 @@ class QuestionAnswering(Task[MrcConfig, Question, MrcModel]):
 
     def describe(self, record: Mapping[str, Any], prediction: Mapping[str, Any]) -> str:
         """Return the question, its answer and the answer's score."""
-        return f"{record['question']}  ->  {prediction['answer']}  ({float(prediction['score']):.2f})"
+        return f"{record['question']}  ->  {prediction['answer']}  ({prediction['score']:.2f})"
 
 
 MRC = QuestionAnswering()

@@ -94,7 +94,7 @@ def test_truncated_records_of_all_workers_are_counted_in_one_warning(
 ) -> None:
     predictor: Any = SimpleNamespace(
         outputs=lambda records: Predicted([""] * len(records), [record["question"] != "Who?" for record in records]),
-        cut_text="questions are truncated",
+        truncated="questions are truncated",
     )
     test_set = MRC.development_set(QUESTIONS, "en")
     for worker in range(workers):

@@ -130,7 +130,7 @@ def test_records_are_predicted_in_parts(
     assert [answer["answer"] for answer in predictor(records)] == [answer["answer"] for answer in expected]
     assert len(calls) == -(-len(records) // 3)
     assert [record.getMessage() for record in caplog.records] == [
-        f"1 of {len(records)} questions are truncated to 16 tokens"
+        f"1 of {len(records)} questions exceed the model's max_question_length and are truncated"
     ]
 
 
@@ -177,7 +177,9 @@ def test_long_questions_are_truncated_with_a_warning(predictor: MrcPredictor, ca
     records = [{"question": "Where was she born " * 20, "context": "Paris"}, {"question": "Where?", "context": "Paris"}]
     with caplog.at_level(logging.WARNING, logger="clism_core"):
         predictor(records)
-    assert [record.getMessage() for record in caplog.records] == ["1 of 2 questions are truncated to 16 tokens"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "1 of 2 questions exceed the model's max_question_length and are truncated"
+    ]
 
 
 def test_prediction_does_not_change_the_model(predictor: MrcPredictor) -> None:
