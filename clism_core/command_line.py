@@ -59,7 +59,7 @@ def job_command(job: str) -> str:
 def job_process(job: str) -> list[str]:
     """Return the arguments that run `job` in its own process, called as the running job was (see `job_command`)."""
     if CALLED_JOB.get():
-        return [sys.executable, "-c", "from clism_core.cli import main; main()", job]
+        return [sys.executable, "-P", "-c", "from clism_core.cli import main; main()", job]
     return [sys.executable, str(JOBS / f"{job}.py")]
 
 

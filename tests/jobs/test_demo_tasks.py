@@ -122,13 +122,14 @@ def test_a_killed_job_ends_the_demo_with_the_status_of_a_shell(scripts: Path, ho
     assert ended.value.code == 137
 
 
-def test_jobs_of_clism_demo_are_called_by_clism() -> None:
+def test_jobs_of_clism_demo_are_called_by_clism(tmp_path: Path) -> None:
+    (tmp_path / "argparse.py").write_text("raise ImportError")  # the working folder must not be searched for modules
     token = cli.CALLED_JOB.set("demo")
     try:
         command = command_line.job_process("promote")
     finally:
         cli.CALLED_JOB.reset(token)
-    done = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True)
+    done = subprocess.run([*command, "--help"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("usage: clism promote ")
 
 

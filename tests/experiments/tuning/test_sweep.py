@@ -4,6 +4,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any, cast
 from unittest.mock import MagicMock
 
 import pytest
@@ -13,6 +14,7 @@ from ray import tune
 
 from clism_core.experiments.concurrency import concurrent_runs, with_own_threads
 from clism_core.experiments.tuning import sweep
+from clism_core.experiments.tuning.callbacks import SweepProgress
 from clism_core.experiments.tuning.config import TuneConfig
 from clism_core.experiments.tuning.space import Budget, SchedulerName, Space, describe_domain
 from clism_core.experiments.tuning.sweep import (
@@ -23,7 +25,7 @@ from clism_core.experiments.tuning.sweep import (
     sweep_identity,
     trial_count,
 )
-from clism_core.experiments.tuning.trial import OBJECTIVE, PROGRESS
+from clism_core.experiments.tuning.trial import OBJECTIVE, PROGRESS, Trial
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.training.config import WorkersConfig
@@ -202,6 +204,13 @@ def sweep_of_another_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_sweep_of_another_version_is_refused(sweep_of_another_version: Path) -> None:
     with pytest.raises(InputError, match="started by another version of this project and cannot be resumed"):
         check_resumable(str(sweep_of_another_version))
+
+
+def test_a_sweep_of_this_version_is_resumable(tmp_path: Path) -> None:
+    run_config = tune.RunConfig(name="tune", storage_path=str(tmp_path), callbacks=[SweepProgress(cast(Any, None), 3)])
+    tune.Tuner(tune.with_parameters(Trial, sweep=None), run_config=run_config)  # saves its state
+    (tmp_path / "tune" / "experiment_state-2026-01-01_00-00-00.json").write_text("{}")
+    check_resumable(str(tmp_path))
 
 
 def test_a_new_sweep_needs_no_state(tmp_path: Path) -> None:

@@ -1,13 +1,20 @@
 import csv
 import io
 from dataclasses import replace
+from pathlib import Path
+from unittest.mock import MagicMock
 
+import yaml
 from ray import tune
 from table_cells import table_cells
 
+from clism_core.experiments.tuning.config import TuneConfig
+from clism_core.experiments.tuning.export import _write_presets
 from clism_core.experiments.tuning.plots import sweep_figures
 from clism_core.experiments.tuning.results import TrialResult, csv_text, markdown
 from clism_core.experiments.tuning.space import Space
+from clism_core.experiments.tuning.trial import Sweep
+from clism_core.pretraining.config import PretrainConfig
 
 ROW = TrialResult(
     trial_id="a1",
@@ -56,3 +63,13 @@ def test_plots_show_all_evaluated_trials() -> None:
 def test_importance_needs_trials_that_differ() -> None:
     assert sorted(sweep_figures([ROW] * 5, SPACE)) == ["parallel_coordinates"]
     assert sweep_figures([FAILED], SPACE) == {}
+
+
+def test_the_heading_of_the_best_preset_names_the_trial(tmp_path: Path) -> None:
+    config = TuneConfig(space="mine", output=str(tmp_path), pretrain=PretrainConfig(model="m", data="d"))
+    sweep = Sweep(space=SPACE, bases=config.bases(SPACE), output=config.output, parent=MagicMock())
+    assert _write_presets(config, sweep, ROW, {"pretrain": "m"}) == [str(tmp_path / "best-pretrain.yaml")]
+    text = (tmp_path / "best-pretrain.yaml").read_text()
+    heading = [line for line in text.splitlines() if line.startswith("#")]
+    assert heading == ["# Best trial of mine (a1): objectives.w_cacr 0.1235, masking.max_spans 2"]
+    assert yaml.safe_load(text)["masking"]["max_spans"] == 2
