@@ -28,12 +28,14 @@ from clism_core.evaluation.promotion import (
 )
 from clism_core.tracking.run import tracked_run, ui_command
 from clism_core.utils.errors import InputError
+from clism_core.utils.fields import check_bounds
 from clism_core.utils.home import default_output, tracking_uri
 from clism_core.utils.storage import absolute
 
 
 def main(config: PromoteConfig) -> None:
     """Decide, print the reasons, and move the alias if the challenger wins."""
+    check_bounds(config)
     client = MlflowClient(tracking_uri())
     versions = find_versions(client, config)
     decision = decide_untested(versions) or decide_by_test(config, versions)
@@ -73,8 +75,8 @@ def check_champion(config: PromoteConfig, versions: Versions, planned: evaluate.
     compared = Predictions.of_evaluation(compare, planned.test_sets).model if is_evaluation(compare) else compare
     if compared != versions.champion_uri:
         raise InputError(
-            f"--champion_evaluation {config.champion_evaluation}: an evaluation of {compared}, but {config.champion} "
-            f"is {versions.champion_uri}; leave it out, or give an evaluation of that version"
+            f"--champion_evaluation {config.champion_evaluation}: is an evaluation of {compared}, but "
+            f"{config.champion} is {versions.champion_uri}; omit it, or give an evaluation of that version"
         )
 
 

@@ -29,9 +29,9 @@ def read_test_sets(tests: Sequence[TestSetConfig], task: TaskConfig | None) -> l
     """
     sets: dict[str, tuple[TestSet, str]] = {}
     for number, test in enumerate(tests):
-        for path in _paths(f"tests[{number}]", test):
+        for path in _paths(f"--tests[{number}]", test):
             place = path if isinstance(path, str) else path.title
-            test_set = _read(test, path, _language(f"tests[{number}]", test, path, task), task)
+            test_set = _read(test, path, _language(f"--tests[{number}]", test, path, task), task)
             name = title(test_set)
             if name in sets:
                 raise InputError(
@@ -49,7 +49,7 @@ def _paths(place: str, test: TestSetConfig) -> list[str] | list[HubSplit]:
         return [test.path]
     paths = expand(test.path)
     if not paths:
-        raise InputError(f"{place}.path: {test.path} matches no files; give existing files")
+        raise InputError(f"{place}.path {test.path}: matches no files; give existing files")
     if test.language is not None and len(paths) > 1:
         raise InputError(
             f"{place}.language is {test.language!r}, but {test.path} matches {len(paths)} files; omit it if the file "

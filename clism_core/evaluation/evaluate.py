@@ -126,13 +126,13 @@ def _check_same_task(model: EvaluatedModel, compared: EvaluatedModel, test_sets:
     kinds = {test_set.kind for test_set in test_sets} - {RETRIEVAL}
     if kinds and _name(model.task) != _name(compared.task):
         raise InputError(
-            f"--compare {compared.name}: is a model for {_name(compared.task)}, but {model.name} is one for "
+            f"--compare {compared.name}: its task is {_name(compared.task)}, but that of {model.name} is "
             f"{_name(model.task)}; compare models for the same task"
         )
 
 
 def _name(task: TaskConfig | None) -> str:
-    return "no task" if task is None else task.task
+    return "none" if task is None else task.task
 
 
 def check_cluster(plan: Plan) -> None:

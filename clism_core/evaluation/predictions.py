@@ -45,8 +45,8 @@ class Predictions:
         missing = [title(each) for each in test_sets if not predictions.has(each)]
         if missing:
             raise InputError(
-                f"--compare {folder}: predictions are missing for {', '.join(missing)} as in --tests; evaluate that "
-                "model on these files, or give its name instead of the folder"
+                f"--compare {folder}: has no predictions for these test sets of --tests: {', '.join(missing)}; "
+                "evaluate that model on these files, or give its name instead of the folder"
             )
         return predictions
 

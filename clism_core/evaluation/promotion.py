@@ -1,11 +1,16 @@
 """Promotion of a challenger to champion, decided and explained by a paired test on given test sets."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Annotated
 
+from annotated_types import Ge
 from mlflow import MlflowClient
 
 from clism_core.evaluation.bootstrap import RESAMPLES, compare
+from clism_core.evaluation.config import LEAST_RESAMPLES
 from clism_core.evaluation.scoring import p_text
 from clism_core.tasks.scored_examples import ScoredExamples
 from clism_core.tasks.test_data import TestSet, TestSetConfig, title
@@ -41,15 +46,15 @@ class PromoteConfig:
     these tests are reused. Empty: a new folder below CLISM_HOME/outputs."""
     dry_run: bool = False
     """Test and explain, but change nothing in the registry."""
-    batch_size: int = 32
+    batch_size: Annotated[int, Ge(1)] = 32
     """Maximum number of inputs in a forward pass."""
-    workers: int | None = None
+    workers: Annotated[int | None, Ge(1)] = None
     """Number of model replicas that predict concurrently; null: one per GPU of the current cluster or, on CPUs, as many
     as CPUs and memory allow."""
     use_gpu: bool | None = None
     """Whether models predict on GPUs, one each; null: if the cluster currently has any. Set true on autoscaling
     clusters."""
-    resamples: int = RESAMPLES
+    resamples: Annotated[int, Ge(LEAST_RESAMPLES)] = RESAMPLES
     """Number of resamples for intervals and p values."""
 
 
@@ -113,7 +118,9 @@ def decide_untested(versions: Versions) -> Decision | None:
     """Return the decision if no test is needed: there is no champion yet, or the challenger is champion."""
     if versions.champion is None:
         return Decision(
-            True, f"{versions.name}: version {versions.challenger} becomes champion without a test: there was none."
+            True,
+            f"{versions.name}: version {versions.challenger} becomes champion without a test, "
+            "because there was no champion.",
         )
     if versions.champion == versions.challenger:
         return Decision(False, f"{versions.name}: version {versions.challenger} is already champion: nothing to do.")

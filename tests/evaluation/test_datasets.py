@@ -98,10 +98,10 @@ def test_the_digest_does_not_depend_on_the_scorer(tmp_path: Path) -> None:
     ("tests", "task", "message"),
     [
         pytest.param([{"path": "a.en.json"}] * 2, MrcConfig(), "d/en is both .*a.en.json and .*a.en.json", id="twice"),
-        pytest.param([{"path": "a.json"}], MrcConfig(), r"tests\[0\].language is missing", id="no-language"),
+        pytest.param([{"path": "a.json"}], MrcConfig(), r"--tests\[0\].language is missing", id="no-language"),
         pytest.param([{"path": "a.json", "language": "English"}], MrcConfig(), "is 'English'", id="no-code"),
         pytest.param([{"path": "*.json", "language": "en"}], MrcConfig(), "matches 2 files", id="one-for-several"),
-        pytest.param([{"path": "*.xml"}], MrcConfig(), "matches no files", id="empty-glob"),
+        pytest.param([{"path": "*.xml"}], MrcConfig(), r"--tests\[0\].path .*\.xml: matches no files", id="empty-glob"),
         pytest.param([{"path": "nowhere.en.json"}], MrcConfig(), "cannot be read", id="no-file"),
         pytest.param(
             [{"dataset": "mlqa", "path": "a.json", "language": "nl"}],

@@ -238,7 +238,7 @@ def test_comparison_with_an_earlier_evaluation(config: EvaluateConfig, fake: Fak
     assert evaluation.metrics["comparison"]["with"] == str(tmp_path / "bad")
     assert evaluation.metrics["comparison"]["differences"]["births"]["de"]["f1"]["difference"] == 75.0
     write_squad(tmp_path / "births.de.json", questions=9)
-    with pytest.raises(InputError, match="earlier: predictions are missing for births/de as in --tests"):
+    with pytest.raises(InputError, match="earlier: has no predictions for these test sets of --tests: births/de;"):
         plan(config)
 
 
@@ -253,7 +253,7 @@ def test_comparison_with_the_own_output_is_rejected(
 
 def test_models_for_different_tasks_are_not_compared(config: EvaluateConfig, tmp_path: Path) -> None:
     config.compare = str(write_model(tmp_path / "tagger", NerConfig()))
-    with pytest.raises(InputError, match=r"tagger: is a model for ner, .*good is one for mrc"):
+    with pytest.raises(InputError, match=r"tagger: its task is ner, but that of .*good is mrc"):
         plan(config)
 
 

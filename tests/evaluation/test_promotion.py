@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import promote
 import pytest
 from mlflow import MlflowClient
 from table_cells import table_cells
@@ -86,7 +87,7 @@ def test_nothing_is_tested_without_a_champion_or_a_difference() -> None:
     alone, same = decide_untested(Versions("m", 4, None)), decide_untested(Versions("m", 4, 4))
     assert alone is not None
     assert alone.promote
-    assert "version 4 becomes champion without a test" in alone.text
+    assert alone.text == "m: version 4 becomes champion without a test, because there was no champion."
     assert same is not None
     assert not same.promote
     assert "nothing to do" in same.text
@@ -149,3 +150,16 @@ def test_an_alias_moved_concurrently_is_left_alone(client: MlflowClient) -> None
     with pytest.raises(InputError, match="moved to version 1 in the meantime"):
         carry_out(client, VERSIONS, Decision(True, "why"), alias="champion")
     assert int(client.get_model_version_by_alias("clism-mrc", "champion").version) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        pytest.param({"batch_size": 0}, "--batch_size 0: must be at least 1", id="batch-size"),
+        pytest.param({"workers": 0}, "--workers 0: must be at least 1", id="workers"),
+        pytest.param({"resamples": 99}, "--resamples 99: must be at least 100", id="resamples"),
+    ],
+)
+def test_numbers_out_of_bounds_are_rejected_before_the_registry_is_read(options: dict[str, int], message: str) -> None:
+    with pytest.raises(InputError, match=f"^{message}$"):
+        promote.main(PromoteConfig(model="clism-mrc", **options))  # type: ignore[arg-type]

@@ -59,7 +59,7 @@ def _sample(
     if not train:
         raise InputError("--train: no usable examples are left; see the warnings above")
     if not dev:
-        raise InputError("--dev: has no examples, but models are selected by it; give files with examples")
+        raise InputError("--dev: has no examples, but is needed to select checkpoints; give files with examples")
     if config.examples is not None and config.examples > len(train):
         raise InputError(
             f"--examples {config.examples}: the training data has only {len(train)}; lower it, or give more data"
