@@ -1,7 +1,8 @@
 """The demo's inputs in one folder: parallel corpora, prepared data, a small encoder, and labelled data with test sets.
 
 Presets refer to them below `$CLISM_HOME`, as in `data: $CLISM_HOME/demo/prepared`. Jobs with such presets call
-`write_missing_inputs` after connecting to Ray, so that `python jobs/pretrain.py` works in a new home folder.
+`write_missing_inputs`, so that `python jobs/pretrain.py` works in a new home folder. Only prepared data needs a
+connection to Ray.
 """
 
 import dataclasses
