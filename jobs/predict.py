@@ -42,7 +42,7 @@ def summary(predicted: PredictionResult, planned: Plan, *, seconds: float) -> st
     """Return the text printed at the end."""
     config, task = planned.config, TASKS[planned.layout.task]
     rate = predicted.predicted / seconds
-    text = f"PredictionResult {predicted.predicted:,} rows by {config.model}, {rate:,.1f} a second: {config.output}"
+    text = f"Predicted {predicted.predicted:,} rows by {config.model}, {rate:,.1f} a second: {config.output}"
     text = "\n".join([text, *(f"  {describe_row(row, task=task, config=config)}" for row in predicted.first)])
     if not predicted.rejected:
         return text

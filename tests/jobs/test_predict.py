@@ -55,7 +55,7 @@ def test_answers_of_many_chunks_are_in_the_order_of_the_input(
         "column": "question",
     }
     printed = capsys.readouterr().out
-    assert "PredictionResult 599 rows" in printed
+    assert "Predicted 599 rows" in printed
     assert printed.count("\n  Who?  ->  ") == 3, "the first answers are shown"
     assert "Rejected 1 rows: missing (question) 1" in printed
 
