@@ -207,11 +207,10 @@ def run_python(code: str, *, home: Path, folder: Path) -> str:
     return done.stdout.strip().splitlines()[-1]
 
 
+# An editable install puts the checkout on the path; the model's own code is what remains.
 WITHOUT_PROJECT = """
-import sys
-sys.meta_path = [finder for finder in sys.meta_path if "__editable__" not in str(getattr(finder, "__module__", finder))]
-sys.path_hooks = [hook for hook in sys.path_hooks if "__editable__" not in str(getattr(hook, "__module__", hook))]
-import importlib.util
+import importlib.util, pathlib, sys
+sys.path = [folder for folder in sys.path if not pathlib.Path(folder, "clism_core").is_dir()]
 assert importlib.util.find_spec("clism_core") is None
 """
 PREDICT = """
