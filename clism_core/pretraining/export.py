@@ -11,7 +11,7 @@ from clism_core.pretraining.pretrain import Pretrained
 from clism_core.pretraining.registration import register_encoder
 from clism_core.tracking.registry import RegisteredModel
 from clism_core.tracking.run import TrackedRun
-from clism_core.training.export import ExportedModel, export_model, read_exported
+from clism_core.training.export import ExportedModel, export_model
 from clism_core.training.resume import check_same_run
 
 
@@ -43,16 +43,10 @@ def register(
     return register_encoder(run, folder, step=step, metrics=metrics)
 
 
-def find_finished(config: PretrainConfig) -> ExportedModel | None:
-    """Return the result of the finished run in the output folder.
-
-    None if there is none, or if it must be exported again because another checkpoint or its registration is requested.
+def check_finished(config: PretrainConfig) -> None:
+    """Compare a configuration with that of the finished run in its output folder.
 
     Raises:
-        InputError: if the run had another configuration.
+        InputError: if they differ.
     """
-    exported = read_exported(config.output)
-    if exported is None:
-        return None
     check_same_run(config.output, config_identity(config))
-    return exported.if_complete(output=config.output, export=config.export, register=config.register)

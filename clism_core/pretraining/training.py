@@ -1,7 +1,7 @@
 """Pre-training as a `Training`, which jobs, sweeps and studies run."""
 
 from clism_core.pretraining.config import PretrainConfig, check_config
-from clism_core.pretraining.export import export, find_finished, register
+from clism_core.pretraining.export import check_finished, export, register
 from clism_core.pretraining.pretrain import Pretrained, pretrain
 from clism_core.training.training import Training
 
@@ -11,6 +11,6 @@ PRETRAINING = Training[PretrainConfig, Pretrained](
     check=check_config,
     train=pretrain,
     export=export,
-    find_finished=find_finished,
+    check_finished=check_finished,
     register=register,
 )

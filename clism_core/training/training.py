@@ -11,7 +11,7 @@ from clism_core.model.resolve import pin_version
 from clism_core.tracking.registry import RegisteredModel
 from clism_core.tracking.run import TrackedRun, tracked_run
 from clism_core.training.driver import Hooks, Trained
-from clism_core.training.export import ExportedModel
+from clism_core.training.export import ExportedModel, read_exported
 
 ConfigT = TypeVar("ConfigT")
 TrainedT = TypeVar("TrainedT", bound=Trained)
@@ -31,11 +31,26 @@ class Training(Generic[ConfigT, TrainedT]):
     """Trains on the connected cluster, given the configuration, the MLflow run and `hooks`."""
     export: Callable[[ConfigT, TrainedT, TrackedRun], ExportedModel]
     """Exports the model of a finished training, registers it if the configuration says so, and notes the result."""
-    find_finished: Callable[[ConfigT], ExportedModel | None]
-    """Returns the noted result of the run in the output folder; None if it is unfinished, or has to be exported
-    again. Raises `InputError` if that run had another configuration."""
+    check_finished: Callable[[ConfigT], None]
+    """Compares a configuration with the finished run in its output folder; raises `InputError` if they differ."""
     register: Callable[..., RegisteredModel]
     """Registers a model, given the configuration, its MLflow run, its local folder, `step` and `metrics`."""
+
+    def find_finished(self, config: ConfigT) -> ExportedModel | None:
+        """Return the result of the finished run in the output folder.
+
+        None if there is none, or if it must be exported again because another checkpoint or its registration is
+        requested.
+
+        Raises:
+            InputError: if that run had another configuration.
+        """
+        given: Any = config
+        exported = read_exported(given.output)
+        if exported is None:
+            return None
+        self.check_finished(config)
+        return exported.if_complete(output=given.output, export=given.export, register=given.register)
 
     def run(
         self,

@@ -20,6 +20,7 @@ from clism_core.demo.questions import DemoQuestionsConfig
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.tasks.finetuning.training import FINETUNING
+from clism_core.training.export import ExportedModel
 from clism_core.utils.errors import InputError
 
 SMALL = DemoConfig(
@@ -212,13 +213,16 @@ def test_finetune_writes_missing_inputs_before_it_looks_for_a_finished_run(
     questions = tmp_path / "demo" / "questions"
     found: list[bool] = []
 
-    def find_finished(_: FinetuneConfig) -> None:
+    def check_finished(_: FinetuneConfig) -> None:
         found.extend(path.exists() for path in (questions / "train.json", questions / "dev.json"))
         raise InputError("stop here")
 
-    monkeypatch.setattr("finetune.FINETUNING", replace(FINETUNING, find_finished=find_finished))
+    monkeypatch.setattr("finetune.FINETUNING", replace(FINETUNING, check_finished=check_finished))
     train, dev = (str(questions / name) for name in ("train.json", "dev.json"))
-    config = FinetuneConfig(task="mrc", model="models:/clism-encoder/1", train=train, dev=dev)
+    config = FinetuneConfig(
+        task="mrc", model="models:/clism-encoder/1", train=train, dev=dev, output=str(tmp_path / "run")
+    )
+    ExportedModel("model", "", "", "", config.export, 1, 1, "").write(config.output)
     with pytest.raises(InputError, match="stop here"):
         finetune.main(config)
     assert found == [True, True]

@@ -28,17 +28,17 @@ class Done:
 @pytest.fixture
 def training(monkeypatch: pytest.MonkeyPatch) -> Training[Any, Any]:
     """Stub for pre-training that is finished after its first run."""
-    done: dict[str, ExportedModel] = {}
 
     def train(_config: PretrainConfig, _run: TrackedRun, *, hooks: Hooks | None) -> Any:
         assert hooks is HOOKS
         return Done()
 
     def export(config: PretrainConfig, _trained: Any, run: TrackedRun) -> ExportedModel:
-        done[config.output] = ExportedModel("model", "", run.tracking_uri, run.run_id, "last", 1, 1, "")
-        return done[config.output]
+        exported = ExportedModel("model", "models:/m/1", run.tracking_uri, run.run_id, config.export, 1, 1, "")
+        exported.write(config.output)
+        return exported
 
-    stub = replace(TRAININGS["pretrain"], train=train, export=export, find_finished=lambda c: done.get(c.output))
+    stub = replace(TRAININGS["pretrain"], train=train, export=export, check_finished=lambda _: None)
     monkeypatch.setattr(trainings, "TRAININGS", {"pretrain": stub})
     return stub
 
@@ -54,7 +54,7 @@ def test_a_finished_child_run_is_not_repeated(home_folder: Path, tmp_path: Path,
         for _ in range(2)
     )
     assert first is not None
-    assert first is second
+    assert first == second
     run = MlflowClient(tracking_uri()).get_run(first.run_id)
     assert run.info.run_name == "trial-1"
     assert run.data.tags["mlflow.parentRunId"] == parent.run_id

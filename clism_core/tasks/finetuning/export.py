@@ -16,7 +16,7 @@ from clism_core.tracking.plots import log_dev_plots
 from clism_core.tracking.registry import RegisteredModel
 from clism_core.tracking.run import TrackedRun
 from clism_core.training.config import CONFIG_FILE
-from clism_core.training.export import ExportedModel, export_model, read_exported
+from clism_core.training.export import ExportedModel, export_model
 from clism_core.training.resume import check_same_run
 from clism_core.utils.storage import join, read_bytes
 
@@ -42,21 +42,15 @@ def register(
     return register_task_model(run, folder, task=config.task, step=step, metrics=metrics)
 
 
-def find_finished(config: FinetuneConfig) -> ExportedModel | None:
-    """Return the result of the finished run in the output folder; None if there is none.
-
-    Also None if the configuration now asks for another checkpoint or for a registration: the model is exported again.
+def check_finished(config: FinetuneConfig) -> None:
+    """Compare a configuration, its data and its initial model with those of the finished run in its output folder.
 
     Raises:
-        InputError: if the finished run had another configuration, other data or another initial model.
+        InputError: if they differ.
     """
-    exported = read_exported(config.output)
-    if exported is None:
-        return None
     check_same_run(config.output, run_identity(config))
     if not _sources_are_unchanged(config):  # moved, or replaced
         check_same_run(config.output, sources_identity(load_data(config), resolve_model(config.model)))
-    return exported.if_complete(output=config.output, export=config.export, register=config.register)
 
 
 def _sources_are_unchanged(config: FinetuneConfig) -> bool:

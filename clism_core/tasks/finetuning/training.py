@@ -1,7 +1,7 @@
 """Fine-tuning as a `Training`, as jobs, sweeps and studies run it."""
 
 from clism_core.tasks.finetuning.config import FinetuneConfig, check_config
-from clism_core.tasks.finetuning.export import export, find_finished, register
+from clism_core.tasks.finetuning.export import check_finished, export, register
 from clism_core.tasks.finetuning.finetune import Finetuned, finetune
 from clism_core.training.training import Training
 
@@ -11,6 +11,6 @@ FINETUNING = Training[FinetuneConfig, Finetuned](
     check=check_config,
     train=finetune,
     export=export,
-    find_finished=find_finished,
+    check_finished=check_finished,
     register=register,
 )

@@ -12,8 +12,8 @@ from ray.train import Checkpoint
 from clism_core.tasks.finetuning.card import task_card
 from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.tasks.finetuning.data import load_data
-from clism_core.tasks.finetuning.export import find_finished
 from clism_core.tasks.finetuning.finetune import Finetuned, run_identity, sources_identity
+from clism_core.tasks.finetuning.training import FINETUNING
 from clism_core.tasks.hub import HubSplit
 from clism_core.training.config import CONFIG_FILE, dump_config
 from clism_core.training.export import ExportedModel
@@ -49,32 +49,32 @@ def finished(tmp_path: Path) -> FinetuneConfig:
 def test_a_finished_run_is_not_repeated(finished: FinetuneConfig, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     Path(str(finished.train)).unlink()  # nor are its data read
-    assert find_finished(finished) == EXPORTED
+    assert FINETUNING.find_finished(finished) == EXPORTED
     assert f"the run in {finished.output} is already finished" in caplog.text
-    assert find_finished(replace(finished, export="last")) is None
+    assert FINETUNING.find_finished(replace(finished, export="last")) is None
     with pytest.raises(InputError, match="another seed"):
-        find_finished(replace(finished, seed=1))
+        FINETUNING.find_finished(replace(finished, seed=1))
 
 
 def test_data_and_model_may_move(finished: FinetuneConfig, tmp_path: Path) -> None:
     shutil.move(str(finished.train), tmp_path / "moved.json")
     shutil.move(finished.model, tmp_path / "moved")
     moved = replace(finished, train=str(tmp_path / "moved.json"), model=str(tmp_path / "moved"))
-    assert find_finished(moved) == EXPORTED
+    assert FINETUNING.find_finished(moved) == EXPORTED
 
 
 def test_another_initial_model_makes_another_run(finished: FinetuneConfig, tmp_path: Path) -> None:
     """Also one of the same architecture and vocabulary: users compare two encoders."""
     with pytest.raises(InputError, match="another model;"):
-        find_finished(replace(finished, model=write_model(tmp_path / "other", weights=b"v")))
+        FINETUNING.find_finished(replace(finished, model=write_model(tmp_path / "other", weights=b"v")))
 
 
 def test_other_data_makes_another_run(finished: FinetuneConfig, tmp_path: Path) -> None:
     other = str(write_squad(tmp_path / "other.json", questions=13))
     with pytest.raises(InputError, match="another train;"):
-        find_finished(replace(finished, train=other))
+        FINETUNING.find_finished(replace(finished, train=other))
     with pytest.raises(InputError, match="another dev;"):
-        find_finished(replace(finished, dev=other))
+        FINETUNING.find_finished(replace(finished, dev=other))
 
 
 @pytest.mark.parametrize(
