@@ -1,6 +1,6 @@
 """One set of functions for local files and object stores, on top of `pyarrow.fs`.
 
-A path is a local path (`data/x`, `~/x`, `file:///x`) or a URI that pyarrow knows (`s3://bucket/x`). Credentials,
+A path is a local path (`data/x`, `~/x`, `file:///x`) or a URI of an object in S3 (`s3://bucket/x`). Credentials,
 region and the endpoint of an S3-compatible store (`AWS_ENDPOINT_URL`) come from the environment. The object's key
 follows the bucket literally, without percent-encoding (`s3://bucket/a b#1%.tsv`).
 """
@@ -26,11 +26,12 @@ from clism_core.utils.errors import InputError
 _BUCKET = 2  # index of the bucket in `"s3://bucket/x".split("/")`
 _KEY = re.compile(r"(s3://[^/]*)(.*?)(\?(?:allow_\w+|endpoint_override|region|scheme|tls_\w+)=.*)?", re.DOTALL)
 """Splits an S3 URI into bucket, key and, optionally, a query with pyarrow's options."""
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")  # not the drive of `C:/x`
 
 
 def is_local(path: str) -> bool:
     """Return whether `path` is in the local file system."""
-    return "://" not in path or path.startswith("file://")
+    return _SCHEME.match(path) is None or path.startswith("file://")
 
 
 def filesystem(path: str) -> tuple[fs.FileSystem, str]:
@@ -38,13 +39,21 @@ def filesystem(path: str) -> tuple[fs.FileSystem, str]:
 
     Raises `InputError` if the URI is malformed or its scheme is not supported.
     """
-    if "://" not in path:
+    _check_scheme(path)
+    if _SCHEME.match(path) is None:
         return fs.LocalFileSystem(), str(Path(path).expanduser().absolute())
     try:
         store, inner = fs.FileSystem.from_uri(_encoded(path))
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path}: {error}; give a local path or an s3:// URI of a bucket that exists") from error
     return store, inner
+
+
+def _check_scheme(path: str) -> None:
+    # pyarrow knows more schemes, but without credentials it waits for minutes before it reports an error.
+    scheme = _SCHEME.match(path)
+    if scheme is not None and not path.startswith(("s3://", "file://")):
+        raise InputError(f"{path}: {scheme[0]} is not supported; give a local path or an s3:// URI")
 
 
 def _encoded(uri: str) -> str:
@@ -54,7 +63,8 @@ def _encoded(uri: str) -> str:
 
 
 def absolute(path: str) -> str:
-    """Return `path` in a form that does not depend on the working directory."""
+    """Return `path` in a form that does not depend on the working directory; raises as `filesystem` does."""
+    _check_scheme(path)
     return filesystem(path)[1] if is_local(path) else path.rstrip("/")
 
 
@@ -133,20 +143,41 @@ def list_files(path: str) -> list[str]:
 def expand(path: str) -> list[str]:
     """Return the sorted paths of the files that `path` matches.
 
-    A folder matches all files in it, recursively; a glob (`*`, `?` and `[...]` in any component) the files that it
-    describes; any other path itself, whether it exists or not. Names that begin with "." or "_" are skipped unless the
-    glob's own component begins that way. Raises `InputError` for an unsupported glob.
+    A folder matches all files in it, recursively; a glob (`*`, `?` and `[...]` in any component) the files, and those
+    in the folders, that it describes; any other path itself, whether it exists or not. Names that begin with "." or "_"
+    are skipped unless the glob's own component begins that way. Raises `InputError` for an unsupported glob, and for
+    anything that matches but is neither file nor folder, such as a dangling link.
     """
     if _is_glob(path):
         _check_glob(path)
         if not exists(path):  # "[1]" may be part of a file name
-            return _glob(path)
+            return sorted(file for match in _glob(path) for file in expand(match))
     store, inner = filesystem(path)
     if store.get_file_info(inner).type != fs.FileType.Directory:
         return [path]
     root = absolute(path)
-    below = [posixpath.relpath(file, root) for file in list_files(root)]
-    return [join(root, name) for name in below if not any(map(_is_hidden, name.split("/")))]
+    infos = _listing(store, inner, recursive=True)
+    below = {posixpath.relpath(info.path, inner): info.type for info in infos if info.type != fs.FileType.Directory}
+    visible = [name for name in sorted(below) if not any(map(_is_hidden, name.split("/")))]
+    for name in visible:
+        _check_kind(join(root, name), below[name])
+    return [join(root, name) for name in visible]
+
+
+def _listing(store: fs.FileSystem, folder: str, *, recursive: bool = False) -> list[fs.FileInfo]:
+    """Return everything in `folder`, if it exists, with dangling links as `NotFound`; pyarrow leaves those out."""
+    infos: list[fs.FileInfo] = store.get_file_info(fs.FileSelector(folder, recursive=recursive, allow_not_found=True))
+    if isinstance(store, fs.LocalFileSystem):
+        inner = [info.path for info in infos if recursive and info.type == fs.FileType.Directory]
+        paths = [path for each in (folder, *inner) if Path(each).is_dir() for path in Path(each).iterdir()]
+        infos += [fs.FileInfo(str(path), fs.FileType.NotFound) for path in paths if not path.exists()]
+    return infos
+
+
+def _check_kind(path: str, kind: fs.FileType) -> None:
+    if kind not in (fs.FileType.File, fs.FileType.Directory):
+        what = "a dangling link" if kind == fs.FileType.NotFound else "neither a file nor a folder"
+        raise InputError(f"{path} is {what}; delete it, or give a path or glob that does not match it")
 
 
 def _check_glob(pattern: str) -> None:
@@ -163,10 +194,12 @@ def _glob(pattern: str) -> list[str]:
     store, inner = filesystem(root)
     matches = [inner]
     for number, part in enumerate(parts[fixed:], start=fixed + 1):
-        file_type = fs.FileType.File if number == len(parts) else fs.FileType.Directory
-        listings = [store.get_file_info(fs.FileSelector(folder, allow_not_found=True)) for folder in matches]
-        infos = [info for listing in listings for info in listing]
-        matches = [info.path for info in infos if info.type == file_type and _matches(info.base_name, part)]
+        listings = [_listing(store, folder) for folder in matches]
+        infos = [info for listing in listings for info in listing if _matches(info.base_name, part)]
+        for info in infos:
+            _check_kind(info.path, info.type)
+        is_last = number == len(parts)
+        matches = [info.path for info in infos if is_last or info.type == fs.FileType.Directory]
     if is_local(pattern):
         return sorted(matches)
     return sorted(join(root, posixpath.relpath(path, inner)) for path in matches)

@@ -1,3 +1,5 @@
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,7 @@ def tree(root: str) -> str:
         pytest.param("*/1.tsv", ["de/1.tsv", "fr/1.tsv"], id="folders-before-a-name"),
         pytest.param("d*/*", ["de/1.tsv"], id="two-patterns"),
         pytest.param("*/*", ["de/1.tsv", "fr/1.tsv"], id="equal-patterns"),
+        pytest.param("[bd]*", ["b.tsv", "de/1.tsv"], id="folders-among-the-matches"),
         pytest.param("_*/*", ["_old/1.tsv"], id="hidden-names-when-asked-for"),
         pytest.param("*.gz", [], id="nothing"),
         pytest.param("none/*.tsv", [], id="no-such-folder"),
@@ -131,6 +134,27 @@ def test_unsupported_globs(pattern: str, message: str) -> None:
         storage.expand(pattern)
 
 
+@pytest.mark.parametrize("pattern", ["", "*", "*/x"])
+@pytest.mark.parametrize("kind", ["link", "loop", "pipe"])
+def test_neither_files_nor_folders(tmp_path: Path, pattern: str, kind: str) -> None:
+    (tmp_path / "a").touch()
+    odd = tmp_path / "b"
+    if kind == "link":
+        odd.symlink_to("nowhere")
+    elif kind == "loop":
+        odd.symlink_to(odd)
+    else:
+        os.mkfifo(odd)
+    with pytest.raises(InputError, match=rf"{odd} is (a dangling link|neither a file nor a folder); delete it"):
+        storage.expand(storage.join(str(tmp_path), pattern))
+
+
+def test_hidden_links_are_skipped(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    (tmp_path / ".#a").symlink_to("editor@host.123")  # the lock of an editor
+    assert storage.expand(str(tmp_path)) == storage.expand(f"{tmp_path}/*") == [f"{tmp_path}/a"]
+
+
 def test_folders_round_trip(root: str, tmp_path: Path) -> None:
     (tmp_path / "up" / "deep").mkdir(parents=True)
     (tmp_path / "up" / "config.json").write_text("{}")
@@ -157,6 +181,15 @@ def test_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, path: str, ex
     assert storage.absolute(path) == expected.format(cwd=tmp_path, home="/home/someone")
 
 
-def test_unknown_scheme_names_the_path() -> None:
-    with pytest.raises(InputError, match="gopher://x"):
-        storage.filesystem("gopher://x/y")
+@pytest.mark.parametrize(
+    "path", ["gs://bucket/x.tsv", "https://x/y", "S3://b/k", "s3:/bucket/k", "hdfs:///x", "hf://x"]
+)
+@pytest.mark.parametrize("function", [storage.filesystem, storage.absolute, storage.exists, storage.expand])
+def test_unsupported_schemes_are_refused_at_once(path: str, function: Callable[[str], object]) -> None:
+    with pytest.raises(InputError, match=rf"^{path}: \S+:/ is not supported; give a local path or an s3:// URI"):
+        function(path)
+
+
+@pytest.mark.parametrize("path", ["a:/b", "/data/en://de.tsv", "data/s3://x", "1:/x"])
+def test_local_names_with_colons(path: str) -> None:
+    assert storage.filesystem(path)[0].type_name == "local"
