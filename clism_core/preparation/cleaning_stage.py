@@ -12,9 +12,10 @@ import pyarrow as pa
 from ray.data import Datasource, ReadTask
 from ray.data.block import BlockMetadata
 
-from clism_core.preparation.alignment.pharaoh import format_links, parse_links
+from clism_core.preparation.alignment.pharaoh import format_links
 from clism_core.preparation.cleaning import CleaningConfig, clean, is_too_long, text_reason
 from clism_core.preparation.corpus import CappedRows, CorpusConfig, RawRow
+from clism_core.preparation.given_alignment import count_words, given_links
 from clism_core.preparation.language import is_wrong_language
 from clism_core.preparation.schema import ROW_SCHEMA, RejectReason, sample_id, words_array
 from clism_core.utils.arrow import stream_bytes
@@ -155,7 +156,7 @@ def make_row(raw: RawRow, *, corpus: CorpusConfig, cleaning: CleaningConfig, giv
     ):
         row["reason"] = RejectReason.WRONG_LANGUAGE
     elif given_alignment:
-        row["alignment"] = _checked_alignment(raw, row)
+        row["alignment"] = _checked_alignment(raw, row, base=corpus.alignment_base)
         if row["alignment"] is None:
             row["reason"] = RejectReason.INVALID_ALIGNMENT
     if row["reason"] is None:
@@ -165,18 +166,16 @@ def make_row(raw: RawRow, *, corpus: CorpusConfig, cleaning: CleaningConfig, giv
     return row
 
 
-def _checked_alignment(raw: RawRow, row: dict[str, Any]) -> str | None:
-    """Return the given alignment; None if it does not match the words of the line, or cleaning has removed a word."""
+def _checked_alignment(raw: RawRow, row: dict[str, Any], *, base: int) -> str | None:
+    """Return the given alignment; None if it does not fit the words of the line, or cleaning has removed a word."""
     assert raw.source is not None
     assert raw.target is not None
     assert raw.alignment is not None
-    counts = len(raw.source.split()), len(raw.target.split())
-    links = parse_links(raw.alignment)
-    if links is None or (len(row["source_words"]), len(row["target_words"])) != counts:
+    counts = count_words(raw.source), count_words(raw.target)
+    if counts != (len(row["source_words"]), len(row["target_words"])):
         return None
-    if any(i >= counts[0] or j >= counts[1] for i, j in links):
-        return None
-    return format_links(links)
+    links = given_links(raw.alignment, base=base, counts=counts)
+    return None if links is None else format_links(links)
 
 
 def _pack(rows: Sequence[RawRow]) -> bytes:

@@ -18,6 +18,7 @@ from clism_core.preparation.corpus import check_corpus, input_paths, source_iden
 from clism_core.preparation.corpus import with_absolute_paths as corpus_with_absolute_paths
 from clism_core.preparation.corpus.formats import FORMATS
 from clism_core.preparation.entities import check_entities, find_pipeline
+from clism_core.preparation.given_alignment import check_alignments
 from clism_core.preparation.manifest import (
     MANIFEST,
     Manifest,
@@ -158,10 +159,14 @@ def check(config: PrepareConfig) -> None:
                 f"corpora: {corpus.path}: alignment_path and aligner.kind pharaoh require each other, but aligner.kind "
                 f"is {config.aligner.kind}; give both or neither"
             )
+        if corpus.alignment_base and not given_alignment:
+            raise InputError(f"corpora: {corpus.path}: alignment_base is given, but alignment_path is not")
         if not given_alignment:  # otherwise, the corpus is segmented already
             check_segmenter(corpus.source_lang)
             check_segmenter(corpus.target_lang)
         check_texts(beginning, corpus=corpus, cleaning=config.cleaning, given_alignment=given_alignment)
+        if given_alignment:
+            check_alignments(*beginning.values(), corpus=corpus)
     check_entities(config.entities, languages={corpus.source_lang for corpus in config.corpora})
     aligner.check(config.aligner)
 

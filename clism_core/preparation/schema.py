@@ -36,7 +36,8 @@ class RejectReason(StrEnum):
     DUPLICATE = "duplicate"
     """An earlier row of this language pair has the same cleaned source and target."""
     INVALID_ALIGNMENT = "invalid_alignment"
-    """The given alignment is not a list of `i-j`, or refers to a word that the row does not have."""
+    """The given alignment is not a list of `i-j`, or refers to a word that the row does not have; or the row has white
+    space, such as no-break spaces, at which only some aligners separate words."""
     NO_SPAN = "no_span"
     """The source contains no informative span."""
     NO_ANSWER = "no_answer"

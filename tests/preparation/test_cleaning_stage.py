@@ -72,6 +72,7 @@ def test_rejects_of_the_reader_stay_rejected() -> None:
         pytest.param("Hello,  world", "0-2", None, id="no-such-target-word"),
         pytest.param("Hello,  world", "0:0", None, id="no-alignment"),
         pytest.param("Hello, \u200b world", "0-0", None, id="cleaning-removes-a-word"),
+        pytest.param("Hello,\u00a0world", "0-0", None, id="words-that-aligners-count-differently"),
     ],
 )
 def test_given_alignment(source: str, alignment: str, expected: str | None) -> None:

@@ -45,6 +45,8 @@ class CorpusConfig:
     alignment_path: str | None = None
     """Word alignments in Pharaoh format (`0-0 1-2`), line i for pair i of the corpus (not counting a header), over
     words separated by white space. Read by the aligner `pharaoh`. Not available for a corpus of several files."""
+    alignment_base: Literal[0, 1] = 0
+    """Number of the first word in `alignment_path`."""
     subset: str | None = None
     """hub: configuration of the data set, such as ar-en; None if it has only one."""
     split: str = "train"
