@@ -8,7 +8,7 @@ import pyarrow as pa
 from clism_core.inference.chunks import PREDICTED_SCHEMA, PredictedChunk
 from clism_core.inference.config import PredictConfig
 from clism_core.inference.row_readers import ROWS_PER_CHUNK
-from clism_core.utils.arrow import stream_bytes
+from clism_core.utils.arrow import read_stream, stream_bytes
 from clism_core.utils.digests import file_digests, text_digest
 from clism_core.utils.staging_store import StagingStore
 
@@ -57,8 +57,9 @@ class PartialResults(StagingStore):
 
     def read_chunks(self, first_rows: set[int]) -> Iterator[PredictedChunk]:
         """Yield the chunks with these first rows, in input order, with a few of them in memory at once."""
-        for content in self.read_all(_CHUNKS, [_file_name(row) for row in sorted(first_rows)], at_once=_AT_ONCE):
-            (chunk,) = pa.ipc.open_stream(content).read_all().to_pylist()
+        files = [_file_name(row) for row in sorted(first_rows)]
+        for file, content in zip(files, self.read_all(_CHUNKS, files, at_once=_AT_ONCE), strict=True):
+            (chunk,) = read_stream(content, title=self.path(_CHUNKS, file)).to_pylist()
             yield PredictedChunk(**chunk)
 
 

@@ -15,10 +15,9 @@ from itertools import islice
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from clism_core.utils import storage
-from clism_core.utils.arrow import stream_bytes
+from clism_core.utils.arrow import open_parquet, read_stream, stream_bytes, stream_schema
 from clism_core.utils.errors import InputError
 from clism_core.utils.text import json_object
 
@@ -92,7 +91,7 @@ def rows_of(chunk: Chunk, kind: FileFormat) -> list[Row]:
 
 def schema_of(chunk: Chunk) -> pa.Schema:
     """Return the schema of a chunk of a Parquet file."""
-    return pa.ipc.open_stream(chunk.content).schema
+    return stream_schema(chunk.content, title="chunk")
 
 
 def columns_of(rows: Sequence[Row]) -> list[str]:
@@ -158,7 +157,7 @@ def _parquet_chunks(path: str, size: int) -> Iterator[Chunk]:
     store, inner = storage.filesystem(path)
     first = 1
     with store.open_input_file(inner) as content:
-        file = pq.ParquetFile(content, buffer_size=_BUFFER, pre_buffer=False)
+        file = open_parquet(content, title=f"--input {path}", buffer_size=_BUFFER, pre_buffer=False)
         _check_columns(file.schema_arrow.names, path)
         for batch in file.iter_batches(batch_size=size):
             yield Chunk(first, batch.num_rows, stream_bytes(pa.Table.from_batches([batch])))
@@ -166,7 +165,7 @@ def _parquet_chunks(path: str, size: int) -> Iterator[Chunk]:
 
 
 def _parquet_rows(chunk: Chunk) -> list[Row]:
-    table = pa.ipc.open_stream(chunk.content).read_all()
+    table = read_stream(chunk.content, title="chunk")
     return [Row(number, values) for number, values in enumerate(table.to_pylist(), chunk.first_row)]
 
 

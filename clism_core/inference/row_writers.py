@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from clism_core.inference.records import Reject
 from clism_core.inference.row_readers import FileFormat
 from clism_core.utils import storage
-from clism_core.utils.arrow import stream_bytes
+from clism_core.utils.arrow import read_stream, stream_bytes
 from clism_core.utils.errors import InputError
 
 _NOT_ARROW = (pa.ArrowException, OverflowError, UnicodeEncodeError)
@@ -101,7 +101,7 @@ def row_writer(
     """Open a writer that appends encoded rows to `file` and completes the file at the end of the block."""
     if kind == "parquet":
         with pq.ParquetWriter(file, schema, compression="zstd") as writer:
-            yield lambda encoded: writer.write_table(pa.ipc.open_stream(encoded).read_all())
+            yield lambda encoded: writer.write_table(read_stream(encoded, title="chunk"))
         return
     if kind == "csv":
         file.write(_csv_bytes([(0, dict(zip(columns, columns, strict=True)))], columns))

@@ -18,7 +18,7 @@ from clism_core.preparation.corpus import CappedRows, CorpusConfig, RawRow
 from clism_core.preparation.given_alignment import count_words, given_links
 from clism_core.preparation.language import is_wrong_language
 from clism_core.preparation.schema import ROW_SCHEMA, RejectReason, sample_id, words_array
-from clism_core.utils.arrow import stream_bytes
+from clism_core.utils.arrow import read_stream, stream_bytes
 from clism_core.utils.errors import InputError
 from clism_core.utils.words import segment, whitespace_tokens
 
@@ -110,7 +110,7 @@ def clean_shard(
     raw: bytes, *, first_row: int, corpus: CorpusConfig, number: int, cleaning: CleaningConfig, given_alignment: bool
 ) -> pa.Table:
     """Return the rows of a shard as a table of `ROW_SCHEMA`."""
-    columns = pa.ipc.open_stream(raw).read_all().to_pydict()
+    columns = read_stream(raw, title="shard").to_pydict()
     rows = [
         make_row(RawRow(*values), corpus=corpus, cleaning=cleaning, given_alignment=given_alignment)
         for values in zip(*columns.values(), strict=True)

@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.dataset as pds
 import pyarrow.parquet as pq
 
+DUPLICATES_SCHEMA = pa.schema([("sample_id", pa.string())])
+"""Schema of the file of duplicates."""
 _MEMORY = "1GB"
 _ROWS_PER_GROUP = 100_000
 
@@ -28,7 +30,7 @@ def find_duplicates(rows: pds.Dataset) -> bytes:
         ) WHERE place > 1 ORDER BY sample_id
     """
     content = pa.BufferOutputStream()
-    with _database(rows) as database, pq.ParquetWriter(content, pa.schema([("sample_id", pa.string())])) as writer:
+    with _database(rows) as database, pq.ParquetWriter(content, DUPLICATES_SCHEMA) as writer:
         batches = database.sql(query).to_arrow_reader(_ROWS_PER_GROUP)
         assert batches is not None
         for batch in batches:

@@ -6,11 +6,11 @@ from typing import TypedDict
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from clism_core.preparation.alignment.aligner import Aligner, aligner_class
 from clism_core.preparation.alignment.pharaoh import format_links, parse_links
 from clism_core.preparation.config import PrepareConfig
+from clism_core.preparation.deduplication import DUPLICATES_SCHEMA
 from clism_core.preparation.entities import EntityFinder
 from clism_core.preparation.manifest import REJECTS, SAMPLES
 from clism_core.preparation.report.examples import drop_examples
@@ -27,7 +27,7 @@ from clism_core.preparation.spans import Candidate, project
 from clism_core.preparation.staging import Shard, Work
 from clism_core.preparation.statistics import BlockStatistics, block_statistics
 from clism_core.utils import storage
-from clism_core.utils.arrow import parquet_bytes
+from clism_core.utils.arrow import open_parquet_dataset, parquet_bytes
 
 MADE = "made"
 """Folder of the results (`Made`) of finished shards."""
@@ -97,7 +97,8 @@ def mark_duplicates(rows: pa.Table, path: str) -> pa.Table:
     store, inner = storage.filesystem(path)
     first, last = rows["sample_id"][0].as_py(), rows["sample_id"][-1].as_py()
     within = (pc.field("sample_id") >= first) & (pc.field("sample_id") <= last)
-    ids = pq.read_table(inner, filesystem=store, filters=within)["sample_id"]
+    duplicates = open_parquet_dataset(inner, schema=DUPLICATES_SCHEMA, store=store)
+    ids = duplicates.to_table(filter=within)["sample_id"]
     is_duplicate = pc.is_in(rows["sample_id"], value_set=ids.combine_chunks())
     reasons = pc.if_else(is_duplicate, pa.scalar(str(RejectReason.DUPLICATE)), rows["reason"])
     return rows.set_column(rows.schema.get_field_index("reason"), rows.schema.field("reason"), reasons)

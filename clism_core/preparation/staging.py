@@ -10,12 +10,11 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.dataset as pds
-import pyarrow.parquet as pq
 
 from clism_core.preparation.manifest import UNFINISHED, WORK
 from clism_core.preparation.schema import ROW_SCHEMA
 from clism_core.utils import storage
-from clism_core.utils.arrow import parquet_bytes
+from clism_core.utils.arrow import open_parquet, open_parquet_dataset, parquet_bytes
 from clism_core.utils.errors import InputError
 from clism_core.utils.staging_store import StagingStore
 
@@ -71,13 +70,14 @@ class Work(StagingStore):
 
     def read_rows(self, name: str) -> pa.Table:
         """Return the cleaned rows of a shard."""
-        return pq.read_table(pa.BufferReader(self.read(CLEANED, f"{name}.parquet")))
+        content = pa.BufferReader(self.read(CLEANED, f"{name}.parquet"))
+        return open_parquet(content, title=self.path(CLEANED, f"{name}.parquet")).read()
 
     def open_rows(self, shards: list[Shard]) -> pds.Dataset:
         """Return the cleaned rows of several shards as a data set, which can be read as a stream."""
         store, inner = storage.filesystem(self.path(CLEANED))
         files = [storage.join(inner, f"{shard.name}.parquet") for shard in shards]
-        return pds.dataset(files, schema=ROW_SCHEMA, format="parquet", filesystem=store)
+        return open_parquet_dataset(files, schema=ROW_SCHEMA, store=store)
 
     def read_all_json(self, part: str, names: list[str]) -> Iterator[Any]:
         """Yield the contents of the JSON files `names` in the folder `part`, in this order; few are in memory at a

@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import ray
 
 from clism_core.cluster.ray_data import configure_execution
 from clism_core.preparation.manifest import SAMPLES
 from clism_core.preparation.source_hash import SOURCE_HASH, add_source_hash
 from clism_core.pretraining.mixture import DataSet
+from clism_core.utils.arrow import open_parquet
 from clism_core.utils.storage import filesystem, join, list_files
 
 TASK_CPUS = 0.5
@@ -54,7 +54,7 @@ def read_file(batch: pa.Table, columns: list[str]) -> Iterator[pa.Table]:
     (file,) = batch["file"].to_pylist()
     store, path = filesystem(file)
     with store.open_input_file(path) as stream:
-        parquet = pq.ParquetFile(stream)
+        parquet = open_parquet(stream, title=file)
         lacks_hash = SOURCE_HASH in columns and SOURCE_HASH not in parquet.schema_arrow.names
         stored = [*{"source" if lacks_hash and name == SOURCE_HASH else name: None for name in columns}]
 

@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pickled import pickled_column
 from tiny import write_encoder
 
 from clism_core.inference.chunks import Layout, PredictedChunk, predict_chunk
@@ -30,6 +31,7 @@ from clism_core.tasks.predictor import Predicted
 from clism_core.tasks.registry import TaskName
 from clism_core.tasks.task import RecordFields
 from clism_core.utils import storage
+from clism_core.utils.arrow import stream_bytes
 from clism_core.utils.errors import InputError
 
 
@@ -403,6 +405,26 @@ def test_bytes_are_not_written_as_text(tmp_path: Path) -> None:
     pq.write_table(pa.table({"question": ["q"], "context": ["c"], "x": [b"\xff"]}), tmp_path / "x.parquet")
     with pytest.raises(InputError, match=r"bytes.* give a \.parquet output"):
         predict(tmp_path / "x.parquet", tmp_path / "y.jsonl")
+
+
+def test_columns_that_would_be_unpickled_are_refused(tmp_path: Path) -> None:
+    columns = {"question": ["q"], "context": ["c"], "x": pickled_column(tmp_path / "touched")}
+    pq.write_table(pa.table(columns), tmp_path / "x.parquet")
+    with pytest.raises(InputError, match=r"--input .*x\.parquet: the column 'x' has the extension type"):
+        predict(tmp_path / "x.parquet", tmp_path / "y.jsonl")
+    assert not (tmp_path / "touched").exists()
+
+
+def test_finished_chunks_are_not_unpickled(tmp_path: Path) -> None:
+    config = PredictConfig(model="m", input=str(tmp_path / "x.jsonl"), output=str(tmp_path / "y.jsonl"))
+    (tmp_path / "x.jsonl").write_text("{}")
+    results = PartialResults(config, fingerprint="model")
+    results.write(
+        stream_bytes(pa.table({"first": pickled_column(tmp_path / "touched")})), "chunks", "000000000001.arrow"
+    )
+    with pytest.raises(InputError, match=r"000000000001\.arrow: the column 'first' has the extension type"):
+        list(results.read_chunks({1}))
+    assert not (tmp_path / "touched").exists()
 
 
 def test_csv_fields_keep_every_kind_of_line_ending(tmp_path: Path) -> None:

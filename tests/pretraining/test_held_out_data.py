@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pickled import pickled_column
 from tiny import write_prepared
 
 from clism_core.preparation.source_hash import SOURCE_HASH, add_source_hash, source_hashes
@@ -18,6 +19,7 @@ from clism_core.pretraining.held_out_data import (
     _read_chosen,
 )
 from clism_core.pretraining.sample_files import read_file
+from clism_core.utils.errors import InputError
 
 NONE = np.empty(0, dtype=np.uint64)
 
@@ -83,3 +85,14 @@ def test_selected_samples_are_read_with_all_columns(old: Path) -> None:
     rows = pa.concat_tables(_read_chosen(block(old), ids, "set/"))
     assert rows["sample_id"].to_pylist() == [f"set/{first}", f"set/{third}"]
     assert rows.column_names == HELD_OUT_COLUMNS
+
+
+@pytest.mark.parametrize("column", ["spans", "more"])
+def test_columns_that_would_be_unpickled_are_refused(old: Path, tmp_path: Path, column: str) -> None:
+    table = pq.read_table(old)
+    objects = pickled_column(tmp_path / "touched", table.num_rows)
+    table = table.drop_columns([column] if column in table.column_names else []).append_column(column, objects)
+    pq.write_table(table, old)
+    with pytest.raises(InputError, match=rf"0\.parquet: the column '{column}' has the extension type"):
+        list(read_file(block(old), ["sample_id", "spans"]))
+    assert not (tmp_path / "touched").exists()

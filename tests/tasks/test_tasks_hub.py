@@ -1,3 +1,4 @@
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -6,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pickled import pickled_column
 
 from clism_core.tasks.hub import HubSplit
 from clism_core.tasks.mrc.squad_format import Answer, Question, read_hub_questions
@@ -198,3 +200,20 @@ def test_an_unreachable_hub_is_reported(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("datasets.load_dataset_builder", fail)
     with pytest.raises(InputError, match=r"google/xquad/xquad\.ar/validation cannot be read from the hub"):
         read_hub_questions(HubSplit("google/xquad", "validation", subset="xquad.ar"))
+
+
+@pytest.mark.parametrize("features", [{}, {"title": {"dtype": "large_binary", "_type": "Value"}}], ids=["", "declared"])
+def test_columns_of_pickles_are_not_unpickled(tmp_path: Path, features: dict[str, Any]) -> None:
+    data = data_set(tmp_path / "set", [row()])
+    (file,) = (tmp_path / "set" / "data").iterdir()
+    table = pq.read_table(file).append_column("title", pickled_column(tmp_path / "touched"))
+    if features:
+        from datasets import Features
+
+        known = Features.from_arrow_schema(pq.read_schema(file)).to_dict()
+        metadata = {"huggingface": json.dumps({"info": {"features": {**known, **features}}})}
+        table = table.replace_schema_metadata(metadata)
+    pq.write_table(table, file)
+    with pytest.raises(InputError):
+        read_hub_questions(data)
+    assert not (tmp_path / "touched").exists()

@@ -7,12 +7,12 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from clism_core.preparation.corpus.columns import ROWS_PER_BATCH, check_schema, read_batches
 from clism_core.preparation.corpus.config import CorpusConfig, RawRow
 from clism_core.preparation.corpus.format import COLUMNS, Format
 from clism_core.utils import storage
+from clism_core.utils.arrow import open_parquet
 from clism_core.utils.digests import folder_digest
 from clism_core.utils.hub_datasets import CONVERTED, hub_errors, load_builder
 
@@ -97,7 +97,7 @@ def _row_count(file: str) -> int:
     import fsspec
 
     with fsspec.open(file, "rb") as content:
-        return int(pq.read_metadata(content).num_rows)
+        return int(open_parquet(content, title=file, columns=()).metadata.num_rows)
 
 
 def _hub_errors(path: str, hint: str = "") -> AbstractContextManager[None]:

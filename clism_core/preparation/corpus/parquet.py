@@ -4,12 +4,12 @@ import itertools
 from collections.abc import Generator
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from clism_core.preparation.corpus.columns import ROWS_PER_BATCH, check_schema, read_batches, wanted_columns
 from clism_core.preparation.corpus.config import CorpusConfig, RawRow
 from clism_core.preparation.corpus.format import COLUMNS, Format
 from clism_core.utils import storage
+from clism_core.utils.arrow import open_parquet
 from clism_core.utils.errors import InputError
 
 _BUFFER = 1 << 20  # bytes buffered per column; by default, pyarrow buffers the whole row group
@@ -23,9 +23,11 @@ def read(path: str, config: CorpusConfig, limit: int | None) -> Generator[RawRow
     try:
         store, inner = storage.filesystem(path)
         with store.open_input_file(inner) as content:
-            file = pq.ParquetFile(content, buffer_size=_BUFFER, pre_buffer=False)
+            columns = wanted_columns(config)
+            title = f"corpora: {path}"
+            file = open_parquet(content, title=title, columns=columns, buffer_size=_BUFFER, pre_buffer=False)
             check_schema(file.schema_arrow, config, path=path)
-            batches = file.iter_batches(batch_size=ROWS_PER_BATCH, columns=wanted_columns(config))
+            batches = file.iter_batches(batch_size=ROWS_PER_BATCH, columns=columns)
             yield from itertools.islice(read_batches(batches, config, path=path), limit)
             return int(file.metadata.num_rows)
     except (OSError, pa.ArrowException) as error:
