@@ -10,7 +10,7 @@ from clism_core.preparation.cleaning import clean, text_reason
 from clism_core.preparation.entities.config import EntitiesConfig
 from clism_core.preparation.entities.finder import find_candidates
 from clism_core.preparation.entities.spacy_pipeline import load_pipeline
-from clism_core.preparation.entities.stop_words import stop_words
+from clism_core.preparation.entities.stop_words import content_words, stop_words
 from clism_core.preparation.spans import AlignedSpan, Candidate, Link, project
 from clism_core.utils.errors import InputError
 from clism_core.utils.words import Word, segment, whitespace_tokens
@@ -88,9 +88,12 @@ def find_spans(sentences: list[GoldSentence], config: EntitiesConfig, *, languag
 
 
 def projected(
-    sentence: GoldSentence, candidates: list[Candidate], links: set[Link], *, max_words: int
+    sentence: GoldSentence, candidates: list[Candidate], links: set[Link], *, max_words: int, stops: frozenset[str]
 ) -> set[AlignedSpan]:
-    """Return the spans of a sentence pair that `prepare` would create with `links`."""
+    """Return the spans of a sentence pair that `prepare` would create with `links`.
+
+    `stops` are the stop words of the source; without any, partial answers are kept.
+    """
     target = " ".join(sentence.target)
     return set(
         project(
@@ -100,6 +103,7 @@ def projected(
             target=target,
             links=links,
             max_answer_words=max_words,
+            content_words=content_words(sentence.source, stops=stops),
         )
     )
 

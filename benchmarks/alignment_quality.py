@@ -5,8 +5,9 @@
 
 The statistical aligner learns from the corpus with the gold sentences added (`whole`), and from the corpus without them
 (`priors`); with these priors, it then aligns a block of rows that contains them, as `prepare` does. A span counts as
-found if the links project it to exactly the same words as the gold links. Confidence intervals are 95 %, by bootstrap
-over sentences. The same input gives the same table.
+found if the links project it to exactly the same words as the gold links. Partial answers are left out as in `prepare`,
+but not from the gold spans; the last table shows what this changes. Confidence intervals are 95 %, by bootstrap over
+sentences. The same input gives the same table.
 """
 
 import csv
@@ -31,6 +32,7 @@ from clism_core.preparation.alignment.eflomal import both_directions, learn_prio
 from clism_core.preparation.alignment.embedding import EmbeddingAligner, Matrix, word_links
 from clism_core.preparation.alignment.symmetrize import symmetrize
 from clism_core.preparation.entities.config import EntitiesConfig
+from clism_core.preparation.entities.stop_words import stop_words
 from clism_core.preparation.spans import Link
 from clism_core.utils.errors import InputError
 
@@ -38,6 +40,7 @@ T = TypeVar("T")
 Directions = list[tuple[set[Link], set[Link]]]
 
 COLUMNS = ("aligner", "links by", "AER", "precision", "recall", "span precision", "span recall", "span F1")
+PARTIAL_COLUMNS = ("aligner", "links by", "partial answers", "of these wrong", "span precision", "span F1")
 
 
 @dataclass
@@ -50,6 +53,9 @@ class Benchmark:
     """Encoder, layer, batch size, iterations, number of training pairs and seed; all kinds and methods are measured."""
     layers: list[int] = field(default_factory=list)
     """Further layers for the embedding aligner and the combination."""
+    train_sizes: list[int] = field(default_factory=list)
+    """Sizes of corpora that consist of the gold sentences and a part of the corpus: the statistical aligner learns from
+    such a corpus and aligns it, as in `prepare`."""
     entities: EntitiesConfig = field(default_factory=lambda: EntitiesConfig(span_kind="entities+noun_chunks"))
     """Spans to project."""
     max_answer_words: int = 10
@@ -74,6 +80,8 @@ class Score(NamedTuple):
     system: System
     links: Counts
     spans: Counts
+    spans_with_partial: Counts
+    """Counts of spans if partial answers are kept."""
 
 
 def main(config: Benchmark) -> None:
@@ -88,6 +96,7 @@ def main(config: Benchmark) -> None:
         table = [row(one, seed=config.aligner.seed or 0) for one in scores]
         print(markdown(COLUMNS, table))
         print(markdown(("combination against", "AER", "span F1"), list(against(scores, config))))
+        print(markdown(PARTIAL_COLUMNS, [partial_row(one, seed=config.aligner.seed or 0) for one in scores]))
         rows += [[title, *cells] for cells in table]
     if config.output is not None:
         columns = ("gold", *COLUMNS)
@@ -102,9 +111,16 @@ def systems(config: Benchmark, gold: GoldSet, sentences: list[GoldSentence]) -> 
     corpus = read_corpus(gold)
     learnt = {"whole": timed("eflomal, whole", partial(_whole, config.aligner, pairs + corpus))[: len(pairs)]}
     if corpus:
-        learnt["priors"] = timed("eflomal, priors", partial(_by_priors, config, pairs, corpus))[: len(pairs)]
+        sample = random.Random(config.aligner.seed).sample(corpus, min(config.aligner.train_pairs, len(corpus)))
+        learnt["priors"] = timed("eflomal, priors", partial(_by_priors, config, sample, pairs + corpus))[: len(pairs)]
     for name, directions in learnt.items():
         yield from _eflomal_systems(f"eflomal, {name}", directions)
+    for size in (size for size in config.train_sizes if len(pairs) <= size <= len(pairs) + len(corpus)):
+        part = pairs + random.Random(config.aligner.seed).sample(corpus, size - len(pairs))
+        name = f"{size:,} pairs"
+        learnt[name] = timed(f"eflomal, {name}", partial(_by_priors, config, part, part))[: len(pairs)]
+        default = config.aligner.symmetrization
+        yield System(f"eflomal, {name}", default, [symmetrize(f, r, default) for f, r in learnt[name]])
     for layer in [config.aligner.layer, *config.layers]:
         similarities = timed(f"encoder, layer {layer}", partial(_similarities, config, layer, pairs))
         for method in ("argmax", "itermax", "grow"):
@@ -119,12 +135,12 @@ def _whole(aligner: AlignerConfig, pairs: list[tuple[list[str], list[str]]]) -> 
 
 
 def _by_priors(
-    config: Benchmark, pairs: list[tuple[list[str], list[str]]], corpus: list[tuple[list[str], list[str]]]
+    config: Benchmark, sample: list[tuple[list[str], list[str]]], rows: list[tuple[list[str], list[str]]]
 ) -> Directions:
+    """Align the first block of `rows` with priors learnt from `sample`."""
     aligner = config.aligner
-    sample = random.Random(aligner.seed).sample(corpus, min(aligner.train_pairs, len(corpus)))
     priors = learn_priors([source for source, _ in sample], [target for _, target in sample], seed=aligner.seed)
-    block = (pairs + corpus)[: config.rows_per_file]
+    block = rows[: config.rows_per_file]
     return both_directions(
         [source for source, _ in block],
         [target for _, target in block],
@@ -153,12 +169,21 @@ def score(found: list[System], config: Benchmark, gold: GoldSet, sentences: list
     candidates = find_spans(sentences, config.entities, language=gold.source_lang)
     gold_links = [sentence.links for sentence in sentences]
 
-    def spans(links: list[set[Link]]) -> list[set[object]]:
+    def spans(links: list[set[Link]], stops: frozenset[str]) -> list[set[object]]:
         each = zip(sentences, candidates, links, strict=True)
-        return [set(projected(s, c, found_links, max_words=config.max_answer_words)) for s, c, found_links in each]
+        words = config.max_answer_words
+        return [set(projected(s, c, found_links, max_words=words, stops=stops)) for s, c, found_links in each]
 
-    gold_spans = spans(gold_links)
-    return [Score(one, count(one.links, gold_links), count(spans(one.links), gold_spans)) for one in found]
+    gold_spans, stops = spans(gold_links, frozenset()), stop_words(gold.source_lang)
+    return [
+        Score(
+            one,
+            links=count(one.links, gold_links),
+            spans=count(spans(one.links, stops), gold_spans),
+            spans_with_partial=count(spans(one.links, frozenset()), gold_spans),
+        )
+        for one in found
+    ]
 
 
 def row(one: Score, *, seed: int) -> list[str]:
@@ -182,6 +207,19 @@ def against(scores: list[Score], config: Benchmark) -> Iterator[list[str]]:
                 spans = difference(combined.spans, other.spans, name="f1", seed=seed)
                 names = f"{combined.system.links_by}: {other.system.aligner}, {other.system.links_by}"
                 yield [names, cell(error, sign="+"), cell(spans, sign="+")]
+
+
+def partial_row(one: Score, *, seed: int) -> list[str]:
+    """Return the number of partial answers of a system, how many are wrong, and what leaving them out changes."""
+    right, found, _ = (one.spans_with_partial - one.spans).sum(axis=0)
+    changes = [difference(one.spans, one.spans_with_partial, name=name, seed=seed) for name in ("precision", "f1")]
+    return [
+        one.system.aligner,
+        one.system.links_by,
+        str(found),
+        str(found - right),
+        *(cell(c, sign="+") for c in changes),
+    ]
 
 
 def cell(value: Estimate, sign: str = "") -> str:

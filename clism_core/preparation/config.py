@@ -29,6 +29,9 @@ class PrepareConfig:
     """Filters for sentences and sentence pairs."""
     max_answer_words: Annotated[int, Ge(1)] = 10
     """Maximum length of an answer in words (the paper: 10)."""
+    partial_answers: bool = False
+    """Whether to keep spans in which a word other than a stop word has no link, so that its translation may be missing
+    from the answer. docs/alignment.md has measurements."""
     rows_per_file: Annotated[int, Ge(1)] = 5000
     """Rows per shard: a shard is cleaned, aligned and searched for spans as a whole, and becomes one file of samples
     and one of rejects."""

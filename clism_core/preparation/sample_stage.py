@@ -12,6 +12,7 @@ from clism_core.preparation.alignment.pharaoh import format_links, parse_links
 from clism_core.preparation.config import PrepareConfig
 from clism_core.preparation.deduplication import DUPLICATES_SCHEMA
 from clism_core.preparation.entities import EntityFinder
+from clism_core.preparation.entities.stop_words import content_words, stop_words
 from clism_core.preparation.manifest import REJECTS, SAMPLES
 from clism_core.preparation.report.examples import drop_examples
 from clism_core.preparation.schema import (
@@ -62,7 +63,8 @@ class SampleMaker:
         rows = self._entities(rows)
         if not aligner_class(self._config.aligner).is_precomputed:
             rows = self._align(rows, shard.pair)
-        rows = add_spans(rows, max_answer_words=self._config.max_answer_words)
+        config = self._config
+        rows = add_spans(rows, max_answer_words=config.max_answer_words, partial_answers=config.partial_answers)
         made = write_shard(rows, shard.name, self._config.output)
         statistics = made["statistics"]
         drop_examples(
@@ -104,11 +106,16 @@ def mark_duplicates(rows: pa.Table, path: str) -> pa.Table:
     return rows.set_column(rows.schema.get_field_index("reason"), rows.schema.field("reason"), reasons)
 
 
-def add_spans(table: pa.Table, *, max_answer_words: int) -> pa.Table:
-    """Fill in `spans` for rows that are not rejected yet; reject rows without an answer as `no_answer`."""
+def add_spans(table: pa.Table, *, max_answer_words: int, partial_answers: bool) -> pa.Table:
+    """Fill in `spans` for rows that are not rejected yet; reject rows without an answer as `no_answer`.
+
+    All rows of `table` are of the same language pair.
+    """
+    stops = frozenset() if partial_answers or not table.num_rows else stop_words(table["source_lang"][0].as_py())
     reasons = table["reason"].to_pylist()
     spans: list[object] = [None] * table.num_rows
     columns = zip(
+        table["source"].to_pylist(),
         table["target"].to_pylist(),
         words_of(table["source_words"]),
         words_of(table["target_words"]),
@@ -116,7 +123,7 @@ def add_spans(table: pa.Table, *, max_answer_words: int) -> pa.Table:
         table["candidates"].to_pylist(),
         strict=True,
     )
-    for place, (target, source_words, target_words, alignment, candidates) in enumerate(columns):
+    for place, (source, target, source_words, target_words, alignment, candidates) in enumerate(columns):
         if reasons[place] is not None:
             continue
         found = project(
@@ -126,6 +133,7 @@ def add_spans(table: pa.Table, *, max_answer_words: int) -> pa.Table:
             target=target,
             links=parse_links(alignment) or (),
             max_answer_words=max_answer_words,
+            content_words=content_words([source[start:end] for start, end in source_words], stops=stops),
         )
         spans[place] = [span._asdict() for span in found]
         if not found:

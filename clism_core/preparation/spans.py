@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from clism_core.utils.words import Word
@@ -39,11 +40,13 @@ def project(
     target: str,
     links: Iterable[Link],
     max_answer_words: int,
+    content_words: AbstractSet[int] = frozenset(),
 ) -> list[AlignedSpan]:
     """Return the candidates that have an answer, in source order, without overlaps in the source or the target.
 
     If candidates or their answers overlap, entities take precedence over noun chunks and these over n-grams, then
-    longer spans over shorter ones, then left ones over right ones.
+    longer spans over shorter ones, then left ones over right ones. `content_words` are indices of source words: a
+    candidate with one that has no link is left out, because its answer would be partial.
     """
     sources_of: dict[int, set[int]] = defaultdict(set)
     targets_of: dict[int, set[int]] = defaultdict(set)
@@ -54,6 +57,8 @@ def project(
     spans: list[AlignedSpan] = []
     for candidate in sorted(candidates, key=_priority):
         span_words = _words_within(candidate, source_words)
+        if any(i in content_words and i not in targets_of for i in span_words):
+            continue
         answer = consistent_answer(span_words, targets_of=targets_of, sources_of=sources_of)
         if not answer or len(answer) > max_answer_words:
             continue

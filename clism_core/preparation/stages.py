@@ -6,7 +6,7 @@ Each stage stores its results and skips those that exist already, so that an int
 import logging
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TypedDict
 
@@ -17,6 +17,7 @@ from ray.data import ActorPoolStrategy
 from clism_core.cluster.nodes import node_resources
 from clism_core.cluster.ray_data import map_with_retries
 from clism_core.preparation.alignment.aligner import Words, aligner_class
+from clism_core.preparation.alignment.config import AlignerConfig
 from clism_core.preparation.cleaning_stage import RawShards, clean_shard, shard_name
 from clism_core.preparation.config import PrepareConfig
 from clism_core.preparation.corpus import CorpusConfig
@@ -127,6 +128,19 @@ def learn(config: PrepareConfig, work: Work, shards: list[Shard]) -> None:
     if tasks:
         logger.info("finding duplicates and training aligners for %s", ", ".join(by_pair))
     ray.get(tasks)
+    warn_about_few_pairs(config.aligner, {pair: work.read_json(LEARNT, f"{pair}.json")["pairs"] for pair in by_pair})
+
+
+def warn_about_few_pairs(config: AlignerConfig, learnt_from: Mapping[str, int]) -> None:
+    """Log a warning about language pairs, given with the sentence pairs learnt from, for which they are too few."""
+    enough = aligner_class(config).min_pairs
+    for pair, pairs in learnt_from.items():
+        if pairs < enough:
+            logger.warning(
+                "%s: %s learns word links from %s sentence pairs; with fewer than %s, more of its answers are wrong "
+                "than those of an encoder (docs/alignment.md): add text, or give aligner.kind embedding or combination",
+                *(pair, config.kind, f"{pairs:,}", f"{enough:,}"),
+            )
 
 
 def learn_pair(config: PrepareConfig, work: Work, pair: str, shards: list[Shard]) -> None:
@@ -135,13 +149,17 @@ def learn_pair(config: PrepareConfig, work: Work, pair: str, shards: list[Shard]
     rows = work.open_rows(shards)
     storage.write_bytes(work.duplicates_path(pair), find_duplicates(rows))
 
+    drawn = 0
+
     def draw(size: int) -> tuple[Iterable[Words], Iterable[Words]]:
+        nonlocal drawn
         sample = draw_sample(rows, size)
+        drawn = sample.num_rows
         return each_words_as_text(sample, "source"), each_words_as_text(sample, "target")
 
     learnt = aligner_class(config.aligner).learn(config.aligner, draw)
     storage.write_bytes(work.learnt_path(pair), learnt)
-    work.write_json({}, LEARNT, f"{pair}.json")
+    work.write_json({"pairs": drawn}, LEARNT, f"{pair}.json")
 
 
 def count_language_ngrams(config: PrepareConfig, work: Work, language: str, shards: list[Shard]) -> None:

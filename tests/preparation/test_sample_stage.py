@@ -4,6 +4,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from clism_core.preparation.sample_stage import add_spans, mark_duplicates, write_shard
 from clism_core.preparation.schema import REJECT_SCHEMA, ROW_SCHEMA
@@ -30,6 +31,7 @@ def test_spans_and_their_answers() -> None:
     found = add_spans(
         table(row(1), row(2, alignment="1-1"), row(3, reason="duplicate"), row(4, alignment="0-0 0-1")),
         max_answer_words=1,
+        partial_answers=False,
     )
     assert found["spans"].to_pylist() == [
         [{"source_start": 0, "source_end": 4, "target_start": 8, "target_end": 11, "label": "GPE"}],
@@ -38,6 +40,29 @@ def test_spans_and_their_answers() -> None:
         [],
     ]
     assert found["reason"].to_pylist() == [None, "no_answer", "duplicate", "no_answer"]
+
+
+@pytest.mark.parametrize(
+    ("language", "partial_answers", "found"),
+    [
+        pytest.param("en", False, ["the Rome"], id="stop-words-need-no-link"),
+        pytest.param("en", True, ["the Rome", "old Rome"], id="kept"),
+        pytest.param("mt", False, ["the Rome", "old Rome"], id="no-stop-words"),
+    ],
+)
+def test_partial_answers(language: str, partial_answers: bool, found: list[str]) -> None:
+    rows = [
+        row(number, source=source, source_lang=language, target="nach Rom", alignment="1-1", candidates=[candidate])
+        | {
+            "source_words": [{"start": 0, "end": 3}, {"start": 4, "end": 8}],
+            "target_words": [{"start": 0, "end": 4}, {"start": 5, "end": 8}],
+        }
+        for number, source in enumerate(["the Rome", "old Rome"])
+        for candidate in [{"start": 0, "end": 8, "label": "GPE"}]
+    ]
+    spans = add_spans(table(*rows), max_answer_words=1, partial_answers=partial_answers)
+    assert [each["source"] for each in spans.to_pylist() if each["spans"]] == found
+    assert spans["reason"].to_pylist() == [None, None if len(found) == 2 else "no_answer"]
 
 
 def test_duplicates_are_marked(tmp_path: Path) -> None:

@@ -105,3 +105,25 @@ def test_left_one_of_equally_long_spans() -> None:
     assert answers([right, left], {(0, 0), (1, 1), (2, 2)}) == [("York beats", "york schlägt")]
     same_length = [Candidate(23, 31, "ORG"), Candidate(0, 8, "ORG"), Candidate(4, 8, "ORG")]
     assert answers(same_length, {(0, 0), (1, 1)}) == [("New York", "neu york")]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        pytest.param(set(), [("the home team", "das heimteam")], id="none"),
+        pytest.param({6}, [], id="one-without-link"),
+        pytest.param({7}, [("the home team", "das heimteam")], id="one-with-link"),
+        pytest.param({1}, [("the home team", "das heimteam")], id="outside-the-span"),
+    ],
+)
+def test_content_words_without_a_link(content: set[int], expected: list[tuple[str, str]]) -> None:
+    found = project(
+        [TEAM],
+        source_words=segment(SOURCE),
+        target_words=segment(TARGET),
+        target=TARGET,
+        links={(5, 5), (7, 6)},
+        max_answer_words=10,
+        content_words=content,
+    )
+    assert [(SOURCE[s.source_start : s.source_end], TARGET[s.target_start : s.target_end]) for s in found] == expected

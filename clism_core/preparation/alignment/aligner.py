@@ -24,6 +24,9 @@ class Aligner(ABC):
     is_precomputed: ClassVar[bool] = False
     """Whether corpora contain the links, between words separated by white space; `align` is then not called."""
 
+    min_pairs: ClassVar[int] = 0
+    """Number of sentence pairs to learn from, below which links are clearly worse than an encoder's."""
+
     @classmethod  # noqa: B027 (most aligners require nothing)
     def check(cls, config: AlignerConfig) -> None:
         """Raise `InputError` if a requirement of the aligner is missing; called before any work starts."""

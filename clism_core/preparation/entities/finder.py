@@ -1,5 +1,6 @@
 """Search for informative spans of the source: entities, noun chunks, n-grams."""
 
+import re
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 
 _MAX_NEW_STRINGS = 500_000
 """Number of new words (about 65 MB) after which a pipeline is reloaded, because its vocabulary never shrinks."""
+
+_APOSTROPHE = "['’‘＇ʼ`´]"
+_POSSESSIVE = re.compile(rf"(?<=\w) ?{_APOSTROPHE}[sS]\Z")
+_POSSESSIVE_OR_APOSTROPHE = re.compile(rf"{_POSSESSIVE.pattern}|(?<=[sSzZxX]) ?{_APOSTROPHE}\Z")
+_OPENING_QUOTE = re.compile(rf"(?<!\w){_APOSTROPHE}(?=\w)")
 
 
 def check_entities(config: EntitiesConfig, *, languages: Collection[str]) -> None:
@@ -106,7 +112,10 @@ class _NgramSearch:
 
 
 def find_candidates(doc: "Doc", *, span_kind: SpanKind, max_tokens: int, stops: Collection[str]) -> list[Candidate]:
-    """Return the informative spans of an analysed sentence, without noun chunks that overlap an entity."""
+    """Return the informative spans of an analysed sentence, without noun chunks that overlap an entity.
+
+    Possessive endings ("Italy's", "the Joneses’") are not part of a span: a translation may be "of Italy".
+    """
     found = [] if span_kind == "noun_chunks" else [(entity, entity.label_) for entity in doc.ents]
     if span_kind != "entities":
         in_entity = {token.i for entity, _ in found for token in entity}
@@ -114,13 +123,26 @@ def find_candidates(doc: "Doc", *, span_kind: SpanKind, max_tokens: int, stops: 
             (chunk, NOUN_CHUNK) for chunk in doc.noun_chunks if in_entity.isdisjoint(range(chunk.start, chunk.end))
         ]
     return [
-        Candidate(span.start_char, span.end_char, label)
+        _candidate(doc.text, span.start_char, span.end_char, label)
         for span, label in found
         if len(span) <= max_tokens and any(is_informative(token.text, stops=stops) for token in span)
     ]
 
 
+def _candidate(text: str, start: int, end: int, label: str) -> Candidate:
+    return Candidate(start, start + len(without_possessive(text[start:end])), label)
+
+
+def without_possessive(name: str) -> str:
+    """Return `name` without a possessive ending: 's, or the apostrophe after a plural or name in s, z or x.
+
+    The apostrophe of the latter may also end a quotation that begins in `name`; then it is kept.
+    """
+    ending = _POSSESSIVE if _OPENING_QUOTE.search(name) else _POSSESSIVE_OR_APOSTROPHE
+    return ending.sub("", name)
+
+
 def find_ngrams(text: str, words: Sequence[Word], *, vocabulary: NgramVocabulary, max_ngrams: int) -> list[Candidate]:
     """Return at most `max_ngrams` informative n-grams of a sentence, without overlaps."""
     ngrams = vocabulary.find([text[start:end] for start, end in words], max_ngrams=max_ngrams)
-    return [Candidate(words[ngram.start][0], words[ngram.stop - 1][1], NGRAM) for ngram in ngrams]
+    return [_candidate(text, words[ngram.start][0], words[ngram.stop - 1][1], NGRAM) for ngram in ngrams]

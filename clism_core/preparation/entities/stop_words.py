@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 from importlib.util import find_spec
 
@@ -33,7 +33,9 @@ def warn_without_stop_words(languages: Iterable[str]) -> None:
     """Log a warning about those of `languages` that have no stop words."""
     if missing := sorted(language for language in set(languages) if not stop_words(language)):
         logger.warning(
-            "spaCy has no stop words for %s: any span with a letter or digit counts as informative", ", ".join(missing)
+            "spaCy has no stop words for %s: any span with a letter or digit counts as informative, and answers may be "
+            "partial",
+            ", ".join(missing),
         )
 
 
@@ -43,6 +45,11 @@ def is_informative(word: str, *, stops: Collection[str]) -> bool:
     Acronyms such as US, WHO and IT are informative: they are not looked up in lower case.
     """
     return any(map(str.isalnum, word)) and (is_acronym(word) or word.lower() not in stops)
+
+
+def content_words(words: Sequence[str], *, stops: Collection[str]) -> frozenset[int]:
+    """Return the indices of the informative words; none without `stops`, which tell them from function words."""
+    return frozenset(i for i, word in enumerate(words) if stops and is_informative(word, stops=stops))
 
 
 def is_acronym(word: str) -> bool:

@@ -15,6 +15,7 @@ from clism_core.preparation.entities import (
     check_entities,
     find_candidates,
 )
+from clism_core.preparation.entities.finder import find_ngrams, without_possessive
 from clism_core.preparation.entities.stop_words import stop_words
 from clism_core.preparation.schema import ROW_SCHEMA
 from clism_core.utils.errors import InputError
@@ -148,6 +149,40 @@ def test_candidates_do_not_depend_on_other_rows(english_pipeline: None) -> None:
     assert together == [texts(finder(rows([source])))[0] for source in sources]
     assert together == texts(finder(rows(sources[::-1])))[::-1]
     assert "Portugal" in (together[0] or [])
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        pytest.param("Nora Lindqvist's", "Nora Lindqvist", id="ascii"),
+        pytest.param("Nora Lindqvist’s", "Nora Lindqvist", id="typographic"),
+        pytest.param("NATO'S", "NATO", id="capitals"),
+        pytest.param("Nora Lindqvist 's", "Nora Lindqvist", id="tokenised"),
+        pytest.param("Bauer´s", "Bauer", id="accent"),
+        pytest.param("the United States'", "the United States", id="plural"),
+        pytest.param("Cortez’", "Cortez", id="name-in-z"),
+        pytest.param("Parkinson's disease", "Parkinson's disease", id="within"),
+        pytest.param("O'Neill", "O'Neill", id="part-of-a-name"),
+        pytest.param("the 'Beatles'", "the 'Beatles'", id="quotation"),
+        pytest.param("'Hamlet's", "'Hamlet", id="quotation-goes-on"),
+        pytest.param("Paris", "Paris", id="none"),
+        pytest.param("'s", "'s", id="nothing-else"),
+    ],
+)
+def test_possessive_endings(name: str, expected: str) -> None:
+    assert without_possessive(name) == expected
+
+
+@pytest.mark.parametrize("ending", ["'s", "’s"])
+def test_spans_end_before_a_possessive(ending: str) -> None:
+    doc = NLP(f"Nora Lindqvist{ending} advisor left the States' capital")
+    doc.ents = [Span(doc, 0, 3, "PERSON"), Span(doc, 5, 8, "GPE")]
+    found = find_candidates(doc, span_kind="entities", max_tokens=5, stops=stop_words("en"))
+    assert [doc.text[span.start : span.end] for span in found] == ["Nora Lindqvist", "the States"]
+    vocabulary = NgramVocabulary("nl", 9, {"anna 's": 1})
+    text = f"De auto is Anna{ending}".replace("’", "'")
+    (ngram,) = find_ngrams(text, segment(text), vocabulary=vocabulary, max_ngrams=5)
+    assert text[ngram.start : ngram.end] == "Anna"
 
 
 @pytest.fixture
