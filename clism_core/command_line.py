@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, get_type_hints
 
@@ -14,6 +15,7 @@ import jsonargparse
 from clism_core.cli import CALLED_JOB, JOBS, PROGRAM
 from clism_core.cluster.console import quieten_libraries
 from clism_core.training.config import CONFIG_FILE
+from clism_core.utils.credentials import check_no_credentials, check_variables, hide_credentials
 from clism_core.utils.errors import InputError, input_error_within
 from clism_core.utils.fields import with_changed
 from clism_core.utils.home import with_home
@@ -115,6 +117,20 @@ def check_groups(
         check_groups(parser, kind, values[name], f"{prefix}{name}.")
 
 
+def check_credentials(arguments: Sequence[str]) -> None:
+    """Raise `InputError` if the arguments, the presets they name, or the environment's URIs contain credentials.
+
+    They are checked as texts, because the parser quotes values in its messages and prints them for `--print_config`.
+    """
+    check_variables()
+    joined = [f"{name}={value}" for name, value in pairwise(arguments)]
+    for argument in [*arguments, *joined]:
+        option, _, value = argument.partition("=")
+        check_no_credentials(argument, title=option if value else "the command line")
+        if option == "--config" and Path(value).is_file():
+            check_no_credentials(Path(value).read_text(errors="replace"), title=value)
+
+
 def with_home_folder(config: ConfigT) -> ConfigT:
     """Return a configuration with `$CLISM_HOME` at the start of paths replaced by the home folder."""
     return with_changed(config, lambda field: with_home(field.value) if isinstance(field.value, str) else field.value)
@@ -139,6 +155,10 @@ def run_job(
     if not given and default_preset is not None:
         given = ["--config", str(CONFIGS / default_preset)]
     parser = build_parser(config_class, description, shortcuts)
+    try:
+        check_credentials(given)
+    except InputError as error:
+        parser.exit(EXIT_BAD_INPUT, f"error: {error}\n")
     values = parser.parse_args(given)
     del values["config"]
     check_groups(parser, config_class, values)
@@ -152,6 +172,6 @@ def run_job(
         input_error = input_error_within(error)
         if input_error is None:
             raise
-        print(f"error: {input_error}", file=sys.stderr)
+        print(hide_credentials(f"error: {input_error}"), file=sys.stderr)
         return EXIT_BAD_INPUT
     return EXIT_DONE

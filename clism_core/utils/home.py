@@ -4,6 +4,8 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+from clism_core.utils.credentials import check_variables
+
 SQLITE = "sqlite:///"
 HOME = "$CLISM_HOME"
 
@@ -24,7 +26,10 @@ def tracking_uri() -> str:
     """Return the MLflow tracking URI: `MLFLOW_TRACKING_URI`, or a SQLite file in the home folder.
 
     The path of a SQLite file is made absolute, because Ray's workers run in another working directory.
+
+    Raises `InputError` if the URI contains credentials.
     """
+    check_variables(["MLFLOW_TRACKING_URI"])
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{home() / 'mlflow.db'}"
     if uri.startswith(SQLITE):
         return f"{SQLITE}{Path(uri.removeprefix(SQLITE)).absolute()}"

@@ -21,6 +21,7 @@ from urllib.parse import quote
 import pyarrow as pa
 from pyarrow import fs
 
+from clism_core.utils.credentials import check_no_credentials
 from clism_core.utils.errors import InputError
 
 _BUCKET = 2  # index of the bucket in `"s3://bucket/x".split("/")`
@@ -37,9 +38,9 @@ def is_local(path: str) -> bool:
 def filesystem(path: str) -> tuple[fs.FileSystem, str]:
     """Return the file system of `path` and the path within it (absolute if local).
 
-    Raises `InputError` if the URI is malformed or its scheme is not supported.
+    Raises `InputError` if the URI is malformed, contains credentials, or has a scheme that is not supported.
     """
-    _check_scheme(path)
+    _check_uri(path)
     if _SCHEME.match(path) is None:
         return fs.LocalFileSystem(), str(Path(path).expanduser().absolute())
     try:
@@ -49,7 +50,8 @@ def filesystem(path: str) -> tuple[fs.FileSystem, str]:
     return store, inner
 
 
-def _check_scheme(path: str) -> None:
+def _check_uri(path: str) -> None:
+    check_no_credentials(path, title="path")
     # pyarrow knows more schemes, but without credentials it waits for minutes before it reports an error.
     scheme = _SCHEME.match(path)
     if scheme is not None and not path.startswith(("s3://", "file://")):
@@ -64,7 +66,7 @@ def _encoded(uri: str) -> str:
 
 def absolute(path: str) -> str:
     """Return `path` in a form that does not depend on the working directory; raises as `filesystem` does."""
-    _check_scheme(path)
+    _check_uri(path)
     return filesystem(path)[1] if is_local(path) else path.rstrip("/")
 
 

@@ -71,6 +71,53 @@ def test_options_are_frozen(job: str) -> None:
     )
 
 
+KEYS = "s3://AKIA:SESAME@bucket/x"
+SERVER = "http://user:SESAME@mlflow:5000"
+WITH_CREDENTIALS = [
+    pytest.param("prepare", ["--corpora", f"[{{path: {KEYS}, format: tsv}}]", "--output", "{out}"], {}, id="in-a-list"),
+    pytest.param("pretrain", ["--model", "m", "--data", KEYS, "--output", "{out}"], {}, id="data"),
+    pytest.param("pretrain", [f"--data={KEYS}", "--output", "{out}", "--print_config"], {}, id="print_config"),
+    pytest.param("finetune", ["--model", "m", "--train", KEYS, "--output", "{out}"], {}, id="train"),
+    pytest.param("evaluate", ["--model", KEYS, "--tests", "[]", "--output", "{out}"], {}, id="model"),
+    pytest.param("predict", ["--model", "m", "--input", "x.csv", "--output", KEYS], {}, id="output"),
+    pytest.param("predict", ["--modl", KEYS], {}, id="unknown-option"),
+    pytest.param("pretrain", ["--config", "{preset}"], {}, id="preset"),
+    pytest.param("pretrain", ["--config={preset}", "--print_config"], {}, id="preset-printed"),
+    pytest.param("promote", [], {"MLFLOW_TRACKING_URI": SERVER}, id="tracking"),
+    pytest.param("study", ["--name", "main"], {"MLFLOW_TRACKING_URI": "mysql://u:SESAME@db/x"}, id="tracking-database"),
+    pytest.param("tune", ["--space", "temperature"], {"AWS_ENDPOINT_URL": SERVER}, id="endpoint"),
+]
+
+
+@pytest.mark.parametrize(("job", "arguments", "variables"), WITH_CREDENTIALS)
+def test_credentials_are_refused_and_written_nowhere(
+    job: str,
+    arguments: list[str],
+    variables: Mapping[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    written = tmp_path / "written"
+    monkeypatch.setenv("CLISM_HOME", str(written / "home"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{written}/mlflow.db")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    preset = tmp_path / "preset.yaml"
+    preset.write_text(f"model: m\ndata:\n- path: {KEYS}\n  weight: none\n")
+    given = [argument.replace("{out}", str(written / "out")).replace("{preset}", str(preset)) for argument in arguments]
+    module = importlib.import_module(job)
+    with pytest.raises(SystemExit) as ended:
+        run_job(config_class(job), module.main, description=None, arguments=given)
+    assert ended.value.code == EXIT_BAD_INPUT
+    said = "".join(capfd.readouterr()) + caplog.text
+    assert "contains credentials" in said
+    assert "***@" in said
+    texts = [said, *(file.read_text(errors="replace") for file in written.rglob("*") if file.is_file())]
+    assert not [text for text in texts if "SESAME" in text]
+
+
 @pytest.mark.parametrize("job", CONFIG_CLASSES)
 def test_help_shows_plain_types(job: str) -> None:
     """Requires `from __future__ import annotations` in each module of configurations."""

@@ -7,6 +7,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from clism_core.utils.credentials import check_no_credentials
 from clism_core.utils.errors import InputError
 
 ConfigT = TypeVar("ConfigT")
@@ -29,8 +30,11 @@ def with_fields(config: ConfigT, values: Mapping[str, Any]) -> ConfigT:
         values: new values by dotted field name.
 
     Raises:
-        InputError: with all unknown fields and all values of the wrong type, one per line.
+        InputError: with all unknown fields and all values of the wrong type, one per line; or if a value contains
+            credentials.
     """
+    for name, value in values.items():
+        check_no_credentials(str(value), title=name)
     types = field_types(type(config))
     problems = [unknown_field(name, types) for name in values if name not in types]
     for name in values.keys() & types.keys():
