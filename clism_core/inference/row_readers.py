@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from clism_core.utils import storage
 from clism_core.utils.arrow import open_parquet, read_stream, stream_bytes, stream_schema
+from clism_core.utils.compressed import compression_of_name, open_decompressed
 from clism_core.utils.errors import InputError
 from clism_core.utils.text import json_object
 
@@ -101,9 +102,8 @@ def columns_of(rows: Sequence[Row]) -> list[str]:
 
 @contextmanager
 def _open_text(path: str, *, newline: str, errors: str = "strict") -> Iterator[io.TextIOWrapper]:
-    store, inner = storage.filesystem(path)
     with (
-        store.open_input_stream(inner, compression="gzip" if path.endswith(".gz") else None) as stream,
+        open_decompressed(path, compression_of_name(path)) as stream,
         io.TextIOWrapper(stream, encoding="utf-8-sig", errors=errors, newline=newline) as text,
     ):
         yield text

@@ -2,9 +2,7 @@
 
 import codecs
 
-import pyarrow as pa
-
-from clism_core.utils import storage
+from clism_core.utils.compressed import compression_of_name, open_decompressed
 from clism_core.utils.errors import InputError
 from clism_core.utils.text import printable
 
@@ -23,10 +21,9 @@ def read_text(path: str, *, encoding: str = "utf-8") -> str:
     """
     codec = _codec(encoding)
     try:
-        store, inner = storage.filesystem(path)
-        with store.open_input_stream(inner, compression="detect") as stream:
-            content = bytes(stream.read())
-    except (OSError, pa.ArrowException) as error:
+        with open_decompressed(path, compression_of_name(path)) as stream:
+            content = stream.read()
+    except OSError as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     if not codec.name.startswith("utf"):
         _check_not_utf8(path, content, encoding)

@@ -34,18 +34,6 @@ def check(path: Path, *, given_alignment: bool = False, cleaning: CleaningConfig
             GOOD.encode() * 20, {"target_lang": "ar"}, "target not in ar; check source_lang", id="another-language"
         ),
         pytest.param(
-            "The house\tUne maison dorée\n".encode("latin-1") * 20,
-            {"target_lang": "fr"},
-            "20 rows are invalid_utf8: .* Latin-1 or another encoding; convert the file to UTF-8",
-            id="latin-1",
-        ),
-        pytest.param(
-            GOOD.encode("utf-16-le") * 20,
-            {},
-            "rows are control_characters: the file may be in UTF-16",
-            id="utf-16-unmarked",
-        ),
-        pytest.param(
             GOOD.encode() * 20,
             {"target_column": 1},
             "rows are untranslated: .* check source_column and target_column",

@@ -5,10 +5,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from clism_core.preparation.corpus.config import CorpusConfig, RawRow
-from clism_core.preparation.corpus.files import check_file_type
+from clism_core.preparation.corpus.encodings import CHECKED, check_encoding, check_name, check_xml_encoding
+from clism_core.preparation.corpus.file_types import check_file_type
 from clism_core.preparation.corpus.format import COLUMNS, ROWS_CHECKED
 from clism_core.preparation.corpus.formats import FORMATS, format_of
-from clism_core.preparation.corpus.rows import read_file, titles
+from clism_core.preparation.corpus.lines import open_stream
+from clism_core.preparation.corpus.rows import empty_file, read_file, titles
 from clism_core.utils.errors import InputError
 
 FILES_CHECKED = 100
@@ -31,16 +33,17 @@ def check_corpus(config: CorpusConfig) -> dict[str, list[RawRow]]:
     corpus_format = format_of(config)
     for path in checked if corpus_format.has_files else []:
         check_file_type(path, corpus_format.file_type)
+        _check_encoding(path, config)
     for other in (config.target_path, config.alignment_path):
         if other is not None:
             check_file_type(other, "text")
+            _check_encoding(other, config)
     rows = {path: list(itertools.islice(read_file(path, config), ROWS_CHECKED)) for path in checked}
-    filled = [path for path in checked if rows[path]]
-    if not filled:
-        raise InputError(f"corpora: {config.path} is empty: it has no sentence pairs")
-    for path in filled:
+    for path in checked:
+        if not rows[path]:
+            raise empty_file(path)
         _check_rows(rows[path], path, config)
-    corpus_format.check({path: rows[path] for path in filled}, config)
+    corpus_format.check(rows, config)
     return rows
 
 
@@ -65,6 +68,7 @@ def _check_fields(config: CorpusConfig) -> None:
             raise InputError(
                 f"{where}: {name} is given, but format is {config.format}, which does not use it; did you mean {users}?"
             )
+    check_name(config.encoding, where=where)
     if corpus_format.named_columns:
         for name in sorted(COLUMNS):
             if isinstance(getattr(config, name), int):
@@ -72,6 +76,21 @@ def _check_fields(config: CorpusConfig) -> None:
                     f"{where}: {name} is {getattr(config, name)}, but fields of format {config.format} have names, not "
                     "numbers; give a name such as translation.en"
                 )
+
+
+def _check_encoding(path: str, config: CorpusConfig) -> None:
+    file_type, where = format_of(config).file_type, f"corpora: {path}"
+    if file_type == "Parquet":
+        return
+    with open_stream(path) as stream:
+        content = stream.read(CHECKED)
+    sides = [config.source_lang, config.target_lang]
+    if file_type == "XML":
+        check_xml_encoding(content, languages=sides, where=where)
+    elif path == config.alignment_path:
+        check_encoding(content, encoding="utf-8", languages=sides, where=where)
+    else:
+        check_encoding(content, encoding=config.encoding, languages=sides, where=where)
 
 
 def _check_rows(rows: Sequence[RawRow], path: str, config: CorpusConfig) -> None:

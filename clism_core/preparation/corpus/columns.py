@@ -21,17 +21,22 @@ def wanted_columns(config: CorpusConfig) -> list[str]:
 
 
 def check_schema(schema: pa.Schema, config: CorpusConfig, *, path: str) -> None:
-    """Raise `InputError` if a configured column is missing from `schema` or does not hold text.
+    """Raise `InputError` if a configured column is missing from `schema`, is there twice, or does not hold text.
 
-    The origin may have the type null, with which a column of nulls is written.
+    The origin may also be a number, a truth value or a time, or have the type null, with which a column of nulls is
+    written.
     """
     columns = _columns(schema)
     for column in wanted_columns(config):
         if column not in columns:
-            texts = listed(name for name, (_, kind) in columns.items() if _is_text(kind))
+            texts = listed(name for name, [(_, kind), *_] in columns.items() if _is_text(kind))
             raise InputError(f"corpora: {path} has no column {column!r}; its text columns are {texts}")
-        _, kind = columns[column]
-        if not (_is_text(kind) or (column == config.origin_column and pa.types.is_null(kind))):
+        (_, kind), *others = columns[column]
+        if others:
+            raise InputError(
+                f"corpora: {path} has {1 + len(others)} columns {column!r}; rename or remove all but one of them"
+            )
+        if not (_is_text(kind) or (column == config.origin_column and _has_text(kind))):
             raise InputError(f"corpora: {path}: the column {column!r} has type {kind}, not text")
 
 
@@ -52,10 +57,12 @@ def read_batches(batches: Iterable[pa.RecordBatch | pa.Table], config: CorpusCon
 
 def _texts(batch: pa.RecordBatch | pa.Table, column: str) -> list[bytes | None]:
     """Return the cells of a column: empty for nulls, None for more than `MAX_TEXT` bytes."""
-    (first, *fields), _ = _columns(batch.schema)[column]
+    [((first, *fields), kind)] = _columns(batch.schema)[column]
     values = batch.column(first)
     if fields:
         values = pc.struct_field(values, fields)
+    if not _is_text(kind):
+        values = pc.cast(values, pa.string())  # there is no direct cast to bytes
     # As bytes, because Arrow does not check that strings are valid UTF-8, and Python would fail on invalid ones.
     filled = pc.fill_null(pc.cast(values, pa.large_binary()), b"")
     is_short = pc.less_equal(pc.binary_length(filled), MAX_TEXT)
@@ -63,16 +70,18 @@ def _texts(batch: pa.RecordBatch | pa.Table, column: str) -> list[bytes | None]:
     return cells
 
 
-def _columns(schema: pa.Schema) -> dict[str, tuple[list[str], pa.DataType]]:
-    """Return the list of nested names and the type of each column, by its dotted path.
+def _columns(schema: pa.Schema) -> dict[str, list[tuple[list[str], pa.DataType]]]:
+    """Return the nested names and the type of each column, by its dotted path: more than one if the path is ambiguous.
 
     Names may contain dots: a column named `translation.en` takes precedence over the field `en` of `translation`.
     """
-    leaves: dict[str, tuple[list[str], pa.DataType]] = {}
+    leaves: dict[str, list[tuple[list[str], pa.DataType]]] = {}
     for names, kind in _leaves(schema):
-        path = ".".join(names)
-        if path not in leaves or len(names) < len(leaves[path][0]):
-            leaves[path] = names, kind
+        same = leaves.setdefault(".".join(names), [])
+        if same and len(names) < len(same[0][0]):
+            same.clear()
+        if not same or len(names) == len(same[0][0]):
+            same.append((names, kind))
     return leaves
 
 
@@ -94,6 +103,26 @@ def _is_text(kind: pa.DataType) -> bool:
             pa.types.is_large_string,
             pa.types.is_string_view,
             pa.types.is_binary,  # written for strings by old writers
+            pa.types.is_large_binary,
+        )
+    )
+
+
+def _has_text(kind: pa.DataType) -> bool:
+    """Return whether values of a type other than text can be written as text without loss."""
+    if pa.types.is_dictionary(kind):
+        return _has_text(kind.value_type)
+    return any(
+        check(kind)
+        for check in (
+            pa.types.is_null,
+            pa.types.is_boolean,
+            pa.types.is_integer,
+            pa.types.is_floating,
+            pa.types.is_decimal,
+            pa.types.is_date,
+            pa.types.is_time,
+            pa.types.is_timestamp,
         )
     )
 

@@ -38,6 +38,8 @@ class CorpusConfig:
     """Column of the target, given like `source_column`."""
     origin_column: int | str | None = None
     """Column of a pair's origin, given like `source_column` and passed on as `origin`; None if there is none."""
+    encoding: str = "utf-8"
+    """tsv, moses and jsonl: encoding of the text, such as cp1252 or utf-16, by its name in Python."""
     header: bool = False
     """Whether the first line of each TSV file holds the column names."""
     max_pairs: Annotated[int | None, Ge(1)] = None

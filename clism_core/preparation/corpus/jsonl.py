@@ -21,7 +21,7 @@ def read(path: str, config: CorpusConfig, limit: int | None) -> Generator[RawRow
     source_path, target_path = str(config.source_column), str(config.target_column)
     origin_path = None if config.origin_column is None else str(config.origin_column)
     total = 0
-    for block in line_blocks(path):
+    for block in line_blocks(path, config.encoding):
         for number, line in enumerate(block[: remaining(limit, total)], start=total + 1):
             if line is None:
                 yield RawRow(path, number, reason=RejectReason.TOO_LONG)
@@ -37,9 +37,9 @@ def read(path: str, config: CorpusConfig, limit: int | None) -> Generator[RawRow
     return total
 
 
-def field_names(path: str) -> list[str]:
+def field_names(path: str, config: CorpusConfig) -> list[str]:
     """Return the dotted paths of all texts in the first line of a file; an empty list if it is not a JSON object."""
-    first = next(line_blocks(path), [None])[0]
+    first = next(line_blocks(path, config.encoding), [None])[0]
     return list(_text_paths(json_object(first or "")))
 
 
@@ -84,25 +84,25 @@ def _check_origins(rows: Mapping[str, Sequence[RawRow]], config: CorpusConfig) -
     if not any(row.origin for row in checked):
         raise InputError(
             f"corpora: {config.path}: origin_column {config.origin_column!r} not found in any of the {len(checked):,} "
-            f"rows checked; in {path} {_known_fields(path)}"
+            f"rows checked; in {path} {_known_fields(path, config)}"
         )
 
 
 def _invalid_records(path: str, config: CorpusConfig) -> str:
     return (
         f"are not a JSON object on one line with text in {config.source_column} and {config.target_column}; "
-        f"{_known_fields(path)}"
+        f"{_known_fields(path, config)}"
     )
 
 
-def _known_fields(path: str) -> str:
-    names = field_names(path)
+def _known_fields(path: str, config: CorpusConfig) -> str:
+    names = field_names(path, config)
     return f"the first line has text in {listed(names)}" if names else "the first line is not a JSON object with text"
 
 
 FORMAT = Format(
     read=read,
-    fields=COLUMNS,
+    fields=COLUMNS | {"encoding"},
     named_columns=True,
     describe={RejectReason.INVALID_RECORD: _invalid_records},
     check=_check_origins,

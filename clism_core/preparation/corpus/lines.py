@@ -3,19 +3,16 @@
 import itertools
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from typing import Generic, TypeVar
+from typing import IO, Generic, Literal, TypeVar
 
-import pyarrow as pa
-
-from clism_core.utils import storage
+from clism_core.preparation.corpus.encodings import utf8_chunks
+from clism_core.utils.compressed import Compression, compression_of_name, open_decompressed
 from clism_core.utils.errors import InputError
 
 MAX_TEXT = 1 << 20
 """Maximum size of a line in bytes, and of the text of a unit or cell. Longer ones become rows without texts, with the
 reason `too_long`. Files are read in blocks of this size, so that a line within one block is never too long."""
 
-_COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
-_REMOTE_BUFFER = 8 << 20  # bytes per request to an object store
 _T = TypeVar("_T")
 _A = TypeVar("_A")
 _B = TypeVar("_B")
@@ -48,43 +45,38 @@ def remaining(limit: int | None, taken: int) -> int | None:
 
 
 @contextmanager
-def open_stream(path: str, *, decompress: bool = True) -> Iterator[pa.NativeFile]:
-    """Open a file as a stream of bytes, decompressed according to its extension.
+def open_stream(path: str, *, compression: Compression | Literal["by name"] | None = "by name") -> Iterator[IO[bytes]]:
+    """Open a file as a stream of bytes, by default decompressed according to its extension.
 
     Raises `InputError` if the file cannot be opened or, later, read to its end.
     """
-    compression = next((kind for extension, kind in _COMPRESSIONS.items() if path.endswith(extension)), None)
+    if compression == "by name":
+        compression = compression_of_name(path)
     try:
-        store, inner = storage.filesystem(path)
-        stream = store.open_input_stream(
-            inner,
-            compression=compression if decompress else None,
-            buffer_size=None if storage.is_local(path) or not decompress else _REMOTE_BUFFER,
-        )
-        with stream:
+        with open_decompressed(path, compression) as stream:
             yield stream
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, UnicodeError) as error:
         raise InputError(f"corpora: {path} cannot be read: {error}") from error
 
 
-def line_blocks(path: str) -> Iterator[list[str | None]]:
+def line_blocks(path: str, encoding: str = "utf-8") -> Iterator[list[str | None]]:
     """Yield the lines of a file in blocks, without "\\n" and without a byte order mark.
 
     Lines end at "\\n" only. A line of more than `MAX_TEXT` bytes is None. Raises `InputError` like `open_stream`.
     """
     start = True
-    for block in _blocks(path):
+    for block in _blocks(path, encoding):
         if start and block[0] is not None:
             block[0] = block[0].removeprefix("\ufeff")
         start = False
         yield block
 
 
-def _blocks(path: str) -> Iterator[list[str | None]]:
+def _blocks(path: str, encoding: str) -> Iterator[list[str | None]]:
     rest = b""  # start of a line that continues in the next block
     overlong = False  # whether that line is too long, and its start has been dropped
     with open_stream(path) as stream:
-        while chunk := stream.read(MAX_TEXT):
+        for chunk in utf8_chunks(stream, encoding, size=MAX_TEXT):
             body, newline, tail = chunk.rpartition(b"\n")
             if not newline:
                 overlong = overlong or len(rest) + len(chunk) > MAX_TEXT
@@ -103,10 +95,10 @@ def _blocks(path: str) -> Iterator[list[str | None]]:
         yield [_decode(rest)]
 
 
-def lines(path: str, limit: int | None = None) -> Generator[str | None, None, int]:
+def lines(path: str, limit: int | None = None, *, encoding: str = "utf-8") -> Generator[str | None, None, int]:
     """Yield the first `limit` lines of a file, like `line_blocks`, and return its number of lines."""
     total = 0
-    for block in line_blocks(path):
+    for block in line_blocks(path, encoding):
         yield from block[: remaining(limit, total)]
         total += len(block)
     return total

@@ -14,7 +14,7 @@ def read(path: str, config: CorpusConfig, limit: int | None) -> Generator[RawRow
     Raises `InputError` if a file cannot be read to its end, or the files differ in their number of lines.
     """
     assert config.target_path is not None
-    sources, targets = Counted(lines(path, limit)), Counted(lines(config.target_path, limit))
+    sources, targets = (Counted(lines(each, limit, encoding=config.encoding)) for each in (path, config.target_path))
     pairs = Counted(zip_counted(sources, targets, path=path, other_path=config.target_path))
     for number, (source, target) in enumerate(pairs, start=1):
         reason = RejectReason.TOO_LONG if source is None or target is None else None
@@ -25,7 +25,7 @@ def read(path: str, config: CorpusConfig, limit: int | None) -> Generator[RawRow
 
 FORMAT = Format(
     read=read,
-    fields=frozenset({"target_path"}),
+    fields=frozenset({"target_path", "encoding"}),
     required={"target_path": "the file of the target language"},
     places="path and target_path",
     is_pair_of_files=True,

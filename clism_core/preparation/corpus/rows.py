@@ -7,6 +7,7 @@ from clism_core.preparation.corpus.files import corpus_files
 from clism_core.preparation.corpus.formats import format_of
 from clism_core.preparation.corpus.lines import Counted, lines, remaining, zip_counted
 from clism_core.preparation.schema import RejectReason
+from clism_core.utils.errors import InputError
 
 
 class CappedRows:
@@ -71,5 +72,13 @@ def _read(config: CorpusConfig, *, limit: int | None) -> Generator[RawRow, None,
 def _read_files(config: CorpusConfig, limit: int | None) -> Generator[RawRow, None, int]:
     total = 0
     for path in titles(config):
-        total += yield from format_of(config).read(path, config, remaining(limit, total))
+        rows = yield from format_of(config).read(path, config, remaining(limit, total))
+        if rows == 0:
+            raise empty_file(path)
+        total += rows
     return total
+
+
+def empty_file(path: str) -> InputError:
+    """Return the error for a file of a corpus that has no rows, such as one whose download failed."""
+    return InputError(f"corpora: {path} is empty: it has no sentence pairs; delete it, or download it again")

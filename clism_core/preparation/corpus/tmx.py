@@ -1,9 +1,10 @@
 """Streaming reader of TMX, the format of translation memories (1.4b and earlier), whose files may be gigabytes."""
 
 from collections.abc import Generator, Iterator
+from html.entities import html5
 from xml.sax import SAXParseException
 from xml.sax.handler import ContentHandler
-from xml.sax.xmlreader import AttributesImpl
+from xml.sax.xmlreader import AttributesImpl, Locator
 
 from defusedxml.common import DefusedXmlException
 from defusedxml.expatreader import create_parser
@@ -14,6 +15,7 @@ from clism_core.preparation.corpus.lines import MAX_TEXT, open_stream
 from clism_core.preparation.schema import RejectReason
 from clism_core.utils.errors import InputError
 from clism_core.utils.text import listed
+from clism_core.utils.words import base_language
 
 _CODES = frozenset({"bpt", "ept", "it", "ph", "ut"})
 """Inline elements that hold markup of the original document instead of text."""
@@ -22,7 +24,7 @@ _SUBFLOW = "sub"
 _SEPARATORS = frozenset({"it", "ph", "ut", _SUBFLOW})
 """Elements that separate the words before and after them, like a line break. Paired codes do not, since they may mark a
 part of a word, such as bold letters."""
-_BLOCK = 1 << 20  # bytes per read
+_BLOCK = 1 << 18  # bytes per read
 
 
 def read(path: str, config: CorpusConfig, limit: int | None) -> Generator[RawRow, None, int]:
@@ -52,6 +54,7 @@ def _parse(path: str, units: "_Units") -> Iterator[None]:
     # External references are allowed because DOCTYPE is one; the parser does not follow them.
     parser = create_parser(forbid_external=False)
     parser.setContentHandler(units)
+    units.setDocumentLocator(parser)
     try:
         with open_stream(path) as stream:
             while chunk := stream.read(_BLOCK):
@@ -64,11 +67,19 @@ def _parse(path: str, units: "_Units") -> Iterator[None]:
         ) from error
     except DefusedXmlException as error:
         raise InputError(f"corpora: {path} declares XML entities, which are a security risk; remove them") from error
+    except InputError:
+        raise
+    except (LookupError, ValueError) as error:  # which the parser raises for encodings that it does not know
+        raise InputError(
+            f"corpora: {path}: the encoding that it declares cannot be read: {error}; convert the file to UTF-8"
+        ) from error
     yield
 
 
 class _Units(ContentHandler):
     """Handler that builds rows from the elements of a TMX file; `rows` holds finished rows until they are consumed."""
+
+    _locator: Locator
 
     def __init__(self, path: str, config: CorpusConfig, limit: int | None) -> None:
         super().__init__()
@@ -77,7 +88,8 @@ class _Units(ContentHandler):
         self.languages: set[str] = set()
         self._path = path
         self._limit = limit
-        self._wanted = (_language(config.source_lang), _language(config.target_lang))
+        source, target = _language(config.source_lang), _language(config.target_lang)
+        self._sides = ((source, target), (target, source))  # the language of a side, and that of the other
         self._texts: dict[str, str | None] = {}  # by language, if not blank; None if too long
         self._seen: set[str] = set()  # languages of the unit, with or without text
         self._lang: str | None = None
@@ -97,7 +109,7 @@ class _Units(ContentHandler):
         elif name == "tuv":
             lang = _language(attrs.get("xml:lang") or attrs.get("lang") or "")
             self.languages.add(lang)
-            self._lang = lang if any(_matches(lang, wanted) for wanted in self._wanted) else None
+            self._lang = lang if any(_matches(lang, *sides) for sides in self._sides) else None
         elif name == "tu":
             self.count += 1
             self._texts, self._seen = {}, set()
@@ -111,6 +123,20 @@ class _Units(ContentHandler):
             self._length += len(content)
             if self._length <= MAX_TEXT:
                 self._parts.append(content)
+
+    def skippedEntity(self, name: str) -> None:  # noqa: N802
+        """Handle an entity that the document refers to but does not define: resolve the names of HTML.
+
+        A parser may only skip it, since the external DTD, which is not read, might define it.
+        """
+        if not (self._is_text and self._is_text[-1]):
+            return
+        if f"{name};" not in html5:
+            raise InputError(
+                f"corpora: {self._path}, line {self._locator.getLineNumber()}: undefined entity &{name};; replace it "
+                "with its text"
+            )
+        self.characters(html5[f"{name};"])
 
     def endElement(self, name: str) -> None:  # noqa: N802
         """Handle the end of an element."""
@@ -136,7 +162,7 @@ class _Units(ContentHandler):
             self._texts[lang] = text
 
     def _row(self) -> RawRow:
-        (has_source, source), (has_target, target) = (self._side(wanted) for wanted in self._wanted)
+        (has_source, source), (has_target, target) = (self._side(*sides) for sides in self._sides)
         reason = None
         if not has_source:
             reason = RejectReason.EMPTY_SOURCE
@@ -146,28 +172,39 @@ class _Units(ContentHandler):
             reason = RejectReason.TOO_LONG
         return RawRow(self._path, self.count, source, target, reason=reason)
 
-    def _side(self, wanted: str) -> tuple[bool, str | None]:
+    def _side(self, wanted: str, other: str) -> tuple[bool, str | None]:
         """Return whether the unit has a language, and its text: None if it is too long or missing."""
-        lang = _find(self._texts, wanted)
+        lang = _find(self._texts, wanted, other)
         if lang is not None:
             return True, self._texts[lang]
-        is_seen = any(_matches(other, wanted) for other in self._seen)
+        is_seen = any(_matches(seen, wanted, other) for seen in self._seen)
         return is_seen, "" if is_seen else None
 
 
 def _language(code: str) -> str:
-    return code.strip().lower().replace("_", "-")
+    """Return a code in lower case, with the shortest code of its language: `en-us` for `EN_US` and `eng-US`."""
+    _, *rest = code.strip().lower().replace("_", "-").split("-")
+    return "-".join([base_language(code.strip()), *rest])
 
 
-def _matches(lang: str, wanted: str) -> bool:
-    return lang == wanted or lang.startswith(f"{wanted}-")
+def _matches(lang: str, wanted: str, other: str) -> bool:
+    """Return whether `lang` is the wanted language, or a variant of it that is not the `other` language."""
+    return lang == wanted or (_is_variant(lang, wanted) and not (_is_variant(other, wanted) and _covers(other, lang)))
 
 
-def _find(texts: dict[str, str | None], wanted: str) -> str | None:
+def _is_variant(lang: str, wanted: str) -> bool:
+    return lang.startswith(f"{wanted}-")
+
+
+def _covers(wanted: str, lang: str) -> bool:
+    return lang == wanted or _is_variant(lang, wanted)
+
+
+def _find(texts: dict[str, str | None], wanted: str, other: str) -> str | None:
     """Return the language of a unit that equals `wanted`, or else its first regional variant; None if there is none."""
     if wanted in texts:
         return wanted
-    return next((lang for lang in texts if _matches(lang, wanted)), None)
+    return next((lang for lang in texts if _matches(lang, wanted, other)), None)
 
 
 def _missing_language(path: str, config: CorpusConfig) -> str:

@@ -31,7 +31,7 @@ def read(path: str, config: CorpusConfig, limit: int | None) -> Generator[RawRow
     """
     layout: _Layout | None = None
     total, number = 0, 0
-    for block in line_blocks(path):
+    for block in line_blocks(path, config.encoding):
         rows = block
         if layout is None:
             layout = _layout(path, config, block[0])
@@ -52,15 +52,17 @@ def read(path: str, config: CorpusConfig, limit: int | None) -> Generator[RawRow
     return total
 
 
-def column_counts(path: str, count: int) -> list[int]:
+def column_counts(path: str, config: CorpusConfig, count: int) -> list[int]:
     """Return the number of columns of a file's first line, then the most common one in the rest of `count` lines."""
-    first, *others = [1 + (line or "").count("\t") for line in itertools.islice(lines(path), count)]
+    first, *others = [
+        1 + (line or "").count("\t") for line in itertools.islice(lines(path, encoding=config.encoding), count)
+    ]
     return [first, *(columns for columns, _ in Counter(others).most_common(1))]
 
 
-def first_fields(path: str) -> list[str]:
+def first_fields(path: str, config: CorpusConfig) -> list[str]:
     """Return the fields of the first line of a file, such as the names in its header."""
-    return _fields(next(lines(path), None) or "")
+    return _fields(next(lines(path, encoding=config.encoding), None) or "")
 
 
 def _fields(line: str) -> list[str]:
@@ -90,8 +92,8 @@ def _layout(path: str, config: CorpusConfig, first_line: str | None) -> _Layout:
     return _Layout(columns=len(names), source=index("source_column"), target=index("target_column"), origin=origin)
 
 
-def _wrong_columns(path: str, _: CorpusConfig) -> str:
-    first, *common = column_counts(path, ROWS_CHECKED)
+def _wrong_columns(path: str, config: CorpusConfig) -> str:
+    first, *common = column_counts(path, config, ROWS_CHECKED)
     return (
         f"have a different number of columns from the first line, which has {first}; most have {common[0]}; remove any "
         "text before the rows, or give the actual format of the file"
@@ -101,10 +103,10 @@ def _wrong_columns(path: str, _: CorpusConfig) -> str:
 def _check_equal_columns(rows: Mapping[str, Sequence[RawRow]], config: CorpusConfig) -> None:
     """Raise `InputError` if files of one corpus differ in their number of columns, or in columns given by number."""
     first, *others = rows
-    expected = first_fields(first)
+    expected = first_fields(first, config)
     numbered = [name for name in sorted(COLUMNS) if _is_numbered(name, config)]
     for path in others:
-        found = first_fields(path)
+        found = first_fields(path, config)
         if len(found) != len(expected):
             raise InputError(
                 f"corpora: {path} has {len(found)} columns, but {first} of the same corpus has {len(expected)}; add "
@@ -126,7 +128,7 @@ def _is_numbered(name: str, config: CorpusConfig) -> bool:
 
 FORMAT = Format(
     read=read,
-    fields=COLUMNS | {"header"},
+    fields=COLUMNS | {"header", "encoding"},
     describe={RejectReason.WRONG_COLUMN_COUNT: _wrong_columns},
     check=_check_equal_columns,
 )

@@ -147,29 +147,6 @@ def test_corpora_that_cannot_be_used(
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        pytest.param(
-            "c.tsv",
-            compress(b"a\tb\n", ".gz"),
-            r"is compressed with gzip; rename it so that it ends in \.gz",
-            id="gzip",
-        ),
-        pytest.param("c.tsv", compress(b"a\tb\n", ".zst"), r"is compressed with zstd; .* in \.zst", id="zstd"),
-        pytest.param("c.tsv.gz", b"a\tb\n", r"is not a gzip file; rename it without \.gz", id="not-gzip"),
-        pytest.param("c.tsv.gz", compress(b"a\tb\n", ".zst"), "is compressed with zstd", id="zstd-called-gzip"),
-        pytest.param("c.tsv", b"PK\x03\x04\x14\x00", "is a zip file, which is not supported; unpack it", id="zip"),
-        pytest.param("c.tsv", b"PAR1\x15\x04", "is a Parquet file; give format: parquet", id="parquet"),
-        pytest.param("c.tsv", "a\tb\n".encode("utf-16"), "is encoded in UTF-16; convert it", id="utf-16"),
-    ],
-)
-def test_wrong_file_types(tmp_path: Path, name: str, content: bytes, message: str) -> None:
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(InputError, match=rf"{name} {message}"):
-        check_corpus(corpus(tmp_path / name))
-
-
-@pytest.mark.parametrize(
     ("pattern", "fields", "message"),
     [
         pytest.param("*.csv", {}, r"\*\.csv: no files found", id="nothing-matches"),
@@ -212,11 +189,24 @@ def test_headers_may_differ_in_columns_that_are_not_read(tmp_path: Path) -> None
     check_corpus(corpus(tmp_path, header=True))
 
 
-def test_empty_file_among_others_is_valid(tmp_path: Path) -> None:
-    write(tmp_path / "a.tsv", b"")
-    write(tmp_path / "b.tsv", b"two\tzwei\n")
+@pytest.mark.parametrize(
+    "content", [pytest.param(b"", id="no-bytes"), pytest.param(b"en\tde\n", id="nothing-but-a-header")]
+)
+@pytest.mark.parametrize("name", ["0.tsv", "b.tsv.gz", "c/d.tsv"])
+def test_empty_file_among_others(tmp_path: Path, name: str, content: bytes) -> None:
+    write(tmp_path / "a.tsv", b"en\tde\none\teins\n")
+    write(tmp_path / name, content)
+    for read in (check_corpus, lambda config: list(read_rows(config)), lambda config: list(CappedRows(config))):
+        with pytest.raises(InputError, match=rf"{name} is empty: it has no sentence pairs; delete it"):
+            read(corpus(tmp_path, header=True, max_pairs=1))
+
+
+def test_hidden_files_among_others(tmp_path: Path) -> None:
+    write(tmp_path / "a.tsv", b"one\teins\n")
+    for name in ("_SUCCESS", ".a.tsv.crc", ".ipynb_checkpoints/a.tsv"):
+        write(tmp_path / name, b"")
     check_corpus(corpus(tmp_path))
-    assert [row.source for row in read_rows(corpus(tmp_path))] == ["two"]
+    assert [row.source for row in read_rows(corpus(tmp_path))] == ["one"]
 
 
 @pytest.mark.parametrize("language", ["", "../x", "en"])

@@ -1,3 +1,5 @@
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -77,11 +79,31 @@ def test_one_file_without_origins_is_valid(tmp_path: Path) -> None:
         pytest.param(pa.string_view(), id="string-view"),
         pytest.param(pa.dictionary(pa.int32(), pa.string()), id="dictionary"),
         pytest.param(pa.binary(), id="binary"),
+        pytest.param(pa.large_binary(), id="large-binary"),
     ],
 )
 def test_kinds_of_text(tmp_path: Path, kind: pa.DataType) -> None:
     path = write_parquet(tmp_path / "c.parquet", en=pa.array(["ä", None]).cast(kind), de=["eins", "zwei"])
     assert [row.source for row in read_rows(parquet(path))] == ["ä", ""]
+
+
+@pytest.mark.parametrize(
+    ("origins", "expected"),
+    [
+        pytest.param(pa.array([7, None]), "7", id="integer"),
+        pytest.param(pa.array([1 << 63, 0], pa.uint64()), "9223372036854775808", id="large-integer"),
+        pytest.param(pa.array([0.5, 1]), "0.5", id="float"),
+        pytest.param(pa.array([True, False]), "true", id="truth-value"),
+        pytest.param(pa.array([Decimal("1.20"), None]), "1.20", id="decimal"),
+        pytest.param(pa.array([date(2020, 1, 2), None]), "2020-01-02", id="date"),
+        pytest.param(pa.array([7, 8]).dictionary_encode(), "7", id="dictionary-of-integers"),
+    ],
+)
+def test_origins_that_are_not_text(tmp_path: Path, origins: pa.Array, expected: str) -> None:
+    path = write_parquet(tmp_path / "c.parquet", en=["one", "two"], de=["eins", "zwei"], x=origins, y=[{"z": 1}, None])
+    check_corpus(parquet(path, origin_column="x"))
+    assert next(iter(read_rows(parquet(path, origin_column="x")))).origin == expected
+    assert [row.origin for row in read_rows(parquet(path, origin_column="y.z"))] == ["1", None]
 
 
 def test_text_that_is_not_utf8_and_text_that_is_too_long(tmp_path: Path) -> None:
@@ -130,6 +152,23 @@ def test_columns_that_cannot_be_used(tmp_path: Path, fields: dict[str, Any], mes
     path = write_parquet(tmp_path / "c.parquet", id=[1], en=["one"], t=[{"de": "eins"}], none=pa.nulls(1))
     with pytest.raises(InputError, match=message):
         check_corpus(parquet(path, **({"target_column": "t.de"} | fields)))
+
+
+@pytest.mark.parametrize("field", ["source_column", "origin_column"])
+def test_columns_of_one_name(tmp_path: Path, field: str) -> None:
+    names, columns = ["en", "de", "x", "x"], [pa.array([text]) for text in ("one", "eins", "two", "zwei")]
+    path = tmp_path / "c.parquet"
+    pq.write_table(pa.table(columns, names=names), path)
+    check_corpus(parquet(path))
+    with pytest.raises(InputError, match=r"c\.parquet has 2 columns 'x'; rename or remove all but one"):
+        check_corpus(parquet(path, **{field: "x"}))
+
+
+def test_fields_of_one_name(tmp_path: Path) -> None:
+    pair = pa.StructArray.from_arrays([pa.array(["one"]), pa.array(["two"])], names=["en", "en"])
+    path = write_parquet(tmp_path / "c.parquet", t=pair, de=["eins"])
+    with pytest.raises(InputError, match=r"c\.parquet has 2 columns 't\.en'"):
+        check_corpus(parquet(path, source_column="t.en"))
 
 
 def test_names_of_columns_cannot_move_the_cursor(tmp_path: Path) -> None:

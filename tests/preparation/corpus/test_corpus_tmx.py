@@ -87,6 +87,24 @@ def test_languages(tmp_path: Path, variants: list[tuple[str, str]], expected: tu
     assert (row.source, row.target) == expected
 
 
+@pytest.mark.parametrize(
+    ("source_lang", "target_lang", "expected"),
+    [
+        pytest.param("pt-BR", "pt", ("rio", "porto"), id="variant-of-the-other-side"),
+        pytest.param("pt", "pt-BR", ("porto", "rio"), id="variant-first"),
+        pytest.param("pt-AO", "pt", (None, "rio"), id="missing-variant"),
+        pytest.param("pt-BR", "pt-PT", ("rio", "porto"), id="two-variants"),
+        pytest.param("pt-br", "es", ("rio", "río"), id="three-letter-code"),
+    ],
+)
+def test_variants_of_one_language(
+    tmp_path: Path, source_lang: str, target_lang: str, expected: tuple[str | None, str | None]
+) -> None:
+    path = tmx(tmp_path / "c.tmx", tuv("pt-BR", "rio") + tuv("por-PT", "porto") + tuv("spa", "río"))
+    (row,) = read_rows(CorpusConfig(path=str(path), source_lang=source_lang, target_lang=target_lang, format="tmx"))
+    assert (row.source, row.target) == expected
+
+
 def test_blank_texts_are_not_missing_languages(tmp_path: Path) -> None:
     path = tmx(tmp_path / "c.tmx", *[tuv("en", "") + tuv("de", "eins")] * 20)
     check_corpus(corpus(path, format="tmx"))
@@ -108,6 +126,28 @@ def test_declared_encoding_is_used(tmp_path: Path) -> None:
     path = tmx(tmp_path / "c.tmx", tuv("en", "one") + tuv("de", "größer"), encoding="utf-16")
     check_corpus(corpus(path, format="tmx"))
     assert only_row(path).target == "größer"
+
+
+@pytest.mark.parametrize("encoding", ["gb2312", "utf-32", "nonsense"])
+def test_unknown_declared_encodings(tmp_path: Path, encoding: str) -> None:
+    path = write(tmp_path / "c.tmx", HEAD.replace("UTF-8", encoding).encode())
+    with pytest.raises(InputError, match=r"c\.tmx: the encoding that it declares cannot be read: .*; convert the file"):
+        check_corpus(corpus(path, format="tmx"))
+
+
+def test_named_entities_of_html(tmp_path: Path) -> None:
+    path = tmx(
+        tmp_path / "c.tmx",
+        tuv("en", "Cologne&mdash;and&nbsp;Zurich &lt;&#233;&AMP;") + tuv("de", "K&ouml;ln<ph>&unknown;</ph>&hellip;"),
+    )
+    row = only_row(path)
+    assert (row.source, row.target) == ("Cologne\u2014and\u00a0Zurich <\u00e9&", "K\u00f6ln \u2026")
+
+
+def test_entity_that_only_the_external_dtd_may_define(tmp_path: Path) -> None:
+    path = tmx(tmp_path / "c.tmx", tuv("en", "one") + tuv("de", "eins"), tuv("en", "My &product;") + tuv("de", "x"))
+    with pytest.raises(InputError, match=r"c\.tmx, line 6: undefined entity &product;; replace it"):
+        check_corpus(corpus(path, format="tmx"))
 
 
 def test_overlong_text(tmp_path: Path) -> None:
@@ -152,6 +192,8 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, unit: str, count: in
         pytest.param("en\tde\n", "line 1: not well-formed XML", id="no-xml"),
         pytest.param("<html/>", "root element is <html>", id="another-kind-of-xml"),
         pytest.param('<!DOCTYPE tmx [<!ENTITY a "b">]><tmx/>', "declares XML entities", id="entity"),
+        pytest.param('<!DOCTYPE tmx [<!ENTITY % a SYSTEM "x"> %a;]><tmx/>', "declares XML entities", id="parameter"),
+        pytest.param("<tmx><tu>" + tuv("en", "&nbsp;"), "line 1: .* undefined entity", id="entity-without-dtd"),
         pytest.param('<!DOCTYPE tmx [<!ENTITY a SYSTEM "file:///etc/hostname">]><tmx/>', "XML entities", id="outside"),
         pytest.param(
             HEAD + ("<tu>" + tuv("EN-GB", "one") + tuv("nl", "een") + "</tu>") * 20 + TAIL,
