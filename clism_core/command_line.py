@@ -154,6 +154,8 @@ def run_job(
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given and default_preset is not None:
         given = ["--config", str(CONFIGS / default_preset)]
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("clism_core").setLevel(logging.INFO)
     parser = build_parser(config_class, description, shortcuts)
     try:
         check_credentials(given)
@@ -163,8 +165,6 @@ def run_job(
     del values["config"]
     check_groups(parser, config_class, values)
     config = parser.instantiate(values)
-    logging.basicConfig(format="%(message)s")
-    logging.getLogger("clism_core").setLevel(logging.INFO)
     quieten_libraries()
     try:
         main(with_home_folder(config_class(**vars(config))))

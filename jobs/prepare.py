@@ -3,6 +3,7 @@
     python jobs/prepare.py --corpora '[{path: en-ar.tsv.gz, source_lang: en, target_lang: ar}]' --output prepared
     python jobs/prepare.py --config jobs/configs/prepare.yaml --output prepared --aligner.kind embedding
     python jobs/prepare.py --print_stats prepared
+    python jobs/prepare.py --verify prepared            (reads all files and reports every problem)
 
 Needs `pip install -e '.[align]'`: the aligner eflomal and an English spaCy pipeline with NER.
 """
@@ -22,6 +23,7 @@ from clism_core.preparation.report.folder import manifest_with_statistics
 from clism_core.preparation.report.page import REPORT
 from clism_core.preparation.report.terminal import format_statistics
 from clism_core.preparation.tracking import log_prepared
+from clism_core.preparation.verification import verify
 from clism_core.tracking.run import tracked_run, ui_command
 from clism_core.utils import storage
 from clism_core.utils.home import tracking_uri
@@ -59,6 +61,9 @@ def statistics(folder: str) -> str:
 PRINT_STATS = Shortcut("print_stats", "print a summary of existing prepared data and exit", statistics)
 
 
+VERIFY = Shortcut("verify", "read all files of existing prepared data, report every problem and exit", verify)
+
+
 def summary(manifest: Manifest, *, output: str) -> str:
     """Return the text printed at the end."""
     lines = [f"Prepared {manifest['samples']:,} samples; {manifest['rejects']:,} rows were rejected."]
@@ -79,4 +84,4 @@ def summary(manifest: Manifest, *, output: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(run_job(PrepareConfig, main, description=__doc__, shortcuts=[PRINT_STATS]))
+    sys.exit(run_job(PrepareConfig, main, description=__doc__, shortcuts=[PRINT_STATS, VERIFY]))

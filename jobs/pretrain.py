@@ -14,7 +14,8 @@ from clism_core.cluster.connect import check_shared, connect
 from clism_core.command_line import PYTHON, job_command, preset_path, run_job, stopped_text
 from clism_core.demo.build import write_missing_inputs
 from clism_core.model.paths import shared_inputs, with_absolute_paths
-from clism_core.pretraining.config import PretrainConfig
+from clism_core.pretraining.config import PretrainConfig, data_set_configs
+from clism_core.pretraining.mixture import check_existing
 from clism_core.pretraining.training import PRETRAINING
 from clism_core.tracking.run import ui_command
 from clism_core.training.export import ExportedModel
@@ -32,6 +33,7 @@ def main(config: PretrainConfig) -> None:
 
 def train(config: PretrainConfig) -> ExportedModel | None:
     """Run the training; return None if it was asked to stop before its end."""
+    check_existing(data_set_configs(config))  # before a cluster starts
     connect()
     write_missing_inputs(config)
     check_shared(

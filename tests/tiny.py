@@ -1,5 +1,6 @@
 """Tiny encoders of real architectures with real tokenizers, and samples in token ids."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from transformers import (
     set_seed,
 )
 
-from clism_core.preparation.manifest import Manifest, finish_output
+from clism_core.preparation.manifest import ListedFile, Manifest, finish_output
 from clism_core.preparation.schema import SAMPLE_SCHEMA
 from clism_core.pretraining.encoding import EncodedSample, Span
 
@@ -178,10 +179,12 @@ def write_prepared(folder: Path, *, samples: int = 40, languages: tuple[str, ...
     for row in rows:
         row["spans"] = [span | {"label": "PERSON"} for span in row["spans"]]
     (folder / "samples").mkdir(parents=True)
+    files = {}
     for part in range(3):
-        pq.write_table(
-            pa.Table.from_pylist(rows[part::3], schema=SAMPLE_SCHEMA), folder / "samples" / f"{part}.parquet"
-        )
+        file, own = folder / "samples" / f"{part}.parquet", rows[part::3]
+        pq.write_table(pa.Table.from_pylist(own, schema=SAMPLE_SCHEMA), file)
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        files[f"samples/{part}.parquet"] = ListedFile(rows=len(own), bytes=file.stat().st_size, sha256=digest)
     finish_output(
         str(folder),
         Manifest(
@@ -192,6 +195,7 @@ def write_prepared(folder: Path, *, samples: int = 40, languages: tuple[str, ...
             versions={},
             fingerprint="0123456789abcdef",
             content="fedcba9876543210",
+            files=files,
         ),
     )
     return folder

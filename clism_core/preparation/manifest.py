@@ -4,8 +4,8 @@ import hashlib
 import importlib.metadata
 import json
 import posixpath
-from collections.abc import Sequence
-from typing import Any, NotRequired, TypedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NotRequired, TypedDict, cast
 
 from clism_core.preparation.statistics import BlockStatistics, Statistics
 from clism_core.utils import storage
@@ -44,6 +44,15 @@ def pair_counts(block: BlockStatistics, *, beyond_cap: int) -> PairCounts:
     )
 
 
+class ListedFile(TypedDict):
+    """A file of samples or rejects."""
+
+    rows: int
+    bytes: int
+    sha256: str
+    """Digest of its content, in hexadecimal."""
+
+
 class Manifest(TypedDict):
     """Content of `manifest.json`."""
 
@@ -59,6 +68,20 @@ class Manifest(TypedDict):
     input_digests: NotRequired[dict[str, int]]
     """Number of input files by the kind of digest (`FileDigest.kind`) in `fingerprint`; missing in manifests of older
     versions."""
+    files: NotRequired[dict[str, ListedFile]]
+    """Files of samples and rejects, by path relative to the folder; missing in manifests of older versions."""
+
+
+_TYPES: dict[str, type] = {
+    "samples": int,
+    "rejects": int,
+    "pairs": dict,
+    "config": dict,
+    "versions": dict,
+    "fingerprint": str,
+    "content": str,
+    "files": dict,
+}
 
 
 def read_manifest(folder: str) -> Manifest:
@@ -68,11 +91,18 @@ def read_manifest(folder: str) -> Manifest:
         InputError: if the folder is missing, or does not contain finished data of this version.
     """
     if storage.exists(storage.join(folder, MANIFEST)):
-        manifest: Manifest = storage.read_json(storage.join(folder, MANIFEST))
+        content = storage.read_json(storage.join(folder, MANIFEST))
+        manifest = cast(Manifest, content if isinstance(content, dict) else {})
         if missing := sorted(Manifest.__required_keys__ - manifest.keys()):
             raise InputError(
                 f"{folder}: incompatible {MANIFEST}, written by another version of this project: missing "
                 f"{', '.join(missing)}; prepare the data again, in another folder"
+            )
+        wrong = [name for name, kind in _TYPES.items() if not isinstance(manifest.get(name, kind()), kind)]
+        if wrong or not all(map(_is_listed, manifest.get("files", {}).values())):
+            raise InputError(
+                f"{folder}: damaged {MANIFEST}: {', '.join(wrong or ['files'])} of the wrong type; restore it from a "
+                "copy, or prepare the data again, in another folder"
             )
         return manifest
     if not storage.exists(folder):
@@ -80,6 +110,10 @@ def read_manifest(folder: str) -> Manifest:
     if storage.exists(storage.join(folder, UNFINISHED)):
         raise InputError(f"{folder}: its preparation is unfinished; run the same command of prepare again to resume it")
     raise InputError(f"{folder}: no prepared data: {MANIFEST} not found; create it with the job prepare")
+
+
+def _is_listed(file: object) -> bool:
+    return isinstance(file, dict) and ListedFile.__required_keys__ <= file.keys()
 
 
 def open_output(folder: str, *, fingerprint: str) -> Manifest | None:
@@ -135,6 +169,23 @@ def fingerprint(*, inputs: Sequence[Sequence[str]], config: dict[str, Any], vers
     """Return the SHA-256, in hex, of the input files' digests (a list per corpus), `config` and `versions`."""
     parts = {"inputs": inputs, "config": config, "versions": versions}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def content_digest(files: Mapping[str, ListedFile], shards: Iterable[str]) -> str:
+    """Return the digest of the samples: the SHA-256, in hex, of the list of digests of the shards' files of samples, in
+    order, with null for a shard without samples."""
+    digests = [files[file]["sha256"] if (file := sample_file(shard)) in files else None for shard in shards]
+    return hashlib.sha256(json.dumps(digests).encode()).hexdigest()
+
+
+def sample_file(shard: str) -> str:
+    """Return the path of the samples of a shard, relative to the folder."""
+    return f"{SAMPLES}/{shard}.parquet"
+
+
+def reject_file(shard: str) -> str:
+    """Return the path of the rejects of a shard, relative to the folder."""
+    return f"{REJECTS}/{shard}.parquet"
 
 
 def package_versions(*names: str) -> dict[str, str]:

@@ -1,8 +1,6 @@
 """Preparation of span-masked samples from parallel corpora: the checks before it, its stages, and its manifest."""
 
 import dataclasses
-import hashlib
-import json
 import logging
 import platform
 from collections import Counter
@@ -21,7 +19,9 @@ from clism_core.preparation.entities import check_entities, find_pipeline
 from clism_core.preparation.given_alignment import check_alignments
 from clism_core.preparation.manifest import (
     MANIFEST,
+    ListedFile,
     Manifest,
+    content_digest,
     fingerprint,
     finish_output,
     open_output,
@@ -116,11 +116,11 @@ def _run(preparation: Preparation, work: Work) -> Manifest:
     beyond_cap = Counter[str]()
     for corpus, rows in zip(config.corpora, corpora_rows, strict=True):
         beyond_cap[corpus.pair] += rows["beyond_cap"]
-    digests: list[str | None] = []
+    files: dict[str, ListedFile] = {}
     blocks: dict[str, BlockStatistics] = {}
+    names = {pair: [shard.name for shard in shards if shard.pair == pair] for pair in beyond_cap}
     for pair in beyond_cap:
-        made = work.read_all_json(MADE, [shard.name for shard in shards if shard.pair == pair])
-        blocks[pair] = merge_statistics(_statistics(made, digests))
+        blocks[pair] = merge_statistics(_statistics(work.read_all_json(MADE, names[pair]), files))
     samples = sum(block["samples"] for block in blocks.values())
     manifest = Manifest(
         samples=samples,
@@ -129,17 +129,18 @@ def _run(preparation: Preparation, work: Work) -> Manifest:
         config=dataclasses.asdict(config),
         versions=preparation.versions,
         fingerprint=preparation.fingerprint,
-        content=hashlib.sha256(json.dumps(digests).encode()).hexdigest(),
+        content=content_digest(files, chain.from_iterable(names.values())),
         input_digests=count_kinds(chain.from_iterable(preparation.inputs)),
+        files=files,
     )
     write_report(manifest, examples={pair: block["examples"] for pair, block in blocks.items()}, folder=config.output)
     return manifest
 
 
-def _statistics(made: Iterable[Made], digests: list[str | None]) -> Iterator[BlockStatistics]:
-    """Yield the statistics of each shard, and append its digest."""
+def _statistics(made: Iterable[Made], files: dict[str, ListedFile]) -> Iterator[BlockStatistics]:
+    """Yield the statistics of each shard, and add its files."""
     for shard in made:
-        digests.append(shard["digest"])
+        files |= shard["files"]
         yield shard["statistics"]
 
 

@@ -13,7 +13,7 @@ from clism_core.preparation.config import PrepareConfig
 from clism_core.preparation.deduplication import DUPLICATES_SCHEMA
 from clism_core.preparation.entities import EntityFinder
 from clism_core.preparation.entities.stop_words import content_words, stop_words
-from clism_core.preparation.manifest import REJECTS, SAMPLES
+from clism_core.preparation.manifest import ListedFile, reject_file, sample_file
 from clism_core.preparation.report.examples import drop_examples
 from clism_core.preparation.schema import (
     REJECT_SCHEMA,
@@ -30,8 +30,9 @@ from clism_core.preparation.statistics import BlockStatistics, block_statistics
 from clism_core.utils import storage
 from clism_core.utils.arrow import open_parquet_dataset, parquet_bytes
 
-MADE = "made"
-"""Folder of the results (`Made`) of finished shards."""
+MADE = "shards"
+"""Folder of the results (`Made`) of finished shards. Earlier versions had them in `made`, without the files' digests;
+such shards are made again."""
 
 
 class SampleMaker:
@@ -145,8 +146,8 @@ class Made(TypedDict):
     """Result of a shard."""
 
     statistics: BlockStatistics
-    digest: str | None
-    """SHA-256 of the file of samples, in hexadecimal; None if there is no such file."""
+    files: dict[str, ListedFile]
+    """The file of samples and the file of rejects, by path relative to the output, unless there are none."""
 
 
 def write_shard(rows: pa.Table, name: str, output: str) -> Made:
@@ -154,14 +155,14 @@ def write_shard(rows: pa.Table, name: str, output: str) -> Made:
     is_sample = pc.is_null(rows["reason"])
     samples = rows.filter(is_sample).select(SAMPLE_SCHEMA.names).cast(SAMPLE_SCHEMA)
     rejects = rows.filter(pc.invert(is_sample)).select(REJECT_SCHEMA.names).cast(REJECT_SCHEMA)
-    digest = None
-    for part, table in ((SAMPLES, add_source_hash(samples)), (REJECTS, rejects)):
-        path = storage.join(output, part, f"{name}.parquet")
+    files: dict[str, ListedFile] = {}
+    for file, table in ((sample_file(name), add_source_hash(samples)), (reject_file(name), rejects)):
+        path = storage.join(output, file)
         if not table.num_rows:
             storage.delete(path)  # from an earlier attempt: an aligner without a seed may give other results
             continue
         content = parquet_bytes(table)
         storage.write_bytes(path, content)
-        if part == SAMPLES:
-            digest = hashlib.sha256(content).hexdigest()
-    return Made(statistics=block_statistics(samples, rejects), digest=digest)
+        digest = hashlib.sha256(content).hexdigest()
+        files[file] = ListedFile(rows=table.num_rows, bytes=len(content), sha256=digest)
+    return Made(statistics=block_statistics(samples, rejects), files=files)

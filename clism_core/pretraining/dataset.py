@@ -19,7 +19,7 @@ from clism_core.preparation.spans import NGRAM, NOUN_CHUNK
 from clism_core.pretraining.encoding import SAMPLE_COLUMNS, encode_table
 from clism_core.pretraining.held_out_data import HeldOutSentences
 from clism_core.pretraining.mixture import FIELD, DataSet
-from clism_core.pretraining.sample_files import TASK_CPUS, add_id_prefix, folder_names, read_samples
+from clism_core.pretraining.sample_files import REMEDY, TASK_CPUS, add_id_prefix, folder_names, read_samples
 from clism_core.training.data.indexed_rows import IndexedRows
 from clism_core.training.data.sampler import Integers
 from clism_core.utils.errors import InputError
@@ -140,6 +140,7 @@ def _index(blocks_by_set: Sequence[Sequence[ray.ObjectRef[pa.Table]]], max_sampl
     parts = [part for _, part in filled]
     table = pa.concat_tables(parts)
     order = pc.sort_indices(table, [("set_number", "ascending"), ("sample_id", "ascending")]).to_numpy()
+    _check_unique(table["sample_id"])
     if max_samples is not None:
         order = order[np.sort(np.random.default_rng(0).permutation(len(order))[:max_samples])]
     sizes = [part.num_rows for part in parts]
@@ -157,6 +158,17 @@ def _index(blocks_by_set: Sequence[Sequence[ray.ObjectRef[pa.Table]]], max_sampl
         language_pairs=pairs,
         spans=int(table["spans"].to_numpy()[order].sum()),
         unencodable_spans=int(table["unencodable_spans"].to_numpy()[order].sum()),
+    )
+
+
+def _check_unique(sample_ids: pa.ChunkedArray) -> None:
+    """Raise `InputError` if an id occurs twice: the order of the samples would not be determined."""
+    if pc.count_distinct(sample_ids).as_py() == len(sample_ids):
+        return
+    counts = pc.value_counts(sample_ids.combine_chunks())
+    repeated = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
+    raise InputError(
+        f"{FIELD}: {len(repeated):,} samples occur more than once, such as {repeated[0].as_py()}; {REMEDY}"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -18,6 +19,7 @@ from clism_core.preparation.source_hash import SOURCE_HASH
 from clism_core.pretraining.encoding import SAMPLE_COLUMNS
 from clism_core.pretraining.mixture import DataSet
 from clism_core.pretraining.sample_files import (
+    REMEDY,
     TASK_CPUS,
     add_id_prefix,
     folder_names,
@@ -29,6 +31,8 @@ from clism_core.pretraining.sample_files import (
 from clism_core.utils.digests import text_hash
 from clism_core.utils.errors import InputError
 from clism_core.utils.language_pair import LanguagePair
+
+logger = logging.getLogger(__name__)
 
 HELD_OUT_COLUMNS = [*SAMPLE_COLUMNS, "source_words", "target_words", "alignment", "origin"]
 _CANDIDATE_COLUMNS = ["sample_id", "source_lang", "target_lang"]
@@ -96,8 +100,10 @@ def find_held_out(data_sets: Sequence[DataSet], config: HeldOutConfig) -> HeldOu
 def load_held_out(data_sets: Sequence[DataSet], sentences: HeldOutSentences) -> list[dict[str, Any]]:
     """Return the held-out samples, at most `max_samples` per language pair, sorted by id.
 
+    Samples whose source or target has no words are left out, with a warning: there is nothing to find in them.
+
     Raises:
-        InputError: if no sample is held out.
+        InputError: if no sample is held out, or none of them has words.
     """
     config = sentences.config
     candidates: list[dict[str, Any]] = []
@@ -116,7 +122,19 @@ def load_held_out(data_sets: Sequence[DataSet], sentences: HeldOutSentences) -> 
         files = set(sample_files(data_set)) & {row["file"] for row in chosen}
         if files:
             rows += read_files(sorted(files), _read_chosen, ids, data_set.id_prefix).take_all()
-    return sorted(rows, key=lambda row: str(row["sample_id"]))
+    return with_words(sorted(rows, key=lambda row: str(row["sample_id"])), data_sets)
+
+
+def with_words(rows: list[dict[str, Any]], data_sets: Sequence[DataSet]) -> list[dict[str, Any]]:
+    """Return the rows that have words on both sides, and warn about the others; raise `InputError` if none is left."""
+    kept = [row for row in rows if row["source_words"] and row["target_words"]]
+    if len(kept) < len(rows):
+        first = next(row for row in rows if row not in kept)["sample_id"]
+        left_out = f"{len(rows) - len(kept):,} of {len(rows):,} held-out samples have no words, such as {first}"
+        if not kept:
+            raise InputError(f"--held_out: {left_out}, in {folder_names(data_sets)}; {REMEDY}")
+        logger.warning("%s; they are left out of the evaluation", left_out)
+    return kept
 
 
 def _held_out_candidates(batch: pa.Table, sentences: HeldOutSentences, id_prefix: str) -> Iterator[pa.Table]:

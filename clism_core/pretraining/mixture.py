@@ -10,10 +10,11 @@ from typing import Annotated
 
 from annotated_types import Gt, Lt
 
+from clism_core.preparation.integrity import check_samples
 from clism_core.preparation.manifest import Manifest, read_manifest
 from clism_core.utils.errors import InputError
 from clism_core.utils.fields import PreparedData
-from clism_core.utils.storage import absolute
+from clism_core.utils.storage import absolute, exists
 
 FIELD = "--data"
 _ID_PREFIX_LENGTH = 12  # hexadecimal digits of 64
@@ -51,13 +52,14 @@ def mixture_problems(data: Sequence[DataSetConfig]) -> Iterator[str]:
 
 
 def open_data_sets(data: Sequence[DataSetConfig]) -> list[DataSet]:
-    """Read the manifests of prepared data sets.
+    """Read the manifests of prepared data sets, and compare their files with them.
 
     Returns:
         the data sets sorted by the digest of their contents, so that the order of `data` does not matter.
 
     Raises:
-        InputError: if a folder contains no prepared data or no samples, or two contain the same data.
+        InputError: if a folder contains no prepared data or no samples, files of samples are missing, added or changed,
+            or two folders contain the same data.
     """
     manifests = {entry.path: _read(entry.path) for entry in data}
     problems = [
@@ -73,6 +75,7 @@ def open_data_sets(data: Sequence[DataSetConfig]) -> list[DataSet]:
                 f"{FIELD}: {same[0]} and {folder} contain the same data; give one, with the sum of the weights"
             )
         seen |= {manifest["content"]: folder, manifest["fingerprint"]: folder}
+    problems += [problem for folder, manifest in manifests.items() for problem in _file_problems(folder, manifest)]
     if problems:
         raise InputError("\n".join(problems))
     several = len(data) > 1
@@ -90,8 +93,24 @@ def open_data_sets(data: Sequence[DataSetConfig]) -> list[DataSet]:
     )
 
 
+def check_existing(data: Sequence[DataSetConfig]) -> None:
+    """Check the data sets whose folders exist, as `open_data_sets` does; the others may still be written.
+
+    Raises:
+        InputError: as `open_data_sets` does.
+    """
+    open_data_sets([entry for entry in data if exists(entry.path)])
+
+
 def _read(folder: str) -> Manifest:
     try:
         return read_manifest(folder)
     except InputError as error:
         raise InputError(f"{FIELD} {error}") from error
+
+
+def _file_problems(folder: str, manifest: Manifest) -> Iterator[str]:
+    try:
+        check_samples(folder, manifest)
+    except InputError as error:
+        yield f"{FIELD} {error}"

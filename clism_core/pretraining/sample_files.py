@@ -8,10 +8,12 @@ import ray
 
 from clism_core.cluster.ray_data import configure_execution
 from clism_core.preparation.manifest import SAMPLES
+from clism_core.preparation.row_checks import check_rows, column_problems, sample_schema
 from clism_core.preparation.source_hash import SOURCE_HASH, add_source_hash
 from clism_core.pretraining.mixture import DataSet
-from clism_core.utils.arrow import open_parquet
-from clism_core.utils.storage import filesystem, join, list_files
+from clism_core.utils.arrow import parquet_file
+from clism_core.utils.errors import InputError
+from clism_core.utils.storage import join, list_files
 
 TASK_CPUS = 0.5
 """CPUs per task; a fraction, so that reading and tokenizing can run concurrently on one core."""
@@ -19,6 +21,8 @@ ROWS_AT_ONCE = 1024
 """Samples per read of a file, which are tokenized together."""
 BLOCK_BYTES = 4 * 2**20
 """Block size, about 10,000 samples per task. Ray's default of 128 MiB would make a typical data set a single task."""
+
+REMEDY = "restore the file, or prepare the data again; `prepare --verify FOLDER` lists all problems of a folder"
 
 
 def read_samples(data_set: DataSet, columns: list[str]) -> ray.data.Dataset:
@@ -50,20 +54,30 @@ def read_files(files: Sequence[str], read: Callable[..., Iterator[pa.Table]], *a
 
 
 def read_file(batch: pa.Table, columns: list[str]) -> Iterator[pa.Table]:
-    """Yield columns of the samples of the one file in the column `file` of `batch`."""
+    """Yield columns of the samples of the one file in the column `file` of `batch`.
+
+    Raises:
+        InputError: if the file is damaged, or a row is invalid; it names the file and the row.
+    """
     (file,) = batch["file"].to_pylist()
-    store, path = filesystem(file)
-    with store.open_input_file(path) as stream:
-        parquet = open_parquet(stream, title=file)
+    with parquet_file(file) as parquet:
         lacks_hash = SOURCE_HASH in columns and SOURCE_HASH not in parquet.schema_arrow.names
         stored = [*{"source" if lacks_hash and name == SOURCE_HASH else name: None for name in columns}]
+        if wrong := column_problems(parquet.schema_arrow, sample_schema(stored)):
+            raise InputError(f"{file}: {'; '.join(wrong)}; {REMEDY}")
 
         def complete(table: pa.Table) -> pa.Table:
             return (add_source_hash(table) if lacks_hash else table).select(columns)
 
-        yield complete(parquet.schema_arrow.empty_table())  # a table even if the file has no rows
+        yield complete(sample_schema(stored).empty_table())  # a table even if the file has no rows
+        first_row = 1
         for rows in parquet.iter_batches(batch_size=ROWS_AT_ONCE, columns=stored):
-            yield complete(pa.Table.from_batches([rows]))
+            samples, _, problems = check_rows(pa.Table.from_batches([rows]))
+            if problems:
+                first = min(problems, key=lambda problem: int(problem.rows[0]))
+                raise InputError(f"{file}, row {first_row + first.rows[0]:,}: {first.text}; {REMEDY}")
+            yield complete(samples)
+            first_row += rows.num_rows
 
 
 def add_id_prefix(table: pa.Table, id_prefix: str) -> pa.Table:

@@ -14,6 +14,7 @@ import pyarrow.dataset as pds
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from clism_core.utils import storage
 from clism_core.utils.errors import InputError
 from clism_core.utils.text import printable
 
@@ -68,6 +69,36 @@ def open_parquet(file: Any, *, title: str, columns: Collection[str] | None = Non
         schema = parquet.schema_arrow
     check_types(schema, title=title, columns=columns)
     return parquet
+
+
+@contextmanager
+def parquet_file(path: str, content: bytes | None = None) -> Iterator[pq.ParquetFile]:
+    """Open the Parquet file at `path`, local or s3://, or its `content` if that has been read already.
+
+    Raises:
+        InputError: as `open_parquet` and `parquet_errors` do.
+    """
+    with parquet_errors(path):
+        if content is not None:
+            yield open_parquet(pa.BufferReader(content), title=path)
+            return
+        store, inner = storage.filesystem(path)
+        with store.open_input_file(inner) as stream:
+            yield open_parquet(stream, title=path)
+
+
+@contextmanager
+def parquet_errors(path: str) -> Iterator[None]:
+    """Turn errors of a block that reads the Parquet file or folder `path` into an `InputError` that names it.
+
+    Errors of an object store are raised as they are: trying again may succeed.
+    """
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        if "AWS Error" in str(error) and not isinstance(error, FileNotFoundError):
+            raise
+        raise InputError(f"{path}: cannot be read as Parquet: missing, truncated or damaged ({error})") from error
 
 
 def open_parquet_dataset(files: str | list[str], *, schema: pa.Schema, store: fs.FileSystem) -> pds.Dataset:

@@ -122,8 +122,16 @@ def atomic_file(path: str) -> Iterator[IO[bytes]]:
 
 
 def read_json(path: str) -> Any:
-    """Return the content of the JSON file at `path`; raises `FileNotFoundError`."""
-    return json.loads(read_bytes(path))
+    """Return the content of the JSON file at `path`.
+
+    Raises:
+        FileNotFoundError: if it is missing.
+        InputError: if its content is not JSON, as after a full disk or a copy that was interrupted.
+    """
+    try:
+        return json.loads(read_bytes(path))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: damaged, not JSON ({error}); restore the file from a copy") from error
 
 
 def write_json(path: str, content: object) -> None:
@@ -134,12 +142,17 @@ def write_json(path: str, content: object) -> None:
 
 def list_files(path: str) -> list[str]:
     """Return the sorted paths of all files under the folder `path`; an empty list if it does not exist."""
+    root = absolute(path) if is_local(path) else path
+    return [join(root, name) for name in file_sizes(path)]
+
+
+def file_sizes(path: str) -> dict[str, int]:
+    """Return the size in bytes of every file under the folder `path`, by sorted path relative to it; an empty
+    dictionary if it does not exist."""
     store, inner = filesystem(path)
     infos = store.get_file_info(fs.FileSelector(inner, recursive=True, allow_not_found=True))
-    files = sorted(info.path for info in infos if info.type == fs.FileType.File)
-    if is_local(path):
-        return files
-    return [join(path, posixpath.relpath(file, inner)) for file in files]
+    files = sorted((info for info in infos if info.type == fs.FileType.File), key=lambda info: info.path)
+    return {posixpath.relpath(info.path, inner): info.size for info in files}
 
 
 def expand(path: str) -> list[str]:

@@ -18,6 +18,7 @@ from clism_core.preparation.prepare import PrepareConfig
 from clism_core.preparation.schema import REJECT_SCHEMA
 from clism_core.preparation.source_hash import SAMPLE_FILE_SCHEMA
 from clism_core.preparation.stages import learn
+from clism_core.preparation.verification import verify
 from clism_core.utils.errors import InputError
 from clism_core.utils.home import tracking_uri
 
@@ -155,6 +156,9 @@ def test_given_alignments(
     assert statistics["en-de"]["origins"] == {"news": {"samples": 2, "spans": 4, "rejects": german_rejects}}
     assert statistics["en-vi"]["labels"] == {"GPE": 2, "PERSON": 1}
     assert "Prepared 4 samples; 5 rows were rejected." in capsys.readouterr().out
+    written = [*output.glob("samples/*"), *output.glob("rejects/*")]
+    assert sorted(manifest["files"]) == sorted(path.relative_to(output).as_posix() for path in written)
+    assert verify(str(output)) == f"{output}: no problems in 4 samples and 5 rejects, in 5 files"
 
     with pytest.raises(SystemExit) as exit_info:
         run_job(

@@ -66,7 +66,7 @@ def test_killed_preparation_resumes(ray_cluster: None, home_folder: Path, tmp_pa
     environment: dict[str, Any] = {**os.environ, "CLISM_HOME": str(home_folder), "RAY_ADDRESS": "local"}
     job = subprocess.Popen([sys.executable, prepare.__file__, *given], env=environment)
     end = time.monotonic() + SECONDS
-    while len(list(output.glob("unfinished/*/made/*.json"))) < 3:
+    while len(list(output.glob("unfinished/*/shards/*.json"))) < 3:
         assert job.poll() is None, "the job has ended before it could be killed"
         assert time.monotonic() < end
         time.sleep(0.02)

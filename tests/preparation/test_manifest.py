@@ -1,5 +1,7 @@
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,6 +80,24 @@ def test_missing_or_unfinished_data_is_an_input_error(tmp_path: Path, files: lis
             (folder / name).touch()
     with pytest.raises(InputError, match=message):
         read_manifest(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param('{"samples": 3', r"manifest\.json: damaged, not JSON", id="truncated"),
+        pytest.param("", r"manifest\.json: damaged, not JSON", id="empty"),
+        pytest.param("\0" * 40, r"manifest\.json: damaged, not JSON", id="zeros"),
+        pytest.param("[]", "incompatible manifest.json.*: missing config, content", id="no-object"),
+        pytest.param({"samples": "3"}, "damaged manifest.json: samples of the wrong type", id="type"),
+        pytest.param({"files": {"samples/x.parquet": None}}, "damaged manifest.json: files of the wrong", id="file"),
+    ],
+)
+def test_a_damaged_manifest_is_an_input_error(tmp_path: Path, content: str | dict[str, Any], message: str) -> None:
+    text = content if isinstance(content, str) else json.dumps({**manifest("a"), **content})
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_manifest(str(tmp_path))
 
 
 def test_fingerprint_depends_on_inputs_config_and_versions() -> None:

@@ -1,3 +1,4 @@
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -86,11 +87,16 @@ def test_shard_is_written_as_two_files_with_counts(tmp_path: Path) -> None:
     assert rejects["line"].to_pylist() == [2]
     assert (made["statistics"]["rows"], made["statistics"]["samples"], made["statistics"]["spans"]) == (3, 2, 2)
     assert json.loads(json.dumps(made)) == made
-    assert write_shard(shard, "copy", str(tmp_path))["digest"] == made["digest"]
-    assert write_shard(shard.slice(0, 1), "less", str(tmp_path))["digest"] != made["digest"]
+    for number, (name, rows) in enumerate({"samples": 2, "rejects": 1}.items()):
+        file = f"{name}/en-de-00-000000001.parquet"
+        content = (tmp_path / file).read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        assert list(made["files"])[number] == file
+        assert made["files"][file] == {"rows": rows, "bytes": len(content), "sha256": digest}
+    assert list(write_shard(shard, "copy", str(tmp_path))["files"].values()) == list(made["files"].values())
 
 
 def test_shard_without_samples_or_rejects_writes_no_empty_file(tmp_path: Path) -> None:
     made = write_shard(table(row(1, reason="no_span")), "x", str(tmp_path))
-    assert made["digest"] is None
+    assert list(made["files"]) == ["rejects/x.parquet"]
     assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.parquet")] == ["rejects/x.parquet"]

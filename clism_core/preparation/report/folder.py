@@ -4,12 +4,13 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as pds
 
 from clism_core.preparation.manifest import REJECTS, SAMPLES, Manifest, PairCounts, pair_counts, read_manifest
 from clism_core.preparation.schema import REJECT_SCHEMA, SAMPLE_SCHEMA
 from clism_core.preparation.statistics import BlockStatistics, block_statistics, merge_statistics
 from clism_core.utils import storage
-from clism_core.utils.arrow import open_parquet_dataset
+from clism_core.utils.arrow import open_parquet_dataset, parquet_errors
 from clism_core.utils.language_pair import LanguagePair
 
 _ROWS_AT_ONCE = 8192
@@ -54,7 +55,11 @@ def _blocks(folder: str, schema: pa.Schema) -> Iterator[tuple[str, pa.Table]]:
     if not storage.exists(folder):  # if all rows are samples, or all are rejects, there is only one of the folders
         return
     store, inner = storage.filesystem(folder)
-    files = open_parquet_dataset(inner, schema=schema, store=store)
+    with parquet_errors(folder):
+        yield from _pair_tables(open_parquet_dataset(inner, schema=schema, store=store))
+
+
+def _pair_tables(files: pds.Dataset) -> Iterator[tuple[str, pa.Table]]:
     for batch in files.to_batches(batch_size=_ROWS_AT_ONCE):
         table = pa.Table.from_batches([batch])
         languages = table.select(["source_lang", "target_lang"])
