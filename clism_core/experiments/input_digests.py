@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from clism_core.model.resolve import model_digest, resolve_model
+from clism_core.model.resolve import is_tracked, model_digest, resolve_model
 from clism_core.preparation.manifest import MANIFEST, read_manifest
 from clism_core.training.resume import with_relative_paths
 from clism_core.utils.digests import named_files_digest
@@ -51,7 +51,7 @@ class InputDigests:
 
 
 def _model_digest(folder: str) -> str | None:
-    return model_digest(resolve_model(folder)) if exists(folder) else None
+    return None if is_tracked(folder) or not exists(folder) else model_digest(resolve_model(folder))
 
 
 def _prepared_digest(folder: str) -> str | None:
