@@ -12,6 +12,7 @@ from clism_core.preparation.corpus.formats import FORMATS, format_of
 from clism_core.preparation.corpus.lines import open_stream
 from clism_core.preparation.corpus.rows import empty_file, read_file, titles
 from clism_core.utils.errors import InputError
+from clism_core.utils.language_codes import code_problem
 
 FILES_CHECKED = 100
 """Maximum number of files checked per corpus: opening a file in an object store is slow."""
@@ -50,8 +51,8 @@ def check_corpus(config: CorpusConfig) -> dict[str, list[RawRow]]:
 def _check_languages(config: CorpusConfig) -> None:
     where = f"corpora: {config.path}"
     for name in ("source_lang", "target_lang"):
-        if not getattr(config, name).replace("-", "").replace("_", "").isalnum():
-            raise InputError(f"{where}: {name} is {getattr(config, name)!r}; give a language code such as en or pt-BR")
+        if (problem := code_problem(getattr(config, name))) is not None:
+            raise InputError(f"{where}: {name} {problem}")
     if config.source_lang == config.target_lang:
         raise InputError(f"{where}: source_lang and target_lang are both {config.source_lang!r}; give two languages")
 

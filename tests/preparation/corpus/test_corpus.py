@@ -209,8 +209,16 @@ def test_hidden_files_among_others(tmp_path: Path) -> None:
     assert [row.source for row in read_rows(corpus(tmp_path))] == ["one"]
 
 
-@pytest.mark.parametrize("language", ["", "../x", "en"])
-def test_language_codes(tmp_path: Path, language: str) -> None:
+@pytest.mark.parametrize(
+    ("language", "message"),
+    [
+        pytest.param("", "'' is no language code", id="none"),
+        pytest.param("jp", r"'jp' is no language code; did you mean ja\?", id="country"),
+        pytest.param("de_AT", "'de_AT' is not in the usual form; give de-AT", id="other-form"),
+        pytest.param("en", "source_lang and target_lang are both 'en'", id="both"),
+    ],
+)
+def test_language_codes(tmp_path: Path, language: str, message: str) -> None:
     path = write(tmp_path / "c.tsv", b"a\tb\n")
-    with pytest.raises(InputError, match="target_lang"):
+    with pytest.raises(InputError, match=rf"c\.tsv: (target_lang )?{message}"):
         check_corpus(CorpusConfig(path=str(path), source_lang="en", target_lang=language))
