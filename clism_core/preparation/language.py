@@ -6,6 +6,7 @@ must hold: the sentence has no function words of the expected language, CLD2 rep
 has function words of that language.
 """
 
+import itertools
 import runpy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ _MIN_FUNCTION_WORDS = 3  # distinct ones, and
 _MIN_FUNCTION_WORD_SHARE = 0.2  # of all words: 97 % of English, Hindi and Vietnamese sentences have more
 _MIN_FOREIGN_LETTERS = 7  # of the wrong script: `ok` and `sudo` are not sentences
 _MIN_PERCENT_OF_TEXT = 90
+_MIN_PERCENT_OF_TEXTS = 60  # in one language, of texts that are in several
+_TEXTS_IDENTIFIED = 1000
 
 _WRITING_SYSTEMS = {
     "Aran": "Arab",
@@ -105,6 +108,13 @@ def is_wrong_language(text: str, words: Sequence[Word], *, language: str) -> boo
     if len(words) > 1 and _is_in_another_script(text, profile):
         return True
     return len(words) >= _MIN_WORDS and _is_in_another_language(text, words, profile, base_language(language))
+
+
+def identify_texts(texts: Iterable[str]) -> str | None:
+    """Return the language in which most of `texts` is written; None if that is uncertain, or CLD2 does not know it."""
+    text = _REJECTED_BY_CLD2.sub(" ", "\n".join(itertools.islice(texts, _TEXTS_IDENTIFIED)))
+    is_reliable, _, ((_, code, percent, _), *_) = pycld2.detect(text)
+    return base_language(code) if is_reliable and percent > _MIN_PERCENT_OF_TEXTS else None
 
 
 def _is_in_another_script(text: str, profile: _LanguageProfile) -> bool:

@@ -26,12 +26,15 @@ def check(path: Path, *, given_alignment: bool = False, cleaning: CleaningConfig
         pytest.param(
             GOOD.encode() * 20,
             {"source_lang": "ru", "target_lang": "en"},
-            r"c\.tsv: 20 of the first 20 rows are wrong_language: the source is not in ru, or the target not in en; "
+            r"c\.tsv: 20 of the first 20 rows are wrong_language: the source is in en, the target in ru: "
             "they seem to be swapped; swap source_lang and target_lang or source_",
             id="languages-swapped",
         ),
         pytest.param(
-            GOOD.encode() * 20, {"target_lang": "ar"}, "target not in ar; check source_lang", id="another-language"
+            GOOD.encode() * 20,
+            {"target_lang": "ar"},
+            "the target seems to be in ru, not in ar; check source_lang",
+            id="another-language",
         ),
         pytest.param(
             GOOD.encode() * 20,
@@ -41,6 +44,44 @@ def check(path: Path, *, given_alignment: bool = False, cleaning: CleaningConfig
         ),
         pytest.param(b"The house\t \n" * 20, {}, "rows are empty_target: there is no text", id="no-target"),
         pytest.param(b"\tThe house\n" * 20, {}, "rows are empty_source: there is no text", id="no-source"),
+        pytest.param(
+            (GOOD + UNTRANSLATED * 5 + "The house\t \n" * 4).encode() * 2,
+            {},
+            r"18 of the first 20 rows are untranslated \(10\), empty_target \(8\): source and target are the same "
+            r"text; .*; line 2: 'The house' => 'the House', line 3",
+            id="several-reasons",
+        ),
+        pytest.param(
+            GOOD.encode() * 27 + b"The house\tH\xe4user\n" * 3,
+            {},
+            r"3 of the first 30 rows are invalid_utf8: they have bytes in another encoding, .*; line 28: 'The house' "
+            "=> 'H\ufffduser', line 29",
+            id="some-rows-in-another-encoding",
+        ),
+        pytest.param(
+            b"The house\t\x1b$BLE\x1b(B\n" * 20,
+            {"target_lang": "ja"},
+            r"are control_characters: .* ISO-2022-JP, .*; line 1: 'The house' => '\\x1b\$BLE\\x1b\(B'",
+            id="iso-2022-jp",
+        ),
+        pytest.param(
+            ("1.25\t" + GOOD).encode() * 20,
+            {},
+            "source_column 1 holds numbers, such as 1.25, not sentences; give source_column",
+            id="scores-first",
+        ),
+        pytest.param(
+            (GOOD[:-1] + "\tdoc_1\n").encode() * 20,
+            {"target_column": 3},
+            "target_column 3 holds identifiers, such as doc_1, not",
+            id="identifiers-last",
+        ),
+        pytest.param(
+            ("x" * 3000 + "\t" + GOOD.split("\t")[1]).encode() * 20,
+            {},
+            "are too_long: .* limits; line 1: 'x",
+            id="long",
+        ),
         pytest.param(
             (GOOD + UNTRANSLATED * 9).encode() * 2, {}, "18 of the first 20 rows are untranslated", id="nine-in-ten"
         ),
@@ -90,3 +131,6 @@ def test_sides_of_a_moses_pair(tmp_path: Path) -> None:
     path = write(tmp_path / "c.en", b"The house is old.\n" * 20)
     with pytest.raises(InputError, match=r"untranslated: .* check path and target_path"):
         check(path, format="moses", target_path=str(path))
+    numbers = write(tmp_path / "c.scores", b"0.5\n" * 20)
+    with pytest.raises(InputError, match=r"the target holds numbers, such as 0\.5, not sentences; check path and targ"):
+        check(path, format="moses", target_path=str(numbers))
