@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, get_type_hints
+from typing import Any, NamedTuple, TextIO, TypeVar, get_type_hints
 
 import jsonargparse
 
@@ -20,6 +20,7 @@ from clism_core.utils.errors import InputError, input_error_within
 from clism_core.utils.fields import with_changed
 from clism_core.utils.home import with_home
 from clism_core.utils.storage import is_local
+from clism_core.utils.text import PrintableFormatter, printable_lines
 
 ConfigT = TypeVar("ConfigT")
 
@@ -47,10 +48,21 @@ class _PrintAndExit(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, _: Any, values: Any, __: Any = None) -> None:
         try:
-            print(self._text(values))
+            show(self._text(values))
         except InputError as error:
-            parser.exit(EXIT_BAD_INPUT, f"error: {error}\n")
+            show(f"error: {error}", file=sys.stderr)
+            parser.exit(EXIT_BAD_INPUT)
         parser.exit(EXIT_DONE)
+
+
+def show(text: str, *, file: TextIO | None = None) -> None:
+    """Print a text of a job: all of them go through here, so that no text of a corpus or a model controls the terminal.
+
+    Args:
+        text: may contain names, rows and URIs; non-printable characters are escaped and credentials hidden.
+        file: standard output by default.
+    """
+    print(hide_credentials(printable_lines(text)), file=file, flush=True)
 
 
 def job_command(job: str) -> str:
@@ -154,13 +166,16 @@ def run_job(
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given and default_preset is not None:
         given = ["--config", str(CONFIGS / default_preset)]
-    logging.basicConfig(format="%(message)s")
+    console = logging.StreamHandler()
+    console.setFormatter(PrintableFormatter())
+    logging.basicConfig(handlers=[console])
     logging.getLogger("clism_core").setLevel(logging.INFO)
     parser = build_parser(config_class, description, shortcuts)
     try:
         check_credentials(given)
     except InputError as error:
-        parser.exit(EXIT_BAD_INPUT, f"error: {error}\n")
+        show(f"error: {error}", file=sys.stderr)
+        parser.exit(EXIT_BAD_INPUT)
     values = parser.parse_args(given)
     del values["config"]
     check_groups(parser, config_class, values)
@@ -172,6 +187,6 @@ def run_job(
         input_error = input_error_within(error)
         if input_error is None:
             raise
-        print(hide_credentials(f"error: {input_error}"), file=sys.stderr)
+        show(f"error: {input_error}", file=sys.stderr)
         return EXIT_BAD_INPUT
     return EXIT_DONE

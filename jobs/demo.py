@@ -19,7 +19,7 @@ import ray
 
 from clism_core.cluster.connect import connect
 from clism_core.cluster.graceful_stop import stop_signals
-from clism_core.command_line import CONFIGS, job_command, job_process, run_job
+from clism_core.command_line import CONFIGS, job_command, job_process, run_job, show
 from clism_core.demo.build import DemoConfig, demo_folder, write_demo
 from clism_core.utils.home import default_output
 
@@ -33,7 +33,7 @@ def main(config: DemoConfig) -> None:
     connect()
     write_demo(config, folder)
     ray.shutdown()
-    print(f"\nThe demo's data and encoder: {folder}", flush=True)
+    show(f"\nThe demo's data and encoder: {folder}")
     if config.run_jobs:
         for job, arguments in commands(folder, Path(default_output("demo"))).items():
             if not run(job, arguments, environment):
@@ -72,7 +72,7 @@ def run(job: str, arguments: list[str], environment: Mapping[str, str]) -> bool:
     Raises:
         SystemExit: with the job's status if it fails, even if it was asked to stop.
     """
-    print(f"\n$ {job_command(job)} {shlex.join(arguments)}", flush=True)
+    show(f"\n$ {job_command(job)} {shlex.join(arguments)}")
     process: subprocess.Popen[bytes] | None = None
 
     def forward() -> None:

@@ -13,7 +13,7 @@ import dataclasses
 import sys
 
 from clism_core.cluster.connect import connect
-from clism_core.command_line import job_command, run_job
+from clism_core.command_line import job_command, run_job, show
 from clism_core.evaluation.config import EvaluateConfig
 from clism_core.evaluation.evaluate import CHART, RESULTS, Evaluation, Plan, carry_out, check_cluster, plan
 from clism_core.tracking.run import tracked_run, ui_command
@@ -24,7 +24,7 @@ from clism_core.utils.home import tracking_uri
 def main(config: EvaluateConfig) -> None:
     """Evaluate, and print the scores, the paths of the results and the next command."""
     planned = plan(config)  # checks inputs before a cluster starts
-    print(summary(run(planned)))
+    show(summary(run(planned)))
 
 
 def run(planned: Plan) -> Evaluation:

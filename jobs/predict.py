@@ -12,7 +12,7 @@ import sys
 import time
 
 from clism_core.cluster.connect import connect
-from clism_core.command_line import run_job
+from clism_core.command_line import run_job, show
 from clism_core.inference.config import PredictConfig
 from clism_core.inference.models import check_nodes
 from clism_core.inference.partial_results import staging_folder
@@ -35,7 +35,7 @@ def main(config: PredictConfig) -> None:
         use_gpu=config.use_gpu,
     )
     began = time.monotonic()
-    print(summary(predict(planned), planned, seconds=time.monotonic() - began))
+    show(summary(predict(planned), planned, seconds=time.monotonic() - began))
 
 
 def summary(predicted: PredictionResult, planned: Plan, *, seconds: float) -> str:

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 
 from clism_core.cluster.connect import check_shared, connect
-from clism_core.command_line import Shortcut, job_command, run_job
+from clism_core.command_line import Shortcut, job_command, run_job, show
 from clism_core.preparation.config import PrepareConfig
 from clism_core.preparation.corpus import input_paths
 from clism_core.preparation.manifest import Manifest
@@ -33,7 +33,7 @@ def main(config: PrepareConfig) -> None:
     """Prepare the corpora and print a summary."""
     preparation = plan(config)  # checks inputs before a cluster starts
     manifest = find_finished(preparation) or run(preparation)
-    print(summary(manifest, output=preparation.config.output))
+    show(summary(manifest, output=preparation.config.output))
 
 
 def run(preparation: Preparation) -> Manifest:

@@ -11,7 +11,7 @@ import dataclasses
 import sys
 
 from clism_core.cluster.connect import check_shared, connect
-from clism_core.command_line import PYTHON, job_command, preset_path, run_job, stopped_text
+from clism_core.command_line import PYTHON, job_command, preset_path, run_job, show, stopped_text
 from clism_core.demo.build import write_missing_inputs
 from clism_core.model.paths import shared_inputs, with_absolute_paths
 from clism_core.pretraining.config import PretrainConfig, data_set_configs
@@ -28,7 +28,7 @@ def main(config: PretrainConfig) -> None:
     PRETRAINING.check(config)
     config = with_absolute_paths(dataclasses.replace(config, output=config.output or default_output("pretrain")))
     exported = PRETRAINING.find_finished(config) or train(config)
-    print(stopped_text("pretrain", output=config.output) if exported is None else summary(exported))
+    show(stopped_text("pretrain", output=config.output) if exported is None else summary(exported))
 
 
 def train(config: PretrainConfig) -> ExportedModel | None:

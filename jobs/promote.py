@@ -11,7 +11,7 @@ import sys
 from mlflow import MlflowClient
 
 from clism_core.cluster.connect import connect
-from clism_core.command_line import run_job
+from clism_core.command_line import run_job, show
 from clism_core.evaluation import evaluate
 from clism_core.evaluation.config import EvaluateConfig
 from clism_core.evaluation.predictions import Predictions, is_evaluation
@@ -41,9 +41,9 @@ def main(config: PromoteConfig) -> None:
     decision = decide_untested(versions) or decide_by_test(config, versions)
     if not config.dry_run:
         carry_out(client, versions, decision, alias=config.champion)
-    print(decision.text)
+    show(decision.text)
     if config.dry_run:
-        print("\nThis was a dry run: nothing has changed in the registry.")
+        show("\nThis was a dry run: nothing has changed in the registry.")
 
 
 def decide_by_test(config: PromoteConfig, versions: Versions) -> Decision:
@@ -65,7 +65,7 @@ def decide_by_test(config: PromoteConfig, versions: Versions) -> Decision:
             resamples=config.resamples,
         )
         run.set_tags({PROMOTION_TAG: decision.text})
-    print(f"{evaluation.table}\nIn {evaluation.output}. In MLflow: {ui_command(tracking_uri())}\n")
+    show(f"{evaluation.table}\nIn {evaluation.output}. In MLflow: {ui_command(tracking_uri())}\n")
     return decision
 
 

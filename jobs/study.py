@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from clism_core.cluster.connect import check_shared, connect
-from clism_core.command_line import CONFIGS, job_command, run_job, stopped_text
+from clism_core.command_line import CONFIGS, job_command, run_job, show, stopped_text
 from clism_core.demo.build import write_missing_inputs
 from clism_core.experiments.studies.check import check_study
 from clism_core.experiments.studies.config import StudyConfig, resolved
@@ -37,13 +37,13 @@ def main(config: StudyConfig) -> None:
     check_study(config)
     study = resolved(config)
     if config.dry_run:
-        print(dry_run_text(study, plan_study(study)))
+        show(dry_run_text(study, plan_study(study)))
         return
     with exclusive(study.output):
         result = run(study, given=dataclasses.replace(config, output=study.output))
     own = join(study.output, study.name) if is_local(study.output) else study.output
     stopped = stopped_text("study", output=own) if result.stopped else ""
-    print(summary(study, result) + stopped)
+    show(summary(study, result) + stopped)
     if result.failed:
         sys.exit(FAILED)
 

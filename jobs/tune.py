@@ -16,7 +16,7 @@ import logging
 import sys
 
 from clism_core.cluster.connect import check_shared, connect
-from clism_core.command_line import job_command, run_job, stopped_text
+from clism_core.command_line import job_command, run_job, show, stopped_text
 from clism_core.demo.build import write_missing_inputs
 from clism_core.experiments.tuning.config import TuneConfig, check_sweep, with_pinned_models
 from clism_core.experiments.tuning.export import SweepResult, export_sweep, find_finished_sweep, reopen
@@ -47,7 +47,7 @@ def main(config: TuneConfig) -> None:
     config = config.resolved(space)
     check_same_sweep(config, space)
     result = find_finished_sweep(config, space) or search(with_pinned_models(config, space), space)
-    print(stopped_text("tune", output=config.output) if result is None else summary(result))
+    show(stopped_text("tune", output=config.output) if result is None else summary(result))
 
 
 def search(config: TuneConfig, space: Space) -> SweepResult | None:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from clism_core.evaluation.scoring import SCORE_NAMES, p_text, score_name
 from clism_core.utils.markdown import markdown_table
+from clism_core.utils.text import csv_cell
 
 COMPARISON = "comparison"
 """Key of the comparison with another model in `metrics.json`, beside the data sets."""
@@ -139,6 +140,9 @@ def csv_text(rows: Sequence[Row]) -> str:
     columns += [name for name in AVERAGES if any(name in row.cells for row in rows)]
     kinds = ("", "_low", "_high", "_p")
     missing = (None,) * len(kinds)
-    cells = [[*row[:4], *(value for name in columns for value in row.cells.get(name, missing))] for row in rows]
+    cells = [
+        [*map(csv_cell, row[:4]), *(value for name in columns for value in row.cells.get(name, missing))]
+        for row in rows
+    ]
     header = ["dataset", "scorer", "model", "score", *(f"{name}{kind}" for name in columns for kind in kinds)]
     return str(pd.DataFrame(cells, columns=header, dtype=object).to_csv(index=False, lineterminator="\n"))

@@ -16,6 +16,7 @@ from clism_core.inference.row_readers import FileFormat
 from clism_core.utils import storage
 from clism_core.utils.arrow import read_stream, stream_bytes
 from clism_core.utils.errors import InputError
+from clism_core.utils.text import csv_cell
 
 _NOT_ARROW = (pa.ArrowException, OverflowError, UnicodeEncodeError)
 """Exceptions that Arrow raises for values that a type cannot represent."""
@@ -124,7 +125,8 @@ def _csv_bytes(rows: Sequence[tuple[int, Mapping[str, Any]]], columns: Sequence[
 def _csv_text(value: Any) -> str:
     if value is None:
         return ""
-    return _json(value) if isinstance(value, bool | list | dict) else _json_text(value)
+    text = _json(value) if isinstance(value, bool | list | dict) else _json_text(value)
+    return text if isinstance(value, int | float) else csv_cell(text)
 
 
 def _json_lines(rows: Iterable[Mapping[str, Any]]) -> bytes:

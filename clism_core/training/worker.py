@@ -39,6 +39,7 @@ from clism_core.training.step import GradientStep
 from clism_core.utils.errors import InputError
 from clism_core.utils.quiet import quieten_transformers
 from clism_core.utils.storage import exists, is_local, join
+from clism_core.utils.text import PrintableFormatter
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +112,9 @@ def train_worker(arguments: dict[str, Any]) -> Outcome:
 
 def _set_up_process(workers: WorkersConfig) -> None:
     """Send log lines to the driver, suppress output of model loading, and divide the node's CPU cores among workers."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
+    console = logging.StreamHandler(sys.stdout)
+    console.setFormatter(PrintableFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[console])
     logging.getLogger("clism_core").setLevel(logging.INFO)
     logging.getLogger().setLevel(logging.WARNING)
     quieten_transformers()

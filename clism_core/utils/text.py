@@ -2,9 +2,12 @@
 
 import itertools
 import json
+import logging
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
+
+ValueT = TypeVar("ValueT")
 
 MAX_NAME_LENGTH = 80
 """Maximum number of code points shown of a name in a list."""
@@ -19,6 +22,33 @@ LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 def printable(text: str) -> str:
     """Escape non-printable characters, which could move a terminal's cursor or change the direction of text."""
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+
+
+def printable_lines(text: str) -> str:
+    """Return `text` with non-printable characters escaped, except for line breaks."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+class PrintableFormatter(logging.Formatter):
+    """Formatter of log records for a terminal, which escapes non-printable characters."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the message, and the traceback if there is one."""
+        return printable_lines(super().format(record))
+
+
+_FORMULA = re.compile(r"[=+\-@\t\r]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+def csv_cell(value: ValueT) -> ValueT | str:
+    """Return a value for a CSV file: texts that a spreadsheet would run as a formula get a leading apostrophe.
+
+    Such a text begins with `=`, `+`, `-`, `@`, a tab or a carriage return, and is not a number.
+    """
+    if isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value):
+        return f"'{value}"
+    return value
 
 
 def listed(names: Iterable[str]) -> str:

@@ -361,6 +361,15 @@ def test_csv_keeps_dates_and_decimals(tmp_path: Path) -> None:
     }
 
 
+def test_csv_cells_are_no_formulas(tmp_path: Path) -> None:
+    columns = {"question": ["=1+1"], "context": ["+2"], "@x": ["-3.5"], "n": [-4], "t": [["-5"]]}
+    pq.write_table(pa.table(columns), tmp_path / "x.parquet")
+    predict(tmp_path / "x.parquet", tmp_path / "y.csv")
+    header, row = csv.reader((tmp_path / "y.csv").read_text().splitlines())
+    assert header[:5] == ["question", "context", "'@x", "n", "t"]
+    assert row[:5] == ["'=1+1", "+2", "-3.5", "-4", '["-5"]']
+
+
 def test_nan_and_infinities_become_null_in_json(tmp_path: Path) -> None:
     columns = {"x": [float("nan")], "l": [[float("-inf"), 0.1]], "t": ["NaN, Infinity"], "d": [date(2024, 1, 31)]}
     pq.write_table(pa.table({"question": ["q"], "context": ["c"], **columns}), tmp_path / "x.parquet")
@@ -428,7 +437,7 @@ def test_finished_chunks_are_not_unpickled(tmp_path: Path) -> None:
 
 
 def test_csv_fields_keep_every_kind_of_line_ending(tmp_path: Path) -> None:
-    values = ["a\rb", "a\nb", "a\r\nb", "\r", "a\u2028b\x85c\x0bd"]
+    values = ["a\rb", "a\nb", "a\r\nb", "x\r", "a\u2028b\x85c\x0bd"]
     lines = [{"question": "q", "context": "c", "x": value} for value in values]
     (tmp_path / "x.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     predict(tmp_path / "x.jsonl", tmp_path / "y.csv")

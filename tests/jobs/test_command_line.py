@@ -1,6 +1,7 @@
 """Command line of the jobs, on which other people's scripts depend."""
 
 import importlib
+import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import pytest
 import yaml
 from ray.train import WorkerGroupError
 
-from clism_core.command_line import CONFIGS, EXIT_BAD_INPUT, EXIT_DONE, build_parser, run_job
+from clism_core.command_line import CONFIGS, EXIT_BAD_INPUT, EXIT_DONE, build_parser, run_job, show
 from clism_core.utils.errors import InputError
 
 OPTIONS = Path(__file__).parent / "options"
@@ -69,6 +70,22 @@ def test_options_are_frozen(job: str) -> None:
         f"the options of jobs/{job}.py have changed, and other people's scripts with them. If that is meant: "
         "python tests/jobs/test_command_line.py writes tests/jobs/options anew"
     )
+
+
+def test_texts_do_not_control_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(_: object) -> None:
+        show("a\x1b[2Jb\nc")
+        logging.getLogger("clism_core").warning("row \x9b2J")
+        raise InputError("line 3: '\x1b]0;title\x07'")
+
+    assert (
+        run_job(config_class("promote"), fail, description=None, arguments=["--model", "m", "--tests", "[]"])
+        == EXIT_BAD_INPUT
+    )
+    said, errors = capsys.readouterr()
+    assert said == "a\\x1b[2Jb\nc\n"
+    assert errors.endswith("error: line 3: '\\x1b]0;title\\x07'\n")
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", said + errors)
 
 
 KEYS = "s3://AKIA:SESAME@bucket/x"

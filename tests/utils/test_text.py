@@ -1,6 +1,16 @@
+import logging
+
 import pytest
 
-from clism_core.utils.text import describe, json_object, listed, printable
+from clism_core.utils.text import (
+    PrintableFormatter,
+    csv_cell,
+    describe,
+    json_object,
+    listed,
+    printable,
+    printable_lines,
+)
 
 
 @pytest.mark.parametrize(
@@ -13,6 +23,38 @@ from clism_core.utils.text import describe, json_object, listed, printable
 )
 def test_printable(text: str, expected: str) -> None:
     assert printable(text) == expected
+
+
+def test_line_breaks_remain_in_printable_lines() -> None:
+    assert printable_lines("a\n\x1b[2J\r\x9bm\n") == "a\n\\x1b[2J\\r\\x9bm\n"
+
+
+def test_log_records_are_printable() -> None:
+    record = logging.makeLogRecord({"msg": "row %s\nnext", "args": ("\x1b]8;;http://x\x07link",)})
+    assert PrintableFormatter().format(record) == "row \\x1b]8;;http://x\\x07link\nnext"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        pytest.param('=HYPERLINK("http://x")', '\'=HYPERLINK("http://x")', id="equals"),
+        pytest.param("+1+cmd|'/C calc'!A0", "'+1+cmd|'/C calc'!A0", id="plus"),
+        pytest.param("-2+3", "'-2+3", id="minus"),
+        pytest.param("@SUM(A1)", "'@SUM(A1)", id="at"),
+        pytest.param("\t=1", "'\t=1", id="tab"),
+        pytest.param("\r=1", "'\r=1", id="carriage-return"),
+        pytest.param("-", "'-", id="dash"),
+        pytest.param("-1.5", "-1.5", id="negative"),
+        pytest.param("+3", "+3", id="signed"),
+        pytest.param("-.5e-3", "-.5e-3", id="exponent"),
+        pytest.param(-2.5, -2.5, id="float"),
+        pytest.param(None, None, id="null"),
+        pytest.param("a=1", "a=1", id="within"),
+        pytest.param("", "", id="empty"),
+    ],
+)
+def test_csv_cells_are_no_formulas(value: object, expected: object) -> None:
+    assert csv_cell(value) == expected
 
 
 def test_long_lists_and_names_are_truncated() -> None:

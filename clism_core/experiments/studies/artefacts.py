@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from clism_core.evaluation.scoring import SCORE_NAMES, p_text
+from clism_core.utils.text import csv_cell
 
 PAPER = "paper"
 """Value of the column `source` for numbers that the paper reports."""
@@ -36,9 +37,10 @@ class Table:
 
     def write(self, folder: Path) -> list[Path]:
         """Write Markdown, LaTeX, and CSV with all numbers, one line per cell; return the files."""
+        named = self.cells.assign(**{name: self.cells[name].map(csv_cell) for name in (*self.rows, *self.columns)})
         texts = {
             "md": self.markdown(),
-            "csv": self.cells.to_csv(index=False, lineterminator="\n", float_format="%.6g"),
+            "csv": named.to_csv(index=False, lineterminator="\n", float_format="%.6g"),
             "tex": self._latex(),
         }
         files = [folder / f"{self.name}.{ending}" for ending in texts]

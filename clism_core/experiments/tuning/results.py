@@ -10,6 +10,7 @@ from ray.tune import ResultGrid
 from clism_core.experiments.tuning.trial import OBJECTIVE, PROGRESS
 from clism_core.utils.errors import failure_message
 from clism_core.utils.markdown import markdown_table
+from clism_core.utils.text import csv_cell
 
 Status = Literal["finished", "stopped early", "failed"]
 
@@ -74,8 +75,14 @@ def csv_text(rows: Sequence[TrialResult]) -> str:
     columns = ["trial", *names, "objective", "progress", "seconds", "status", "error", "run_id"]
     cells = [
         [
-            *(row.trial_id, *map(row.parameters.get, names), row.objective, row.progress, round(row.seconds, 1)),
-            *(row.status, row.error, row.run_id),
+            *(
+                row.trial_id,
+                *map(csv_cell, map(row.parameters.get, names)),
+                row.objective,
+                row.progress,
+                round(row.seconds, 1),
+            ),
+            *(row.status, csv_cell(row.error), row.run_id),
         ]
         for row in rows
     ]
