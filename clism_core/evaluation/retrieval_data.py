@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from clism_core.pretraining.evaluation.retrieval import nearest
 from clism_core.tasks.scored_examples import ScoredExamples
 from clism_core.tasks.test_data import RETRIEVAL, Scored, TestSetConfig
-from clism_core.tasks.text_files import read_text
+from clism_core.tasks.text_files import read_text, split_lines
 from clism_core.utils.errors import InputError
 
 SCORER = "retrieval-accuracy"
@@ -82,15 +82,19 @@ def _examples(name: str, hits: dict[str, list[bool]], side: int) -> ScoredExampl
 
 
 def read_pair_set(test: TestSetConfig, path: str, language: str) -> PairSet:
-    """Read a file with a sentence, a tab and its translation on each line; lines end at "\\n".
+    """Read a file with a sentence, a tab and its translation on each line; lines end as in `split_lines`.
 
     Raises:
         InputError: if the file cannot be read or has no lines, or a line does not have two non-empty columns.
     """
-    lines = read_text(path, encoding=test.encoding).removesuffix("\n").split("\n")
+    lines = split_lines(path, read_text(path, encoding=test.encoding))
+    if lines[-1] == "":
+        lines.pop()
+    if not lines:
+        raise InputError(f"{path} has no lines; give a sentence, a tab and its translation on each line")
     pairs = []
     for number, line in enumerate(lines, start=1):
-        columns = line.removesuffix("\r").split("\t")
+        columns = line.split("\t")
         if len(columns) != len(Pair._fields) or not all(map(str.strip, columns)):
             filled = sum(bool(column.strip()) for column in columns)
             raise InputError(

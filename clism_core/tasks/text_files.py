@@ -1,10 +1,16 @@
 """Text files of labelled data, read whole: the largest are some tens of megabytes."""
 
 import codecs
+import re
 
 from clism_core.utils.compressed import compression_of_name, open_decompressed
 from clism_core.utils.errors import InputError
 from clism_core.utils.text import printable
+
+_PARQUET = b"PAR1"
+"""First bytes of Parquet files."""
+_CARRIAGE_RETURNS = re.compile(r"\r+\n")
+"""End of a line with carriage returns; several of them if the file was converted twice."""
 
 
 def read_text(path: str, *, encoding: str = "utf-8") -> str:
@@ -17,7 +23,7 @@ def read_text(path: str, *, encoding: str = "utf-8") -> str:
     occur in certain pairs.
 
     Raises:
-        InputError: if the file cannot be read or is not in `encoding`, or Python does not know the encoding.
+        InputError: if the file cannot be read, is not text or not in `encoding`, or Python does not know the encoding.
     """
     codec = _codec(encoding)
     try:
@@ -25,6 +31,10 @@ def read_text(path: str, *, encoding: str = "utf-8") -> str:
             content = stream.read()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error}") from error
+    if content.startswith(_PARQUET):
+        raise InputError(
+            f"{path} is a Parquet file, not text; give its folder as a data set, {{name: FOLDER, split: train}}"
+        )
     if not codec.name.startswith("utf"):
         _check_not_utf8(path, content, encoding)
     try:
@@ -35,7 +45,31 @@ def read_text(path: str, *, encoding: str = "utf-8") -> str:
             f"{path}, line {line}: byte {content[error.start]:#04x} is invalid in encoding {encoding}; set the "
             "encoding of the file, such as encoding: latin-1 (common for CoNLL files), or convert the file to UTF-8"
         ) from error
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise InputError(
+            f"{path}, line {line}: a NUL character, so the file is in UTF-16 or another encoding, or no text; set its "
+            "encoding, such as encoding: utf-16, or convert it to UTF-8"
+        )
     return text.removeprefix("\ufeff")
+
+
+def split_lines(path: str, text: str) -> list[str]:
+    """Return the lines of the text of a file, which end in "\\n", in "\\r\\n" or, in all of the file, in "\\r" alone.
+
+    Raises:
+        InputError: if a carriage return is within a line.
+    """
+    text = _CARRIAGE_RETURNS.sub("\n", text)
+    if "\n" not in text:
+        text = text.replace("\r", "\n")  # a file of the classic Mac OS
+    text = text.rstrip("\r")
+    if "\r" in text:
+        line = text.count("\n", 0, text.index("\r")) + 1
+        raise InputError(
+            f"{path}, line {line}: a carriage return within the line; convert the line ends of the file to line feeds"
+        )
+    return text.split("\n")
 
 
 def _check_not_utf8(path: str, content: bytes, encoding: str) -> None:

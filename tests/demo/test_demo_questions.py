@@ -20,7 +20,8 @@ from clism_core.demo.questions import (
 from clism_core.demo.records import City, CountryRecord, Event, Match, Organisation, Person
 from clism_core.demo.sentences import TOKENS, build_worlds, patterns, split_names, used_slots
 from clism_core.demo.world import World, build_world
-from clism_core.tasks.mrc.squad_format import Question, find_misplaced, read_questions
+from clism_core.tasks.mrc.answer_offsets import find_misplaced
+from clism_core.tasks.mrc.squad_format import Question, read_questions
 from clism_core.utils.errors import InputError
 
 SMALL = DemoQuestionsConfig(train=61, dev=9, test=14, known_names_test=6, clauses_per_passage=2)

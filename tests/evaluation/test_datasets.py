@@ -76,6 +76,13 @@ def test_misplaced_answers_are_kept_with_a_warning(tmp_path: Path, caplog: pytes
     assert "2 answers are not at their offset" in caplog.text
 
 
+def test_a_test_set_without_entities_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write(tmp_path / "x", "Mary NNP O\n")
+    read_test_sets([TestSetConfig("conll", path, language="en")], NerConfig())
+    assert f"conll/en: {path} has no entities: all 1 sentences" in caplog.text
+    assert "'Mary' in column 1 and 'O' in column 3" in caplog.text
+
+
 def test_types_unknown_to_the_model_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = write(tmp_path / "x", "Mary B-PER\nOscar B-MISC\n")
     read_test_sets([TestSetConfig("conll", path, language="en")], NerConfig(types=["PER"]))
@@ -137,8 +144,11 @@ def test_the_digest_does_not_depend_on_the_scorer(tmp_path: Path) -> None:
         pytest.param(
             [{"path": "none.en-de.tsv", "kind": "retrieval"}],
             None,
-            "line 1: 1 tab-separated columns, 0",
+            "none.en-de.tsv has no lines",
             id="empty-file",
+        ),
+        pytest.param(
+            [{"path": "cr.en-de.tsv", "kind": "retrieval"}], None, "line 2: a carriage return", id="mixed-line-ends"
         ),
     ],
 )
@@ -148,6 +158,7 @@ def test_invalid_test_sets_are_rejected(
     write_questions(tmp_path / "a.json")
     write_questions(tmp_path / "a.en.json")
     write(tmp_path / "t.conll", "Mary B-PER\n")
+    (tmp_path / "cr.en-de.tsv").write_bytes(b"a\tb\nc\td\re\tf\n")
     write(tmp_path / "three.en-de.tsv", "a\tb\na\tb\tc\n")
     write(tmp_path / "empty.en-de.tsv", "a\t \n")
     write(tmp_path / "none.en-de.tsv", "")

@@ -117,6 +117,11 @@ def test_hidden_tags_are_rejected(tmp_path: Path) -> None:
     [
         pytest.param([{"tokens": ["a"], "ner_tags": [1]}], "must be strings or class labels; down", id="numbers"),
         pytest.param([{"tokens": ["a", ""], "ner_tags": ["O", "O"]}], "row 1: a token is empty", id="empty-token"),
+        pytest.param(
+            [{"tokens": ["a", None], "ner_tags": ["O", "O"]}], "row 1: a token is empty, null", id="null-token"
+        ),
+        pytest.param([{"tokens": [1, 2], "ner_tags": ["O", "O"]}], "row 1: a token is .* no text", id="number"),
+        pytest.param([{"tokens": ["a", "b"], "ner_tags": ["O", None]}], "row 1: a tag is null", id="null-tag"),
         pytest.param([{"tokens": ["a"], "ner_tags": None}, {"ner_tags": ["O"]}], "1 tokens and 0 tags", id="null"),
         pytest.param([{"tokens": ["a", "b"], "ner_tags": ["O"]}], "row 1: 2 tokens and 1 tags", id="lengths"),
         pytest.param([{"tokens": ["a"], "ner_tags": ["X"]}], "row 1: 'X' is not a valid tag", id="no-tag"),

@@ -1,13 +1,12 @@
 """Reader of questions in SQuAD format: SQuAD 1.1, MLQA, XQuAD, TyDiQA GoldP and others with the same layout."""
 
-import dataclasses
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from clism_core.tasks.hub import HubSplit, hub_rows
 from clism_core.tasks.text_files import read_text
@@ -49,15 +48,6 @@ class Question:
     """Both languages are None if unknown; they differ only in MLQA's cross-lingual pairs."""
 
 
-class Misplaced(NamedTuple):
-    """An answer whose text is not at its offset."""
-
-    question_id: str
-    answer: Answer
-    found: str
-    """Text at the offset: as many code points as the answer has, or fewer at the end of the context."""
-
-
 class _Record(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True)
 
@@ -67,11 +57,15 @@ class _Answer(_Record):
     answer_start: int
 
 
+_Flag = Annotated[bool | None, Field(strict=False)]
+"""Truth value, also as a text ("true", "True") or a number; null is false."""
+
+
 class _Qas(_Record):
     id: str
     question: str
     answers: list[_Answer] | None = None
-    is_impossible: bool = False
+    is_impossible: _Flag = False
 
 
 class _Paragraph(_Record):
@@ -90,7 +84,7 @@ class _Row(_Record):
     context: str
     answers: _RowAnswers
     title: str | None = None
-    is_impossible: bool = False
+    is_impossible: _Flag = False
 
 
 class _Article(_Record):
@@ -112,7 +106,7 @@ def read_questions(source: str | HubSplit, *, language: str | None = None, uniqu
 def read_question_file(path: str, *, language: str | None = None, unique_ids: bool = True) -> list[Question]:
     """Return the questions of a file in SQuAD format, local or s3://, in file order.
 
-    Answers that are not at their offset are returned unchanged: see `find_misplaced`.
+    Answers that are not at their offset are returned unchanged: see `find_misplaced` of `answer_offsets`.
 
     Args:
         path: the file.
@@ -164,40 +158,6 @@ def mlqa_languages(path: str) -> tuple[str, str] | None:
     return None if match is None else (match[1], match[2])
 
 
-def find_misplaced(questions: Iterable[Question]) -> list[Misplaced]:
-    """Return the answers whose text is empty or not at its offset, in their order."""
-    return [
-        Misplaced(question.id, answer, _text_at(question, answer))
-        for question in questions
-        for answer in question.answers
-        if not _is_at_offset(question, answer)
-    ]
-
-
-def for_training(questions: Iterable[Question]) -> list[Question]:
-    """Return the questions with only the answers that are at their offset; omit questions that have none.
-
-    Training cannot use the other answers, which `find_misplaced` returns. Evaluation uses all questions, because it
-    compares texts and not offsets.
-    """
-    kept = [
-        dataclasses.replace(
-            question, answers=tuple(answer for answer in question.answers if _is_at_offset(question, answer))
-        )
-        for question in questions
-    ]
-    return [question for question in kept if question.answers]
-
-
-def _is_at_offset(question: Question, answer: Answer) -> bool:
-    return answer.text != "" and _text_at(question, answer) == answer.text
-
-
-def _text_at(question: Question, answer: Answer) -> str:
-    """Return the text at the offset of an answer; a negative offset is before the context, not at its end."""
-    return question.context[answer.start : answer.start + len(answer.text)] if answer.start >= 0 else ""
-
-
 def _collect(
     path: str,
     entries: Iterable[tuple[str, str | None, str, _Qas]],
@@ -206,7 +166,7 @@ def _collect(
     unique_ids: bool,
 ) -> list[Question]:
     """Return the questions in the entries that `_walk` yields; raises `InputError` as `read_question_file` does."""
-    questions, places, unanswerable = [], dict[str, str](), 0
+    questions, places, unanswerable, blank = [], dict[str, str](), 0, 0
     for place, title, context, qas in entries:
         if qas.answers is None and not qas.is_impossible:
             raise InputError(f"{path}: {place}.answers: Field required; give a file in SQuAD format")
@@ -218,20 +178,23 @@ def _collect(
         if qas.is_impossible or not qas.answers:
             unanswerable += 1
             continue
+        if not any(answer.text.strip() for answer in qas.answers):
+            blank += 1
+            continue
         answers = tuple(Answer(answer.text, answer.answer_start) for answer in qas.answers)
         questions.append(Question(qas.id, qas.question, context, answers, title, *languages))
-    if unanswerable:
-        raise InputError(
-            f"{path}: {unanswerable} of {unanswerable + len(questions)} questions are unanswerable (is_impossible is "
-            "true, or answers is empty), as in SQuAD 2.0, which is unsupported; remove them"
-        )
-    if not questions:
-        raise InputError(f"{path} has no questions; give a file in SQuAD format")
-    if not any(answer.text for question in questions for answer in question.answers):
+    if blank and not questions and not unanswerable:
         raise InputError(
             f"{path}: all answers are empty, as in test sets that are distributed without labels; give the official "
             "file"
         )
+    if unanswerable or blank:
+        raise InputError(
+            f"{path}: {unanswerable + blank} of {unanswerable + blank + len(questions)} questions are unanswerable "
+            "(is_impossible is true, or all answers are empty), as in SQuAD 2.0, which is unsupported; remove them"
+        )
+    if not questions:
+        raise InputError(f"{path} has no questions; give a file in SQuAD format")
     return questions
 
 

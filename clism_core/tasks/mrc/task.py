@@ -1,6 +1,5 @@
 """Definition of the task xMRC."""
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
@@ -9,20 +8,18 @@ import pyarrow as pa
 from transformers import PreTrainedTokenizerBase
 
 from clism_core.tasks.mrc import squad_scorer as squad
+from clism_core.tasks.mrc.answer_offsets import find_misplaced, for_training, warn_about
 from clism_core.tasks.mrc.batches import InputFormat, QuestionBatch, collate
 from clism_core.tasks.mrc.config import MrcConfig, mrc_problems
 from clism_core.tasks.mrc.model import MrcModel
 from clism_core.tasks.mrc.predictor import MrcPredictor
-from clism_core.tasks.mrc.squad_format import Question, find_misplaced, for_training, mlqa_languages, read_questions
+from clism_core.tasks.mrc.squad_format import Question, mlqa_languages, read_questions
 from clism_core.tasks.mrc.test_data import QuestionSet, read_question_set
 from clism_core.tasks.mrc.windows import TRAINING_SCHEMA, QuestionEncoder
 from clism_core.tasks.task import CardTexts, RecordFields, Source, Task
 from clism_core.tasks.test_data import TestSetConfig
 from clism_core.training.data.indexed_rows import Row
 from clism_core.utils.errors import InputError
-from clism_core.utils.text import printable
-
-logger = logging.getLogger(__name__)
 
 
 class QuestionAnswering(Task[MrcConfig, Question, MrcModel]):
@@ -69,17 +66,9 @@ class QuestionAnswering(Task[MrcConfig, Question, MrcModel]):
         # training files are often merged from several and have duplicate ids, which only evaluation uses
         questions = [each for source in sources for each in read_questions(source, language=language, unique_ids=False)]
         usable = for_training(questions)
-        misplaced = find_misplaced(questions)
         omitted = len(questions) - len(usable)
-        if misplaced:
-            first = misplaced[0]
-            logger.warning(
-                "--train: %d answers are not at their offset and are omitted, and with them %d questions; the first: "
-                "%s should have %r at offset %d, but has %r",
-                *(len(misplaced), omitted, first.question_id, printable(first.answer.text)),
-                *(first.answer.start, printable(first.found)),
-            )
-        return usable, {"misplaced_answers": len(misplaced), "misplaced_questions": omitted}
+        warn_about("--train", questions, misplaced=f" and are omitted, and with them {omitted} questions")
+        return usable, {"misplaced_answers": len(find_misplaced(questions)), "misplaced_questions": omitted}
 
     def read_development(
         self,
@@ -95,7 +84,9 @@ class QuestionAnswering(Task[MrcConfig, Question, MrcModel]):
             if question.id in by_id:
                 raise InputError(f"--dev: question {question.id!r} is in two of the files; give each question once")
             by_id[question.id] = question
-        return list(by_id.values())
+        questions = list(by_id.values())
+        warn_about("--dev", questions, misplaced=", but are scored nevertheless, because texts are compared")
+        return questions
 
     def content(self, example: Question) -> tuple[str, str]:
         """Return the question and its passage."""

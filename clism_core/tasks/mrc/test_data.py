@@ -1,7 +1,6 @@
 """Test sets of question answering."""
 
 import json
-import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +9,11 @@ from typing import Any, Literal
 from clism_core.tasks.hub import HubSplit
 from clism_core.tasks.mrc import mlqa_scorer as mlqa
 from clism_core.tasks.mrc import squad_scorer as squad
+from clism_core.tasks.mrc.answer_offsets import warn_about
 from clism_core.tasks.mrc.scorers import AnswerMetrics, AnswerScore
-from clism_core.tasks.mrc.squad_format import Question, find_misplaced, read_questions
+from clism_core.tasks.mrc.squad_format import Question, read_questions
 from clism_core.tasks.test_data import Scored, TestSetConfig
 from clism_core.utils.errors import InputError
-from clism_core.utils.text import printable
-
-logger = logging.getLogger(__name__)
 
 _LANGUAGE_PAIR = re.compile(r"[a-z]{2,3}-[a-z]{2,3}")
 
@@ -79,11 +76,7 @@ def read_question_set(test: TestSetConfig, path: str | HubSplit, language: str) 
             f"{', '.join(mlqa.LANGUAGES)}; give scorer: {squad.SCORER}"
         )
     questions = read_questions(path, language=language)
-    if misplaced := find_misplaced(questions):
-        first = misplaced[0]
-        logger.warning(
-            "%s/%s: %d answers are not at their offset; they are scored nevertheless, because texts are compared. The "
-            "first: question %s, %r",
-            *(test.dataset, language, len(misplaced), first.question_id, printable(first.answer.text)),
-        )
+    warn_about(
+        f"{test.dataset}/{language}", questions, misplaced=", but are scored nevertheless, because texts are compared"
+    )
     return QuestionSet(test.dataset, language, scorer, tuple(questions))

@@ -12,8 +12,9 @@ import regex
 from transformers import PreTrainedTokenizerBase
 
 from clism_core.model.tokenizer import QUE, TextTokenizer, TokenizedText, TokenSpan, find_template
+from clism_core.tasks.mrc.answer_offsets import for_training
 from clism_core.tasks.mrc.config import MrcConfig, mrc_problems
-from clism_core.tasks.mrc.squad_format import Answer, Question, for_training
+from clism_core.tasks.mrc.squad_format import Answer, Question
 from clism_core.training.data.indexed_rows import Row
 from clism_core.utils.errors import InputError
 from clism_core.utils.fields import bound_problems

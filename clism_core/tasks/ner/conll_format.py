@@ -1,17 +1,20 @@
 """Reader of sentences with entity tags in the formats of CoNLL-2002, CoNLL-2003 and WikiAnn (PAN-X)."""
 
 import itertools
+import logging
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from clism_core.tasks.hub import HubSplit, alternatives, hub_rows
 from clism_core.tasks.ner.tagging_schemes import PREFIXES, Scheme, find_scheme, invalid_transitions, to_bio
-from clism_core.tasks.text_files import read_text
+from clism_core.tasks.text_files import read_text, split_lines
 from clism_core.utils.errors import InputError
 from clism_core.utils.text import listed, printable
+
+logger = logging.getLogger(__name__)
 
 _DOCUMENT = "-DOCSTART-"
 _SPACES = re.compile("[ \t]+")  # no other white space: a no-break space may be a token
@@ -42,6 +45,8 @@ class TaggedFile:
     """Tagging scheme of the file."""
     repaired: int
     """Number of places at which the tags violate their scheme; they are read as conlleval reads them."""
+    first_line: str = field(default="", compare=False)
+    """Place, token and tag of the first token, for messages."""
 
     @property
     def entities(self) -> dict[str, int]:
@@ -49,11 +54,28 @@ class TaggedFile:
         tags = (tag for sentence in self.sentences for tag in sentence.tags)
         return dict(sorted(Counter(tag[2:] for tag in tags if tag.startswith("B-")).items()))
 
+    def warn_without_entities(self, place: str) -> None:
+        """Warn if there are no entities, because the tags may be in another column; `place` names the file."""
+        if not self.entities:
+            logger.warning(
+                "%s has no entities: all %d sentences have only the tag O. The columns taken for token and tag: %s",
+                *(place, len(self.sentences), self.first_line),
+            )
+
 
 class _Line(NamedTuple):
     place: str
     token: str
     tag: str
+    columns: tuple[int, int] | None = None
+    """Numbers of the columns of token and tag in a file, from 1."""
+
+    def __str__(self) -> str:
+        token, tag = printable(self.token), printable(self.tag)
+        if self.columns is None:
+            return f"{self.place}: {token!r} and {tag!r}"
+        first, last = self.columns
+        return f"{self.place}: {token!r} in column {first} and {tag!r} in column {last}"
 
 
 def read_tagged(source: str | HubSplit, *, encoding: str = "utf-8", types: Collection[str] | None = None) -> TaggedFile:
@@ -78,6 +100,7 @@ def read_tagged_file(path: str, *, encoding: str = "utf-8", types: Collection[st
     blocks = list(_blocks(path, read_text(path, encoding=encoding)))
     if not blocks:
         raise InputError(f"{path} has no sentences; give a file with one token and its tag per line")
+    _check_not_numbered(path, blocks)
     return _tagged(path, _without_languages(path, blocks), types)
 
 
@@ -89,8 +112,8 @@ def tagged_rows(
     Error messages refer to the table as `name`.
 
     Raises:
-        InputError: if a row has no tokens, an empty token, or another number of tags than tokens; and for invalid tags,
-            as `read_tagged_file` does.
+        InputError: if a row has no tokens, an empty token, a null, or another number of tags than tokens; and for
+            invalid tags, as `read_tagged_file` does.
     """
     blocks = []
     for number, (tokens, tags) in enumerate(rows, start=1):
@@ -99,8 +122,10 @@ def tagged_rows(
                 f"{name}, row {number}: {len(tokens)} tokens and {len(tags)} tags; give each row at least one token, "
                 "and one tag per token"
             )
-        if not all(tokens):
-            raise InputError(f"{name}, row {number}: a token is empty or null; give its text, or remove the row")
+        if not all(isinstance(token, str) and token for token in tokens):
+            raise InputError(f"{name}, row {number}: a token is empty, null or no text; correct or remove the row")
+        if not all(isinstance(tag, str) for tag in tags):
+            raise InputError(f"{name}, row {number}: a tag is null or no text; correct or remove the row")
         blocks.append([_Line(f"row {number}", *pair) for pair in zip(tokens, tags, strict=True)])
     if not blocks:
         raise InputError(f"{name} has no sentences; give a data set with sentences")
@@ -131,7 +156,7 @@ def _tag_names(data: HubSplit, features: Any, column: str, tags: list[Any]) -> l
     """Return `tags` as strings; numbers become the names that the data set has for them."""
     names = getattr(getattr(features[column], "feature", None), "names", None)
     if names is None:
-        if not all(isinstance(tag, str) for tag in tags):
+        if not all(tag is None or isinstance(tag, str) for tag in tags):
             raise InputError(
                 f"{data.title}: column {column!r} is {features[column]}, but must be strings or class labels; "
                 f"{alternatives(data, _OFFICIAL)}"
@@ -153,15 +178,16 @@ def _tagged(path: str, blocks: list[list[_Line]], types: Collection[str] | None)
         Sentence(tuple(line.token for line in block), to_bio(tags))
         for block, tags in zip(blocks, original, strict=True)
     )
-    return TaggedFile(sentences, scheme, sum(invalid_transitions(tags, scheme) for tags in original))
+    repaired = sum(invalid_transitions(tags, scheme) for tags in original)
+    return TaggedFile(sentences, scheme, repaired, str(blocks[0][0]))
 
 
 def _blocks(path: str, text: str) -> Iterator[list[_Line]]:
-    """Yield the lines of each sentence. Lines end with "\\n" or "\\r\\n"."""
+    """Yield the lines of each sentence."""
     block: list[_Line] = []
     separator, columns = _SPACES, 0
-    for number, line in enumerate(text.split("\n"), start=1):
-        stripped = line.strip(" \t\r")
+    for number, line in enumerate(split_lines(path, text), start=1):
+        stripped = line.strip(" \t")
         if not stripped or stripped.startswith(_DOCUMENT):
             if block:
                 yield block
@@ -169,7 +195,7 @@ def _blocks(path: str, text: str) -> Iterator[list[_Line]]:
             continue
         if columns == 0 and "\t" in stripped:
             separator = _TAB
-        fields = separator.split(line.rstrip(" \r") if separator is _TAB else stripped)
+        fields = separator.split(line.rstrip(" ") if separator is _TAB else stripped)
         columns = columns or len(fields)
         if len(fields) != columns or columns == 1:
             expected = "two or more" if columns == 1 else f"{columns}, as on the first line"
@@ -179,7 +205,7 @@ def _blocks(path: str, text: str) -> Iterator[list[_Line]]:
             )
         if not fields[0]:
             raise InputError(f"{path}, line {number}: a tag without a token; remove the line, or add the token")
-        block.append(_Line(f"line {number}", fields[0], fields[-1]))
+        block.append(_Line(f"line {number}", fields[0], fields[-1], (1, columns)))
     if block:
         yield block
 
@@ -195,6 +221,17 @@ def _check_tags(path: str, blocks: list[list[_Line]], types: Collection[str] | N
             raise InputError(
                 f"{path}, {line.place}: type {printable(line.tag[2:])!r} is not among {listed(types)}; "
                 "rename it, replace its tags with O, or add it to --ner.types"
+            )
+
+
+def _check_not_numbered(path: str, blocks: list[list[_Line]]) -> None:
+    """Raise `InputError` if the first column numbers the tokens of each sentence, as in WikiNEuRal and CoNLL-U."""
+    for first in (0, 1):
+        if len(blocks) > 1 and all(
+            line.token == str(number) for block in blocks for number, line in enumerate(block, start=first)
+        ):
+            raise InputError(
+                f"{path}: the first column numbers the tokens of each sentence; remove it, so that the tokens are first"
             )
 
 

@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerBase
 from clism_core.tasks.ner import conlleval
 from clism_core.tasks.ner.batches import TagBatch, collate
 from clism_core.tasks.ner.config import NerConfig, ner_problems
-from clism_core.tasks.ner.conll_format import Sentence, read_tagged
+from clism_core.tasks.ner.conll_format import Sentence, TaggedFile, read_tagged
 from clism_core.tasks.ner.model import NerModel
 from clism_core.tasks.ner.predictor import NerPredictor
 from clism_core.tasks.ner.test_data import TaggedSet, read_tagged_set
@@ -72,7 +72,7 @@ class EntityRecognition(Task[NerConfig, Sentence, NerModel]):
         encoding: str,
     ) -> tuple[list[Sentence], dict[str, int]]:
         """Return the sentences and the number of repaired tags."""
-        files = [read_tagged(source, encoding=encoding, types=config.types) for source in sources]
+        files = list(_read(sources, "--train", config, encoding=encoding))
         repaired = sum(file.repaired for file in files)
         if repaired:
             logger.warning("--train: %d tags violate their scheme and are read as conlleval reads them", repaired)
@@ -87,7 +87,7 @@ class EntityRecognition(Task[NerConfig, Sentence, NerModel]):
         encoding: str,
     ) -> list[Sentence]:
         """Return the sentences."""
-        files = (read_tagged(source, encoding=encoding, types=config.types) for source in sources)
+        files = _read(sources, "--dev", config, encoding=encoding)
         return [sentence for file in files for sentence in file.sentences]
 
     def content(self, example: Sentence) -> tuple[str, ...]:
@@ -116,6 +116,14 @@ class EntityRecognition(Task[NerConfig, Sentence, NerModel]):
         """Return the sentence and its entities."""
         entities = ", ".join(f"{entity['text']} ({entity['label']})" for entity in prediction["entities"])
         return f"{record.get('text') or record['tokens']}  ->  {entities or 'no entities'}"
+
+
+def _read(sources: Iterable[Source], option: str, config: NerConfig, *, encoding: str) -> Iterator[TaggedFile]:
+    """Yield the content of each source of an option, and warn about those without entities."""
+    for source in sources:
+        file = read_tagged(source, encoding=encoding, types=config.types)
+        file.warn_without_entities(f"{option}: {source if isinstance(source, str) else source.title}")
+        yield file
 
 
 NER = EntityRecognition()

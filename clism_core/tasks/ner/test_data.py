@@ -93,6 +93,7 @@ def read_tagged_set(
             f"{test.dataset}/{language}: scorer is {test.scorer}, but entities are scored by conlleval; omit scorer"
         )
     data = read_tagged(path, encoding=test.encoding)
+    data.warn_without_entities(f"{test.dataset}/{language}: {path if isinstance(path, str) else path.title}")
     if data.repaired:
         logger.warning(
             "%s/%s: %d gold tags violate their scheme and are read as conlleval reads them",

@@ -49,6 +49,19 @@ def test_misplaced_answers_are_omitted_from_training_with_a_warning(
     assert "q0 should have 'Paris'" in caplog.text
 
 
+@pytest.mark.parametrize("option", ["train", "dev"])
+def test_labelled_sentences_without_entities_are_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, option: str
+) -> None:
+    write_conll(tmp_path / "tagged")
+    (tmp_path / "plain").write_text("Mary O\n")
+    tagged, plain = (str(tmp_path / name) for name in ("tagged", "plain"))
+    train, dev = (plain, tagged) if option == "train" else (tagged, plain)
+    load_data(FinetuneConfig(task="ner", model="x", train=train, dev=dev))
+    assert f"--{option}: {tmp_path / 'plain'} has no entities" in caplog.text
+    assert caplog.text.count("has no entities") == 1
+
+
 def test_larger_samples_of_a_seed_contain_smaller_ones() -> None:
     questions = [Question(f"q{number}", "?", "c", ()) for number in range(100)]
     few, more = draw(questions, 8, seed=3), draw(questions, 16, seed=3)

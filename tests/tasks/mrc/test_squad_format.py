@@ -1,3 +1,4 @@
+import dataclasses
 import gzip
 import json
 from pathlib import Path
@@ -5,12 +6,10 @@ from typing import Any
 
 import pytest
 
+from clism_core.tasks.mrc.answer_offsets import Misplaced, find_misplaced
 from clism_core.tasks.mrc.squad_format import (
     Answer,
-    Misplaced,
     Question,
-    find_misplaced,
-    for_training,
     mlqa_languages,
     read_questions,
 )
@@ -35,10 +34,6 @@ def write_json(path: Path, content: Any) -> str:
     return str(path)
 
 
-def question(*answers: Answer, name: str = "q1", context: str = "In Rome.") -> Question:
-    return Question(name, "Where?", context, answers)
-
-
 def test_questions_are_read_in_the_order_of_the_file(tmp_path: Path) -> None:
     content = {
         "data": [
@@ -53,11 +48,17 @@ def test_questions_are_read_in_the_order_of_the_file(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("flag", [False, "false", "False", 0, None])
+def test_answerable_questions_may_say_so_in_several_ways(tmp_path: Path, flag: Any) -> None:
+    content = squad(qas(is_impossible=flag))
+    assert [found.id for found in read_questions(write_json(tmp_path / "x.json", content))] == ["q1"]
+
+
 def test_offsets_are_code_points(tmp_path: Path) -> None:
     answers = [{"text": "भारत", "answer_start": 9}]
     (found,) = read_questions(write_json(tmp_path / "x.json", squad(qas(answers=answers), context=HINDI)))
     assert find_misplaced([found]) == []
-    utf16 = question(Answer("भारत", 10), context=HINDI)
+    utf16 = dataclasses.replace(found, answers=(Answer("भारत", 10),))
     assert find_misplaced([utf16]) == [Misplaced("q1", Answer("भारत", 10), "ारत ")]
 
 
@@ -151,6 +152,27 @@ def test_a_language_that_contradicts_the_file_name_is_rejected(tmp_path: Path, l
             "all answers are empty, .* give the official file",
             id="answers-taken-away",
         ),
+        pytest.param(
+            squad(qas("q1"), qas("q2", answers=[{"text": " ", "answer_start": -1}, {"text": "", "answer_start": 0}])),
+            r"1 of 2 questions are unanswerable .* remove them",
+            id="empty-answers-of-one",
+        ),
+        *(
+            pytest.param(
+                squad(qas("q1"), qas("q2", is_impossible=value)),
+                "1 of 2 questions are unanswerable",
+                id=f"impossible-{value!r}",
+            )
+            for value in ("true", "True", "TRUE", 1, "1", "yes")
+        ),
+        pytest.param(squad(qas(is_impossible="maybe")), r"is_impossible: Input should be a valid bool", id="no-flag"),
+        pytest.param(squad(qas(question=None)), r"qas\[0\]\.question: Input should be a valid string", id="null"),
+        pytest.param(squad(qas(answers=[None])), r"answers\[0\]: Input should be an object", id="null-answer"),
+        pytest.param(
+            {"data": [{"paragraphs": [{"context": None, "qas": [qas()]}]}]},
+            r"context: Input should be a valid string",
+            id="null-context",
+        ),
     ],
 )
 def test_invalid_content_is_rejected(tmp_path: Path, content: Any, message: str) -> None:
@@ -165,6 +187,12 @@ def test_invalid_content_is_rejected(tmp_path: Path, content: Any, message: str)
     [
         pytest.param(b'{"data": [', r"Invalid JSON: .* at line 1 column 10", id="cut-off"),
         pytest.param(b"PK\x03\x04\xff", r"line 1: byte 0xff is invalid in encoding utf-8", id="binary"),
+        pytest.param(b"PAR1\x15\x04", r"is a Parquet file, not text; give its folder as a data set", id="parquet"),
+        pytest.param('{"data": []}'.encode("utf-16-le"), r"line 1: a NUL character, .* encoding: utf-16", id="utf-16"),
+        pytest.param(b'{"id": 1}\n{"id": 2}\n', r"Invalid JSON: trailing characters at line 2", id="json-lines"),
+        pytest.param(
+            json.dumps(squad(qas(question="\ud83d"))).encode(), r"Invalid JSON: .* hex escape", id="lone-surrogate"
+        ),
     ],
 )
 def test_files_that_are_not_json_are_rejected(tmp_path: Path, content: bytes, message: str) -> None:
@@ -182,23 +210,6 @@ def test_a_missing_file_is_rejected(tmp_path: Path) -> None:
 def test_training_data_may_have_duplicate_ids(tmp_path: Path) -> None:
     path = write_json(tmp_path / "x.json", squad(qas("q1"), qas("q1", question="In which town?")))
     assert [found.question for found in read_questions(path, unique_ids=False)] == ["Where?", "In which town?"]
-
-
-@pytest.mark.parametrize(
-    ("answer", "found"),
-    [
-        pytest.param(Answer("Rome", 2), " Rom", id="one-before"),
-        pytest.param(Answer("rome", 3), "Rome", id="other-case"),
-        pytest.param(Answer("Rome.", 6), "e.", id="beyond-the-end"),
-        pytest.param(Answer(".", -1), "", id="negative"),
-        pytest.param(Answer("", 3), "", id="empty"),
-    ],
-)
-def test_misplaced_answers_are_reported_and_omitted_from_training(answer: Answer, found: str) -> None:
-    right = Answer("Rome", 3)
-    questions = [question(answer, right), question(answer, name="q2"), question(right, name="q3")]
-    assert find_misplaced(questions) == [Misplaced("q1", answer, found), Misplaced("q2", answer, found)]
-    assert for_training(questions) == [question(right), question(right, name="q3")]
 
 
 def test_reading_keeps_misplaced_answers_for_evaluation(tmp_path: Path) -> None:

@@ -73,6 +73,8 @@ def test_conll_2002_is_iob2_with_a_mistake(tmp_path: Path) -> None:
         pytest.param("en:Rome\tB-LOC\nen:,\tO\n\nen:Ann\tB-PER\n", id="prefixes"),
         pytest.param("zh-min-nan:Rome\tB-LOC\nde:,\tO\n\nsimple:Ann\tB-PER\n", id="several-languages"),
         pytest.param("Rome\tB-LOC\r\n,\tO\r\n\r\n\r\nAnn\tB-PER\r\n\r\n", id="windows-lines"),
+        pytest.param("Rome\tB-LOC\r,\tO\r\rAnn\tB-PER\r", id="classic-mac-lines"),
+        pytest.param("Rome\tB-LOC\r\r\n,\tO\r\r\n\r\r\nAnn\tB-PER\r", id="lines-converted-twice"),
         pytest.param("\n \nRome B-LOC \n,  O\n\t\nAnn \t B-PER\n", id="spaces"),
         pytest.param("\ufeffRome\tB-LOC\n,\tO\n\nAnn\tB-PER\n", id="byte-order-mark"),
         pytest.param("Rome\tNNP\tx y\tB-LOC\n,\t\tx\tO\n\nAnn\tNNP\t\tB-PER\n", id="empty-column-between"),
@@ -152,6 +154,9 @@ def test_files_in_a_bucket(bucket: str) -> None:
         pytest.param("a\tO\n\tO\n", "line 2: a tag without a token", id="no-token"),
         pytest.param("en:a\tO\nen:\tO\n", "line 2: a language prefix without a token", id="no-token-after-language"),
         pytest.param("en:a\tO\nen:b\tO\nRome\tO\n", "line 3: token 'Rome' has no language prefix", id="no-language"),
+        pytest.param("a O\nin O\rRome B-LOC\n", "line 2: a carriage return within the line", id="mixed-line-ends"),
+        pytest.param("a\0 O\n", "line 1: a NUL character", id="nul"),
+        pytest.param("0 In O\n1 Rome B-LOC\n\n0 Ann B-PER\n", "the first column numbers the tokens", id="numbered"),
         pytest.param("a O\nRome NNP\n", "line 2: 'NNP' is not a valid tag", id="no-tag"),
         pytest.param("Rome B-\n", "line 1: 'B-' is not a valid tag", id="no-type"),
         pytest.param("Rome B\n", "line 1: 'B' is not a valid tag", id="prefix-only"),
@@ -168,3 +173,23 @@ def test_invalid_files_are_rejected(tmp_path: Path, text: str, message: str) -> 
 
 def test_any_type_is_accepted_if_none_are_given(tmp_path: Path) -> None:
     assert read_tagged(write(tmp_path / "x", "Rome B-GPE\nin O\n1-2 B-a-b\n")).entities == {"GPE": 1, "a-b": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        pytest.param("EU NNP O\nvotes VBZ O\n", "line 1: 'EU' in column 1 and 'O' in column 3", id="columns"),
+        pytest.param("\n\na\tO\n", "line 3: 'a' in column 1 and 'O' in column 2", id="first-token"),
+    ],
+)
+def test_a_file_without_entities_gives_a_warning_with_its_columns(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str, columns: str
+) -> None:
+    read_tagged(write(tmp_path / "x", text)).warn_without_entities("--train: x")
+    assert "--train: x has no entities" in caplog.text
+    assert columns in caplog.text
+    caplog.clear()
+    read_tagged(
+        write(tmp_path / "y", text + "Ann B-PER\n".replace(" ", "\t" if "\t" in text else " x "))
+    ).warn_without_entities("y")
+    assert caplog.text == ""
