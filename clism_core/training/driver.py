@@ -15,6 +15,7 @@ from ray.train.torch import TorchTrainer
 
 from clism_core.cluster.graceful_stop import run_until_stopped, start_stop_request, stop_signals
 from clism_core.cluster.nodes import this_node_id
+from clism_core.cluster.process_group import OneAddressTorchConfig
 from clism_core.model.precision import PrecisionName
 from clism_core.tracking.run import TrackedRun
 from clism_core.training.checkpoints import MODEL_FOLDER
@@ -159,6 +160,7 @@ def _trainer(
     return TorchTrainer(
         cast("Callable[[dict[Any, Any]], None]", train_worker),
         train_loop_config={"assignment": assignment},
+        torch_config=OneAddressTorchConfig(),
         scaling_config=ScalingConfig(
             num_workers=settings.workers.number,
             use_gpu=use_gpu,

@@ -1,10 +1,9 @@
 import socket
-from contextlib import suppress
 from pathlib import Path
 
-import psutil
 import pytest
 import ray
+from sockets import listening_below
 
 from clism_core.cluster.connect import check_shared, connect, storage_problems, tracking_problems
 from clism_core.utils.errors import InputError
@@ -74,13 +73,9 @@ def test_unreachable_cluster_is_an_input_error(monkeypatch: pytest.MonkeyPatch, 
 
 @pytest.mark.ray
 def test_local_cluster_listens_on_this_machine_only(ray_cluster: None) -> None:
-    listening = []
-    for process in psutil.Process().children(recursive=True):
-        with suppress(psutil.NoSuchProcess):  # a worker that has ended since
-            connections = process.net_connections(kind="tcp")
-            listening += [entry.laddr.ip for entry in connections if entry.status == psutil.CONN_LISTEN]
+    listening = listening_below()
     assert len(listening) >= 3  # GCS, raylet, agents
-    assert set(listening) <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+    assert [entry for entry in listening if not entry.is_local] == []
 
 
 @pytest.mark.ray

@@ -20,6 +20,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 from safetensors.torch import load_file
+from sockets import watched_sockets
 from tiny import write_encoder, write_prepared
 from torch import Tensor
 from transformers import AutoModel, AutoTokenizer
@@ -68,7 +69,11 @@ def test_from_prepared_data_to_a_registered_model(
     ray_cluster: None, config: PretrainConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "out"
-    job.main(replace(config, output=str(output), model=os.path.relpath(config.model)))
+    with watched_sockets() as listening:
+        job.main(replace(config, output=str(output), model=os.path.relpath(config.model)))
+    workers = {entry.process for entry in listening if "RayTrainWorker" in entry.process}
+    assert len(workers) >= 1  # torch's store and Gloo's
+    assert [entry for entry in listening if not entry.is_local] == []
     said = capsys.readouterr().out
     assert sorted(path.name for path in output.iterdir()) == [
         "checkpoints",
