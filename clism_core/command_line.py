@@ -16,7 +16,7 @@ from clism_core.cli import CALLED_JOB, JOBS, PROGRAM
 from clism_core.cluster.console import quieten_libraries
 from clism_core.training.config import CONFIG_FILE
 from clism_core.utils.credentials import check_no_credentials, check_variables, hide_credentials
-from clism_core.utils.errors import InputError, input_error_within
+from clism_core.utils.errors import FailureError, InputError, input_error_within
 from clism_core.utils.fields import with_changed
 from clism_core.utils.home import with_home
 from clism_core.utils.storage import is_local
@@ -27,7 +27,7 @@ ConfigT = TypeVar("ConfigT")
 CONFIGS = JOBS / "configs"
 PYTHON = os.path.relpath(sys.executable) if Path(sys.executable).is_relative_to(Path.cwd()) else "python"
 """Command that calls this Python: its path if it is below the current directory, as in a virtual environment."""
-EXIT_DONE, EXIT_BAD_INPUT = 0, 2  # and 1 for any other failure, as Python does
+EXIT_DONE, EXIT_FAILURE, EXIT_BAD_INPUT = 0, 1, 2
 
 jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
@@ -160,8 +160,8 @@ def run_job(
     """Parse the command line into a `config_class`, call `main` with it and return the exit status.
 
     Without arguments, `default_preset` (a file of `jobs/configs`) is used, if given. Exit status: 0 done; 2 bad
-    configuration or input, found anywhere on the cluster (argparse uses it, too). Any other failure propagates as an
-    exception, for which Python exits with 1.
+    configuration or input, found anywhere on the cluster (argparse uses it, too); 1 failure. Unexpected failures
+    propagate as exceptions, for which Python exits with 1.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given and default_preset is not None:
@@ -183,6 +183,9 @@ def run_job(
     quieten_libraries()
     try:
         main(with_home_folder(config_class(**vars(config))))
+    except FailureError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_FAILURE
     except Exception as error:
         input_error = input_error_within(error)
         if input_error is None:

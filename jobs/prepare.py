@@ -22,7 +22,7 @@ from clism_core.preparation.prepare import Preparation, find_finished, model_fol
 from clism_core.preparation.report.folder import manifest_with_statistics
 from clism_core.preparation.report.page import REPORT
 from clism_core.preparation.report.terminal import format_statistics
-from clism_core.preparation.tracking import log_prepared
+from clism_core.preparation.tracking import log_lost_preparation, log_prepared
 from clism_core.preparation.verification import verify
 from clism_core.tracking.run import tracked_run, ui_command
 from clism_core.utils import storage
@@ -32,7 +32,11 @@ from clism_core.utils.home import tracking_uri
 def main(config: PrepareConfig) -> None:
     """Prepare the corpora and print a summary."""
     preparation = plan(config)  # checks inputs before a cluster starts
-    manifest = find_finished(preparation) or run(preparation)
+    manifest = find_finished(preparation)
+    if manifest is None:
+        manifest = run(preparation)
+    else:
+        log_lost_preparation(manifest, output=preparation.config.output)
     show(summary(manifest, output=preparation.config.output))
 
 

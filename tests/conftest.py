@@ -1,9 +1,11 @@
 """What all tests share: a home folder of their own, no network, one Ray cluster a session."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from mlflow_server import Server
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -54,4 +56,26 @@ def bucket() -> Iterator[str]:
         patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
         boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="bucket")
         yield "s3://bucket"
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a SQLite file with MLflow's tables."""
+    from mlflow import MlflowClient
+
+    file = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{file}").search_experiments()
+    return file
+
+
+@pytest.fixture
+def server(home_folder: Path, tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """Run an MLflow server as the test's tracking server, for which jobs do not wait long."""
+    (tmp_path / "server").mkdir()
+    server = Server(Path(shutil.copy(empty_store, tmp_path / "server")), monkeypatch)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    monkeypatch.setenv("CLISM_TRACKING_TIMEOUT", "0.5")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    yield server
     server.stop()

@@ -85,7 +85,7 @@ def record(
                 for step, value in curve.items():
                     run.log_metrics({metric: value}, step=step)
             if kind == "evaluate":
-                run.log_metrics(_evaluated(chain, folder, share(chain)), step=0)
+                run.log_summary(_evaluated(chain, folder, share(chain)))
             run.finish()
             Path(folder, "model").mkdir(parents=True, exist_ok=True)
             FinishedRun(run.run_id, seconds=60.0, contents=digests[stage.name]).write(folder)

@@ -30,8 +30,9 @@ def log_evaluation(
         texts: text files by artefact path.
         figures: figures by artefact path.
     """
+    run.flush()  # waits for the server, for a limited time
     run.set_tags({MODEL_TAG: model})
-    run.log_metrics({f"test/{name}": value for name, value in metrics_by_name(metrics).items()}, step=0)
+    run.log_summary({f"test/{name}": value for name, value in metrics_by_name(metrics).items()})
     for path, text in texts.items():
         run.client.log_text(run.run_id, text, path)
     for path, figure in figures.items():

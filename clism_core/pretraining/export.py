@@ -6,7 +6,6 @@ from pathlib import Path
 from clism_core.pretraining.card import metrics_table, model_card
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.pretraining.identity import config_identity
-from clism_core.pretraining.plots import log_plots
 from clism_core.pretraining.pretrain import Pretrained
 from clism_core.pretraining.registration import register_encoder
 from clism_core.tracking.registry import RegisteredModel
@@ -31,8 +30,6 @@ def export(config: PretrainConfig, pretrained: Pretrained, run: TrackedRun) -> E
         card=card,
         table=metrics_table(pretrained.metrics),
         samples=pretrained.samples,
-        log_plots=log_plots,
-        register=register,
     )
 
 

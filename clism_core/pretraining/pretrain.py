@@ -15,7 +15,8 @@ from clism_core.pretraining.held_out_data import find_held_out, load_held_out
 from clism_core.pretraining.identity import identity
 from clism_core.pretraining.mixture import DataSet, open_data_sets
 from clism_core.pretraining.recipe import PretrainingRecipe
-from clism_core.tracking.run import LoggedDataSet, TrackedRun
+from clism_core.tracking.data_sets import LoggedDataSet
+from clism_core.tracking.run import TrackedRun
 from clism_core.training.config import CONFIG_FILE, RunSettings, dump_config
 from clism_core.training.data.sampler import SampleOrder, make_stages
 from clism_core.training.driver import Hooks, Trained, choose_device, run_training
@@ -74,7 +75,7 @@ def pretrain(config: PretrainConfig, run: TrackedRun, *, hooks: Hooks | None = N
     )
     if len(data_sets) > 1:
         _log_passes(data_sets, data, order)
-    run.log_metrics({"data/samples": len(data), "data/unencodable_spans": data.unencodable_spans}, step=0)
+    run.log_summary({"data/samples": len(data), "data/unencodable_spans": data.unencodable_spans})
     save_identity(config.output, this_run)
     write_bytes(join(config.output, CONFIG_FILE), dump_config(config).encode())
     recipe = PretrainingRecipe(config, ray.put(held_out))

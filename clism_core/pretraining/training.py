@@ -2,6 +2,7 @@
 
 from clism_core.pretraining.config import PretrainConfig, check_config
 from clism_core.pretraining.export import check_finished, export, register
+from clism_core.pretraining.plots import log_plots
 from clism_core.pretraining.pretrain import Pretrained, pretrain
 from clism_core.training.training import Training
 
@@ -12,5 +13,6 @@ PRETRAINING = Training[PretrainConfig, Pretrained](
     train=pretrain,
     export=export,
     check_finished=check_finished,
+    log_plots=log_plots,
     register=register,
 )

@@ -151,6 +151,7 @@ class TrainingLoop:
             folder = tempfile.mkdtemp(prefix="clism-checkpoint-")
             save_checkpoint(Path(folder), self.gradient_step.inner, self.state)
             checkpoint = Checkpoint.from_directory(folder)
+            self.run.keep_points()  # those before the checkpoint do not come again
         ray.train.report(
             metrics,
             checkpoint=checkpoint,

@@ -1,6 +1,7 @@
 """A kind of training, such as pre-training, as jobs, sweeps and studies use it."""
 
 import dataclasses
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,7 +12,11 @@ from clism_core.model.resolve import pin_version
 from clism_core.tracking.registry import RegisteredModel
 from clism_core.tracking.run import TrackedRun, tracked_run
 from clism_core.training.driver import Hooks, Trained
-from clism_core.training.export import ExportedModel, read_exported
+from clism_core.training.export import ExportedModel, publish_model, read_exported
+from clism_core.training.resume import RUN_FILE
+from clism_core.utils.storage import exists, join
+
+logger = logging.getLogger(__name__)
 
 ConfigT = TypeVar("ConfigT")
 TrainedT = TypeVar("TrainedT", bound=Trained)
@@ -30,27 +35,46 @@ class Training(Generic[ConfigT, TrainedT]):
     train: Callable[..., TrainedT]
     """Trains on the connected cluster, given the configuration, the MLflow run and `hooks`."""
     export: Callable[[ConfigT, TrainedT, TrackedRun], ExportedModel]
-    """Exports the model of a finished training, registers it if the configuration says so, and notes the result."""
+    """Exports the model of a finished training, and notes the result."""
     check_finished: Callable[[ConfigT], None]
     """Compares a configuration with the finished run in its output folder; raises `InputError` if they differ."""
+    log_plots: Callable[[TrackedRun], None]
+    """Logs the plots of a run."""
     register: Callable[..., RegisteredModel]
     """Registers a model, given the configuration, its MLflow run, its local folder, `step` and `metrics`."""
 
     def find_finished(self, config: ConfigT) -> ExportedModel | None:
-        """Return the result of the finished run in the output folder.
+        """Return the result of the finished run in the output folder, after publishing it if it is not yet.
 
-        None if there is none, or if it must be exported again because another checkpoint or its registration is
-        requested.
+        None if there is none, or if another checkpoint is to be exported.
 
         Raises:
             InputError: if that run had another configuration.
+            TrackingUnavailableError: as `publish_model` does.
         """
         given: Any = config
         exported = read_exported(given.output)
         if exported is None:
             return None
         self.check_finished(config)
-        return exported.if_complete(output=given.output, export=given.export, register=given.register)
+        if exported.export != given.export:
+            return None
+        logger.info("the run in %s is already finished; give another --output to train again", given.output)
+        return self.publish(config, exported)
+
+    def publish(self, config: ConfigT, exported: ExportedModel) -> ExportedModel:
+        """Log and register the model of a finished run, as far as it is not yet, and end its MLflow run.
+
+        Raises:
+            TrackingUnavailableError: as `publish_model` does.
+        """
+        given: Any = config
+        if exported.published and (exported.registry_uri or not given.register):
+            return exported
+        run = TrackedRun(exported.tracking_uri, exported.run_id, given.output)
+        published = publish_model(exported, config, run, log_plots=self.log_plots, register=self.register)
+        run.finish()
+        return published
 
     def run(
         self,
@@ -71,11 +95,15 @@ class Training(Generic[ConfigT, TrainedT]):
         given: Any = config
         given = dataclasses.replace(given, model=pin_version(given.model))
         fields = dataclasses.asdict(given)
-        with tracked_run(job=self.name, output=given.output, config=fields, name=name, tags=tags) as run:
+        resumes = exists(join(given.output, RUN_FILE))
+        with tracked_run(
+            job=self.name, output=given.output, config=fields, name=name, tags=tags, resumes=resumes
+        ) as run:
             trained: TrainedT | None = None
             with suppress(NoWorkersError):
                 trained = self.train(given, run, hooks=hooks)
             if trained is None or not trained.finished:
                 run.finish("KILLED")
                 return None
-            return self.export(given, trained, run)
+            exported = self.export(given, trained, run)
+            return publish_model(exported, given, run, log_plots=self.log_plots, register=self.register)

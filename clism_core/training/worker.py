@@ -5,14 +5,13 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import ray
 import ray.train
 import torch
-from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from ray.actor import ActorHandle
 from ray.data import DataIterator
 from ray.train.collective import broadcast_from_rank_zero
@@ -77,6 +76,7 @@ def train_worker(arguments: dict[str, Any]) -> Outcome:
     """
     assignment: Assignment = arguments["assignment"]
     settings, recipe = assignment.settings, assignment.recipe
+    run = replace(assignment.run, writer="worker")
     _set_up_process(settings.workers)
     problems = {problem for problem in gather_objects(_problem(assignment)) if problem}
     if problems:
@@ -97,7 +97,7 @@ def train_worker(arguments: dict[str, Any]) -> Outcome:
         max_gradient_norm=settings.optimizer.max_gradient_norm,
         evaluate=recipe.evaluation(model, batch_size=micro_batch_size, precision=state.precision),
         should_stop=StopPoll(assignment.stop_request, get_device(), run=settings.output),
-        run=assignment.run,
+        run=run,
     )
     batches = _read_batches(assignment, state.step, recipe.batch_builder(model), share, micro_batch_size)
     try:
@@ -107,7 +107,7 @@ def train_worker(arguments: dict[str, Any]) -> Outcome:
         return Outcome(finished=False, error=error)
     finally:
         if rank() == 0:
-            assignment.run.flush()
+            run.keep_points()
 
 
 def _set_up_process(workers: WorkersConfig) -> None:
@@ -159,12 +159,8 @@ def _system_metrics(assignment: Assignment) -> Iterator[None]:
         yield
         return
     node = f"node-{ray.train.get_context().get_node_rank()}"
-    monitor = SystemMetricsMonitor(run.run_id, resume_logging=True, tracking_uri=run.tracking_uri, node_id=node)
-    monitor.start()
-    try:
+    with run.system_metrics(node=node):
         yield
-    finally:
-        monitor.finish()
 
 
 def _restore_or_build(assignment: Assignment) -> tuple[TrainedModel[Any], TrainingState]:

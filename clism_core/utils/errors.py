@@ -8,6 +8,13 @@ class InputError(ValueError):
     """
 
 
+class FailureError(RuntimeError):
+    """A failure outside the program, such as a server that does not answer.
+
+    The message says what is unfinished and what to do. Jobs print it after `error:` and exit with status 1.
+    """
+
+
 def input_error_within(error: BaseException) -> InputError | None:
     """Return the `InputError` in `error`: itself, or one from a task or worker that Ray has wrapped; None if none.
 

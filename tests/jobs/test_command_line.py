@@ -24,6 +24,7 @@ CONFIG_CLASSES = {
     "evaluate": "EvaluateConfig",
     "predict": "PredictConfig",
     "promote": "PromoteConfig",
+    "sync": "SyncConfig",
     "tune": "TuneConfig",
     "study": "StudyConfig",
 }

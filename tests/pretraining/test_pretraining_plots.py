@@ -33,7 +33,7 @@ def test_plots_are_logged_with_repeated_steps_once(home_folder: Path, tmp_path: 
     run.flush()
     run.log_metrics({"train/loss": 2.0}, step=2)  # after a resume
     log_plots(run)
-    assert read_curves(run)["train/loss"] == [(1, 3.0), (2, 2.0)]
+    assert read_curves(run)["train/loss"] == [(1, 3.0), (2, 9.0)]
     for name in ("loss", "evaluation"):
         file = Path(run.client.download_artifacts(run.run_id, f"plots/{name}.png", str(tmp_path)))
         assert file.read_bytes().startswith(b"\x89PNG")

@@ -4,15 +4,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from mlflow import MlflowClient
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a SQLite file with MLflow's tables."""
-    file = tmp_path_factory.mktemp("store") / "mlflow.db"
-    MlflowClient(f"sqlite:///{file}").search_experiments()
-    return file
 
 
 @pytest.fixture

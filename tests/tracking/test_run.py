@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from clism_core.tracking.run import LoggedDataSet, TrackedRun, flatten, start_run, tracked_run, ui_command
+from clism_core.tracking.data_sets import LoggedDataSet
+from clism_core.tracking.run import TrackedRun, flatten, start_run, tracked_run, ui_command, unfinished_run
 
 
 @pytest.fixture
@@ -95,13 +96,6 @@ def test_metrics_arrive_in_order_after_flush(run: TrackedRun) -> None:
     assert len(history(run, "eval/en-vi/span_exact_match")) == 5
 
 
-def test_failing_store_does_not_raise(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    broken = TrackedRun(f"sqlite:///{tmp_path / 'is_a_file' / 'mlflow.db'}", "0" * 32)
-    (tmp_path / "is_a_file").touch()
-    broken.log_metrics({"train/loss": 1.0}, step=7)
-    assert "the metrics of step 7 were not logged" in caplog.text
-
-
 def test_a_pickled_run_logs_to_the_same_run(run: TrackedRun) -> None:
     copy: TrackedRun = pickle.loads(pickle.dumps(run))
     copy.log_metrics({"train/loss": 3.0}, step=1)
@@ -154,6 +148,15 @@ def test_same_output_resumes_unless_finished(run: TrackedRun, status: str, resum
     again = start_run(job="pretrain", output="/outputs/first")
     assert (again.run_id == run.run_id) is resumed
     assert again.status() == "RUNNING"
+
+
+def test_a_job_whose_output_was_deleted_has_a_run_of_its_own(run: TrackedRun) -> None:
+    """The curves of the earlier one are not continued: its steps are other steps."""
+    again = start_run(job="pretrain", output="/outputs/first", resumes=False)
+    assert again.run_id != run.run_id
+    assert run.status() == "KILLED"
+    again.finish()
+    assert unfinished_run("/outputs/first") is None
 
 
 def test_another_output_is_another_run(run: TrackedRun) -> None:

@@ -21,7 +21,7 @@ from clism_core.experiments.studies.results import Results
 from clism_core.experiments.studies.run_graph import Chain, chain_stages
 from clism_core.experiments.studies.run_records import FinishedRun
 from clism_core.tasks.finetuning.data import load_data
-from clism_core.tracking.run import TrackedRun
+from clism_core.tracking.run import TrackedRun, send_unsent
 from clism_core.utils.errors import InputError
 from clism_core.utils.storage import is_local, join, upload_folder
 from clism_core.utils.text import describe
@@ -109,16 +109,18 @@ def run_study(config: StudyConfig, plan: StudyPlan, run: TrackedRun, *, concurre
 
     Raises:
         InputError: if the runs are not found in MLflow.
+        TrackingUnavailableError: if the tracking server is away.
     """
     chains, stages = plan.chains, plan.stages
     runs = run_stages(plan, config, parent=run, concurrency=concurrency)
     failed = [f"{name} ({describe(stages[name].labels)}): {why}" for name, why in runs.failed.items()]
     files: list[str] = []
     tables: list[str] = []
+    send_unsent(config.output, recursive=True)  # also the points of its runs, from which tables are made
     if not runs.stopped and any(_is_finished(chain, runs.finished) for chain in chains):
         measured = Results(chains, runs.finished, config.output, run.tracking_uri)
         files, tables = _write_artefacts(config, measured, run)
-    run.log_metrics({"runs": len(stages), "failed_runs": len(failed)}, step=0)
+    run.log_summary({"runs": len(stages), "failed_runs": len(failed)})
     return StudyResult(files, tables, failed, runs.stopped, len(stages), run.tracking_uri, run.run_id)
 
 

@@ -2,10 +2,8 @@
 
 import dataclasses
 import posixpath
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from clism_core.experiments.trainings import TRAININGS
@@ -16,12 +14,12 @@ from clism_core.experiments.tuning.space import Space
 from clism_core.experiments.tuning.trial import OBJECTIVE, Sweep, with_reported_evaluations
 from clism_core.model.resolve import is_tracked
 from clism_core.tracking.plots import png
-from clism_core.tracking.run import TrackedRun
+from clism_core.tracking.run import TrackedRun, send_unsent
 from clism_core.training.config import dump_config
-from clism_core.training.export import RESULT_FILE, ExportedModel, read_exported
+from clism_core.training.export import RESULT_FILE, read_exported
 from clism_core.utils.errors import InputError
 from clism_core.utils.home import tracking_uri
-from clism_core.utils.storage import delete, download_folder, exists, join, read_json, write_bytes, write_json
+from clism_core.utils.storage import delete, exists, join, read_json, write_bytes, write_json
 from clism_core.utils.text import describe
 
 TABLE, CSV = "trials.md", "trials.csv"
@@ -52,8 +50,10 @@ def export_sweep(config: TuneConfig, sweep: Sweep, rows: Sequence[TrialResult]) 
 
     Raises:
         InputError: if no trial finished.
+        TrackingUnavailableError: if the tracking server is away.
     """
     run = sweep.parent
+    send_unsent(config.output, recursive=True)  # also the points of its trials
     table = markdown(rows)
     for name, text in {TABLE: table, CSV: csv_text(rows)}.items():
         write_bytes(join(config.output, name), text.encode())
@@ -82,7 +82,7 @@ def export_sweep(config: TuneConfig, sweep: Sweep, rows: Sequence[TrialResult]) 
     for name, figure in sweep_figures(rows, sweep.space).items():
         write_bytes(join(config.output, f"{name}.png"), png(figure))
         run.log_figure(figure, f"plots/{name}.png")
-    run.log_metrics({OBJECTIVE: best.objective, "trials": len(rows), "failed_trials": len(failed)}, step=0)
+    run.log_summary({OBJECTIVE: best.objective, "trials": len(rows), "failed_trials": len(failed)})
     run.set_tags({"clism.best_trial": best.trial_id, "clism.best_run": best.run_id})
     return _save_result(result, config.output)
 
@@ -124,19 +124,9 @@ def _model(folder: str, job: str, base: Any, *, register: bool) -> str:
     """Return the registry URI of a run's model, or its folder if not registered; with `register`, register it first."""
     exported = read_exported(folder)
     assert exported is not None
-    if register and not exported.registry_uri:
-        exported = _register(job, base, exported)
-        exported.write(folder)
+    if register:
+        exported = TRAININGS[job].publish(dataclasses.replace(base, output=folder, register=True), exported)
     return exported.registry_uri or exported.model
-
-
-def _register(job: str, base: Any, exported: ExportedModel) -> ExportedModel:
-    run = TrackedRun(exported.tracking_uri, exported.run_id)
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary) / "model"
-        download_folder(exported.model, folder)
-        version = TRAININGS[job].register(base, run, folder, step=exported.step, metrics=exported.metrics)
-    return dataclasses.replace(exported, registry_uri=version.uri)
 
 
 def _write_presets(config: TuneConfig, sweep: Sweep, best: TrialResult, models: dict[str, str]) -> list[str]:

@@ -12,7 +12,6 @@ from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.tasks.finetuning.data import load_data
 from clism_core.tasks.finetuning.finetune import Finetuned, run_identity, sources_identity
 from clism_core.tasks.registration import register_task_model
-from clism_core.tracking.plots import log_dev_plots
 from clism_core.tracking.registry import RegisteredModel
 from clism_core.tracking.run import TrackedRun
 from clism_core.training.config import CONFIG_FILE
@@ -30,8 +29,6 @@ def export(config: FinetuneConfig, finetuned: Finetuned, run: TrackedRun) -> Exp
         card=task_card(config, finetuned),
         table=dev_table(finetuned.metrics),
         samples=finetuned.examples,
-        log_plots=log_dev_plots,
-        register=register,
     )
 
 

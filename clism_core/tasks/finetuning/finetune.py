@@ -20,7 +20,8 @@ from clism_core.tasks.finetuning.data import (
     source_names,
 )
 from clism_core.tasks.finetuning.recipe import PROBE_ROWS, FinetuningRecipe
-from clism_core.tracking.run import LoggedDataSet, TrackedRun
+from clism_core.tracking.data_sets import LoggedDataSet
+from clism_core.tracking.run import TrackedRun
 from clism_core.training.config import CONFIG_FILE, RunSettings, dump_config
 from clism_core.training.data.sampler import Integers, SampleOrder, make_stages
 from clism_core.training.driver import Hooks, Trained, choose_device, run_training
@@ -75,7 +76,7 @@ def finetune(config: FinetuneConfig, run: TrackedRun, *, hooks: Hooks | None = N
         if number:
             logger.warning("--train: %d %s", number, task.encoder_warnings[name])
     counts = {f"data/{name}": number for name, number in encoded.counts.items()} | {"data/inputs": len(encoded.rows)}
-    run.log_metrics({**data.counts, **counts}, step=0)
+    run.log_summary({**data.counts, **counts})
     save_identity(config.output, this_run)
     write_bytes(join(config.output, CONFIG_FILE), dump_config(config).encode())
     probe_rows = ray.get(encoded.rows.blocks[0]).slice(0, PROBE_ROWS).to_pylist()

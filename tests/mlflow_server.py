@@ -1,0 +1,60 @@
+"""An MLflow server in this process, which can go away and come back."""
+
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from werkzeug.serving import BaseWSGIServer, make_server
+
+
+class Server:
+    """MLflow's own web application on a SQLite file, at a fixed port of 127.0.0.1.
+
+    Args:
+        store: SQLite file with MLflow's tables.
+        environment: variables by which the application finds its store.
+    """
+
+    def __init__(self, store: Path, environment: pytest.MonkeyPatch):
+        environment.setenv("_MLFLOW_SERVER_FILE_STORE", f"sqlite:///{store}")
+        environment.setenv("_MLFLOW_SERVER_ARTIFACT_ROOT", (store.parent / "artifacts").as_uri())
+        from mlflow.server import handlers
+
+        environment.setattr(handlers, "_tracking_store", None)
+        environment.setattr(handlers, "_model_registry_store", None)
+        handlers._get_tracking_store()  # now, because it sets MLFLOW_TRACKING_URI of this process
+        self.lost_answers = 0
+        """Number of next writes of metrics that are stored, but answered by an error."""
+        self._port = 0
+        self._server: BaseWSGIServer | None = None
+        self.start()
+
+    @property
+    def uri(self) -> str:
+        """Tracking URI."""
+        return f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        """Answer requests."""
+        self._server = make_server("127.0.0.1", self._port, self._answer, threaded=True)
+        self._port = self._server.port
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        """Refuse connections until `start`."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+    def _answer(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        from mlflow.server import app
+
+        if not (self.lost_answers and environ["PATH_INFO"].endswith("log-batch")):
+            return app(environ, start_response)
+        self.lost_answers -= 1
+        list(app(environ, lambda *_: lambda _: None))
+        start_response("500 Internal Server Error", [])
+        return [b""]
