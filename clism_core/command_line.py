@@ -184,7 +184,7 @@ def run_job(
     try:
         main(with_home_folder(config_class(**vars(config))))
     except FailureError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(hide_credentials(f"error: {error}"), file=sys.stderr)
         return EXIT_FAILURE
     except Exception as error:
         input_error = input_error_within(error)
