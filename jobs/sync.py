@@ -10,7 +10,7 @@ the same output sends them, too; this job only sends. No metric is logged twice.
 import sys
 from dataclasses import dataclass
 
-from clism_core.command_line import run_job
+from clism_core.command_line import run_job, show
 from clism_core.tracking.run import send_unsent, ui_command
 from clism_core.utils.errors import InputError
 from clism_core.utils.home import tracking_uri
@@ -30,7 +30,7 @@ def main(config: SyncConfig) -> None:
     output = absolute(config.output)
     if not exists(output):
         raise InputError(f"--output {config.output}: does not exist; give the output folder of a job")
-    print(summary(send_unsent(output, recursive=True), output=output))
+    show(summary(send_unsent(output, recursive=True), output=output))
 
 
 def summary(sent: dict[str, int], *, output: str) -> str:
