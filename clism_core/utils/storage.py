@@ -252,7 +252,13 @@ def upload_folder(local: Path, path: str) -> None:
 
 
 def download_folder(path: str, local: Path) -> None:
-    """Copy the content of the folder `path` into the folder `local`, which is created."""
+    """Copy the content of the folder `path` into the folder `local`, which is created.
+
+    Raises `InputError` if a key of an object store would be written outside of `local`.
+    """
     store, inner = filesystem(path)
+    for info in store.get_file_info(fs.FileSelector(inner, recursive=True)):
+        if ".." in info.path.removeprefix(inner).split("/"):
+            raise InputError(f"{path}: {info.path} has .. as a folder; rename or remove it")
     local.mkdir(parents=True, exist_ok=True)
     fs.copy_files(inner, str(local), source_filesystem=store, destination_filesystem=fs.LocalFileSystem())

@@ -107,6 +107,17 @@ def test_keys_match_those_of_other_clients(bucket: str, tmp_path: Path) -> None:
     assert [storage.read_bytes(f"{bucket}/{tmp_path.name}/{name}").decode() for name in NAMES] == [*NAMES]
 
 
+def test_downloads_stay_in_their_folder(bucket: str, tmp_path: Path) -> None:
+    import boto3
+
+    store = boto3.client("s3", region_name="us-east-1")
+    for name in ("config.json", "../../outside"):
+        store.put_object(Bucket="bucket", Key=f"{tmp_path.name}/model/{name}", Body=b"x")
+    with pytest.raises(InputError, match=r"model/\.\./\.\./outside has \.\. as a folder"):
+        storage.download_folder(f"{bucket}/{tmp_path.name}/model", tmp_path / "a" / "b")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_options_of_an_s3_uri() -> None:
     uri = "s3://bucket/a b?region=us-east-1&scheme=http&endpoint_override=127.0.0.1:1"
     store, inner = storage.filesystem(uri)
