@@ -24,8 +24,8 @@ def read_test_sets(tests: Sequence[TestSetConfig], task: TaskConfig | None) -> l
         task: task of the model; None for an encoder, which supports only retrieval.
 
     Raises:
-        InputError: if a file cannot be read or has the wrong format, a language is unknown or occurs twice in a data
-            set, or a data set has more than one scorer.
+        InputError: if a file cannot be read, has the wrong format or no examples, a language is unknown or occurs twice
+            in a data set, or a data set has more than one scorer.
     """
     sets: dict[str, tuple[TestSet, str]] = {}
     for number, test in enumerate(tests):
@@ -33,6 +33,8 @@ def read_test_sets(tests: Sequence[TestSetConfig], task: TaskConfig | None) -> l
             place = path if isinstance(path, str) else path.title
             test_set = _read(test, path, _language(f"--tests[{number}]", test, path, task), task)
             name = title(test_set)
+            if not test_set.examples:
+                raise InputError(f"{name}: {place} has no examples; give a file with examples, or remove the test set")
             if name in sets:
                 raise InputError(
                     f"{name} is both {sets[name][1]} and {place}; give each language of a data set once, or rename one "

@@ -10,6 +10,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -46,6 +47,7 @@ from clism_core.utils import storage
 from clism_core.utils.errors import InputError, input_error_within
 from clism_core.utils.fields import check_bounds
 from clism_core.utils.progress import Progress
+from clism_core.utils.text import listed
 
 logger = logging.getLogger(__name__)
 
@@ -145,7 +147,7 @@ def predict(plan: Plan) -> PredictionResult:
     Resumes an earlier run with the same input and model that was stopped.
 
     Raises:
-        InputError: if the input turns out to be invalid; no output is written.
+        InputError: if the input turns out to be invalid, or no row can be predicted; no output is written.
     """
     try:
         return finish(plan, lambda results, finished: _predict_chunks(plan, results, finished=finished))
@@ -161,7 +163,11 @@ PredictChunks: TypeAlias = Callable[[PartialResults, set[int]], Iterable[tuple[i
 
 
 def finish(plan: Plan, predict_chunks: PredictChunks) -> PredictionResult:
-    """Predict the chunks that an earlier run has not finished, and write the output of all chunks."""
+    """Predict the chunks that an earlier run has not finished, and write the output of all chunks.
+
+    Raises:
+        InputError: if no row has a prediction; the rejects file is kept.
+    """
     results = PartialResults(plan.config, fingerprint=plan.model_fingerprint)
     results.open()
     finished = results.finished()
@@ -172,16 +178,28 @@ def finish(plan: Plan, predict_chunks: PredictChunks) -> PredictionResult:
         progress.add(rows)
     result = write_output(results.read_chunks(finished | predicted), config=plan.config, layout=plan.layout)
     results.delete()
+    if not result.predicted:
+        reasons = listed(f"{reason} {rows:,}" for reason, rows in result.rejected.items())
+        why = f"{reasons}; see {result.rejects_path}" if reasons else "it has no rows"
+        raise InputError(f"--input {plan.config.input}: no row can be predicted: {why}")
     return result
 
 
+class _NoPredictionError(Exception):
+    """Ends the writing of an output without rows, so that the file is not created."""
+
+
 def write_output(chunks: Iterable[PredictedChunk], *, config: PredictConfig, layout: Layout) -> PredictionResult:
-    """Write the results of the chunks, given in input order, as one output file and one rejects file."""
+    """Write the results of the chunks, given in input order, as one output file and one rejects file.
+
+    A file without rows is not written.
+    """
     predicted, cut, rejected, first = 0, 0, Counter[str](), list[Mapping[str, Any]]()
     path = rejects_path(config)
     with (
-        output_file(config.output) as output,
         output_file(path) as rejects,
+        suppress(_NoPredictionError),
+        output_file(config.output) as output,
         row_writer(output, kind=layout.output_format, columns=layout.columns, schema=layout.schema) as write,
     ):
         for chunk in chunks:
@@ -192,6 +210,8 @@ def write_output(chunks: Iterable[PredictedChunk], *, config: PredictConfig, lay
             rejected.update(json.loads(chunk.reasons))
             if len(first) < SHOWN_ROWS:
                 first += json.loads(chunk.first)
+        if not predicted:
+            raise _NoPredictionError
     if not rejected:
         storage.delete(path)
     if cut:

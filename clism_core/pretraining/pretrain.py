@@ -13,7 +13,7 @@ from clism_core.pretraining.config import PretrainConfig, check_config, data_set
 from clism_core.pretraining.dataset import EncodedData, encode_training_data
 from clism_core.pretraining.held_out_data import find_held_out, load_held_out
 from clism_core.pretraining.identity import identity
-from clism_core.pretraining.mixture import DataSet, open_data_sets
+from clism_core.pretraining.mixture import FIELD, DataSet, open_data_sets
 from clism_core.pretraining.recipe import PretrainingRecipe
 from clism_core.tracking.data_sets import LoggedDataSet
 from clism_core.tracking.run import TrackedRun
@@ -21,6 +21,7 @@ from clism_core.training.config import CONFIG_FILE, RunSettings, dump_config
 from clism_core.training.data.sampler import SampleOrder, make_stages
 from clism_core.training.driver import Hooks, Trained, choose_device, run_training
 from clism_core.training.resume import check_same_run, save_identity
+from clism_core.utils.errors import InputError
 from clism_core.utils.language_pair import LanguagePair
 from clism_core.utils.storage import join, write_bytes
 
@@ -68,6 +69,7 @@ def pretrain(config: PretrainConfig, run: TrackedRun, *, hooks: Hooks | None = N
         max_samples=config.max_samples,
         span_kind=config.span_kind,
     )
+    check_spans(config, data)
     order = build_order(config, data, data_sets)
     logger.info(
         "%d samples to train on, %d held out; %d spans are omitted because a token crosses their boundaries",
@@ -83,6 +85,15 @@ def pretrain(config: PretrainConfig, run: TrackedRun, *, hooks: Hooks | None = N
         RunSettings.from_config(config), recipe, data=data, order=order, run=run, use_gpu=use_gpu, hooks=hooks
     )
     return Pretrained(**vars(trained), samples=len(data), language_pairs=data.language_pairs)
+
+
+def check_spans(config: PretrainConfig, data: EncodedData) -> None:
+    """Raise `InputError` if CLISM, which learns from spans, has none."""
+    if config.objectives.w_clism and not data.spans:
+        raise InputError(
+            f"{FIELD}: no span of {len(data):,} samples to train on can be used: {data.unencodable_spans:,} begin or "
+            "end within a token of --model; give other data or another model, or --objectives.w_clism 0"
+        )
 
 
 def build_order(config: PretrainConfig, data: EncodedData, data_sets: Sequence[DataSet]) -> SampleOrder:

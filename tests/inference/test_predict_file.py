@@ -540,6 +540,31 @@ def test_duplicate_chunks_out_of_order_yield_one_output(tmp_path: Path) -> None:
     assert [row["id"] for row in rows(tmp_path / "y.jsonl")] == [row["id"] for row in QUESTIONS]
 
 
+@pytest.mark.parametrize("name", ["y.jsonl", "y.csv.gz", "y.parquet"])
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        pytest.param(
+            [{"question": "Who?", "context": None}, {"question": " ", "context": "c"}],
+            r"missing \(context\) 1, missing \(question\) 1; see .*rejects\.jsonl",
+            id="rejects",
+        ),
+        pytest.param([{"question": 1, "context": "c"}], r"not_text \(question\) 1; see", id="numbers"),
+    ],
+)
+def test_an_input_without_a_predictable_row_is_an_error_with_rejects_and_keeps_the_output_of_before(
+    tmp_path: Path, name: str, lines: list[dict[str, Any]], reason: str
+) -> None:
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (tmp_path / name).write_text("before")
+    plan = plan_of(tmp_path / "x.jsonl", str(tmp_path / name))
+    with pytest.raises(InputError, match=rf"x\.jsonl: no row can be predicted: {reason}"):
+        stop_after(plan, None)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["x.jsonl", name, f"{name}.rejects.jsonl"]
+    assert (tmp_path / name).read_text() == "before"
+    assert len(rows(tmp_path / f"{name}.rejects.jsonl")) == len(lines)
+
+
 def test_only_missing_chunks_are_predicted(tmp_path: Path) -> None:
     """As if the actor of the second chunk was lost with the job, and another one had gone ahead."""
     write_questions(tmp_path / "x.jsonl")

@@ -35,6 +35,11 @@ class Table:
     columns: Sequence[str]
     """Columns of `cells` that identify a column of the table."""
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no number of a finished run."""
+        return not (self.cells["source"] == MEASURED).any()
+
     def write(self, folder: Path) -> list[Path]:
         """Write Markdown, LaTeX, and CSV with all numbers, one line per cell; return the files."""
         named = self.cells.assign(**{name: self.cells[name].map(csv_cell) for name in (*self.rows, *self.columns)})

@@ -108,7 +108,7 @@ def run_study(config: StudyConfig, plan: StudyPlan, run: TrackedRun, *, concurre
         concurrency: number of concurrent runs.
 
     Raises:
-        InputError: if the runs are not found in MLflow.
+        InputError: if the runs are not found in MLflow, or there is nothing to show of them.
         TrackingUnavailableError: if the tracking server is away.
     """
     chains, stages = plan.chains, plan.stages
@@ -119,8 +119,10 @@ def run_study(config: StudyConfig, plan: StudyPlan, run: TrackedRun, *, concurre
     send_unsent(config.output, recursive=True)  # also the points of its runs, from which tables are made
     if not runs.stopped and any(_is_finished(chain, runs.finished) for chain in chains):
         measured = Results(chains, runs.finished, config.output, run.tracking_uri)
-        files, tables = _write_artefacts(config, measured, run)
+        files, tables = _write_artefacts(config, measured, run, is_complete=not failed)
     run.log_summary({"runs": len(stages), "failed_runs": len(failed)})
+    if not (files or failed or runs.stopped):
+        raise InputError(f"--name {config.name}: the study has no runs; add encoders, tasks or seeds")
     return StudyResult(files, tables, failed, runs.stopped, len(stages), run.tracking_uri, run.run_id)
 
 
@@ -128,11 +130,22 @@ def _is_finished(chain: Chain, finished: Mapping[str, FinishedRun]) -> bool:
     return all(stage.name in finished for stage in chain_stages(chain).values())
 
 
-def _write_artefacts(config: StudyConfig, measured: Results, run: TrackedRun) -> tuple[list[str], list[str]]:
-    """Write and log the tables and figures; return their paths, and the tables in Markdown."""
+def _write_artefacts(
+    config: StudyConfig, measured: Results, run: TrackedRun, *, is_complete: bool
+) -> tuple[list[str], list[str]]:
+    """Write and log the tables and figures; return their paths, and the tables in Markdown.
+
+    Raises:
+        InputError: if all runs are finished (`is_complete`), and a table has no result.
+    """
     logger.info("writing tables and figures")
     measured.check_test_sets()
     artefacts = load_study(config.name).artefacts(config, measured)
+    if is_complete and (empty := [each.name for each in artefacts if isinstance(each, Table) and each.is_empty]):
+        raise InputError(
+            f"--name {config.name}: the runs have no results for the tables {', '.join(empty)}; check the test sets "
+            "and the evaluation steps of the study"
+        )
     folder = join(config.output, config.name)
     with tempfile.TemporaryDirectory() as temporary:
         names = [file.name for artefact in artefacts for file in artefact.write(Path(temporary))]

@@ -49,7 +49,8 @@ def export_sweep(config: TuneConfig, sweep: Sweep, rows: Sequence[TrialResult]) 
     """Write and log tables and plots, register the best model, write its preset, and save the result.
 
     Raises:
-        InputError: if no trial finished.
+        InputError: if no trial finished, all because of their configurations or inputs.
+        RuntimeError: if no trial finished, for other reasons.
         TrackingUnavailableError: if the tracking server is away.
     """
     run = sweep.parent
@@ -61,7 +62,8 @@ def export_sweep(config: TuneConfig, sweep: Sweep, rows: Sequence[TrialResult]) 
     failed = [f"{row.trial_id} ({describe(row.parameters)}): {row.error}" for row in rows if row.status == "failed"]
     if not rows or rows[0].status != "finished":
         reasons = "\n".join(failed)
-        raise InputError(f"no trial of the sweep in {config.output} finished\n{reasons}".strip())
+        error = InputError if rows and all(row.is_input_error for row in rows) else RuntimeError
+        raise error(f"no trial of the sweep in {config.output} finished\n{reasons}".strip())
     best = rows[0]
     assert best.objective is not None
     models = {

@@ -8,7 +8,7 @@ import pandas as pd
 from ray.tune import ResultGrid
 
 from clism_core.experiments.tuning.trial import OBJECTIVE, PROGRESS
-from clism_core.utils.errors import failure_message
+from clism_core.utils.errors import failure_message, input_error_within
 from clism_core.utils.markdown import markdown_table
 from clism_core.utils.text import csv_cell
 
@@ -31,6 +31,8 @@ class TrialResult:
     """Id of the MLflow run; empty unless finished."""
     error: str
     """Reason of the failure; empty if there was none."""
+    is_input_error: bool = False
+    """Whether the trial failed because of its configuration or input."""
 
 
 def read_results(results: ResultGrid, mode: Literal["max", "min"]) -> list[TrialResult]:
@@ -53,6 +55,7 @@ def _row(result: Any) -> TrialResult:
         seconds=float(metrics.get("time_total_s", 0.0)),
         run_id=str(metrics.get("run_id", "")),
         error=failure_message(result.error) if result.error else "",
+        is_input_error=bool(result.error) and input_error_within(result.error) is not None,
     )
 
 

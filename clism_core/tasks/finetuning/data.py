@@ -65,6 +65,8 @@ def _sample(
             f"--examples {config.examples}: the training data has only {len(train)}; lower it, or give more data"
         )
     content = config.task_object.content
+    if config.dev_examples is not None and config.dev_examples > len(dev):
+        logger.warning("--dev_examples %d: the development data has only %d", config.dev_examples, len(dev))
     known = set(map(content, train))
     shared = sum(content(example) in known for example in dev)
     if shared:
@@ -100,6 +102,8 @@ class EncodedExamples:
     """Encoded training inputs, and counts of truncated, repaired and omitted examples."""
 
     rows: IndexedRows
+    examples: int
+    """Number of examples that yield at least one input."""
     counts: dict[str, int]
 
 
@@ -121,11 +125,14 @@ def encode_examples(
     task = _encode.options(num_cpus=TASK_CPUS, num_returns=2)
     encoded: Any = [task.remote(shared, list(part), schema) for part in parts]
     notes = ray.get([note for _, note in encoded])
-    filled = [(block, lengths) for (block, _), (lengths, _) in zip(encoded, notes, strict=True) if len(lengths)]
+    filled = [(block, lengths) for (block, _), (lengths, *_) in zip(encoded, notes, strict=True) if len(lengths)]
     if not filled:
-        raise InputError("--train: no example yields an input: no window contains a whole answer")
+        raise InputError(
+            f"--train: none of {len(examples):,} examples yields an input: each is too long or has no usable label; "
+            "raise the max_length of the task, or give other data"
+        )
     counts: dict[str, int] = {}
-    for _, block_counts in notes:
+    for *_, block_counts in notes:
         for name, number in block_counts.items():
             counts[name] = counts.get(name, 0) + number
     sizes = [len(lengths) for _, lengths in filled]
@@ -135,22 +142,27 @@ def encode_examples(
         row_numbers=np.concatenate([np.arange(size) for size in sizes]),
         lengths=np.concatenate([lengths for _, lengths in filled]),
     )
-    return EncodedExamples(rows, counts)
+    return EncodedExamples(rows, sum(used for _, used, _ in notes), counts)
 
 
-@ray.remote(scheduling_strategy="DEFAULT")  # not in the placement group of a Ray Tune trial, which reserves no CPU
-def _encode(
+def encode_part(
     encode: Callable[[Any], tuple[list[Row], dict[str, int]]], examples: list[Example], schema: pa.Schema
-) -> tuple[pa.Table, tuple[np.ndarray, dict[str, int]]]:
+) -> tuple[pa.Table, tuple[np.ndarray, int, dict[str, int]]]:
+    """Return the rows of some examples; and their lengths, the number of examples with rows, and the counts."""
     rows: list[Row] = []
-    counts: dict[str, int] = {}
+    used, counts = 0, dict[str, int]()
     for example in examples:
         example_rows, example_counts = encode(example)
         rows += example_rows
+        used += bool(example_rows)
         for name, number in example_counts.items():
             counts[name] = counts.get(name, 0) + number
     table = pa.Table.from_pylist(rows, schema=schema)
-    return table, (table["length"].to_numpy().astype(np.int64), counts)
+    return table, (table["length"].to_numpy().astype(np.int64), used, counts)
+
+
+# Not in the placement group of a Ray Tune trial, which reserves no CPU.
+_encode = ray.remote(scheduling_strategy="DEFAULT")(encode_part)
 
 
 def source_names(source: Source) -> list[str]:

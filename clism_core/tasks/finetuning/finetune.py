@@ -13,6 +13,7 @@ from clism_core.model.resolve import model_digest, resolve_model
 from clism_core.model.tokenizer import load_tokenizer
 from clism_core.tasks.finetuning.config import FinetuneConfig, check_config
 from clism_core.tasks.finetuning.data import (
+    EncodedExamples,
     LabelledData,
     digest,
     encode_examples,
@@ -66,10 +67,11 @@ def finetune(config: FinetuneConfig, run: TrackedRun, *, hooks: Hooks | None = N
     _log_data(run, config, data)
     task = config.task_object
     encoded = encode_examples(data.train, task.encoder(tokenizer, config.task_options), task.training_schema)
+    check_few_shot(config, encoded)
     steps = count_steps(config, inputs=len(encoded.rows))
     logger.info(
         "%s inputs of %d examples; %d steps of %d inputs, %.3g epochs",
-        *(f"{len(encoded.rows):,}", len(data.train), steps, config.global_batch_size),
+        *(f"{len(encoded.rows):,}", encoded.examples, steps, config.global_batch_size),
         steps * config.global_batch_size / len(encoded.rows),
     )
     for name, number in encoded.counts.items():
@@ -91,7 +93,18 @@ def finetune(config: FinetuneConfig, run: TrackedRun, *, hooks: Hooks | None = N
         use_gpu=use_gpu,
         hooks=hooks,
     )
-    return Finetuned(**vars(trained), examples=len(data.train), dev_examples=len(data.dev))
+    return Finetuned(**vars(trained), examples=encoded.examples, dev_examples=len(data.dev))
+
+
+def check_few_shot(config: FinetuneConfig, encoded: EncodedExamples) -> None:
+    """Raise `InputError` if fewer examples than the few-shot sample of `config.examples` yield an input."""
+    if config.examples is not None and encoded.examples < config.examples:
+        problems = config.task_object.encoder_warnings
+        reasons = "; ".join(f"{number} {problems[name]}" for name, number in encoded.counts.items() if number)
+        raise InputError(
+            f"--examples {config.examples}: only {encoded.examples} of the examples yield an input ({reasons}); raise "
+            f"--{config.task}.max_length, or give another --sample_seed or other data"
+        )
 
 
 def run_identity(config: FinetuneConfig) -> dict[str, Any]:

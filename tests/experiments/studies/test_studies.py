@@ -13,12 +13,13 @@ from recorded_study import record, study_config
 from clism_core.experiments.studies.artefacts import Artefact, Picture, Table
 from clism_core.experiments.studies.check import check_study
 from clism_core.experiments.studies.definition import load_study
+from clism_core.experiments.studies.plan import StudyPlan, plan_study
 from clism_core.experiments.studies.registry import STUDIES, StudyName
 from clism_core.experiments.studies.results import Results, summarise
 from clism_core.experiments.studies.run_graph import Chain, all_stages, chain_stages
-from clism_core.experiments.studies.study import check_labelled_data
+from clism_core.experiments.studies.study import check_labelled_data, run_study
 from clism_core.tasks.test_data import TestSetConfig
-from clism_core.tracking.run import TrackedRun
+from clism_core.tracking.run import TrackedRun, start_run
 from clism_core.utils.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("home_folder")
@@ -299,6 +300,26 @@ def test_the_latest_value_of_a_repeated_step_counts(tmp_path: Path) -> None:
         TrackedRun(measured.tracking_uri, run.run_id).client.log_metric(run.run_id, "eval/en/f1", 12.0, step=50)
     curves = measured.curves("finetune", "eval/en/f1")
     assert curves["value"].tolist() == [12.0, 12.0]
+
+
+def test_a_study_whose_runs_have_no_results_is_an_error(tmp_path: Path) -> None:
+    config = study_config(tmp_path, "convergence")
+    record(config, share)  # without a curve
+    run = start_run(job="study", output=config.output)
+    with pytest.raises(InputError, match="--name convergence: the runs have no results for the tables convergence"):
+        run_study(config, plan_study(config), run, concurrency=1)
+    nothing = StudyPlan(chains=[], stages={}, input_digests={}, finished={})
+    with pytest.raises(InputError, match="--name convergence: the study has no runs"):
+        run_study(config, nothing, run, concurrency=1)
+
+
+def test_a_finished_study_has_its_tables_and_no_failures(tmp_path: Path) -> None:
+    config = study_config(tmp_path, "convergence")
+    record(config, share, finetune={"eval/en/f1": CURVE})
+    result = run_study(config, plan_study(config), start_run(job="study", output=config.output), concurrency=1)
+    assert (len(result.tables), result.failed, result.stopped) == (1, [], False)
+    assert {Path(file).name for file in result.files} >= {"convergence.md", "convergence.png"}
+    assert all(Path(file).exists() for file in result.files)
 
 
 def test_runs_missing_from_the_tracking_store_are_an_error(tmp_path: Path, measured: Results) -> None:

@@ -1,15 +1,20 @@
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from labelled import write_conll, write_squad
 
 from clism_core.tasks.finetuning.config import FinetuneConfig
-from clism_core.tasks.finetuning.data import check_sources, digest, draw, load_data
+from clism_core.tasks.finetuning.data import EncodedExamples, check_sources, digest, draw, encode_part, load_data
+from clism_core.tasks.finetuning.finetune import check_few_shot
 from clism_core.tasks.hub import HubSplit
 from clism_core.tasks.mrc.squad_format import Question
 from clism_core.tasks.ner.config import NerConfig
+from clism_core.training.data.indexed_rows import IndexedRows
 from clism_core.utils.errors import InputError
 
 
@@ -76,6 +81,36 @@ def test_more_examples_than_available_are_rejected(config: FinetuneConfig) -> No
     assert len(load_data(replace(config, examples=12)).train) == 12
     with pytest.raises(InputError, match="--examples 13: the training data has only 12"):
         load_data(replace(config, examples=13))
+
+
+@pytest.mark.parametrize(("examples", "used", "is_refused"), [(None, 9, False), (10, 10, False), (10, 9, True)])
+def test_a_few_shot_sample_that_yields_fewer_inputs_is_refused(
+    config: FinetuneConfig, examples: int | None, used: int, is_refused: bool
+) -> None:
+    nothing = np.empty(0, dtype=np.int64)
+    encoded = EncodedExamples(IndexedRows([], nothing, nothing, nothing), used, {"left_out_questions": 1})
+    context = pytest.raises(
+        InputError, match=r"--examples 10: only 9 of the examples yield an input \(1 questions are omitted: no window"
+    )
+    with context if is_refused else nullcontext():
+        check_few_shot(replace(config, examples=examples), encoded)
+
+
+def test_examples_that_yield_no_input_are_not_counted() -> None:
+    schema = pa.schema([("length", pa.int32())])
+    table, (lengths, used, counts) = encode_part(
+        lambda size: ([{"length": size}] * size, {"seen": 1}), [2, 0, 1], schema
+    )
+    assert (table.num_rows, lengths.tolist(), used, counts) == (3, [2, 2, 1], 2, {"seen": 3})
+
+
+def test_fewer_development_examples_than_requested_are_logged(
+    config: FinetuneConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert len(load_data(replace(config, dev_examples=4)).dev) == 4
+    assert caplog.text == ""
+    assert len(load_data(replace(config, dev_examples=5)).dev) == 4
+    assert "--dev_examples 5: the development data has only 4" in caplog.text
 
 
 def test_a_duplicate_development_question_is_rejected(config: FinetuneConfig, tmp_path: Path) -> None:
