@@ -38,10 +38,12 @@ _HANGING = r"[\p{M}\p{Grapheme_Cluster_Break=Extend}\p{Grapheme_Cluster_Break=Sp
 _WHITE_SPACE = r"[\s\x1c-\x1f]"  # as `str.split` sees it
 
 
-def _word_pattern(*, letter: str, digit: str, hanging: str, before_letter: str, other: str) -> str:
-    """Return the pattern of a word for `re` or `regex`; `letter`, `digit` and `hanging` are contents of `[...]`."""
-    letters = rf"(?:{before_letter}[{letter}][{letter}{hanging}]*+)++"
-    number = rf"{before_letter}[{digit}][{digit}{hanging}]*+"
+def _word_pattern(*, letter: str, hanging: str, letters: str, number: str, other: str) -> str:
+    """Return the pattern of a word for `re` or `regex`.
+
+    `letter` and `hanging` are contents of `[...]`; `letters` and `number` are patterns of runs of letters (and digits)
+    and of digits, with their hanging characters.
+    """
     possessive = rf"[sS](?![{letter}{hanging}])"
     return rf"""
     # 3.14, 10:30, 1,000, ٣٫١٤
@@ -61,15 +63,17 @@ def _basic_plane(characters: str) -> str:
 
 
 def _compiled(*, spaceless: str) -> regex.Pattern[str]:
-    # `\X` implements all rules of grapheme clusters, but is slow.
+    # `\X` implements all rules of grapheme clusters, but is slow. The cluster of a letter or digit may end with a
+    # consonant of a spaceless script: in Khmer, a subscript may follow a digit.
+    hanging = rf"(?:(?={_HANGING})\X)"
     return regex.compile(
         _word_pattern(
             letter=_LETTER,
-            digit=_DIGIT,
             hanging=_HANGING,
-            before_letter=rf"{_PREPENDED}*+",
+            letters=rf"(?:{_PREPENDED}*+(?={_LETTER})\X{hanging}*+)++",
+            number=rf"{_PREPENDED}*+(?:(?={_DIGIT})\X{hanging}*+)++",
             # Spaceless scripts; prepended characters without a letter after them; punctuation, symbols, emoji.
-            other=rf"{spaceless} | {_PREPENDED}++(?={_WHITE_SPACE}|\Z) | (?!{_WHITE_SPACE})\X{_HANGING}*+",
+            other=rf"{spaceless} | {_PREPENDED}++(?={_WHITE_SPACE}|\Z) | (?!{_WHITE_SPACE})\X{hanging}*+",
         ),
         flags=regex.VERBOSE | regex.VERSION1,
     )
@@ -81,16 +85,22 @@ _WORD_OR_RUN = _compiled(spaceless=rf"(?P<run>(?:(?={_SPACELESS})\X)++)")
 # Most text needs no `\X`. For such text, `re` finds the same words four times as fast.
 _ORDINARY_CHARACTERS = _basic_plane(rf"[^{_SPACELESS}{_PREPENDED}\u2139\u200d\x1c-\x1f]")
 _ORDINARY = re.compile(f"[{_ORDINARY_CHARACTERS}]*+")
-_ORDINARY_HANGING = _basic_plane(_HANGING)
+_ORDINARY_LETTER, _ORDINARY_DIGIT, _ORDINARY_HANGING = map(_basic_plane, (_LETTER, _DIGIT, _HANGING))
 _ORDINARY_WORD = re.compile(
     _word_pattern(
-        letter=_basic_plane(_LETTER),
-        digit=_basic_plane(_DIGIT),
+        letter=_ORDINARY_LETTER,
         hanging=_ORDINARY_HANGING,
-        before_letter="",
+        letters=f"[{_ORDINARY_LETTER}][{_ORDINARY_LETTER}{_ORDINARY_HANGING}]*+",
+        number=f"[{_ORDINARY_DIGIT}][{_ORDINARY_DIGIT}{_ORDINARY_HANGING}]*+",
         other=rf"\S[{_ORDINARY_HANGING}]*+",
     ),
     flags=re.VERBOSE,
+)
+# A linker (virama) joins the consonant after it, also to a symbol or space before it.
+_ORDINARY_LINKER = _basic_plane(r"\p{Indic_Conjunct_Break=Linker}")
+_LINKER = re.compile(f"[{_ORDINARY_LINKER}]")
+_LINKED_SYMBOL = re.compile(
+    rf"(?:\A|[^{_ORDINARY_LETTER}{_ORDINARY_HANGING}])[{_ORDINARY_HANGING}]*?[{_ORDINARY_LINKER}]"
 )
 _CLUSTER = regex.compile(r"\X", flags=regex.VERSION1)
 
@@ -102,7 +112,7 @@ def segment(text: str, language: str | None = None) -> list[Word]:
     `language` is one of `SEGMENTED_LANGUAGES`, which are segmented by ICU's dictionaries. Raises `InputError` if ICU is
     needed and not installed; `check_segmenter` checks this in advance.
     """
-    if _ORDINARY.fullmatch(text):
+    if _ORDINARY.fullmatch(text) and not (_LINKER.search(text) and _LINKED_SYMBOL.search(text)):
         return [match.span() for match in _ORDINARY_WORD.finditer(text)]
     if language is None or base_language(language) not in SEGMENTED_LANGUAGES:
         return [match.span() for match in _WORD.finditer(text)]

@@ -31,13 +31,28 @@ PUNCTUATION = ".,:'’·\"-_!।؟。「」$€"
 SPACES = " \u00a0\u3000\u2003\n"
 EMOJI = "👩🔬👍🏽🇻🇳❤☎🏴©ℹ"
 HANGING = "\u0301\u200c\u200d\ufe0f\u20e3\U000e0067\U000e007f\u0600\u06dd"
+LINKED = "1a. '\u0301\u17d2\u1780\u1039\u1000\u102c\u094d\u0915"  # linkers (viramas) with and without consonants
 
 ANY_TEXT = st.one_of(
     st.text(st.sampled_from("".join(LETTERS.values()) + DIGITS + PUNCTUATION + SPACES + EMOJI + HANGING)),
     *(st.text(st.sampled_from(letters + "a1.'’s" + SPACES + HANGING)) for letters in LETTERS.values()),
+    st.text(st.sampled_from(LINKED)),
     st.text(),
 )
-EXAMPLES = ["👩‍🔬a\u200d👩", "a👍🏽🏽", "1️⃣2", " \u0301a", "\u0600 \u0600!", "क्\u200dष’s\u0301", "ൎ!", "ℹ\u200d👩 x"]
+EXAMPLES = [
+    "1\u17d2\u1780",
+    "1\u102c\u1039\u1000",
+    ".\u094d\u0915",
+    ".\u0301\u094d\u0915",
+    "👩‍🔬a\u200d👩",
+    "a👍🏽🏽",
+    "1️⃣2",
+    " \u0301a",
+    "\u0600 \u0600!",
+    "क्\u200dष’s\u0301",
+    "ൎ!",
+    "ℹ\u200d👩 x",
+]
 
 
 def boundaries_of_clusters(text: str) -> set[int]:
