@@ -10,11 +10,19 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
+import regex
+from tokenizers import Tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from clism_core.utils.errors import InputError
+from clism_core.utils.graphemes import widen_to_clusters
 
 QUE = "[QUE]"
+
+_BLANK = regex.compile(r"[\s\p{Grapheme_Cluster_Break=Control}]", flags=regex.VERSION1)
+"""White space, and invisible characters that are not part of another one: zero-width spaces, soft hyphens, controls."""
+_JOINERS = "\u200c\u200d"
+_LETTERS = regex.compile(rf"[\p{{L}}\p{{N}}][\p{{L}}\p{{M}}\p{{N}}{_JOINERS}]*+", flags=regex.VERSION1)
 
 
 def load_tokenizer(folder_or_id: str) -> PreTrainedTokenizerBase:
@@ -37,7 +45,8 @@ def load_tokenizer(folder_or_id: str) -> PreTrainedTokenizerBase:
 
 
 class TokenizedText(NamedTuple):
-    """Token ids of a text and, for each token, its characters `[start, end)` without surrounding white space."""
+    """Token ids of a text and, for each token, its characters `[start, end)`: whole grapheme clusters, without
+    surrounding white space; start and end are equal for a token without characters of its own."""
 
     ids: list[int]
     offsets: list[tuple[int, int]]
@@ -57,16 +66,31 @@ class TextTokenizer:
     so that `split_special_tokens` alone is not enough: such a literal is split after its first character, and its two
     parts are tokenized separately. Tokenizers without offsets (XLM's) tokenize the text word by word, also split at the
     given character positions, so that offsets are exact at words and spans.
+
+    Tokenizers cut clusters (bytes of a character, a consonant and its vowel sign), and leave characters out: they strip
+    accents, compose them, or have no token for a letter. A cluster belongs to all tokens that have a part of it, and
+    letters without a token to the token after or before them, so that words and answers are whole.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase):
         self.tokenizer = tokenizer
+        self._untrimmed = _without_trimming(tokenizer) if tokenizer.is_fast else None
         self._special_ids = frozenset(tokenizer.all_special_ids)
         literals = sorted({str(token) for token in tokenizer.all_special_tokens}, key=len, reverse=True)
         self._literal = re.compile("|".join(map(re.escape, literals)))
 
     def __call__(self, text: str, *, cuts: Sequence[int] = ()) -> TokenizedText:
         """Tokenize `text`; `cuts` are the character positions at which spans begin or end."""
+        ids, offsets = self._tokenize(text, cuts)
+        trimmed = [_trim(text, start, end) for start, end in offsets]
+        whole = _with_lost_letters(text, widen_to_clusters(text, trimmed))
+        if (
+            whole != trimmed
+        ):  # a letter may have a mark without a token, and a space forms a cluster with a mark after it
+            whole = [_trim(text, start, end) for start, end in widen_to_clusters(text, whole)]
+        return TokenizedText(ids, whole)
+
+    def _tokenize(self, text: str, cuts: Sequence[int]) -> TokenizedText:
         at_literals = [match.start() + 1 for match in self._literal.finditer(text)]
         if not self.tokenizer.is_fast:
             return self._by_pieces(text, _word_pieces(text, {*cuts, *at_literals}))
@@ -76,11 +100,13 @@ class TextTokenizer:
         return self._with_offsets(text)
 
     def _with_offsets(self, text: str) -> TokenizedText:
+        if self._untrimmed is not None:
+            plain = self._untrimmed.encode(text, add_special_tokens=False)
+            return TokenizedText(plain.ids, plain.offsets)
         encoding = self.tokenizer(
             text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True, verbose=False
         )
-        offsets = [_trim(text, start, end) for start, end in encoding["offset_mapping"]]
-        return TokenizedText(list(encoding["input_ids"]), offsets)
+        return TokenizedText(list(encoding["input_ids"]), list(encoding["offset_mapping"]))
 
     def _by_pieces(self, text: str, pieces: list[tuple[int, int]]) -> TokenizedText:
         ids: list[int] = []
@@ -98,25 +124,70 @@ class TextTokenizer:
 
 
 def token_span(offsets: Sequence[tuple[int, int]], start: int, end: int) -> TokenSpan | None:
-    """Return the tokens that cover exactly the characters `[start, end)`; None if there are none.
+    """Return the tokens of the characters `[start, end)`; None if there are none.
 
-    There are none if a token crosses a boundary of the span, such as a sub-word of a script without spaces.
-    Tokens without characters (a lone "▁") neither begin nor end a span.
+    There are none if a token crosses a boundary of the span, such as a sub-word of a script without spaces. Characters
+    at the boundaries that no token has, such as zero-width spaces, do not count. Tokens without characters (a lone "▁")
+    neither begin nor end a span.
     """
     inside = [number for number, (left, right) in enumerate(offsets) if left < right and left < end and right > start]
     if not inside:
         return None
-    if min(offsets[number][0] for number in inside) != start or max(offsets[number][1] for number in inside) != end:
+    if min(offsets[number][0] for number in inside) < start or max(offsets[number][1] for number in inside) > end:
         return None
     return TokenSpan(inside[0], inside[-1] + 1)
 
 
 def _trim(text: str, start: int, end: int) -> tuple[int, int]:
-    while start < end and text[start].isspace():
+    """Return a range without white space and invisible characters at its ends, nor a joiner that begins it."""
+    if text[start:end].isprintable() and " " not in (text[start : start + 1], text[end - 1 : end]):  # nearly always
+        return start, end
+    while start < end and _BLANK.match(text, start):
         start += 1
-    while end > start and text[end - 1].isspace():
+    while end > start and _BLANK.match(text, end - 1):
         end -= 1
+    while start < end - 1 and text[start] in _JOINERS:
+        start += 1
     return start, end
+
+
+def _with_lost_letters(text: str, offsets: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return `offsets` with letters and digits that no token has added to an adjacent token, if possible the next."""
+    is_covered = bytearray(len(text))
+    for start, end in offsets:
+        is_covered[start:end] = b"\1" * (end - start)
+    if is_covered.count(0) == text.count(" "):
+        return offsets
+    lost = [
+        match.span()
+        for start, end in (run.span() for run in re.finditer(b"\0+", is_covered))
+        for match in _LETTERS.finditer(text, start, end)
+    ]
+    for start, end in lost:
+        if any(left == end for left, right in offsets if left < right):
+            offsets = [(start if left == end and left < right else left, right) for left, right in offsets]
+        else:
+            offsets = [(left, end if right == start and left < right else right) for left, right in offsets]
+    return offsets
+
+
+def _without_trimming(tokenizer: PreTrainedTokenizerBase) -> Tokenizer | None:
+    """Return a copy of a fast tokenizer that shares its model, for plain text; None if its offsets are good.
+
+    Byte-level tokenizers remove the space that begins a token from its offsets. If it is not in the text, because the
+    tokenizer added it to a word or punctuation mark, they remove a character instead.
+    """
+    backend: Tokenizer = tokenizer.backend_tokenizer
+    if backend.post_processor is None or b'"trim_offsets":true' not in backend.post_processor.__getstate__():
+        return None
+    plain = Tokenizer(backend.model)
+    plain.normalizer, plain.pre_tokenizer = backend.normalizer, backend.pre_tokenizer
+    added = backend.get_added_tokens_decoder()
+    for number in sorted(added):
+        (plain.add_special_tokens if added[number].special else plain.add_tokens)([added[number]])
+    assert plain.get_added_tokens_decoder() == added
+    plain.encode_special_tokens = True
+    return plain
 
 
 def _word_pieces(text: str, cuts: set[int]) -> list[tuple[int, int]]:

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lossy_tokenizers import lossy_tokenizer
 from tiny import TEXTS, write_encoder
 from transformers import PreTrainedTokenizerBase
 
@@ -170,6 +171,24 @@ def test_answers_in_scripts_without_spaces_are_covered_by_the_fewest_tokens(
     (text,) = answered(encoder, ask(context, answer))
     assert answer in text
     assert noticed["widened_answers"] == int(text != answer)
+
+
+@pytest.mark.parametrize(
+    ("kind", "context", "answer", "whole"),
+    [
+        pytest.param("bytes-of-words", "Mary lives in Paris.", "Paris", "Paris", id="space-added"),
+        pytest.param("bytes-of-words", "Mary, in 1984.", "1984", "1984", id="digits"),
+        pytest.param("bytes", "in 👩‍🔬 Paris", "👩", "👩‍🔬", id="part-of-an-emoji"),
+        pytest.param("sentencepiece", "the cafe\u0301 in Paris", "cafe\u0301", "cafe\u0301", id="composed"),
+        pytest.param("sentencepiece", "the cafe\u0301 in Paris", "cafe", "cafe\u0301", id="part-of-a-character"),
+        pytest.param("accents-stripped", TEXTS[3], "में", "में", id="vowel-signs"),
+        pytest.param("no-unknown", "in Þaris", "Þaris", "Þaris", id="letter-without-token"),
+    ],
+)
+def test_answers_are_whole_characters(kind: str, context: str, answer: str, whole: str) -> None:
+    encoder = QuestionEncoder(lossy_tokenizer(kind), MrcConfig())
+    assert answered(encoder, ask(context, answer)) == [whole]
+    assert encoder.encode_example(ask(context, answer))[1]["widened_answers"] == int(answer != whole)
 
 
 def test_words_are_separated_from_punctuation_without_offsets(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from any_text import ANY_TEXT, boundaries_of_clusters
+from hypothesis import example, given, settings
 
 from clism_core.tasks.ner.records import find_words, read_record
 from clism_core.utils.errors import InputError
@@ -77,3 +79,14 @@ def test_tokens_may_be_any_sequence(tokens: Any) -> None:
 def test_an_entity_text_keeps_its_original_spacing() -> None:
     given = read_record({"text": "in  New\u00a0 York."}, place="record 1")
     assert given.place(1, 3) == {"text": "New\u00a0 York", "start": 4, "end": 13}
+
+
+@example("Zu\u0308rich A\u0301.B\u0301.C\u0301 cafe\u0301")
+@example("1\u17d2\u1780-2")
+@given(ANY_TEXT)
+@settings(max_examples=100, deadline=None, derandomize=True)
+def test_words_cut_no_character(text: str) -> None:
+    clusters = boundaries_of_clusters(text)
+    for start, end in find_words(text):
+        assert start in clusters or text[start - 1].isspace()
+        assert end in clusters or text[end].isspace()
