@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import socket
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -15,8 +16,16 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from clism_core.cluster.console import quieten_core_worker, quieten_ray
 from clism_core.cluster.nodes import live_nodes, this_node_id
-from clism_core.cluster.ray_internals import before_connecting, find_address, listen_locally, quieten_token_setup
+from clism_core.cluster.ray_internals import (
+    before_connecting,
+    cluster_address,
+    find_address,
+    listen_locally,
+    quieten_token_setup,
+)
+from clism_core.cluster.waiting import log_waits
 from clism_core.utils import storage
+from clism_core.utils.environment import environment_variables
 from clism_core.utils.errors import InputError
 from clism_core.utils.home import home, tracking_uri
 
@@ -29,7 +38,14 @@ WORKER_ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
 }
 """Environment variables of all processes of a job."""
-_FORWARDED = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION", "MLFLOW_S3_ENDPOINT_URL")
+_FORWARDED = (
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "MLFLOW_S3_ENDPOINT_URL",
+    "CLISM_TRACKING_TIMEOUT",
+)
 _SECRETS = ("AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 """Variables that are not forwarded, because Ray would write them into its logs."""
 
@@ -43,7 +59,9 @@ def connect(*, num_cpus: int | None = None) -> None:
     Args:
         num_cpus: Number of CPUs of a local cluster; all CPUs of the machine by default.
 
-    Raises `InputError` if the cluster cannot be reached or rejects the token.
+    While the job waits for resources that others use, a log line says so every half minute.
+
+    Raises `InputError` if the cluster cannot be reached, rejects the token, or runs other versions of Ray or Python.
     """
     if ray.is_initialized():
         return
@@ -55,13 +73,19 @@ def connect(*, num_cpus: int | None = None) -> None:
         _start_local(num_cpus)
     else:
         _join(address)
+    log_waits()
 
 
 def _start_local(num_cpus: int | None) -> None:
     listen_locally()
     quieten_token_setup()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    # Ray's helpers look for their own cluster, and raise an error if the machine has another one besides.
+    own_address = {"RAY_GCS_SERVER_PORT": str(port), "RAY_ADDRESS": f"127.0.0.1:{port}"}
     # Ray starts its processes and connects to them in one call; only the connection is to be quiet.
-    with before_connecting(quieten_core_worker):
+    with environment_variables(own_address), before_connecting(quieten_core_worker):
         ray.init(address="local", num_cpus=num_cpus, include_dashboard=False, logging_level=logging.WARNING)
 
 
@@ -72,6 +96,8 @@ def _join(address: str) -> None:
     known = (submitted.get("runtime_env") or {}).get("env_vars") or {}
     ours = {**WORKER_ENVIRONMENT, "CLISM_HOME": str(home()), "MLFLOW_TRACKING_URI": tracking_uri()}
     ours |= {name: os.environ[name] for name in _FORWARDED if name in os.environ}
+    if "://" not in address:  # otherwise a proxy runs the workers; Ray's helpers are to find this cluster, not another
+        ours["RAY_ADDRESS"] = cluster_address(address)
     env_vars = {name: value for name, value in ours.items() if name not in known}
     # A submitted job runs with the secrets of its node; the other nodes have their own.
     if not submitted and (secrets := [name for name in _SECRETS if name in os.environ]):
@@ -83,11 +109,26 @@ def _join(address: str) -> None:
     quieten_core_worker()
     try:
         ray.init(address=address, runtime_env={"env_vars": env_vars}, logging_level=logging.WARNING)
-    except (AuthenticationError, ConnectionError) as error:  # the latter after 20 s of retries with a wrong token
-        raise InputError(
+    except (AuthenticationError, ConnectionError, RuntimeError) as error:
+        if mismatch := _version_mismatch(error):
+            raise InputError(f"the Ray cluster at {address} runs {mismatch}") from error
+        if not isinstance(error, AuthenticationError | ConnectionError):
+            raise
+        raise InputError(  # a ConnectionError comes after 20 s of retries with a wrong token
             f"the Ray cluster at {address} rejects the connection: copy its ~/.ray/auth_token to this machine (or set "
             f"RAY_AUTH_TOKEN) and set RAY_AUTH_MODE=token: {error}"
         ) from error
+
+
+def _version_mismatch(error: BaseException | None) -> str:
+    """Return the versions of the cluster and of this process if they are why Ray refuses to connect; else nothing."""
+    while error is not None and "Version mismatch" not in str(error):
+        error = error.__cause__
+    versions = re.findall(r"(Ray|Python): (\S+)", str(error or ""))
+    if len(versions) != 4:
+        return ""
+    cluster, own = (" with ".join(map(" ".join, pair)) for pair in (versions[:2], versions[2:]))
+    return f"{cluster}, but this process {own}: install the cluster's versions here, or restart it with these"
 
 
 def _check_reachable(address: str) -> None:

@@ -19,6 +19,11 @@ def find_address() -> str | None:
     return address
 
 
+def cluster_address(address: str) -> str:
+    """Return the address at which all nodes reach the cluster that this machine reaches at `address`."""
+    return str(services.canonicalize_bootstrap_address(address))
+
+
 def listen_locally() -> None:
     """Make the processes of a local cluster listen on 127.0.0.1 only.
 

@@ -69,12 +69,17 @@ class Training(Generic[ConfigT, TrainedT]):
             TrackingUnavailableError: as `publish_model` does.
         """
         given: Any = config
+        run = TrackedRun(exported.tracking_uri, exported.run_id, given.output)
+        published = self._published(config, exported, run)
+        if published is not exported:
+            run.finish()
+        return published
+
+    def _published(self, config: ConfigT, exported: ExportedModel, run: TrackedRun) -> ExportedModel:
+        given: Any = config
         if exported.published and (exported.registry_uri or not given.register):
             return exported
-        run = TrackedRun(exported.tracking_uri, exported.run_id, given.output)
-        published = publish_model(exported, config, run, log_plots=self.log_plots, register=self.register)
-        run.finish()
-        return published
+        return publish_model(exported, config, run, log_plots=self.log_plots, register=self.register)
 
     def run(
         self,
@@ -105,5 +110,4 @@ class Training(Generic[ConfigT, TrainedT]):
             if trained is None or not trained.finished:
                 run.finish("KILLED")
                 return None
-            exported = self.export(given, trained, run)
-            return publish_model(exported, given, run, log_plots=self.log_plots, register=self.register)
+            return self._published(given, self.export(given, trained, run), run)

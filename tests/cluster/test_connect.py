@@ -1,8 +1,10 @@
+import os
 import socket
 from pathlib import Path
 
 import pytest
 import ray
+from ray._private.utils import check_version_info
 from sockets import listening_below
 
 from clism_core.cluster.connect import check_shared, connect, storage_problems, tracking_problems
@@ -69,6 +71,46 @@ def test_unreachable_cluster_is_an_input_error(monkeypatch: pytest.MonkeyPatch, 
         monkeypatch.setenv("RAY_ADDRESS", address.format(port=unused.getsockname()[1]))
         with pytest.raises(InputError, match=message):
             connect()
+
+
+@pytest.mark.parametrize(
+    ("wrapped", "ray_version", "python_version"),
+    [
+        pytest.param(True, "1.13.0", "3.11.1", id="ray"),
+        pytest.param(True, ray.__version__, "3.7.2", id="python"),
+        pytest.param(False, "1.13.0", "3.7.2", id="through-a-proxy"),
+    ],
+)
+def test_other_versions_on_the_cluster_are_an_input_error(
+    monkeypatch: pytest.MonkeyPatch, wrapped: bool, ray_version: str, python_version: str
+) -> None:
+    def init(**_options: object) -> None:
+        versions = {"ray_version": ray_version, "python_version": python_version}
+        try:
+            check_version_info(versions, "node", raise_on_mismatch=True, python_version_match_level="minor")
+        except RuntimeError as error:
+            if wrapped:
+                raise ConnectionError("Failed to connect to Ray cluster") from error
+            raise
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", init)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{server.getsockname()[1]}")
+        with pytest.raises(InputError) as raised:
+            connect()
+    assert f"runs Ray {ray_version} with Python {python_version}, but this process Ray {ray.__version__}" in str(
+        raised.value
+    )
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.ray
+def test_workers_of_a_local_cluster_know_its_address(ray_cluster: None) -> None:
+    """Without it, Ray's helpers raise an error if the machine has another cluster."""
+    address = ray.remote(num_cpus=0)(lambda: os.environ["RAY_ADDRESS"])
+    assert ray.get(address.remote()) == ray.get_runtime_context().gcs_address
+    assert os.environ["RAY_ADDRESS"] == "local"
 
 
 @pytest.mark.ray

@@ -3,10 +3,8 @@
 import dataclasses
 import logging
 import math
-import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import optuna
@@ -33,6 +31,7 @@ from clism_core.experiments.tuning.trial import OBJECTIVE, PROGRESS, Sweep, Tria
 from clism_core.model.resolve import is_alias
 from clism_core.training.config import CONFIG_FILE, dump_config
 from clism_core.training.resume import check_same_run, identity_fields, save_identity, with_relative_paths
+from clism_core.utils.environment import environment_variables
 from clism_core.utils.errors import InputError
 from clism_core.utils.fields import Adjustable, Incidental
 from clism_core.utils.storage import exists, filesystem, join, list_files, write_bytes
@@ -114,22 +113,9 @@ def run_sweep(
     write_bytes(join(config.output, CONFIG_FILE), dump_config(config).encode())
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     stopping = stop_signals(_stop_tune, "stopping; trials will resume from their last evaluations")
-    with _environment(TUNE_SETTINGS), stopping as signals:
+    with environment_variables(TUNE_SETTINGS), stopping as signals:
         results: ResultGrid = tuner.fit()
     return not signals, read_results(results, sweep.space.mode)
-
-
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables of this process in the block."""
-    before = dict(os.environ)
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name in variables.keys() - before.keys():
-            del os.environ[name]
-        os.environ.update({name: before[name] for name in variables if name in before})
 
 
 def sweep_identity(config: TuneConfig, space: Space, bases: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,3 @@
-import os
 import pickle
 import sys
 from dataclasses import replace
@@ -13,7 +12,6 @@ from labelled import write_squad
 from ray import tune
 
 from clism_core.experiments.concurrency import concurrent_runs, with_own_threads
-from clism_core.experiments.tuning import sweep
 from clism_core.experiments.tuning.callbacks import SweepProgress
 from clism_core.experiments.tuning.config import TuneConfig
 from clism_core.experiments.tuning.space import Budget, SchedulerName, Space, describe_domain
@@ -227,12 +225,3 @@ def test_the_result_of_a_sweep_that_cannot_be_resumed_is_kept(
     with pytest.raises(InputError, match="started by another version"):
         job.search(replace(CONFIG, output=str(sweep_of_another_version)), SPACE)
     assert result.exists()
-
-
-def test_variables_are_set_for_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FIRST", "before")
-    monkeypatch.delenv("SECOND", raising=False)
-    with sweep._environment({"FIRST": "1", "SECOND": "2"}):
-        assert (os.environ["FIRST"], os.environ["SECOND"]) == ("1", "2")
-    assert os.environ["FIRST"] == "before"
-    assert "SECOND" not in os.environ
