@@ -11,6 +11,8 @@ import ray
 from ray.util import placement_group_table
 from ray.util.state import list_actors, list_jobs, list_placement_groups, list_tasks
 
+from clism_core.utils.credentials import hide_credentials
+
 logger = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_LINES = 30.0
@@ -86,7 +88,7 @@ class Waits:
 
 
 def _described(job: str, commands: Mapping[str, str]) -> str:
-    return f"job {job}, `{commands[job]}`" if commands.get(job) else f"job {job}"
+    return f"job {job}, `{hide_credentials(commands[job])}`" if commands.get(job) else f"job {job}"
 
 
 def take_snapshot() -> Snapshot:
