@@ -41,7 +41,7 @@ class RejectReason(StrEnum):
     NO_SPAN = "no_span"
     """The source contains no informative span."""
     NO_ANSWER = "no_answer"
-    """There are spans, but none of them is aligned to one contiguous run of words."""
+    """There are spans, but none of them is aligned to one contiguous run of words, and completely."""
 
 
 _ROWS_AT_ONCE = 10_000
