@@ -24,12 +24,14 @@ _REPLACEMENT_CHARACTER = "\ufffd"
 
 @dataclass
 class CleaningConfig:
-    """Limits on the sentences of a pair."""
+    """Cleaning of sentences, and limits on those of a pair."""
 
     max_characters: Annotated[int, Ge(1)] = 2000
     """Maximum length of source and target in code points."""
     max_words: Annotated[int, Ge(1), Le(_MAX_WORDS)] = 200
     """Maximum length of source and target in words; below 1,024, because eflomal does not align longer sentences."""
+    markup: bool = True
+    """Whether to remove the residue of markup and tokenizers, such as `&quot;`, `<b>`, `@-@` and `Lind@@ qvist`."""
     wrong_language: bool = True
     """Whether to reject sentences that are certainly not in the configured language or its script."""
 

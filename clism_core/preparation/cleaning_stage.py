@@ -17,6 +17,7 @@ from clism_core.preparation.cleaning import CleaningConfig, clean, is_too_long, 
 from clism_core.preparation.corpus import CappedRows, CorpusConfig, RawRow
 from clism_core.preparation.given_alignment import count_words, given_links
 from clism_core.preparation.language import is_wrong_language
+from clism_core.preparation.markup import without_markup
 from clism_core.preparation.schema import ROW_SCHEMA, RejectReason, sample_id, words_array
 from clism_core.utils.arrow import read_stream, stream_bytes
 from clism_core.utils.errors import InputError
@@ -139,8 +140,12 @@ def make_row(raw: RawRow, *, corpus: CorpusConfig, cleaning: CleaningConfig, giv
         return row
     assert raw.source is not None
     assert raw.target is not None
-    row["source"], row["target"] = clean(raw.source), clean(raw.target)
-    row["reason"] = text_reason(raw.source, raw.target, cleaned_source=row["source"], cleaned_target=row["target"])
+    source, target = raw.source, raw.target
+    if cleaning.markup:
+        source, target = (without_markup(text, keep_words=given_alignment) for text in (source, target))
+    row["markup"] = (source, target) != (raw.source, raw.target)
+    row["source"], row["target"] = clean(source), clean(target)
+    row["reason"] = text_reason(source, target, cleaned_source=row["source"], cleaned_target=row["target"])
     if row["reason"] is not None:
         return row
     if max(len(row["source"]), len(row["target"])) > cleaning.max_characters:

@@ -28,13 +28,15 @@ class PairCounts(TypedDict):
     spans: int
     rejects: dict[str, int]
     beyond_cap: int
+    markup: NotRequired[int]
+    """Number of rows from which the residue of markup was removed; missing in manifests of older versions."""
     statistics: NotRequired[Statistics]
     """Missing in manifests of older versions."""
 
 
-def pair_counts(block: BlockStatistics, *, beyond_cap: int) -> PairCounts:
+def pair_counts(block: BlockStatistics, *, beyond_cap: int, markup: int | None = None) -> PairCounts:
     """Return the manifest's entry for a language pair, given the statistics of all of its rows."""
-    return PairCounts(
+    counts = PairCounts(
         rows=block["rows"],
         samples=block["samples"],
         spans=block["spans"],
@@ -42,6 +44,9 @@ def pair_counts(block: BlockStatistics, *, beyond_cap: int) -> PairCounts:
         beyond_cap=beyond_cap,
         statistics=block["statistics"],
     )
+    if markup is not None:
+        counts["markup"] = markup
+    return counts
 
 
 class ListedFile(TypedDict):

@@ -4,7 +4,7 @@ import dataclasses
 import logging
 import platform
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -19,7 +19,6 @@ from clism_core.preparation.entities import check_entities, find_pipeline
 from clism_core.preparation.given_alignment import check_alignments
 from clism_core.preparation.manifest import (
     MANIFEST,
-    ListedFile,
     Manifest,
     content_digest,
     fingerprint,
@@ -30,10 +29,11 @@ from clism_core.preparation.manifest import (
 )
 from clism_core.preparation.preflight import check_texts
 from clism_core.preparation.report.page import write_report
-from clism_core.preparation.sample_stage import MADE, Made
+from clism_core.preparation.sample_stage import MADE
 from clism_core.preparation.stages import clean_corpora, learn, list_shards, make_samples
 from clism_core.preparation.staging import Work
 from clism_core.preparation.statistics import BlockStatistics, merge_statistics
+from clism_core.preparation.yields import Yields, check_yields
 from clism_core.utils import storage
 from clism_core.utils.digests import FileDigest, count_kinds, file_digests, folder_digest, folder_state
 from clism_core.utils.errors import InputError, input_error_within
@@ -87,7 +87,7 @@ def find_finished(preparation: Preparation) -> Manifest | None:
 def prepare(preparation: Preparation) -> Manifest:
     """Prepare the data on the connected Ray cluster, and return the manifest.
 
-    Raises `InputError` if a corpus is found to be invalid while it is read.
+    Raises `InputError` if a corpus is found to be invalid while it is read, or none of its rows has become a sample.
     """
     config = preparation.config
     finished = open_output(config.output, fingerprint=preparation.fingerprint)
@@ -116,32 +116,30 @@ def _run(preparation: Preparation, work: Work) -> Manifest:
     beyond_cap = Counter[str]()
     for corpus, rows in zip(config.corpora, corpora_rows, strict=True):
         beyond_cap[corpus.pair] += rows["beyond_cap"]
-    files: dict[str, ListedFile] = {}
+    yields = Yields()
     blocks: dict[str, BlockStatistics] = {}
-    names = {pair: [shard.name for shard in shards if shard.pair == pair] for pair in beyond_cap}
-    for pair in beyond_cap:
-        blocks[pair] = merge_statistics(_statistics(work.read_all_json(MADE, names[pair]), files))
+    by_pair = {pair: [shard for shard in shards if shard.pair == pair] for pair in beyond_cap}
+    for pair, part in by_pair.items():
+        made = work.read_all_json(MADE, [shard.name for shard in part])
+        blocks[pair] = merge_statistics(yields.add(part, made))
     samples = sum(block["samples"] for block in blocks.values())
     manifest = Manifest(
         samples=samples,
         rejects=sum(block["rows"] for block in blocks.values()) - samples,
-        pairs={pair: pair_counts(block, beyond_cap=beyond_cap[pair]) for pair, block in blocks.items()},
+        pairs={
+            pair: pair_counts(block, beyond_cap=beyond_cap[pair], markup=yields.markup[pair])
+            for pair, block in blocks.items()
+        },
         config=dataclasses.asdict(config),
         versions=preparation.versions,
         fingerprint=preparation.fingerprint,
-        content=content_digest(files, chain.from_iterable(names.values())),
+        content=content_digest(yields.files, (shard.name for part in by_pair.values() for shard in part)),
         input_digests=count_kinds(chain.from_iterable(preparation.inputs)),
-        files=files,
+        files=yields.files,
     )
     write_report(manifest, examples={pair: block["examples"] for pair, block in blocks.items()}, folder=config.output)
+    check_yields(config, shards, yields)
     return manifest
-
-
-def _statistics(made: Iterable[Made], files: dict[str, ListedFile]) -> Iterator[BlockStatistics]:
-    """Yield the statistics of each shard, and add its files."""
-    for shard in made:
-        files |= shard["files"]
-        yield shard["statistics"]
 
 
 def check(config: PrepareConfig) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from clism_core.utils.text import printable
 
-_QUOTED = 2
+QUOTED = 2
 """Number of rows quoted: one may be an exception, and more are not read."""
 _MAX_LENGTH = 60  # code points of a text
 
@@ -16,7 +16,7 @@ def quoted_rows(rows: Sequence[Mapping[str, Any]]) -> str:
     Rows have the columns `line`, `source` and `target`, of which the texts may be None.
     """
     return ", ".join(
-        f"line {row['line']}: {_quoted(row['source'])} => {_quoted(row['target'])}" for row in rows[:_QUOTED]
+        f"line {row['line']}: {_quoted(row['source'])} => {_quoted(row['target'])}" for row in rows[:QUOTED]
     )
 
 

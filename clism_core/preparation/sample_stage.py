@@ -148,6 +148,8 @@ class Made(TypedDict):
     statistics: BlockStatistics
     files: dict[str, ListedFile]
     """The file of samples and the file of rejects, by path relative to the output, unless there are none."""
+    markup: int
+    """Number of rows from which the residue of markup was removed."""
 
 
 def write_shard(rows: pa.Table, name: str, output: str) -> Made:
@@ -165,4 +167,6 @@ def write_shard(rows: pa.Table, name: str, output: str) -> Made:
         storage.write_bytes(path, content)
         digest = hashlib.sha256(content).hexdigest()
         files[file] = ListedFile(rows=table.num_rows, bytes=len(content), sha256=digest)
-    return Made(statistics=block_statistics(samples, rejects), files=files)
+    return Made(
+        statistics=block_statistics(samples, rejects), files=files, markup=pc.sum(rows["markup"], min_count=0).as_py()
+    )

@@ -96,6 +96,7 @@ ROW_SCHEMA = pa.schema(
         *SAMPLE_SCHEMA,
         ("input", pa.string()),
         ("line", pa.int64()),
+        ("markup", pa.bool_()),
         ("digest", pa.binary(16)),
         ("candidates", CANDIDATES),
         ("reason", pa.string()),
@@ -103,7 +104,8 @@ ROW_SCHEMA = pa.schema(
 )
 """Schema of rows in the pipeline: each stage fills in its columns, and does not change rows that have a `reason`.
 
-`digest` is a hash of the cleaned source and target, null for rejected rows; rows with equal digests are duplicates.
+`markup` tells whether the residue of markup was removed from the row. `digest` is a hash of the cleaned source and
+target, null for rejected rows; rows with equal digests are duplicates.
 """
 
 

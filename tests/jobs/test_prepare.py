@@ -44,7 +44,7 @@ def write_german(folder: Path) -> list[dict[str, Any]]:
     (folder / "de.tsv").write_text("".join(f"{source}\t{target}\tnews\n" for source, target, _ in GERMAN), "utf-8")
     (folder / "de.links").write_text("".join(f"{links}\n" for *_, links in GERMAN))
     (folder / "vi.en.gz").write_bytes(gzip.compress(b"Rome , Rome\nAnna\nAnna\n"))
-    (folder / "vi.vi").write_text("Rôma , Rô-ma\nAn Na\nAn\n", "utf-8")
+    (folder / "vi.vi").write_text("R&ocirc;ma , Rô-ma\nAn Na\nAn\n", "utf-8")
     (folder / "vi.links").write_text("0-0 1-1 2-2\n0-0 0-1\n0-0\n")
     german: dict[str, Any] = {
         "path": str(folder / "de.tsv"),
@@ -150,8 +150,8 @@ def test_given_alignments(
     statistics = {pair: counts.pop("statistics") for pair, counts in manifest["pairs"].items()}
     german_rejects = {"no_span": 1, "no_answer": 1, "duplicate": 1, "empty_source": 1, "invalid_alignment": 1}
     assert manifest["pairs"] == {
-        "en-de": {"rows": 7, "samples": 2, "spans": 4, "rejects": german_rejects, "beyond_cap": 0},
-        "en-vi": {"rows": 2, "samples": 2, "spans": 3, "rejects": {}, "beyond_cap": 1},
+        "en-de": {"rows": 7, "samples": 2, "spans": 4, "rejects": german_rejects, "beyond_cap": 0, "markup": 0},
+        "en-vi": {"rows": 2, "samples": 2, "spans": 3, "rejects": {}, "beyond_cap": 1, "markup": 1},
     }
     assert statistics["en-de"]["origins"] == {"news": {"samples": 2, "spans": 4, "rejects": german_rejects}}
     assert statistics["en-vi"]["labels"] == {"GPE": 2, "PERSON": 1}

@@ -28,8 +28,25 @@ def test_row() -> None:
         "target_words": [(0, 5), (6, 10)],
         "input": "c.tsv",
         "line": 7,
+        "markup": False,
         "reason": None,
     }
+
+
+def test_markup() -> None:
+    found = row("<b>Nora</b> &apos;s caf&eacute;", "Noras Caf\u00e9 &#0;")
+    assert (found["source"], found["markup"]) == ("Nora 's caf\u00e9", True)
+    assert found["reason"] == RejectReason.INVALID_UTF8  # an escape of no character
+    raw = RawRow("c.tsv", 7, "Nora &apos;s", "Noras")
+    kept = make_row(raw, corpus=CORPUS, cleaning=CleaningConfig(markup=False), given_alignment=False)
+    assert (kept["source"], kept["markup"]) == ("Nora &apos;s", False)
+
+
+def test_markup_within_the_words_of_a_given_alignment() -> None:
+    found = row("Nora &apos;s caf&eacute;", "Noras Caf\u00e9", alignment="0-0 1-0 2-1")
+    assert (found["source"], found["alignment"]) == ("Nora 's caf\u00e9", "0-0 1-0 2-1")
+    split = row("10&nbsp;000 euros", "10000 Euro", alignment="0-0 1-1")
+    assert split["reason"] == RejectReason.INVALID_ALIGNMENT
 
 
 @pytest.mark.parametrize(
