@@ -1,6 +1,9 @@
 """Reader of JSON Lines: one JSON object per line, whose texts are selected by dotted paths such as `translation.en`."""
 
+import json
+from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from clism_core.preparation.corpus.config import CorpusConfig, RawRow
@@ -75,6 +78,27 @@ def _text_without_surrogates(value: Any) -> str | None:
     return LONE_SURROGATE.sub("\ufffd", value) if isinstance(value, str) else None
 
 
+def _check(rows: Mapping[str, Sequence[RawRow]], config: CorpusConfig) -> None:
+    for path in rows:
+        _check_names(path, config)
+    _check_origins(rows, config)
+
+
+def _check_names(path: str, config: CorpusConfig) -> None:
+    """Raise `InputError` if the first line has two fields of a configured name, of which a parser keeps the last."""
+    repeated: set[str] = set()
+
+    def note_repeated(pairs: list[tuple[str, Any]]) -> None:
+        repeated.update(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
+
+    with suppress(ValueError, RecursionError):  # such lines are rejects
+        json.loads(next(line_blocks(path, config.encoding))[0] or "", object_pairs_hook=note_repeated)
+    for column in (config.source_column, config.target_column, config.origin_column):
+        name = next((name for name in (str(column), *str(column).split(".")) if name in repeated), None)
+        if name is not None:
+            raise InputError(f"corpora: {path}: the first line has several fields {name!r}; rename all but one of them")
+
+
 def _check_origins(rows: Mapping[str, Sequence[RawRow]], config: CorpusConfig) -> None:
     if config.origin_column is None:
         return
@@ -105,5 +129,5 @@ FORMAT = Format(
     fields=COLUMNS | {"encoding"},
     named_columns=True,
     describe={RejectReason.INVALID_RECORD: _invalid_records},
-    check=_check_origins,
+    check=_check,
 )

@@ -83,6 +83,10 @@ def _layout(path: str, config: CorpusConfig, first_line: str | None) -> _Layout:
                 raise InputError(f"{where}, a name, but header is false; give a number, or header: true")
             if column not in names:
                 raise InputError(f"{where}, not found in the header, which has {listed(names)}")
+            if names.count(column) > 1:
+                raise InputError(
+                    f"{where}, which {names.count(column)} columns of the header are named; give its number"
+                )
             return names.index(column)
         if not 1 <= column <= len(names):
             raise InputError(f"{where}, but the first line has {len(names)} tab-separated columns")

@@ -103,6 +103,12 @@ def test_fewer_than_90_percent_rejects_are_not_an_error(tmp_path: Path) -> None:
         pytest.param(b"a\tb\n", {"source_column": 0}, "source_column is 0", id="columns-count-from-1"),
         pytest.param(b"en\tde\n", {"source_column": "en"}, "header is false", id="name-without-header"),
         pytest.param(
+            b"en\tde\ten\none\teins\tuno\n",
+            {"header": True, "source_column": "en"},
+            "source_column is 'en', which 2 columns of the header are named; give its number",
+            id="name-of-two-columns",
+        ),
+        pytest.param(
             b"en\tde\n",
             {"header": True, "origin_column": "from"},
             "'from', not found in the header, which has en, de",
@@ -128,6 +134,7 @@ def test_fewer_than_90_percent_rejects_are_not_an_error(tmp_path: Path) -> None:
         ),
         pytest.param(b"a\tb\n", {"target_path": "x"}, "did you mean moses", id="target-path-of-a-tsv"),
         pytest.param(b"a\n", {"format": "moses"}, "target_path is missing", id="moses-without-target"),
+        pytest.param(b"a\n", {"format": "moses", "target_path": "/"}, "/ cannot be read", id="folder-as-moses-target"),
         pytest.param(
             b"a\n", {"format": "moses", "target_path": "x", "header": True}, "header is given", id="moses-with-header"
         ),

@@ -125,6 +125,18 @@ def test_lines_beyond_the_cap_are_counted(tmp_path: Path) -> None:
             id="no-origin",
         ),
         pytest.param(
+            b'{"en": "one", "de": "eins", "en": "two"}\n',
+            {},
+            "the first line has several fields 'en'; rename all but one",
+            id="fields-of-one-name",
+        ),
+        pytest.param(
+            b'{"t": {"en": "one", "de": "eins", "de": "zwei"}}\n',
+            {"source_column": "t.en", "target_column": "t.de"},
+            "the first line has several fields 'de'",
+            id="nested-fields-of-one-name",
+        ),
+        pytest.param(
             b"{}\n", {"source_column": 1}, "source_column is 1, but fields of format jsonl have names", id="number"
         ),
         pytest.param(b"{}\n", {"header": True}, "header is given, but format is jsonl", id="header"),
