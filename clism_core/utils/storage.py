@@ -166,11 +166,19 @@ def expand(path: str) -> list[str]:
     if _is_glob(path):
         _check_glob(path)
         if not exists(path):  # "[1]" may be part of a file name
-            return sorted(file for match in _glob(path) for file in expand(match))
+            matches = _glob(path).items()
+            return sorted(
+                file for match, is_folder in matches for file in (_visible_files(match) if is_folder else [match])
+            )
     store, inner = filesystem(path)
     if store.get_file_info(inner).type != fs.FileType.Directory:
         return [path]
-    root = absolute(path)
+    return _visible_files(path)
+
+
+def _visible_files(folder: str) -> list[str]:
+    store, inner = filesystem(folder)
+    root = absolute(folder)
     infos = _listing(store, inner, recursive=True)
     below = {posixpath.relpath(info.path, inner): info.type for info in infos if info.type != fs.FileType.Directory}
     visible = [name for name in sorted(below) if not any(map(_is_hidden, name.split("/")))]
@@ -202,22 +210,22 @@ def _check_glob(pattern: str) -> None:
         raise InputError(f"{pattern}: the bucket name cannot contain wildcards; give the name of one bucket")
 
 
-def _glob(pattern: str) -> list[str]:
+def _glob(pattern: str) -> dict[str, bool]:
+    """Return the files and folders that match, and whether they are folders."""
     parts = pattern.split("/")
     fixed = next(number for number, part in enumerate(parts) if _is_glob(part))
     root = "/".join(parts[:fixed]) or ("/" if pattern.startswith("/") else ".")
     store, inner = filesystem(root)
-    matches = [inner]
-    for number, part in enumerate(parts[fixed:], start=fixed + 1):
-        listings = [_listing(store, folder) for folder in matches]
+    matches = {inner: True}
+    for part in parts[fixed:]:
+        listings = [_listing(store, path) for path, is_folder in matches.items() if is_folder]
         infos = [info for listing in listings for info in listing if _matches(info.base_name, part)]
         for info in infos:
             _check_kind(info.path, info.type)
-        is_last = number == len(parts)
-        matches = [info.path for info in infos if is_last or info.type == fs.FileType.Directory]
+        matches = {info.path: info.type == fs.FileType.Directory for info in infos}
     if is_local(pattern):
-        return sorted(matches)
-    return sorted(join(root, posixpath.relpath(path, inner)) for path in matches)
+        return matches
+    return {join(root, posixpath.relpath(path, inner)): is_folder for path, is_folder in matches.items()}
 
 
 def _is_glob(path: str) -> bool:

@@ -1,18 +1,23 @@
 """Validation of a corpus by its first rows."""
 
 import itertools
+import logging
 from collections import Counter
 from collections.abc import Sequence
 
 from clism_core.preparation.corpus.config import CorpusConfig, RawRow
 from clism_core.preparation.corpus.encodings import CHECKED, check_encoding, check_name, check_xml_encoding
 from clism_core.preparation.corpus.file_types import check_file_type
+from clism_core.preparation.corpus.files import skipped_files
 from clism_core.preparation.corpus.format import COLUMNS, ROWS_CHECKED
 from clism_core.preparation.corpus.formats import FORMATS, format_of
 from clism_core.preparation.corpus.lines import open_stream
 from clism_core.preparation.corpus.rows import empty_file, read_file, titles
 from clism_core.utils.errors import InputError
 from clism_core.utils.language_codes import code_problem
+from clism_core.utils.text import listed
+
+logger = logging.getLogger(__name__)
 
 FILES_CHECKED = 100
 """Maximum number of files checked per corpus: opening a file in an object store is slow."""
@@ -39,6 +44,12 @@ def check_corpus(config: CorpusConfig) -> dict[str, list[RawRow]]:
         if other is not None:
             check_file_type(other, "text")
             _check_encoding(other, config)
+    if skipped := skipped_files(config):
+        logger.warning(
+            "corpora: %s: %d files are skipped because of names that begin with . or _: %s; rename them if they belong "
+            "to the corpus",
+            *(config.path, len(skipped), listed(skipped)),
+        )
     rows = {path: list(itertools.islice(read_file(path, config), ROWS_CHECKED)) for path in checked}
     for path in checked:
         if not rows[path]:

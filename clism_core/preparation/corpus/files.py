@@ -1,6 +1,7 @@
 """Files of a corpus."""
 
 import dataclasses
+import posixpath
 
 import pyarrow as pa
 
@@ -43,6 +44,16 @@ def corpus_files(config: CorpusConfig) -> list[str]:
             "entry to corpora for each file"
         )
     return files
+
+
+def skipped_files(config: CorpusConfig) -> list[str]:
+    """Return the files of a folder that are not read because of their names, although their extensions are the same."""
+    files = corpus_files(config)
+    if files in ([], [config.path]):
+        return []
+    extensions = {posixpath.splitext(file)[1] for file in files}
+    others = sorted(set(storage.list_files(config.path)) - set(files))
+    return [file for file in others if posixpath.splitext(file)[1] in extensions]
 
 
 def with_absolute_paths(config: CorpusConfig) -> CorpusConfig:

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -208,11 +209,22 @@ def test_empty_file_among_others(tmp_path: Path, name: str, content: bytes) -> N
             read(corpus(tmp_path, header=True, max_pairs=1))
 
 
-def test_hidden_files_among_others(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("names", "warning"),
+    [
+        pytest.param(["_SUCCESS", ".a.tsv.crc"], "", id="marks-of-other-programs"),
+        pytest.param(["_b.tsv", "_c/d.tsv"], "2 files are skipped because .*/_b.tsv, .*/_c/d.tsv; rename", id="rows"),
+    ],
+)
+def test_hidden_files_among_others(
+    tmp_path: Path, names: list[str], warning: str, caplog: pytest.LogCaptureFixture
+) -> None:
     write(tmp_path / "a.tsv", b"one\teins\n")
-    for name in ("_SUCCESS", ".a.tsv.crc", ".ipynb_checkpoints/a.tsv"):
+    for name in names:
         write(tmp_path / name, b"")
     check_corpus(corpus(tmp_path))
+    assert re.search(warning, caplog.text) is not None
+    assert bool(caplog.text) == bool(warning)
     assert [row.source for row in read_rows(corpus(tmp_path))] == ["one"]
 
 
