@@ -63,7 +63,7 @@ def check_name(encoding: str, *, where: str) -> None:
     """Raise `InputError` if Python does not know a text encoding."""
     try:
         "\n".encode(encoding)
-    except LookupError as error:
+    except (LookupError, ValueError) as error:
         raise InputError(f"{where}: encoding {encoding!r} is unknown; give one such as utf-8 or cp1252") from error
 
 

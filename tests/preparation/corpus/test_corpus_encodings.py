@@ -139,6 +139,7 @@ def test_texts_that_can_be_used(tmp_path: Path, content: bytes, fields: dict[str
         pytest.param("utf-16", "is in UTF-8, not in utf-16", id="utf-8-as-utf-16"),
         pytest.param("utf-32", "is in UTF-8, not in utf-32", id="utf-8-as-utf-32"),
         pytest.param("klingon", "encoding 'klingon' is unknown; give one such as", id="unknown"),
+        pytest.param("undefined", "encoding 'undefined' is unknown", id="always-fails"),
         pytest.param("base64", "encoding 'base64' is unknown", id="not-for-text"),
     ],
 )
