@@ -264,6 +264,28 @@ def test_embedding_aligner(ray_cluster: None, tmp_path: Path, pipeline_folder: s
 
 
 @pytest.mark.ray
+def test_corpus_without_samples(
+    ray_cluster: None, tmp_path: Path, pipeline_folder: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_letter_encoder(tmp_path / "encoder")
+    (tmp_path / "c.tsv").write_text("Tim saw Bonn.\tBonn , saw Tim\n")
+    (tmp_path / "none.tsv").write_text("it rains\tes regnet\nit &amp; snows\tes schneit\n")
+    corpora = [
+        {"path": str(tmp_path / name), "source_lang": "en", "target_lang": "de"} for name in ("c.tsv", "none.tsv")
+    ]
+    output = tmp_path / "out"
+    arguments = ["--aligner.kind", "embedding", "--aligner.model", str(tmp_path / "encoder"), "--aligner.layer", "0"]
+    arguments += ["--entities.pipeline", pipeline_folder]
+    for _ in range(2):  # the second time, nothing is left to compute
+        assert run(corpora, output, *arguments) == EXIT_BAD_INPUT
+        message = capsys.readouterr().err.split("error: ")[-1]
+        assert "none.tsv (en-de): none of its 2 rows has become a sample; rejected: no_span 2; " in message
+        assert "line 1: 'it rains' => 'es regnet', line 2: 'it & snows' => 'es schneit'; all rejects:" in message
+    assert pds.dataset(output / "rejects").to_table()["source"].to_pylist() == ["it rains", "it & snows"]
+    assert not (output / "manifest.json").exists()
+
+
+@pytest.mark.ray
 @pytest.mark.slow
 def test_eflomal(ray_cluster: None, tmp_path: Path, pipeline_folder: str) -> None:
     beside_python = Path(sys.executable).with_name("eflomal-align")
