@@ -31,7 +31,7 @@ from clism_core.experiments.tuning.sweep import (
 from clism_core.experiments.tuning.trial import Sweep
 from clism_core.model.paths import shared_inputs, with_absolute_paths
 from clism_core.tasks.finetuning.data import check_sources
-from clism_core.tracking.run import tracked_run, ui_command
+from clism_core.tracking.run import end_lost_run, tracked_run, ui_command
 from clism_core.utils.home import default_output, tracking_uri
 from clism_core.utils.storage import is_local
 from tune_spaces import load_space
@@ -46,7 +46,11 @@ def main(config: TuneConfig) -> None:
     config = with_absolute_paths(dataclasses.replace(config, output=config.output or default_output("tune")))
     config = config.resolved(space)
     check_same_sweep(config, space)
-    result = find_finished_sweep(config, space) or search(with_pinned_models(config, space), space)
+    result = find_finished_sweep(config, space)
+    if result is None:
+        result = search(with_pinned_models(config, space), space)
+    else:
+        end_lost_run(config.output, "FINISHED")
     show(stopped_text("tune", output=config.output) if result is None else summary(result))
 
 

@@ -32,7 +32,7 @@ from clism_core.tracking.points import (
     tracking_client,
     unsent_files,
 )
-from clism_core.tracking.server import TrackingUnavailableError, server_problem, tracking_timeout
+from clism_core.tracking.server import TrackingUnavailableError, server_problem, tracking_timeout, wait_for_server
 from clism_core.tracking.system_metrics import SystemMetrics
 from clism_core.utils.home import SQLITE, home, tracking_uri
 from clism_core.utils.storage import join
@@ -228,9 +228,13 @@ def start_run(
         tags: Additional tags.
         resumes: Whether the job continues what is in the output folder. Otherwise, as after the folder was deleted, an
             unfinished run is ended and keeps its curves, and the job has a run of its own.
+
+    Raises:
+        TrackingUnavailableError: if the tracking server is away.
     """
     run_tags = {"clism.job": job, OUTPUT_TAG: output, **(tags or {})}
     uri = tracking_uri()
+    wait_for_server(uri)
     client = tracking_client(uri)
     experiment_id = _experiment_id(client, uri)
     try:
@@ -294,6 +298,9 @@ def send_unsent(output: str, *, recursive: bool = False) -> dict[str, int]:
 
 def end_lost_run(output: str, status: str) -> None:
     """End the run of the job with this absolute output folder, if its process was lost before it ended the run."""
+    if problem := server_problem(tracking_uri()):
+        logger.warning("the MLflow run of %s is not ended: %s", output, problem)
+        return
     try:
         run = unfinished_run(output)
         if run is not None and run.status() == "RUNNING":

@@ -1,15 +1,19 @@
 """Whether the MLflow server answers, and how long a job waits for it."""
 
+import logging
 import os
+import time
 
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
 
 from clism_core.utils.errors import FailureError, InputError
 
+logger = logging.getLogger(__name__)
+
 TIMEOUT_VARIABLE = "CLISM_TRACKING_TIMEOUT"
 _DEFAULT_TIMEOUT = 120.0
-_PROBE_TIMEOUT = 5.0  # seconds
+POLL, _PROBE_TIMEOUT = 1.0, 5.0  # seconds
 
 
 class TrackingUnavailableError(FailureError):
@@ -48,6 +52,23 @@ def server_problem(uri: str) -> str:
     if response.status_code >= 500:  # others come from servers behind a login or a proxy, which do answer
         return f"the MLflow server at {uri} does not answer (status {response.status_code})"
     return ""
+
+
+def wait_for_server(uri: str) -> None:
+    """Wait until the server at a tracking URI answers.
+
+    Raises:
+        TrackingUnavailableError: if it does not within `CLISM_TRACKING_TIMEOUT` seconds.
+    """
+    timeout, logged = tracking_timeout(), False
+    deadline = time.monotonic() + timeout
+    while problem := server_problem(uri):
+        if not logged:
+            logger.warning("%s; waiting for up to %g seconds", problem, timeout)
+            logged = True
+        if time.monotonic() > deadline:
+            raise TrackingUnavailableError(problem)
+        time.sleep(POLL)
 
 
 def _last_cause(error: BaseException) -> str:

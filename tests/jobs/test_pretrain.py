@@ -212,6 +212,7 @@ def test_a_stopped_run_resumes_to_the_same_weights(
     resumed = run(replace(longer, workers=WorkersConfig(number=1, use_gpu=False)), tmp_path)
     assert resumed.finished
     assert_same_training(weights(resumed), undisturbed)
+    assert_one_curve(tmp_path, steps=40, every=5)
 
 
 def test_a_killed_worker_is_replaced(undisturbed: dict[str, Tensor], longer: PretrainConfig, tmp_path: Path) -> None:
@@ -229,6 +230,7 @@ def test_a_killed_worker_is_replaced(undisturbed: dict[str, Tensor], longer: Pre
     assert killed, "the run was faster"
     assert done.finished
     assert_same_training(weights(done), undisturbed)
+    assert_one_curve(tmp_path, steps=40, every=5)
 
 
 def test_a_job_survives_ctrl_c_and_the_loss_of_its_driver(
@@ -259,6 +261,23 @@ def test_a_job_survives_ctrl_c_and_the_loss_of_its_driver(
 
     assert start().wait(300) == 0, log.read_text()
     assert_same_training(load_file(output / "model" / "model.safetensors"), undisturbed)
+    assert_one_curve(output, steps=40, every=5)
+
+
+def assert_one_curve(output: Path, *, steps: int, every: int) -> None:
+    """Check that the MLflow run of an output has each point once, and all that are due."""
+    run = tracked_of(output)
+    points = MlflowClient(tracking_uri()).get_metric_history(run, "train/loss")
+    logged = [point.step for point in sorted(points, key=lambda point: point.step)]
+    assert logged == sorted({*logged, *range(every, steps + 1, every)})
+
+
+def tracked_of(output: Path) -> str:
+    client = MlflowClient(tracking_uri())
+    experiment = client.get_experiment_by_name("clism")
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id], f"tags.`clism.output` = '{output}'")
+    return str(run.info.run_id)
 
 
 def weights(done: Pretrained) -> dict[str, Tensor]:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from clism_core.preparation.manifest import Manifest
 from clism_core.preparation.statistics import merge_statistics
-from clism_core.preparation.tracking import log_prepared, prepared_metrics
-from clism_core.tracking.run import start_run
+from clism_core.preparation.tracking import log_lost_preparation, log_prepared, prepared_metrics
+from clism_core.tracking.run import start_run, unfinished_run
 
 MANIFEST = Manifest(
     samples=6,
@@ -61,3 +61,15 @@ def test_manifest_report_lineage_and_metrics_are_logged(home_folder: Path, tmp_p
     assert report.read_text("utf-8") == "<p>هنري</p>"
     file = Path(run.client.download_artifacts(run.run_id, "manifest.json", str(tmp_path)))
     assert '"duplicate": 1' in file.read_text()
+
+
+def test_a_preparation_lost_before_its_end_is_logged_by_the_next_start(home_folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "prepared"
+    output.mkdir()
+    run = start_run(job="prepare", output=str(output))
+    log_lost_preparation(MANIFEST, output=str(output))
+    logged = run.client.get_run(run.run_id)
+    assert logged.info.status == "FINISHED"
+    assert logged.data.metrics == {name: value for name, value in METRICS.items() if name != "prepare/pairs_per_second"}
+    log_lost_preparation(MANIFEST, output=str(output))  # of an output without an unfinished run: nothing to do
+    assert unfinished_run(str(output)) is None

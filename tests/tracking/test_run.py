@@ -2,15 +2,26 @@ import contextlib
 import json
 import pickle
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from mlflow_server import Server
 
 from clism_core.tracking.data_sets import LoggedDataSet
-from clism_core.tracking.run import TrackedRun, flatten, start_run, tracked_run, ui_command, unfinished_run
+from clism_core.tracking.run import (
+    TrackedRun,
+    end_lost_run,
+    flatten,
+    start_run,
+    tracked_run,
+    ui_command,
+    unfinished_run,
+)
+from clism_core.tracking.server import TrackingUnavailableError
 
 
 @pytest.fixture
@@ -186,6 +197,55 @@ def test_block_may_end_its_run(home_folder: Path) -> None:
     with tracked_run(job="pretrain", output="/outputs/x", config={}) as run:
         run.finish("KILLED")
     assert run.status() == "KILLED"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param(None, "KILLED", id="lost"),
+        pytest.param("FAILED", "FAILED", id="ended"),
+        pytest.param("FINISHED", "FINISHED", id="finished"),
+    ],
+)
+def test_the_run_of_a_lost_process_is_ended(run: TrackedRun, before: str | None, after: str) -> None:
+    if before is not None:
+        run.finish(before)
+    end_lost_run("/outputs/first", "KILLED")
+    assert run.status() == after
+
+
+def test_without_a_server_nothing_is_started(server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    server.stop()
+    with pytest.raises(TrackingUnavailableError, match="does not answer"):
+        start_run(job="pretrain", output=str(tmp_path))
+    end_lost_run(str(tmp_path), "KILLED")
+    assert "is not ended" in caplog.text
+
+
+def test_a_job_that_needs_its_server_in_vain_says_so(server: Server, tmp_path: Path) -> None:
+    """In one line, instead of the request that failed."""
+
+    def need_the_server() -> None:
+        with tracked_run(job="pretrain", output=str(tmp_path), config={}) as run:
+            server.stop()
+            run.set_tags({"a": "b"})
+
+    with pytest.raises(TrackingUnavailableError, match=r"does not answer .* the same command resumes the job$"):
+        need_the_server()
+
+
+def test_system_metrics_outlive_an_outage(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.05")
+    run = start_run(job="pretrain", output=str(tmp_path))
+    with run.system_metrics(node="node-1"):
+        server.stop()
+        time.sleep(0.5)
+        server.start()
+        time.sleep(0.2)
+    run.flush()
+    steps = [step for step, _ in history(run, "system/node-1/cpu_utilization_percentage")]
+    assert len(steps) >= 5
+    assert sorted(set(steps)) == steps
 
 
 def test_system_metrics_are_logged(home_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
