@@ -179,12 +179,10 @@ def write_prepared(folder: Path, *, samples: int = 40, languages: tuple[str, ...
     for row in rows:
         row["spans"] = [span | {"label": "PERSON"} for span in row["spans"]]
     (folder / "samples").mkdir(parents=True)
-    files = {}
     for part in range(3):
-        file, own = folder / "samples" / f"{part}.parquet", rows[part::3]
-        pq.write_table(pa.Table.from_pylist(own, schema=SAMPLE_SCHEMA), file)
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        files[f"samples/{part}.parquet"] = ListedFile(rows=len(own), bytes=file.stat().st_size, sha256=digest)
+        pq.write_table(
+            pa.Table.from_pylist(rows[part::3], schema=SAMPLE_SCHEMA), folder / "samples" / f"{part}.parquet"
+        )
     finish_output(
         str(folder),
         Manifest(
@@ -195,7 +193,24 @@ def write_prepared(folder: Path, *, samples: int = 40, languages: tuple[str, ...
             versions={},
             fingerprint="0123456789abcdef",
             content="fedcba9876543210",
-            files=files,
+            files=sample_listing(folder),
         ),
     )
     return folder
+
+
+def sample_listing(folder: Path) -> dict[str, ListedFile]:
+    """Return the files of samples in a folder, as its manifest lists them."""
+    listing = {}
+    for file in sorted((folder / "samples").glob("*.parquet")):
+        content = file.read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        rows = pq.read_metadata(file).num_rows
+        listing[f"samples/{file.name}"] = ListedFile(rows=rows, bytes=len(content), sha256=digest)
+    return listing
+
+
+def change_manifest(folder: Path, **changes: Any) -> None:
+    """Change fields of the manifest of prepared data, and list the files of samples as they are."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"files": sample_listing(folder)} | changes))

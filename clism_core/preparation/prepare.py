@@ -17,6 +17,7 @@ from clism_core.preparation.corpus import with_absolute_paths as corpus_with_abs
 from clism_core.preparation.corpus.formats import FORMATS
 from clism_core.preparation.entities import check_entities, find_pipeline
 from clism_core.preparation.given_alignment import check_alignments
+from clism_core.preparation.integrity import check_samples
 from clism_core.preparation.manifest import (
     MANIFEST,
     Manifest,
@@ -76,12 +77,15 @@ def plan(config: PrepareConfig) -> Preparation:
 def find_finished(preparation: Preparation) -> Manifest | None:
     """Return the manifest if `output` contains the result of this preparation; None if it is not finished.
 
-    Raises `InputError` if `output` contains other prepared data.
+    Raises `InputError` if `output` contains other prepared data, or files of samples are missing, added or changed.
     """
     output = preparation.config.output
     if not storage.exists(storage.join(output, MANIFEST)):
         return None
-    return open_output(output, fingerprint=preparation.fingerprint)
+    manifest = open_output(output, fingerprint=preparation.fingerprint)
+    if manifest is not None:
+        check_samples(output, manifest)
+    return manifest
 
 
 def prepare(preparation: Preparation) -> Manifest:
@@ -103,6 +107,7 @@ def prepare(preparation: Preparation) -> Manifest:
             if cause is None:
                 raise
             raise cause from None
+    check_samples(config.output, manifest)  # of shards made before an interruption
     finish_output(config.output, manifest)
     return manifest
 

@@ -21,7 +21,7 @@ import yaml
 from mlflow import MlflowClient
 from safetensors.torch import load_file
 from sockets import watched_sockets
-from tiny import write_encoder, write_prepared
+from tiny import change_manifest, write_encoder, write_prepared
 from torch import Tensor
 from transformers import AutoModel, AutoTokenizer
 from weights import assert_same_training
@@ -153,8 +153,7 @@ def test_two_data_sets_with_weights(
 ) -> None:
     """From the command line; another order gives the same run, another weight a different one."""
     second = write_prepared(tmp_path / "second", samples=20, languages=("es", "fr"))
-    manifest = json.loads((second / "manifest.json").read_text())
-    (second / "manifest.json").write_text(json.dumps(manifest | {"content": "ff" * 32, "fingerprint": "second"}))
+    change_manifest(second, content="ff" * 32, fingerprint="second")
     output = tmp_path / "out"
     more_held_out = replace(config, register=False, held_out=HeldOutConfig(fraction=0.3))
     (tmp_path / "config.yaml").write_text(dump_config(more_held_out))

@@ -9,8 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 from tiny import write_prepared
 
+from clism_core.preparation.config import PrepareConfig
 from clism_core.preparation.integrity import check_samples
 from clism_core.preparation.manifest import read_manifest
+from clism_core.preparation.prepare import Preparation, find_finished
 from clism_core.utils.errors import InputError
 
 
@@ -105,6 +107,15 @@ def test_an_earlier_manifest_is_compared_by_its_total(prepared: Path, change: Ca
     change(prepared)
     with pytest.raises(InputError, match=r"samples instead of 80: files are missing, added or changed \(an earlier"):
         check(prepared)
+
+
+def test_a_finished_preparation_with_a_lost_file_is_not_reported_as_done(prepared: Path) -> None:
+    config = PrepareConfig(corpora=[], output=str(prepared))
+    preparation = Preparation(config, versions={}, inputs=[], fingerprint="0123456789abcdef")
+    assert find_finished(preparation) == read_manifest(str(prepared))
+    lose(prepared)
+    with pytest.raises(InputError, match=r"samples/1\.parquet is missing"):
+        find_finished(preparation)
 
 
 def test_other_files_are_ignored(prepared: Path) -> None:

@@ -4,7 +4,7 @@ import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,8 @@ def check_labelled_data(config: StudyConfig) -> None:
         own = [chain for chain in chains if chain.labels["task"] == task]
         readers: list[Callable[[], Any]] = []
         if own:
-            readers.append(partial(load_data, config.finetuning(task)))
+            most = max((chain.finetune.examples or 0) for chain in own) or None  # the largest few-shot sample
+            readers.append(partial(load_data, replace(config.finetuning(task), examples=most)))
         if any(chain.evaluate for chain in own):
             tests = config.evaluation(task).tests
             groups = [*([test] for test in tests), tests]  # each alone, then all, to find conflicts between them

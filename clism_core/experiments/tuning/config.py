@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 
 import numpy as np
 from annotated_types import Ge
-from ray.tune.search.sample import Function
+from ray.tune.search.sample import Categorical, Function
 
 from clism_core.experiments.trainings import TRAININGS
 from clism_core.experiments.tuning.overrides import with_fields
@@ -121,6 +121,9 @@ def _sweep_problems(config: TuneConfig, space: Space) -> Iterator[str]:
             isinstance(domain, Function) for domain in space.parameters.values()
         ),
         f"--space {config.space}: has no metrics": not space.metrics,
+        f"--space {config.space}: has a choice without values": any(
+            isinstance(domain, Categorical) and not domain.categories for domain in space.parameters.values()
+        ),
         f"--space {config.space}: grace must be above 0 and at most 100": not 0 < space.budget.grace <= 100,
         f"--space {config.space}: reduction must be above 1": space.budget.reduction <= 1,
         f"--space {config.space}: contains {' or '.join(SWEPT)}, which the sweep sets itself": any(

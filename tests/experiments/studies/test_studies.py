@@ -287,6 +287,8 @@ def test_all_problems_of_labelled_data_are_reported_before_anything_runs(tmp_pat
     assert "test.ar.json" in problems[0]
     assert "train.conll cannot be read" in problems[1]
     check_labelled_data(replace(config, name="convergence", tasks=["mrc"]))  # has no test sets
+    with pytest.raises(InputError, match="mrc: --examples 128: the training data has only 12"):
+        check_labelled_data(study_config(tmp_path / "few", "fewshot"))
     twice = replace(config, tasks=["mrc"], mrc_tests=[TestSetConfig("xquad", str(tmp_path / "train.json"), "en")] * 2)
     with pytest.raises(InputError, match="mrc: xquad/en is both"):
         check_labelled_data(twice)

@@ -36,6 +36,9 @@ def test_a_valid_sweep_has_no_problems() -> None:
     [
         pytest.param(CONFIG, replace(SPACE, parameters={}), "has no parameters", id="no parameters"),
         pytest.param(CONFIG, replace(SPACE, metrics=()), "has no metrics", id="no metrics"),
+        pytest.param(
+            CONFIG, replace(SPACE, parameters={"seed": tune.choice([])}), "has a choice without values", id="no values"
+        ),
         pytest.param(replace(CONFIG, trials=0), SPACE, "--trials 0", id="trials"),
         pytest.param(
             replace(CONFIG, searcher="oracle"), SPACE, "--searcher oracle: not found; give one of grid", id="searcher"

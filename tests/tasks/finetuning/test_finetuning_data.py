@@ -9,7 +9,15 @@ import pytest
 from labelled import write_conll, write_squad
 
 from clism_core.tasks.finetuning.config import FinetuneConfig
-from clism_core.tasks.finetuning.data import EncodedExamples, check_sources, digest, draw, encode_part, load_data
+from clism_core.tasks.finetuning.data import (
+    EncodedExamples,
+    check_sources,
+    digest,
+    draw,
+    encode_examples,
+    encode_part,
+    load_data,
+)
 from clism_core.tasks.finetuning.finetune import check_few_shot
 from clism_core.tasks.hub import HubSplit
 from clism_core.tasks.mrc.squad_format import Question
@@ -102,6 +110,12 @@ def test_examples_that_yield_no_input_are_not_counted() -> None:
         lambda size: ([{"length": size}] * size, {"seen": 1}), [2, 0, 1], schema
     )
     assert (table.num_rows, lengths.tolist(), used, counts) == (3, [2, 2, 1], 2, {"seen": 3})
+
+
+@pytest.mark.ray
+def test_examples_without_any_input_are_an_error(ray_cluster: None) -> None:
+    with pytest.raises(InputError, match="--train: none of 2 examples yields an input"):
+        encode_examples(["a", "b"], lambda _: ([], {}), pa.schema([("length", pa.int32())]))
 
 
 def test_fewer_development_examples_than_requested_are_logged(

@@ -1,6 +1,5 @@
 """Inputs that Ray Data delivers to each worker, compared with the order."""
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import ray
 from ray.util.placement_group import placement_group, remove_placement_group
-from tiny import write_encoder, write_prepared
+from tiny import change_manifest, write_encoder, write_prepared
 
 from clism_core.model.tokenizer import load_tokenizer
 from clism_core.preparation.schema import SAMPLE_SCHEMA
@@ -22,7 +21,7 @@ from clism_core.pretraining.mixture import DataSet, DataSetConfig, open_data_set
 from clism_core.training.data.indexed_rows import Row
 from clism_core.training.data.loader import INGEST_CPUS, ordered_dataset, read_steps, split_among_workers
 from clism_core.training.data.sampler import SampleOrder, make_stages
-from clism_core.utils.errors import InputError
+from clism_core.utils.errors import InputError, input_error_within
 
 pytestmark = pytest.mark.ray
 
@@ -168,6 +167,31 @@ def test_fewer_samples_are_a_subset_of_more(
         ids(9999)
 
 
+def test_bad_rows_are_one_error_and_rows_without_words_are_left_out(
+    ray_cluster: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The error has no traceback of Ray's, whose tasks read the files."""
+    folder = write_prepared(tmp_path / "data", languages=("de",))
+    file = folder / "samples" / "1.parquet"
+    table = pq.read_table(file)
+    rows = [row | {"target_words": []} for row in table.to_pylist()]
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), file)
+    change_manifest(folder)
+    sentences = find_held_out(alone(folder), HeldOutConfig(fraction=0.9))
+    held_out = load_held_out(alone(folder), sentences)
+    assert held_out
+    assert all(row["target_words"] for row in held_out)
+    assert "held-out samples have no words, such as en-de/00/0000000" in caplog.text
+
+    rows[4]["spans"] = None
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), file)
+    change_manifest(folder)
+    tokenizer = load_tokenizer(str(write_encoder("xlmr", tmp_path / "encoder")))
+    with pytest.raises(Exception, match="spans is null") as raised:
+        encode_training_data(alone(folder), sentences, tokenizer, min_samples=1)
+    assert str(input_error_within(raised.value)).startswith(f"{file}, row 5: spans is null; restore the file")
+
+
 def test_no_held_out_sample_is_an_input_error(ray_cluster: None, prepared: Path) -> None:
     with pytest.raises(InputError, match="--held_out: no sample"):
         load_held_out(alone(prepared), find_held_out(alone(prepared), HeldOutConfig(fraction=0.0)))
@@ -188,6 +212,7 @@ def test_sentences_of_a_held_out_origin_are_held_out_everywhere(ray_cluster: Non
         table.set_column(table.schema.get_field_index("origin"), "origin", pa.array(origins, pa.string())),
         folder / "samples" / "0.parquet",
     )
+    change_manifest(folder)
     sentences = find_held_out(alone(folder), HeldOutConfig(fraction=0.3, origins=["news"], max_samples=1000))
     held_out = load_held_out(alone(folder), sentences)
     assert news
@@ -210,8 +235,7 @@ def mixture(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Da
         file.unlink()
     named = [row | {"origin": "news" if row["source"].endswith(" 7") else "web"} for row in rows]
     pq.write_table(pa.Table.from_pylist(named, schema=SAMPLE_SCHEMA), folder / "samples" / "all.parquet")
-    manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps(manifest | {"content": "ff" * 32, "fingerprint": "second"}))
+    change_manifest(folder, content="ff" * 32, fingerprint="second")
     return open_data_sets([DataSetConfig(path=str(folder), weight=1), DataSetConfig(path=str(prepared), weight=3)])
 
 
