@@ -92,8 +92,10 @@ def unsent_files(output: str, *, recursive: bool = False) -> dict[str, list[str]
 
 def keep_status(output: str, run_id: str, status: str) -> bool:
     """Keep the status with which a run has ended for when the server is back; return whether there was none yet."""
+    if not output:
+        return True
     file = storage.join(output, UNSENT, f"{run_id}{STATUS}")
-    if not output or storage.exists(file):
+    if storage.exists(file):
         return False
     storage.write_bytes(file, status.encode())
     return True

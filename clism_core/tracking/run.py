@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -372,7 +372,7 @@ def _now() -> int:
     return int(time.time() * 1000)
 
 
-@lru_cache
+@cache
 def _sender(run: TrackedRun) -> PointSender:
     return PointSender(run.tracking_uri, run.run_id, run.output, run.writer)
 
