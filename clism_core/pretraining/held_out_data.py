@@ -127,10 +127,12 @@ def load_held_out(data_sets: Sequence[DataSet], sentences: HeldOutSentences) -> 
 
 def with_words(rows: list[dict[str, Any]], data_sets: Sequence[DataSet]) -> list[dict[str, Any]]:
     """Return the rows that have words on both sides, and warn about the others; raise `InputError` if none is left."""
-    kept = [row for row in rows if row["source_words"] and row["target_words"]]
-    if len(kept) < len(rows):
-        first = next(row for row in rows if row not in kept)["sample_id"]
-        left_out = f"{len(rows) - len(kept):,} of {len(rows):,} held-out samples have no words, such as {first}"
+    kept, without = list[dict[str, Any]](), list[dict[str, Any]]()
+    for row in rows:
+        (kept if row["source_words"] and row["target_words"] else without).append(row)
+    if without:
+        first = without[0]["sample_id"]
+        left_out = f"{len(without):,} of {len(rows):,} held-out samples have no words, such as {first}"
         if not kept:
             raise InputError(f"--held_out: {left_out}, in {folder_names(data_sets)}; {REMEDY}")
         logger.warning("%s; they are left out of the evaluation", left_out)
