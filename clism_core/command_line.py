@@ -1,11 +1,13 @@
-"""Command line shared by all jobs: YAML presets, dotted overrides, `--print_config`, exit status."""
+"""Command line shared by all jobs: YAML presets, dotted overrides, `--print_config`, outputs, exit status."""
 
 import argparse
 import dataclasses
 import logging
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO, TypeVar, get_type_hints
@@ -14,12 +16,16 @@ import jsonargparse
 
 from clism_core.cli import CALLED_JOB, JOBS, PROGRAM
 from clism_core.cluster.console import quieten_libraries
+from clism_core.cluster.graceful_stop import interrupted_by_signals, stop_signal
+from clism_core.model.resolve import is_tracked
+from clism_core.tracking.check import check_tracking
 from clism_core.training.config import CONFIG_FILE
 from clism_core.utils.credentials import check_no_credentials, check_variables, hide_credentials
 from clism_core.utils.errors import FailureError, InputError, input_error_within
-from clism_core.utils.fields import with_changed
+from clism_core.utils.fields import ModelRef, walk, with_changed
 from clism_core.utils.home import with_home
-from clism_core.utils.storage import is_local
+from clism_core.utils.output_lock import exclusive_folder
+from clism_core.utils.storage import exists, is_local, join
 from clism_core.utils.text import PrintableFormatter, printable_lines
 
 ConfigT = TypeVar("ConfigT")
@@ -28,6 +34,8 @@ CONFIGS = JOBS / "configs"
 PYTHON = os.path.relpath(sys.executable) if Path(sys.executable).is_relative_to(Path.cwd()) else "python"
 """Command that calls this Python: its path if it is below the current directory, as in a virtual environment."""
 EXIT_DONE, EXIT_FAILURE, EXIT_BAD_INPUT = 0, 1, 2
+EXIT_STOPPED = {signal.SIGTERM: 143, signal.SIGINT: 130}
+"""Exit status of a job that a signal has stopped before its end, as shells report it."""
 
 jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
@@ -83,15 +91,47 @@ def preset_path(name: str) -> str:
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
-def stopped_text(job: str, *, output: str) -> str:
-    """Return the text printed after a stop request, with the command that resumes."""
-    again = f"{job_command(job)} --config {output}/{CONFIG_FILE}"
-    if not is_local(output):
-        again = f"the same command, with --output {output}"
-    return f"""
+class StoppedError(Exception):
+    """A request to stop before the job was done; the text says how to resume.
+
+    Args:
+        job: name of the job.
+        output: its output.
+    """
+
+    def __init__(self, job: str, *, output: str):
+        again = f"{job_command(job)} --config {output}/{CONFIG_FILE}"
+        if not (is_local(output) and exists(join(output, CONFIG_FILE))):
+            again = f"the same command, with --output {output}"
+        super().__init__(f"""
 Stopped; the state is saved in {output}. To resume:
   {again}
-"""
+""")
+
+
+@contextmanager
+def writing(
+    job: str, output: str, *, lock: AbstractContextManager[None] | None = None, tracked: bool = True
+) -> Iterator[None]:
+    """Check tracking store and output, and hold the output, in the block that starts Ray and writes it.
+
+    Args:
+        job: name of the job.
+        output: its output.
+        lock: lock of the output; None for that of a folder.
+        tracked: whether the job writes to the tracking store.
+
+    Raises:
+        InputError: if they cannot be used, or another process holds the output.
+        StoppedError: if the block is interrupted by a signal.
+    """
+    if tracked:
+        check_tracking()
+    with lock or exclusive_folder(output):
+        try:
+            yield
+        except KeyboardInterrupt:
+            raise StoppedError(job, output=output) from None
 
 
 def build_parser(
@@ -148,6 +188,13 @@ def with_home_folder(config: ConfigT) -> ConfigT:
     return with_changed(config, lambda field: with_home(field.value) if isinstance(field.value, str) else field.value)
 
 
+def _check_registry(config: object) -> None:
+    """Check the tracking store if it holds a model of the configuration: MLflow would retry for minutes."""
+    models = [field.value for field in walk(config) if field.is_marked(ModelRef)]
+    if any(isinstance(model, str) and is_tracked(model) for model in models):
+        check_tracking()
+
+
 def run_job(
     config_class: type[ConfigT],
     main: Callable[[ConfigT], None],
@@ -160,8 +207,8 @@ def run_job(
     """Parse the command line into a `config_class`, call `main` with it and return the exit status.
 
     Without arguments, `default_preset` (a file of `jobs/configs`) is used, if given. Exit status: 0 done; 2 bad
-    configuration or input, found anywhere on the cluster (argparse uses it, too); 1 failure. Unexpected failures
-    propagate as exceptions, for which Python exits with 1.
+    configuration or input, found anywhere on the cluster (argparse uses it, too); 143 or 130 stopped by SIGTERM or
+    SIGINT; 1 failure. Unexpected failures propagate as exceptions, for which Python exits with 1.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given and default_preset is not None:
@@ -181,15 +228,24 @@ def run_job(
     check_groups(parser, config_class, values)
     config = parser.instantiate(values)
     quieten_libraries()
-    try:
-        main(with_home_folder(config_class(**vars(config))))
-    except FailureError as error:
-        print(hide_credentials(f"error: {error}"), file=sys.stderr)
-        return EXIT_FAILURE
-    except Exception as error:
-        input_error = input_error_within(error)
-        if input_error is None:
-            raise
-        show(f"error: {input_error}", file=sys.stderr)
-        return EXIT_BAD_INPUT
+    with interrupted_by_signals():
+        try:
+            complete = with_home_folder(config_class(**vars(config)))
+            _check_registry(complete)
+            main(complete)
+        except StoppedError as stopped:
+            show(str(stopped))
+            return EXIT_STOPPED[stop_signal(default=signal.SIGTERM)]
+        except KeyboardInterrupt:  # before the job has begun to write
+            show("\nStopped; nothing was written.")
+            return EXIT_STOPPED[stop_signal(default=signal.SIGINT)]
+        except FailureError as error:
+            print(hide_credentials(f"error: {error}"), file=sys.stderr)
+            return EXIT_FAILURE
+        except Exception as error:
+            input_error = input_error_within(error)
+            if input_error is None:
+                raise
+            show(f"error: {input_error}", file=sys.stderr)
+            return EXIT_BAD_INPUT
     return EXIT_DONE

@@ -19,7 +19,7 @@ import ray
 
 from clism_core.cluster.connect import connect
 from clism_core.cluster.graceful_stop import stop_signals
-from clism_core.command_line import CONFIGS, job_command, job_process, run_job, show
+from clism_core.command_line import CONFIGS, EXIT_STOPPED, job_command, job_process, run_job, show, writing
 from clism_core.demo.build import DemoConfig, demo_folder, write_demo
 from clism_core.utils.home import default_output
 
@@ -30,14 +30,14 @@ def main(config: DemoConfig) -> None:
     """Write the inputs and run the jobs; exit with the status of the first job that fails."""
     folder = demo_folder(config)
     environment = dict(os.environ)  # `connect` changes it for this process and the cluster that it starts
-    connect()
-    write_demo(config, folder)
+    with writing("demo", str(folder)):
+        connect()
+        write_demo(config, folder)
     ray.shutdown()
     show(f"\nThe demo's data and encoder: {folder}")
     if config.run_jobs:
         for job, arguments in commands(folder, Path(default_output("demo"))).items():
-            if not run(job, arguments, environment):
-                break
+            run(job, arguments, environment)
 
 
 def commands(folder: Path, output: Path) -> dict[str, list[str]]:
@@ -66,11 +66,11 @@ def commands(folder: Path, output: Path) -> dict[str, list[str]]:
     }
 
 
-def run(job: str, arguments: list[str], environment: Mapping[str, str]) -> bool:
-    """Print a job's command and run it; return False if it was asked to stop.
+def run(job: str, arguments: list[str], environment: Mapping[str, str]) -> None:
+    """Print a job's command and run it.
 
     Raises:
-        SystemExit: with the job's status if it fails, even if it was asked to stop.
+        SystemExit: with the job's status if it fails; with that of a stopped job if the demo was asked to stop.
     """
     show(f"\n$ {job_command(job)} {shlex.join(arguments)}")
     process: subprocess.Popen[bytes] | None = None
@@ -85,7 +85,8 @@ def run(job: str, arguments: list[str], environment: Mapping[str, str]) -> bool:
         status = process.wait()
     if status:
         sys.exit(status if status > 0 else 128 - status)  # killed by a signal: the status that shells report
-    return not signals
+    if signals:
+        sys.exit(EXIT_STOPPED[signal.Signals(signals[0])])
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import dataclasses
 import sys
 
 from clism_core.cluster.connect import connect
-from clism_core.command_line import job_command, run_job, show
+from clism_core.command_line import job_command, run_job, show, writing
 from clism_core.evaluation.config import EvaluateConfig
 from clism_core.evaluation.evaluate import CHART, RESULTS, Evaluation, Plan, carry_out, check_cluster, plan
 from clism_core.tracking.run import tracked_run, ui_command
@@ -30,10 +30,11 @@ def main(config: EvaluateConfig) -> None:
 def run(planned: Plan) -> Evaluation:
     """Evaluate on the cluster, as an MLflow run."""
     config = planned.config
-    connect()
-    check_cluster(planned)
-    with tracked_run(job="evaluate", output=config.output, config=dataclasses.asdict(config)) as tracked:
-        return carry_out(planned, tracked)
+    with writing("evaluate", config.output):
+        connect()
+        check_cluster(planned)
+        with tracked_run(job="evaluate", output=config.output, config=dataclasses.asdict(config)) as tracked:
+            return carry_out(planned, tracked)
 
 
 def summary(evaluation: Evaluation) -> str:

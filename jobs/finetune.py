@@ -13,7 +13,7 @@ import dataclasses
 import sys
 
 from clism_core.cluster.connect import check_shared, connect
-from clism_core.command_line import job_command, run_job, show, stopped_text
+from clism_core.command_line import StoppedError, job_command, run_job, show, writing
 from clism_core.demo.build import write_missing_inputs
 from clism_core.model.paths import shared_inputs, with_absolute_paths
 from clism_core.tasks.finetuning.config import FinetuneConfig
@@ -29,16 +29,23 @@ def main(config: FinetuneConfig) -> None:
     config = with_absolute_paths(dataclasses.replace(config, output=config.output or default_output("finetune")))
     write_missing_inputs(config)  # find_finished reads them
     exported = FINETUNING.find_finished(config) or train(config)
-    show(stopped_text("finetune", output=config.output) if exported is None else summary(config, exported))
+    show(summary(config, exported))
 
 
-def train(config: FinetuneConfig) -> ExportedModel | None:
-    """Run the training; return None if it was asked to stop before its end."""
-    connect()
-    check_shared(
-        output=config.output, inputs=shared_inputs(config), tracking=tracking_uri(), wanted=config.workers.resources()
-    )
-    return FINETUNING.run(config)
+def train(config: FinetuneConfig) -> ExportedModel:
+    """Run the training on the cluster."""
+    with writing("finetune", config.output):
+        connect()
+        check_shared(
+            output=config.output,
+            inputs=shared_inputs(config),
+            tracking=tracking_uri(),
+            wanted=config.workers.resources(),
+        )
+        exported = FINETUNING.run(config)
+    if exported is None:
+        raise StoppedError("finetune", output=config.output)
+    return exported
 
 
 def summary(config: FinetuneConfig, exported: ExportedModel) -> str:

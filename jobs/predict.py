@@ -12,13 +12,14 @@ import sys
 import time
 
 from clism_core.cluster.connect import connect
-from clism_core.command_line import run_job, show
+from clism_core.command_line import run_job, show, writing
 from clism_core.inference.config import PredictConfig
 from clism_core.inference.models import check_nodes
 from clism_core.inference.partial_results import staging_folder
 from clism_core.inference.predict_file import Plan, PredictionResult, plan, predict
 from clism_core.inference.records import describe_row
 from clism_core.tasks.registry import TASKS
+from clism_core.utils.output_lock import exclusive_file
 from clism_core.utils.text import listed
 
 
@@ -26,16 +27,18 @@ def main(config: PredictConfig) -> None:
     """Predict, and print the numbers of predicted rows and of rejected rows by reason."""
     planned = plan(config)  # checks inputs before a cluster starts
     config = planned.config
-    connect()
-    check_nodes(
-        [config.model],
-        inputs=[config.input],
-        output=staging_folder(config),
-        workers=config.workers,
-        use_gpu=config.use_gpu,
-    )
-    began = time.monotonic()
-    show(summary(predict(planned), planned, seconds=time.monotonic() - began))
+    with writing("predict", config.output, lock=exclusive_file(config.output), tracked=False):
+        connect()
+        check_nodes(
+            [config.model],
+            inputs=[config.input],
+            output=staging_folder(config),
+            workers=config.workers,
+            use_gpu=config.use_gpu,
+        )
+        began = time.monotonic()
+        predicted = predict(planned)
+    show(summary(predicted, planned, seconds=time.monotonic() - began))
 
 
 def summary(predicted: PredictionResult, planned: Plan, *, seconds: float) -> str:

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 
 from clism_core.cluster.connect import check_shared, connect
-from clism_core.command_line import Shortcut, job_command, run_job, show
+from clism_core.command_line import Shortcut, job_command, run_job, show, writing
 from clism_core.preparation.config import PrepareConfig
 from clism_core.preparation.corpus import input_paths
 from clism_core.preparation.manifest import Manifest
@@ -43,12 +43,13 @@ def main(config: PrepareConfig) -> None:
 def run(preparation: Preparation) -> Manifest:
     """Prepare on the cluster, as an MLflow run."""
     config = preparation.config
-    connect()
-    check_shared(output=config.output, inputs=inputs(config), tracking=tracking_uri())
-    with tracked_run(job="prepare", output=config.output, config=dataclasses.asdict(config)) as tracked:
-        began = time.monotonic()
-        manifest = prepare(preparation)
-        log_prepared(tracked, manifest, output=config.output, seconds=time.monotonic() - began)
+    with writing("prepare", config.output):
+        connect()
+        check_shared(output=config.output, inputs=inputs(config), tracking=tracking_uri())
+        with tracked_run(job="prepare", output=config.output, config=dataclasses.asdict(config)) as tracked:
+            began = time.monotonic()
+            manifest = prepare(preparation)
+            log_prepared(tracked, manifest, output=config.output, seconds=time.monotonic() - began)
     return manifest
 
 

@@ -11,7 +11,7 @@ import dataclasses
 import sys
 
 from clism_core.cluster.connect import check_shared, connect
-from clism_core.command_line import PYTHON, job_command, preset_path, run_job, show, stopped_text
+from clism_core.command_line import PYTHON, StoppedError, job_command, preset_path, run_job, show, writing
 from clism_core.demo.build import write_missing_inputs
 from clism_core.model.paths import shared_inputs, with_absolute_paths
 from clism_core.pretraining.config import PretrainConfig, data_set_configs
@@ -28,18 +28,25 @@ def main(config: PretrainConfig) -> None:
     PRETRAINING.check(config)
     config = with_absolute_paths(dataclasses.replace(config, output=config.output or default_output("pretrain")))
     exported = PRETRAINING.find_finished(config) or train(config)
-    show(stopped_text("pretrain", output=config.output) if exported is None else summary(exported))
+    show(summary(exported))
 
 
-def train(config: PretrainConfig) -> ExportedModel | None:
-    """Run the training; return None if it was asked to stop before its end."""
+def train(config: PretrainConfig) -> ExportedModel:
+    """Run the training on the cluster."""
     check_existing(data_set_configs(config))  # before a cluster starts
-    connect()
-    write_missing_inputs(config)
-    check_shared(
-        output=config.output, inputs=shared_inputs(config), tracking=tracking_uri(), wanted=config.workers.resources()
-    )
-    return PRETRAINING.run(config)
+    with writing("pretrain", config.output):
+        connect()
+        write_missing_inputs(config)
+        check_shared(
+            output=config.output,
+            inputs=shared_inputs(config),
+            tracking=tracking_uri(),
+            wanted=config.workers.resources(),
+        )
+        exported = PRETRAINING.run(config)
+    if exported is None:
+        raise StoppedError("pretrain", output=config.output)
+    return exported
 
 
 def summary(exported: ExportedModel) -> str:

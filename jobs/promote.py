@@ -11,7 +11,7 @@ import sys
 from mlflow import MlflowClient
 
 from clism_core.cluster.connect import connect
-from clism_core.command_line import run_job, show
+from clism_core.command_line import run_job, show, writing
 from clism_core.evaluation import evaluate
 from clism_core.evaluation.config import EvaluateConfig
 from clism_core.evaluation.predictions import Predictions, is_evaluation
@@ -26,6 +26,7 @@ from clism_core.evaluation.promotion import (
     find_metric,
     find_versions,
 )
+from clism_core.tracking.check import check_tracking
 from clism_core.tracking.run import tracked_run, ui_command
 from clism_core.utils.errors import InputError
 from clism_core.utils.fields import check_bounds
@@ -36,6 +37,7 @@ from clism_core.utils.storage import absolute
 def main(config: PromoteConfig) -> None:
     """Decide, print the reasons, and move the alias if the challenger wins."""
     check_bounds(config)
+    check_tracking()
     client = MlflowClient(tracking_uri())
     versions = find_versions(client, config)
     decision = decide_untested(versions) or decide_by_test(config, versions)
@@ -51,20 +53,21 @@ def decide_by_test(config: PromoteConfig, versions: Versions) -> Decision:
     planned = evaluate.plan(evaluation_config(config, versions))  # checks inputs before a cluster starts
     metric = find_metric(config.metric, planned.test_sets)
     check_champion(config, versions, planned)
-    connect()
-    evaluate.check_cluster(planned)
-    settings = dataclasses.asdict(config)
-    with tracked_run(job="promote", output=planned.config.output, config=settings) as run:
-        evaluation = evaluate.carry_out(planned, run)
-        assert evaluation.compared_examples is not None
-        decision = decide(
-            versions,
-            evaluation.examples,
-            evaluation.compared_examples,
-            metric=metric,
-            resamples=config.resamples,
-        )
-        run.set_tags({PROMOTION_TAG: decision.text})
+    settings, output = dataclasses.asdict(config), planned.config.output
+    with writing("promote", output):
+        connect()
+        evaluate.check_cluster(planned)
+        with tracked_run(job="promote", output=output, config=settings) as run:
+            evaluation = evaluate.carry_out(planned, run)
+            assert evaluation.compared_examples is not None
+            decision = decide(
+                versions,
+                evaluation.examples,
+                evaluation.compared_examples,
+                metric=metric,
+                resamples=config.resamples,
+            )
+            run.set_tags({PROMOTION_TAG: decision.text})
     show(f"{evaluation.table}\nIn {evaluation.output}. In MLflow: {ui_command(tracking_uri())}\n")
     return decision
 

@@ -16,20 +16,18 @@ from typing import Any
 import yaml
 
 from clism_core.cluster.connect import check_shared, connect
-from clism_core.command_line import CONFIGS, job_command, run_job, show, stopped_text
+from clism_core.command_line import CONFIGS, EXIT_FAILURE, StoppedError, job_command, run_job, show, writing
 from clism_core.demo.build import write_missing_inputs
 from clism_core.experiments.studies.check import check_study
 from clism_core.experiments.studies.config import StudyConfig, resolved
 from clism_core.experiments.studies.dry_run import dry_run_text
 from clism_core.experiments.studies.plan import plan_study, study_concurrency
-from clism_core.experiments.studies.study import StudyResult, check_labelled_data, exclusive, run_study
+from clism_core.experiments.studies.study import StudyResult, check_labelled_data, run_study
 from clism_core.model.paths import shared_inputs
 from clism_core.tracking.run import tracked_run, ui_command
 from clism_core.training.config import CONFIG_FILE, dump_config
 from clism_core.utils.home import tracking_uri
 from clism_core.utils.storage import is_local, join, write_bytes
-
-FAILED = 1
 
 
 def main(config: StudyConfig) -> None:
@@ -39,13 +37,13 @@ def main(config: StudyConfig) -> None:
     if config.dry_run:
         show(dry_run_text(study, plan_study(study)))
         return
-    with exclusive(study.output):
+    with writing("study", study.output):
         result = run(study, given=dataclasses.replace(config, output=study.output))
-    own = join(study.output, study.name) if is_local(study.output) else study.output
-    stopped = stopped_text("study", output=own) if result.stopped else ""
-    show(summary(study, result) + stopped)
+    show(summary(study, result))
+    if result.stopped:
+        raise StoppedError("study", output=join(study.output, study.name) if is_local(study.output) else study.output)
     if result.failed:
-        sys.exit(FAILED)
+        sys.exit(EXIT_FAILURE)
 
 
 def run(study: StudyConfig, *, given: StudyConfig) -> StudyResult:

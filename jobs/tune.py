@@ -16,7 +16,7 @@ import logging
 import sys
 
 from clism_core.cluster.connect import check_shared, connect
-from clism_core.command_line import job_command, run_job, show, stopped_text
+from clism_core.command_line import StoppedError, job_command, run_job, show, writing
 from clism_core.demo.build import write_missing_inputs
 from clism_core.experiments.tuning.config import TuneConfig, check_sweep, with_pinned_models
 from clism_core.experiments.tuning.export import SweepResult, export_sweep, find_finished_sweep, reopen
@@ -51,11 +51,20 @@ def main(config: TuneConfig) -> None:
         result = search(with_pinned_models(config, space), space)
     else:
         end_lost_run(config.output, "FINISHED")
-    show(stopped_text("tune", output=config.output) if result is None else summary(result))
+    show(summary(result))
 
 
-def search(config: TuneConfig, space: Space) -> SweepResult | None:
-    """Run the trials; None if the sweep was stopped before its end."""
+def search(config: TuneConfig, space: Space) -> SweepResult:
+    """Run the trials, and export the best one."""
+    with writing("tune", config.output):
+        result = run(config, space)
+    if result is None:
+        raise StoppedError("tune", output=config.output)
+    return result
+
+
+def run(config: TuneConfig, space: Space) -> SweepResult | None:
+    """Run the trials on the cluster, as an MLflow run; None if the sweep was stopped before its end."""
     connect()
     bases = config.bases(space)
     for job, base in bases.items():
@@ -75,11 +84,11 @@ def search(config: TuneConfig, space: Space) -> SweepResult | None:
     identity = identify_sweep(config, space)
     check_resumable(config.output)
     reopen(config.output)  # after all checks, because it deletes the result of a finished sweep
-    with tracked_run(job="tune", output=config.output, config=dataclasses.asdict(config)) as run:
-        sweep = Sweep(space=space, bases=bases, output=config.output, parent=run)
+    with tracked_run(job="tune", output=config.output, config=dataclasses.asdict(config)) as tracked:
+        sweep = Sweep(space=space, bases=bases, output=config.output, parent=tracked)
         finished, trials = run_sweep(config, sweep, identity=identity, concurrency=concurrency)
         if not finished:
-            run.finish("KILLED")
+            tracked.finish("KILLED")
             return None
         return export_sweep(config, sweep, trials)
 

@@ -21,6 +21,7 @@ from clism_core.cluster.ray_internals import (
     cluster_address,
     find_address,
     listen_locally,
+    own_sigterm_handler,
     quieten_token_setup,
 )
 from clism_core.cluster.waiting import log_waits
@@ -36,15 +37,15 @@ WORKER_ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",
     # Hide all GPUs from processes that have reserved none. Otherwise all CPU processes of a GPU node would use GPU 0.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
+    # For MLflow's requests to S3; `storage` has the same number of attempts.
+    "AWS_RETRY_MODE": "adaptive",
+    "AWS_MAX_ATTEMPTS": str(storage.MAX_ATTEMPTS),
 }
 """Environment variables of all processes of a job."""
 _FORWARDED = (
-    "AWS_ENDPOINT_URL",
-    "AWS_ENDPOINT_URL_S3",
-    "AWS_REGION",
-    "AWS_DEFAULT_REGION",
-    "MLFLOW_S3_ENDPOINT_URL",
-    "CLISM_TRACKING_TIMEOUT",
+    *("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION", "MLFLOW_S3_ENDPOINT_URL"),
+    *("AWS_RETRY_MODE", "AWS_MAX_ATTEMPTS"),
+    log_waits(),
 )
 _SECRETS = ("AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 """Variables that are not forwarded, because Ray would write them into its logs."""
@@ -69,10 +70,11 @@ def connect(*, num_cpus: int | None = None) -> None:
         os.environ.setdefault(name, value)
     quieten_ray()
     address = find_address()
-    if address in (None, "local"):
-        _start_local(num_cpus)
-    else:
-        _join(address)
+    with own_sigterm_handler():
+        if address in (None, "local"):
+            _start_local(num_cpus)
+        else:
+            _join(address)
     log_waits()
 
 

@@ -26,6 +26,8 @@ POLL = 0.5
 ANSWER_TIMEOUT = 10.0
 """Seconds that a worker has to answer that it is alive."""
 MAX_LISTENERS = 10_000
+_received: list[int] = []
+"""Signals that asked this process to stop, in order."""
 
 
 class NoWorkersError(Exception):
@@ -148,12 +150,48 @@ def stop_signals(ask: Callable[[], None], consequence: str) -> Iterator[list[int
         if number == signal.SIGINT and received:
             raise KeyboardInterrupt
         received.append(number)
+        _received.append(number)
         logger.warning("%s: %s", signal.Signals(number).name, consequence)
         ask()
 
-    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with _handled_by(handle):
         yield received
+
+
+@contextmanager
+def interrupted_by_signals() -> Iterator[None]:
+    """Raise `KeyboardInterrupt` on SIGTERM, as on SIGINT, so that a stop request at any time leaves by the same way.
+
+    Further SIGTERMs are ignored while the block ends. `stop_signals` takes precedence within its own block. For the
+    main thread; in others, no signal arrives and nothing is done.
+    """
+    _received.clear()
+    interrupted = False
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        nonlocal interrupted
+        _received.append(number)
+        if number == signal.SIGINT or not interrupted:
+            interrupted = True
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with _handled_by(handle):
+        yield
+
+
+def stop_signal(default: signal.Signals) -> signal.Signals:
+    """Return the first signal that asked this process to stop since `interrupted_by_signals` began."""
+    return signal.Signals(_received[0]) if _received else default
+
+
+@contextmanager
+def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    previous = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        for number, before in previous.items():
+            signal.signal(number, before)

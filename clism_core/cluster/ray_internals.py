@@ -3,11 +3,12 @@
 import logging
 import os
 import re
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ray._private import ray_constants, ray_logging, services, worker
+from ray._private import ray_constants, ray_logging, services, utils, worker
 
 
 def find_address() -> str | None:
@@ -40,6 +41,24 @@ def quieten_token_setup() -> None:
     The logger has the name of a private module.
     """
     logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
+
+
+@contextmanager
+def own_sigterm_handler() -> Iterator[None]:
+    """Keep this process's handler of SIGTERM, if it has one, when `ray.init` in this block would set its own.
+
+    Ray's handlers exit with the number of the signal as status, or print a stack and abort.
+    """
+    own, set_handler = signal.getsignal(signal.SIGTERM), utils.set_sigterm_handler
+    if not callable(own):
+        yield
+        return
+    utils.set_sigterm_handler = lambda _: None
+    try:
+        yield
+    finally:
+        utils.set_sigterm_handler = set_handler
+        signal.signal(signal.SIGTERM, own)  # Ray's core has put its own before it, which aborts after three seconds
 
 
 @contextmanager

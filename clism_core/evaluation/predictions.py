@@ -1,6 +1,7 @@
 """Predictions of a model in a folder, and a record of the finished ones."""
 
 import logging
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from clism_core.inference.models import EvaluatedModel
@@ -8,11 +9,21 @@ from clism_core.model.resolve import is_tracked
 from clism_core.tasks.test_data import TestSet, digest, title
 from clism_core.utils import storage
 from clism_core.utils.errors import InputError
+from clism_core.utils.records import read_record
 
 logger = logging.getLogger(__name__)
 
 NOTE = "evaluation.json"
 """File that records the model of the predictions and their test sets."""
+_PREDICT_AGAIN = "delete it, and an evaluation with this --output predicts again; or give another folder"
+
+
+@dataclass(frozen=True)
+class _Note:
+    model: str
+    fingerprint: str
+    test_sets: dict[str, str]
+    """Digests of the finished test sets."""
 
 
 class Predictions:
@@ -108,5 +119,4 @@ def _shared(folder: str) -> str:
 
 def _read_note(folder: str) -> dict[str, Any] | None:
     path = storage.join(folder, NOTE)
-    note: dict[str, Any] | None = storage.read_json(path) if storage.exists(path) else None
-    return note
+    return asdict(read_record(path, _Note, advice=_PREDICT_AGAIN)) if storage.exists(path) else None

@@ -10,6 +10,7 @@ from typing import Any, NotRequired, TypedDict, cast
 from clism_core.preparation.statistics import BlockStatistics, Statistics
 from clism_core.utils import storage
 from clism_core.utils.errors import InputError
+from clism_core.utils.output_lock import LOCK
 
 MANIFEST = "manifest.json"
 UNFINISHED = "unfinished.json"
@@ -130,7 +131,7 @@ def open_output(folder: str, *, fingerprint: str) -> Manifest | None:
     Raises:
         InputError: if `folder` contains anything else.
     """
-    files = storage.list_files(folder)
+    files = [file for file in storage.list_files(folder) if posixpath.basename(file) != LOCK]
     if storage.exists(storage.join(folder, MANIFEST)):
         manifest = read_manifest(folder)
         if manifest["fingerprint"] != fingerprint:

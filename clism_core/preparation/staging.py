@@ -4,7 +4,6 @@ A shard consists of consecutive rows of one corpus. It is read, aligned and writ
 named after its first row, so that its content does not depend on the worker or the order of the work.
 """
 
-import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -83,7 +82,9 @@ class Work(StagingStore):
         """Yield the contents of the JSON files `names` in the folder `part`, in this order; few are in memory at a
         time."""
         files = [f"{name}.json" for name in names]
-        return map(json.loads, self.read_all(part, files, at_once=_JSON_AT_ONCE))
+        contents = self.read_all(part, files, at_once=_JSON_AT_ONCE)
+        for name, content in zip(files, contents, strict=True):
+            yield storage.parse_json(content, self.path(part, name), advice=f"delete {self.root}")
 
     def duplicates_path(self, pair: str) -> str:
         """Return the path of the Parquet file with the sorted ids of duplicates of a language pair."""

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
+from clism_core.utils import storage
 from clism_core.utils.errors import InputError
 
 TASK_FILE = "task.json"
@@ -66,5 +67,4 @@ def _read(folder: str) -> dict[str, Any]:
             f"{folder}: not a task model ({TASK_FILE} is missing); give a model trained by jobs/finetune.py, such as "
             "models:/clism-mrc@champion"
         )
-    content: dict[str, Any] = json.loads(file.read_text())
-    return content
+    return storage.read_json(str(file), advice="give an undamaged model")

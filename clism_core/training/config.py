@@ -13,6 +13,7 @@ from annotated_types import Ge, Gt, Le
 from clism_core.model.precision import PrecisionName
 from clism_core.training.loop import LoopConfig
 from clism_core.training.optimizer import OptimizerConfig
+from clism_core.utils.storage import damaged, join, read_bytes
 
 
 @dataclass
@@ -71,6 +72,23 @@ CONFIG_FILE = "config.yaml"
 def dump_config(config: Any) -> str:
     """Return the resolved configuration of a job, a dataclass, as YAML for `--config`."""
     return yaml.safe_dump(dataclasses.asdict(config), sort_keys=False, allow_unicode=True)
+
+
+def read_config(output: str) -> dict[str, Any]:
+    """Return the resolved configuration in the folder `output`, as nested dictionaries.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        InputError: if it is damaged.
+    """
+    file = join(output, CONFIG_FILE)
+    try:
+        content = yaml.safe_load(read_bytes(file))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise damaged(file, " ".join(str(error).split())) from error
+    if not isinstance(content, dict):
+        raise damaged(file, "empty" if content is None else "holds no fields")
+    return content
 
 
 class _Config(Protocol):

@@ -16,11 +16,13 @@ from clism_core.tracking.server import TrackingUnavailableError, server_problem
 from clism_core.training.checkpoints import MODEL_FOLDER
 from clism_core.training.config import CONFIG_FILE, dump_config
 from clism_core.training.driver import Trained
-from clism_core.utils.storage import download_folder, exists, join, read_json, upload_folder, write_json
+from clism_core.utils.records import read_record
+from clism_core.utils.storage import download_folder, exists, join, upload_folder, write_json
 
 logger = logging.getLogger(__name__)
 
 RESULT_FILE, CARD = "result.json", "README.md"
+_EXPORT_AGAIN = "delete it, and the same command exports the model again from the last checkpoint"
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class ExportedModel:
 def read_exported(output: str) -> ExportedModel | None:
     """Return the record of the finished run in the folder `output`; None if there is none."""
     file = join(output, RESULT_FILE)
-    return ExportedModel(**read_json(file)) if exists(file) else None
+    return read_record(file, ExportedModel, advice=_EXPORT_AGAIN) if exists(file) else None
 
 
 def export_model(

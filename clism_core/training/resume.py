@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerBase
 from clism_core.tracking.run import flatten
 from clism_core.utils.errors import InputError
 from clism_core.utils.fields import Marker, without_fields
-from clism_core.utils.storage import exists, join, read_json, write_json
+from clism_core.utils.storage import damaged, exists, join, read_json, write_json
 
 RUN_FILE = "run.json"
 
@@ -49,6 +49,8 @@ def check_same_run(output: str, identity: dict[str, Any]) -> None:
         return
     saved = read_json(file)
     changed = sorted(name for name, value in identity.items() if saved.get(name) != value)
+    if changed and not any(name in saved for name in changed):
+        raise damaged(file, f"lacks {', '.join(changed)}, or was written by another version of this project")
     if changed:
         raise InputError(
             f"--output {output}: holds a run with another {', '.join(changed)}; "

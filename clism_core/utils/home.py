@@ -5,15 +5,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from clism_core.utils.credentials import check_variables
+from clism_core.utils.errors import InputError
 
 SQLITE = "sqlite:///"
 HOME = "$CLISM_HOME"
 
 
 def home() -> Path:
-    """Return the absolute path of the home folder, `CLISM_HOME` or `~/.clism`, and create it if it does not exist."""
+    """Return the absolute path of the home folder, `CLISM_HOME` or `~/.clism`, and create it if it does not exist.
+
+    Raises:
+        InputError: if it cannot be created.
+    """
     folder = Path(os.environ.get("CLISM_HOME") or "~/.clism").expanduser().absolute()
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"CLISM_HOME {folder}: cannot be created: {error.strerror}; set it to a folder that can be written"
+        ) from error
     return folder
 
 

@@ -87,7 +87,8 @@ class StagingStore:
 
     def read_json(self, *path: str) -> Any:
         """Return the content of a JSON file; None if it does not exist."""
-        return json.loads(self.read(*path)) if storage.exists(self.path(*path)) else None
+        file = self.path(*path)
+        return storage.read_json(file, advice=f"delete {self.root}") if storage.exists(file) else None
 
     def delete(self) -> None:
         """Delete the parts of all keys."""

@@ -3,6 +3,9 @@
 A path is a local path (`data/x`, `~/x`, `file:///x`) or a URI of an object in S3 (`s3://bucket/x`). Credentials,
 region and the endpoint of an S3-compatible store (`AWS_ENDPOINT_URL`) come from the environment. The object's key
 follows the bucket literally, without percent-encoding (`s3://bucket/a b#1%.tsv`).
+
+Requests to object stores that fail, or that the store rejects as too many, are retried `AWS_MAX_ATTEMPTS` times, by
+default for about three minutes.
 """
 
 import fnmatch
@@ -12,11 +15,11 @@ import posixpath
 import re
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import quote
 
 import pyarrow as pa
 from pyarrow import fs
@@ -25,9 +28,15 @@ from clism_core.utils.credentials import check_no_credentials
 from clism_core.utils.errors import InputError
 
 _BUCKET = 2  # index of the bucket in `"s3://bucket/x".split("/")`
+MAX_ATTEMPTS = 13
+"""Attempts of a request to an object store; the delays, 25 ms doubled each time, add up to about 200 s."""
 _KEY = re.compile(r"(s3://[^/]*)(.*?)(\?(?:allow_\w+|endpoint_override|region|scheme|tls_\w+)=.*)?", re.DOTALL)
 """Splits an S3 URI into bucket, key and, optionally, a query with pyarrow's options."""
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")  # not the drive of `C:/x`
+RESTORE = "restore it from a copy, or choose another folder"
+"""What to do about a damaged file, if nothing else is known."""
+_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{32}", re.DOTALL)
+"""Matches the names of unfinished files."""
 
 
 def is_local(path: str) -> bool:
@@ -43,11 +52,15 @@ def filesystem(path: str) -> tuple[fs.FileSystem, str]:
     _check_uri(path)
     if _SCHEME.match(path) is None:
         return fs.LocalFileSystem(), str(Path(path).expanduser().absolute())
+    parts = _KEY.fullmatch(path)
     try:
-        store, inner = fs.FileSystem.from_uri(_encoded(path))
+        if parts is None:
+            return fs.FileSystem.from_uri(path)  # type: ignore[no-any-return]
+        bucket = parts[1].removeprefix("s3://").rpartition("@")[2]
+        environment = tuple((name, value) for name, value in os.environ.items() if name.startswith("AWS_"))
+        return _s3(f"{parts[1]}{parts[3] or ''}", environment), f"{bucket}{parts[2]}".rstrip("/")
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path}: {error}; give a local path or an s3:// URI of a bucket that exists") from error
-    return store, inner
 
 
 def _check_uri(path: str) -> None:
@@ -58,10 +71,38 @@ def _check_uri(path: str) -> None:
         raise InputError(f"{path}: {scheme[0]} is not supported; give a local path or an s3:// URI")
 
 
-def _encoded(uri: str) -> str:
-    """Percent-encode the key of an S3 URI for pyarrow: keys are taken literally and may hold any character."""
-    parts = _KEY.fullmatch(uri)
-    return uri if parts is None else f"{parts[1]}{quote(parts[2])}{parts[3] or ''}"
+@lru_cache(maxsize=64)
+def _s3(uri: str, _environment: tuple[tuple[str, str], ...]) -> "PatientS3":
+    """Return the file system of a bucket, given with pyarrow's options; it depends on the environment."""
+    store, _ = fs.FileSystem.from_uri(uri)
+    _, (options,) = store.__reduce__()
+    return PatientS3(options, _max_attempts())
+
+
+class PatientS3(fs.S3FileSystem):  # type: ignore[misc]
+    """S3 file system that retries for minutes, in other processes, too: pyarrow's own pickle loses its retries.
+
+    Args:
+        options: keyword arguments of `S3FileSystem`.
+        attempts: maximum number of attempts of a request.
+    """
+
+    def __init__(self, options: dict[str, Any], attempts: int):
+        # AWS's newer strategy, "standard", takes retries from a quota that pyarrow never refills: a hundred in all.
+        super().__init__(**options, retry_strategy=fs.AwsDefaultS3RetryStrategy(max_attempts=attempts))
+        self.options = options
+        self.attempts = attempts
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return the class with its arguments."""
+        return PatientS3, (self.options, self.attempts)
+
+
+def _max_attempts() -> int:
+    given = os.environ.get("AWS_MAX_ATTEMPTS") or str(MAX_ATTEMPTS)
+    if not given.isdecimal() or int(given) < 1:
+        raise InputError(f"AWS_MAX_ATTEMPTS {given}: give a number of attempts, at least 1, or unset it")
+    return int(given)
 
 
 def absolute(path: str) -> str:
@@ -107,7 +148,7 @@ def atomic_file(path: str) -> Iterator[IO[bytes]]:
         if is_local(path):
             target = Path(inner)
             target.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+            unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex}")  # see `delete_unfinished`
         else:
             unfinished = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "unfinished"
         stack.callback(unfinished.unlink, missing_ok=True)
@@ -121,17 +162,38 @@ def atomic_file(path: str) -> Iterator[IO[bytes]]:
             fs.copy_files(str(unfinished), inner, fs.LocalFileSystem(), store)
 
 
-def read_json(path: str) -> Any:
-    """Return the content of the JSON file at `path`.
+def delete_unfinished(files: Iterable[Path]) -> int:
+    """Delete those of these files that killed processes were writing by `atomic_file`, and return their number."""
+    unfinished = [file for file in files if _UNFINISHED.fullmatch(file.name) and file.is_file()]
+    for file in unfinished:
+        file.unlink(missing_ok=True)
+    return len(unfinished)
+
+
+def read_json(path: str, *, advice: str = RESTORE) -> dict[str, Any]:
+    """Return the object in the JSON file at `path`.
 
     Raises:
-        FileNotFoundError: if it is missing.
-        InputError: if its content is not JSON, as after a full disk or a copy that was interrupted.
+        FileNotFoundError: if it does not exist.
+        InputError: if it is damaged, with `advice`.
     """
+    return parse_json(read_bytes(path), path, advice=advice)
+
+
+def parse_json(content: bytes, path: str, *, advice: str = RESTORE) -> dict[str, Any]:
+    """Return the object in the content of the JSON file at `path`; raises `InputError` if it is damaged."""
     try:
-        return json.loads(read_bytes(path))
+        parsed = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: damaged, not JSON ({error}); restore the file from a copy") from error
+        raise damaged(path, f"not JSON ({error})" if content else "not JSON (empty)", advice=advice) from error
+    if not isinstance(parsed, dict):
+        raise damaged(path, f"not a JSON object but a {type(parsed).__name__}", advice=advice)
+    return parsed
+
+
+def damaged(path: str, reason: str, *, advice: str = RESTORE) -> InputError:
+    """Return the error for a file of a job's state that cannot be used."""
+    return InputError(f"{path}: damaged, {reason}; {advice}")
 
 
 def write_json(path: str, content: object) -> None:

@@ -2,17 +2,34 @@
 
 import importlib
 import logging
+import os
 import re
+import signal
+import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from ray._private import utils as ray_utils
 from ray.train import WorkerGroupError
 
-from clism_core.command_line import CONFIGS, EXIT_BAD_INPUT, EXIT_DONE, build_parser, run_job, show
+from clism_core.cluster.graceful_stop import interrupted_by_signals, stop_signals
+from clism_core.cluster.ray_internals import own_sigterm_handler
+from clism_core.command_line import (
+    CONFIGS,
+    EXIT_BAD_INPUT,
+    EXIT_DONE,
+    EXIT_STOPPED,
+    StoppedError,
+    build_parser,
+    run_job,
+    show,
+    writing,
+)
 from clism_core.utils.errors import InputError
 
 OPTIONS = Path(__file__).parent / "options"
@@ -237,6 +254,67 @@ def test_input_error_is_one_line_and_status_2(capsys: pytest.CaptureFixture[str]
 def test_other_errors_propagate() -> None:
     with pytest.raises(ZeroDivisionError):
         run_job(ToyConfig, raising(ZeroDivisionError()), description=None, arguments=[])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("written", [False, True])
+def test_a_job_can_be_stopped_at_any_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], number: signal.Signals, written: bool
+) -> None:
+    output = str(tmp_path / "out")
+
+    def main(config: ToyConfig) -> None:
+        with writing("prepare", output) if written else nullcontext():
+            os.kill(os.getpid(), number)
+            time.sleep(10)
+
+    handlers = [signal.getsignal(number) for number in EXIT_STOPPED]
+    assert run_job(ToyConfig, main, description=None, arguments=[]) == EXIT_STOPPED[number] == 128 + number
+    assert [signal.getsignal(number) for number in EXIT_STOPPED] == handlers
+    said = capsys.readouterr().out
+    assert said.startswith("\nStopped; ")
+    assert (f"the same command, with --output {output}" in said) == written
+    assert not (Path(output) / ".lock").exists()
+
+
+def test_a_job_that_saved_after_a_signal_was_stopped_by_it(tmp_path: Path) -> None:
+    def main(config: ToyConfig) -> None:
+        with stop_signals(lambda: None, "saving"):
+            os.kill(os.getpid(), signal.SIGTERM)
+        raise StoppedError("pretrain", output="x")
+
+    assert run_job(ToyConfig, main, description=None, arguments=[]) == EXIT_STOPPED[signal.SIGTERM]
+
+
+def test_a_job_that_was_done_at_a_signal_is_done(tmp_path: Path) -> None:
+    def main(config: ToyConfig) -> None:
+        with stop_signals(lambda: None, "saving"):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    assert run_job(ToyConfig, main, description=None, arguments=[]) == EXIT_DONE
+
+
+def test_ray_keeps_the_jobs_handler_of_sigterm() -> None:
+    with interrupted_by_signals():
+        own = signal.getsignal(signal.SIGTERM)
+        with own_sigterm_handler():
+            ray_utils.set_sigterm_handler(lambda *_: None)
+        assert signal.getsignal(signal.SIGTERM) is own
+
+
+def test_an_unusable_output_or_store_is_an_input_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def main(config: ToyConfig) -> None:
+        with writing("prepare", str(tmp_path / "file")):
+            pytest.fail("it began")
+
+    (tmp_path / "file").touch()
+    assert run_job(ToyConfig, main, description=None, arguments=[]) == EXIT_BAD_INPUT
+    assert "file: cannot be written: File exists" in capsys.readouterr().err
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert run_job(ToyConfig, main, description=None, arguments=[]) == EXIT_BAD_INPUT
+    assert "http://127.0.0.1:9 cannot be used" in capsys.readouterr().err
 
 
 def test_overrides_win_over_the_preset(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The demo job: its commands, run at a small size, and its exit."""
 
 import json
+import signal
 import subprocess
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from tiny import write_encoder
 
 from clism_core import cli, command_line
-from clism_core.command_line import EXIT_BAD_INPUT, EXIT_DONE, run_job
+from clism_core.command_line import EXIT_BAD_INPUT, EXIT_DONE, EXIT_STOPPED, run_job
 from clism_core.demo.build import DemoConfig, write_demo
 from clism_core.demo.questions import TEST_PAIRS, DemoQuestionsConfig
 from clism_core.evaluation.config import EvaluateConfig
@@ -143,7 +144,9 @@ signal.signal(signal.SIGTERM, stop)
 os.kill(os.getppid(), signal.SIGTERM)
 signal.pause()
 """)
-    job.main(DemoConfig())
+    with pytest.raises(SystemExit) as ended:
+        job.main(DemoConfig())
+    assert ended.value.code == EXIT_STOPPED[signal.SIGTERM]
     assert [path.name for path in scripts.glob("*.txt")] == ["pretrain.txt"]
     assert (scripts / "pretrain.txt").read_text() == "stopped"
 

@@ -19,7 +19,7 @@ from tiny import write_encoder
 from transformers import AutoModel, AutoTokenizer
 from weights import assert_same_training
 
-from clism_core.command_line import EXIT_BAD_INPUT, EXIT_DONE, run_job
+from clism_core.command_line import EXIT_BAD_INPUT, EXIT_DONE, EXIT_STOPPED, run_job
 from clism_core.inference.predictor import load_predictor
 from clism_core.model.resolve import resolve_model
 from clism_core.tasks.finetuning.config import FinetuneConfig
@@ -148,7 +148,7 @@ def test_a_stopped_run_resumes_from_its_checkpoint(
     slower = replace(longer, loop=replace(longer.loop, checkpoint_every=3, evaluate_at=[]))
     watcher = threading.Thread(target=stop_after_a_checkpoint)
     watcher.start()
-    assert start(slower, tmp_path / "stopped") == EXIT_DONE
+    assert start(slower, tmp_path / "stopped") == EXIT_STOPPED[signal.SIGTERM]
     watcher.join()
     assert "Stopped; the state is saved in" in capsys.readouterr().out
     assert not (tmp_path / "stopped" / "out" / "model").exists()

@@ -26,7 +26,7 @@ from torch import Tensor
 from transformers import AutoModel, AutoTokenizer
 from weights import assert_same_training
 
-from clism_core.command_line import EXIT_BAD_INPUT, run_job
+from clism_core.command_line import EXIT_BAD_INPUT, EXIT_STOPPED, run_job
 from clism_core.model.resolve import resolve_model
 from clism_core.pretraining.batches import MaskingConfig
 from clism_core.pretraining.config import PretrainConfig
@@ -249,7 +249,7 @@ def test_a_job_survives_ctrl_c_and_the_loss_of_its_driver(
 
     first = start()
     with once_there_is_a_checkpoint(output, lambda: os.killpg(first.pid, signal.SIGINT)):
-        assert first.wait(300) == 0, log.read_text()
+        assert first.wait(300) == EXIT_STOPPED[signal.SIGINT], log.read_text()
     assert "Stopped; the state is saved in" in log.read_text()
     assert not (output / "result.json").exists()
 

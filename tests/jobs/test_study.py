@@ -19,7 +19,7 @@ from mlflow import MlflowClient
 from study import with_preset
 from tiny import write_encoder, write_prepared
 
-from clism_core.command_line import EXIT_BAD_INPUT, EXIT_DONE, run_job
+from clism_core.command_line import EXIT_BAD_INPUT, EXIT_DONE, EXIT_FAILURE, EXIT_STOPPED, run_job
 from clism_core.experiments.studies.config import StudyConfig, resolved
 from clism_core.experiments.studies.plan import plan_study
 from clism_core.pretraining.batches import MaskingConfig
@@ -114,7 +114,7 @@ def test_a_stopped_study_resumes_and_other_studies_share_its_runs(
         while not records(output) and started.poll() is None and time.monotonic() < end:
             time.sleep(0.2)
         started.send_signal(signal.SIGTERM)
-        assert started.wait(timeout=200) == EXIT_DONE, (tmp_path / "log").read_text()
+        assert started.wait(timeout=200) == EXIT_STOPPED[signal.SIGTERM], (tmp_path / "log").read_text()
     assert "To resume:" in (tmp_path / "log").read_text()
     before = records(output)
     assert 1 <= len(before) < 9
@@ -124,7 +124,7 @@ def test_a_stopped_study_resumes_and_other_studies_share_its_runs(
     request.getfixturevalue("ray_cluster")
     with pytest.raises(SystemExit) as ended:
         job.main(config)
-    assert ended.value.code == job.FAILED
+    assert ended.value.code == EXIT_FAILURE
     done = records(output)
     assert len(done) == 9  # of base and ours; the runs of the absent encoder failed
     assert {name: done[name] for name in before} == before

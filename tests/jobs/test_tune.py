@@ -21,7 +21,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from tiny import write_encoder, write_prepared
 
-from clism_core.command_line import EXIT_BAD_INPUT, build_parser, run_job
+from clism_core.command_line import EXIT_BAD_INPUT, EXIT_STOPPED, build_parser, run_job
 from clism_core.experiments.tuning.config import TuneConfig
 from clism_core.experiments.tuning.export import SweepResult
 from clism_core.experiments.tuning.space import JobName
@@ -221,7 +221,7 @@ def test_a_stopped_or_killed_sweep_resumes_without_repeating_a_trial(
         assert time.monotonic() < deadline
         time.sleep(0.2)
     first.send_signal(sent)
-    first.wait(120)
+    assert first.wait(120) == (EXIT_STOPPED[sent] if sent == signal.SIGTERM else -sent)
     done = {file: file.stat().st_mtime_ns for file in results.glob("*/result.json")}
     assert len(done) < 3
     assert not (output / "result.json").exists()

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from clism_core.utils.errors import InputError
 from clism_core.utils.home import default_output, home, tracking_uri
 
 
@@ -40,3 +41,11 @@ def test_default_output_names_job_and_time(home_folder: Path) -> None:
     job, day, time = folder.name.split("-")
     assert (job, len(day), len(time)) == ("pretrain", 8, 6)
     assert (day + time).isdigit()
+
+
+def test_a_home_folder_that_cannot_be_created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        monkeypatch.setenv("CLISM_HOME", str(folder))
+        with pytest.raises(InputError, match=rf"CLISM_HOME {folder}: cannot be created: (File exists|Not a directory)"):
+            home()

@@ -9,11 +9,13 @@ from clism_core.experiments.input_digests import InputDigests
 from clism_core.experiments.studies.run_graph import Stage
 from clism_core.training.checkpoints import MODEL_FOLDER
 from clism_core.utils.errors import InputError
-from clism_core.utils.storage import exists, join, read_json, write_json
+from clism_core.utils.records import read_record
+from clism_core.utils.storage import exists, join, write_json
 
 logger = logging.getLogger(__name__)
 
 RECORD_FILE = "finished.json"
+_RUN_AGAIN = "delete the folder that contains it, and the same command repeats this run"
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,9 @@ def find_finished(
         InputError: if inputs of finished runs have changed.
     """
     records = {name: join(stage.folder(output), RECORD_FILE) for name, stage in stages.items()}
-    finished = {name: FinishedRun(**read_json(record)) for name, record in records.items() if exists(record)}
+    finished = {
+        name: read_record(record, FinishedRun, advice=_RUN_AGAIN) for name, record in records.items() if exists(record)
+    }
     _check_unchanged({stages[name].folder(output): (run.contents, digests[name]) for name, run in finished.items()})
     for name, stage in reversed(list(stages.items())):
         before = stage.before

@@ -2,14 +2,11 @@
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock, Timeout
 
 from clism_core.evaluation.datasets import read_test_sets
 from clism_core.experiments.studies.artefacts import Table
@@ -23,7 +20,7 @@ from clism_core.experiments.studies.run_records import FinishedRun
 from clism_core.tasks.finetuning.data import load_data
 from clism_core.tracking.run import TrackedRun, send_unsent
 from clism_core.utils.errors import InputError
-from clism_core.utils.storage import is_local, join, upload_folder
+from clism_core.utils.storage import join, upload_folder
 from clism_core.utils.text import describe
 
 logger = logging.getLogger(__name__)
@@ -75,28 +72,6 @@ def check_labelled_data(config: StudyConfig) -> None:
                 problems += [f"{task}: {line}" for line in str(error).splitlines()]
     if problems:
         raise InputError("\n".join(dict.fromkeys(problems)))
-
-
-@contextmanager
-def exclusive(output: str) -> Iterator[None]:
-    """Lock the folder `output` against other studies on this machine; buckets are not locked.
-
-    Raises:
-        InputError: if another study is running in the folder.
-    """
-    if not is_local(output):
-        yield
-        return
-    Path(output).mkdir(parents=True, exist_ok=True)
-    try:
-        lock = FileLock(Path(output) / "study.lock").acquire(timeout=0)
-    except Timeout as error:
-        raise InputError(
-            f"--output {output}: another study is running in this folder, and studies in one folder share their runs; "
-            "wait until it ends, or give another folder"
-        ) from error
-    with lock:
-        yield
 
 
 def run_study(config: StudyConfig, plan: StudyPlan, run: TrackedRun, *, concurrency: int) -> StudyResult:

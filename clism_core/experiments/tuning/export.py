@@ -19,7 +19,8 @@ from clism_core.training.config import dump_config
 from clism_core.training.export import RESULT_FILE, read_exported
 from clism_core.utils.errors import InputError
 from clism_core.utils.home import tracking_uri
-from clism_core.utils.storage import delete, exists, join, read_json, write_bytes, write_json
+from clism_core.utils.records import read_record
+from clism_core.utils.storage import delete, exists, join, write_bytes, write_json
 from clism_core.utils.text import describe
 
 TABLE, CSV = "trials.md", "trials.csv"
@@ -95,7 +96,7 @@ def find_finished_sweep(config: TuneConfig, space: Space) -> SweepResult | None:
     file = join(config.output, RESULT_FILE)
     if not exists(file):
         return None
-    result = SweepResult(**read_json(file))
+    result = _read_result(file)
     if config.retry_failed and result.failed:
         return None
     if not config.register or all(map(is_tracked, result.models)):
@@ -111,10 +112,14 @@ def reopen(output: str) -> None:
     """Delete the saved result of a sweep, if any, and reopen its MLflow run, so that the sweep can resume."""
     file = join(output, RESULT_FILE)
     if exists(file):
-        result = SweepResult(**read_json(file))
+        result = _read_result(file)
         if result.tracking_uri == tracking_uri():
             TrackedRun(result.tracking_uri, result.run_id).reopen()
         delete(file)
+
+
+def _read_result(file: str) -> SweepResult:
+    return read_record(file, SweepResult, advice="delete it, and the same command makes it again from the trials")
 
 
 def _save_result(result: SweepResult, output: str) -> SweepResult:

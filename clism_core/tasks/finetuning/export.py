@@ -4,8 +4,6 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
-import yaml
-
 from clism_core.model.resolve import pin_version, resolve_model
 from clism_core.tasks.finetuning.card import dev_table, task_card
 from clism_core.tasks.finetuning.config import FinetuneConfig
@@ -14,10 +12,9 @@ from clism_core.tasks.finetuning.finetune import Finetuned, run_identity, source
 from clism_core.tasks.registration import register_task_model
 from clism_core.tracking.registry import RegisteredModel
 from clism_core.tracking.run import TrackedRun
-from clism_core.training.config import CONFIG_FILE
+from clism_core.training.config import read_config
 from clism_core.training.export import ExportedModel, export_model
 from clism_core.training.resume import check_same_run
-from clism_core.utils.storage import join, read_bytes
 
 
 def export(config: FinetuneConfig, finetuned: Finetuned, run: TrackedRun) -> ExportedModel:
@@ -52,6 +49,6 @@ def check_finished(config: FinetuneConfig) -> None:
 
 def _sources_are_unchanged(config: FinetuneConfig) -> bool:
     """Return whether the paths of the data and the name of the initial model are those of the finished run."""
-    previous = yaml.safe_load(read_bytes(join(config.output, CONFIG_FILE)))
+    previous = read_config(config.output)
     current = dataclasses.asdict(config) | {"model": pin_version(config.model)}
-    return all(previous[name] == current[name] for name in ("model", "train", "dev"))
+    return all(previous.get(name) == current[name] for name in ("model", "train", "dev"))
