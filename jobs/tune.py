@@ -48,23 +48,15 @@ def main(config: TuneConfig) -> None:
     check_same_sweep(config, space)
     result = find_finished_sweep(config, space)
     if result is None:
-        result = search(with_pinned_models(config, space), space)
+        with writing("tune", config.output):
+            result = search(with_pinned_models(config, space), space)
     else:
         end_lost_run(config.output, "FINISHED")
     show(summary(result))
 
 
 def search(config: TuneConfig, space: Space) -> SweepResult:
-    """Run the trials, and export the best one."""
-    with writing("tune", config.output):
-        result = run(config, space)
-    if result is None:
-        raise StoppedError("tune", output=config.output)
-    return result
-
-
-def run(config: TuneConfig, space: Space) -> SweepResult | None:
-    """Run the trials on the cluster, as an MLflow run; None if the sweep was stopped before its end."""
+    """Run the trials on the cluster, as an MLflow run, and export the best one."""
     connect()
     bases = config.bases(space)
     for job, base in bases.items():
@@ -89,7 +81,7 @@ def run(config: TuneConfig, space: Space) -> SweepResult | None:
         finished, trials = run_sweep(config, sweep, identity=identity, concurrency=concurrency)
         if not finished:
             tracked.finish("KILLED")
-            return None
+            raise StoppedError("tune", output=config.output)
         return export_sweep(config, sweep, trials)
 
 

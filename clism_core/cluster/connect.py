@@ -43,9 +43,14 @@ WORKER_ENVIRONMENT = {
 }
 """Environment variables of all processes of a job."""
 _FORWARDED = (
-    *("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION", "MLFLOW_S3_ENDPOINT_URL"),
-    *("AWS_RETRY_MODE", "AWS_MAX_ATTEMPTS"),
-    log_waits(),
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_RETRY_MODE",
+    "AWS_MAX_ATTEMPTS",
+    "MLFLOW_S3_ENDPOINT_URL",
+    "CLISM_TRACKING_TIMEOUT",
 )
 _SECRETS = ("AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 """Variables that are not forwarded, because Ray would write them into its logs."""

@@ -1,10 +1,8 @@
 """Check that the tracking store can be used, within seconds and before any work starts."""
 
-import os
 import re
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 import sqlalchemy
 from mlflow import MlflowClient
@@ -13,6 +11,7 @@ from mlflow.store.db.db_types import DATABASE_ENGINES
 from sqlalchemy.exc import SQLAlchemyError
 
 from clism_core.tracking.run import EXPERIMENT
+from clism_core.utils.environment import environment_variables
 from clism_core.utils.errors import InputError
 from clism_core.utils.home import SQLITE, tracking_uri
 
@@ -33,7 +32,7 @@ def check_tracking() -> None:
         elif re.split(r"[:+]", uri)[0] in DATABASE_ENGINES:  # MLflow would retry for minutes
             with closing(sqlalchemy.create_engine(uri).connect()):
                 pass
-        with _environment(_QUICK):
+        with environment_variables(_QUICK):
             experiment = MlflowClient(uri).get_experiment_by_name(EXPERIMENT)
         if experiment is not None and experiment.name != EXPERIMENT:
             raise MlflowException("its answers are not those of an MLflow server")
@@ -67,17 +66,3 @@ def _advice(uri: str) -> str:
     if uri.startswith(SQLITE):
         return "make it writable, move a damaged file away, or set CLISM_HOME or MLFLOW_TRACKING_URI to another place"
     return "set MLFLOW_TRACKING_URI to an MLflow server or database that can be reached"
-
-
-@contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
