@@ -104,7 +104,7 @@ def projected(
             links=links,
             max_answer_words=max_words,
             content_words=content_words(sentence.source, stops=stops),
-        )
+        ).spans
     )
 
 

@@ -25,7 +25,7 @@ from clism_core.preparation.cleaning_stage import make_row
 from clism_core.preparation.config import PrepareConfig
 from clism_core.preparation.corpus import CappedRows, CorpusConfig
 from clism_core.preparation.entities import find_candidates, find_pipeline
-from clism_core.preparation.entities.stop_words import stop_words
+from clism_core.preparation.entities.stop_words import content_words, stop_words
 from clism_core.preparation.prepare import plan, prepare
 from clism_core.preparation.spans import project
 
@@ -84,7 +84,8 @@ def reference(config: PrepareConfig, output: Path) -> tuple[int, int]:
         stops = stop_words(corpus.source_lang)
         samples = []
         docs = nlp.pipe(row["source"] for row in live)
-        for row, doc, (forward, reverse) in zip(live, docs, links, strict=True):
+        partial = config.partial_answers
+        for place, (row, doc, (forward, reverse)) in enumerate(zip(live, docs, links, strict=True)):
             spans = project(
                 find_candidates(
                     doc, span_kind=config.entities.span_kind, max_tokens=config.entities.max_tokens, stops=stops
@@ -94,7 +95,8 @@ def reference(config: PrepareConfig, output: Path) -> tuple[int, int]:
                 target=row["target"],
                 links=symmetrize(forward, reverse, config.aligner.symmetrization),
                 max_answer_words=config.max_answer_words,
-            )
+                content_words=content_words(words["source"][place], stops=frozenset() if partial else stops),
+            ).spans
             if spans:
                 samples.append(
                     {"source": row["source"], "target": row["target"], "spans": [span._asdict() for span in spans]}

@@ -74,11 +74,12 @@ def summary(manifest: Manifest, *, output: str) -> str:
     lines = [f"Prepared {manifest['samples']:,} samples; {manifest['rejects']:,} rows were rejected."]
     for pair, counts in manifest["pairs"].items():
         reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in Counter(counts["rejects"]).most_common(4))
+        partial = f"; {counts['partial_answers']:,} partial answers left out" if counts.get("partial_answers") else ""
         beyond_cap = f"; {counts['beyond_cap']:,} rows beyond max_pairs" if counts["beyond_cap"] else ""
         markup = f"; markup removed from {counts['markup']:,} rows" if counts.get("markup") else ""
         lines.append(
             f"  {pair}: {counts['samples']:,} samples with {counts['spans']:,} spans from {counts['rows']:,} rows"
-            f"{beyond_cap}{markup}; rejected: {reasons or 'none'}"
+            f"{partial}{beyond_cap}{markup}; rejected: {reasons or 'none'}"
         )
     lines += [
         f"Output: {output} (samples/, rejects/, manifest.json). Report: {storage.join(output, REPORT)}",

@@ -31,11 +31,15 @@ class PairCounts(TypedDict):
     beyond_cap: int
     markup: NotRequired[int]
     """Number of rows from which the residue of markup was removed; missing in manifests of older versions."""
+    partial_answers: NotRequired[int]
+    """Number of spans that were left out because their answers would be partial; missing like `markup`."""
     statistics: NotRequired[Statistics]
     """Missing in manifests of older versions."""
 
 
-def pair_counts(block: BlockStatistics, *, beyond_cap: int, markup: int | None = None) -> PairCounts:
+def pair_counts(
+    block: BlockStatistics, *, beyond_cap: int, markup: int | None = None, partial_answers: int | None = None
+) -> PairCounts:
     """Return the manifest's entry for a language pair, given the statistics of all of its rows."""
     counts = PairCounts(
         rows=block["rows"],
@@ -47,6 +51,8 @@ def pair_counts(block: BlockStatistics, *, beyond_cap: int, markup: int | None =
     )
     if markup is not None:
         counts["markup"] = markup
+    if partial_answers is not None:
+        counts["partial_answers"] = partial_answers
     return counts
 
 

@@ -132,7 +132,12 @@ def _run(preparation: Preparation, work: Work) -> Manifest:
         samples=samples,
         rejects=sum(block["rows"] for block in blocks.values()) - samples,
         pairs={
-            pair: pair_counts(block, beyond_cap=beyond_cap[pair], markup=yields.markup[pair])
+            pair: pair_counts(
+                block,
+                beyond_cap=beyond_cap[pair],
+                markup=yields.markup[pair],
+                partial_answers=yields.partial_answers[pair],
+            )
             for pair, block in blocks.items()
         },
         config=dataclasses.asdict(config),

@@ -108,13 +108,14 @@ def mark_duplicates(rows: pa.Table, path: str) -> pa.Table:
 
 
 def add_spans(table: pa.Table, *, max_answer_words: int, partial_answers: bool) -> pa.Table:
-    """Fill in `spans` for rows that are not rejected yet; reject rows without an answer as `no_answer`.
+    """Fill in `spans` and `partial_answers` of rows that are not rejected yet; reject those without an answer.
 
     All rows of `table` are of the same language pair.
     """
     stops = frozenset() if partial_answers or not table.num_rows else stop_words(table["source_lang"][0].as_py())
     reasons = table["reason"].to_pylist()
     spans: list[object] = [None] * table.num_rows
+    partial: list[object] = [None] * table.num_rows
     columns = zip(
         table["source"].to_pylist(),
         table["target"].to_pylist(),
@@ -127,7 +128,7 @@ def add_spans(table: pa.Table, *, max_answer_words: int, partial_answers: bool) 
     for place, (source, target, source_words, target_words, alignment, candidates) in enumerate(columns):
         if reasons[place] is not None:
             continue
-        found = project(
+        found, partial[place] = project(
             [Candidate(**candidate) for candidate in candidates],
             source_words=source_words,
             target_words=target_words,
@@ -139,7 +140,8 @@ def add_spans(table: pa.Table, *, max_answer_words: int, partial_answers: bool) 
         spans[place] = [span._asdict() for span in found]
         if not found:
             reasons[place] = RejectReason.NO_ANSWER
-    return replace_column(replace_column(table, "spans", spans), "reason", reasons)
+    table = replace_column(replace_column(table, "spans", spans), "partial_answers", partial)
+    return replace_column(table, "reason", reasons)
 
 
 class Made(TypedDict):
@@ -150,6 +152,8 @@ class Made(TypedDict):
     """The file of samples and the file of rejects, by path relative to the output, unless there are none."""
     markup: int
     """Number of rows from which the residue of markup was removed."""
+    partial_answers: int
+    """Number of spans that were left out because their answers would be partial."""
 
 
 def write_shard(rows: pa.Table, name: str, output: str) -> Made:
@@ -168,5 +172,8 @@ def write_shard(rows: pa.Table, name: str, output: str) -> Made:
         digest = hashlib.sha256(content).hexdigest()
         files[file] = ListedFile(rows=table.num_rows, bytes=len(content), sha256=digest)
     return Made(
-        statistics=block_statistics(samples, rejects), files=files, markup=pc.sum(rows["markup"], min_count=0).as_py()
+        statistics=block_statistics(samples, rejects),
+        files=files,
+        markup=pc.sum(rows["markup"], min_count=0).as_py(),
+        partial_answers=pc.sum(rows["partial_answers"], min_count=0).as_py(),
     )

@@ -99,13 +99,15 @@ ROW_SCHEMA = pa.schema(
         ("markup", pa.bool_()),
         ("digest", pa.binary(16)),
         ("candidates", CANDIDATES),
+        ("partial_answers", pa.int32()),
         ("reason", pa.string()),
     ]
 )
 """Schema of rows in the pipeline: each stage fills in its columns, and does not change rows that have a `reason`.
 
 `markup` tells whether the residue of markup was removed from the row. `digest` is a hash of the cleaned source and
-target, null for rejected rows; rows with equal digests are duplicates.
+target, null for rejected rows; rows with equal digests are duplicates. `partial_answers` is the number of spans that
+were left out because their answers would be partial.
 """
 
 

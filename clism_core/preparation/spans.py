@@ -22,6 +22,13 @@ class Candidate(NamedTuple):
     label: str
 
 
+class Projection(NamedTuple):
+    """Spans that have an answer, and the number of those that were left out because theirs would be partial."""
+
+    spans: list["AlignedSpan"]
+    partial: int
+
+
 class AlignedSpan(NamedTuple):
     """Source span with its answer in the target: code points, end exclusive."""
 
@@ -41,7 +48,7 @@ def project(
     links: Iterable[Link],
     max_answer_words: int,
     content_words: AbstractSet[int] = frozenset(),
-) -> list[AlignedSpan]:
+) -> Projection:
     """Return the candidates that have an answer, in source order, without overlaps in the source or the target.
 
     If candidates or their answers overlap, entities take precedence over noun chunks and these over n-grams, then
@@ -55,18 +62,21 @@ def project(
         sources_of[j].add(i)
 
     spans: list[AlignedSpan] = []
+    partial = 0
     for candidate in sorted(candidates, key=_priority):
         span_words = _words_within(candidate, source_words)
-        if any(i in content_words and i not in targets_of for i in span_words):
-            continue
         answer = consistent_answer(span_words, targets_of=targets_of, sources_of=sources_of)
         if not answer or len(answer) > max_answer_words:
             continue
         start, end = target_words[answer[0]][0], target_words[answer[-1]][1]
         span = AlignedSpan(candidate.start, candidate.end, start, end, candidate.label)
-        if any(map(str.isalnum, target[start:end])) and not any(_overlap(span, kept) for kept in spans):
+        if not any(map(str.isalnum, target[start:end])) or any(_overlap(span, kept) for kept in spans):
+            continue
+        if any(i in content_words and i not in targets_of for i in span_words):
+            partial += 1
+        else:
             spans.append(span)
-    return sorted(spans)
+    return Projection(sorted(spans), partial)
 
 
 def consistent_answer(span: range, *, targets_of: dict[int, set[int]], sources_of: dict[int, set[int]]) -> range:

@@ -65,6 +65,7 @@ def prepared_metrics(manifest: Manifest, *, seconds: float | None) -> dict[str, 
             f"prepare/{pair}/samples": counts["samples"],
             f"prepare/{pair}/spans": counts["spans"],
             f"prepare/{pair}/beyond_cap": counts["beyond_cap"],
+            f"prepare/{pair}/partial_answers": counts.get("partial_answers", 0),
         }
         metrics |= {f"prepare/{pair}/rejects/{reason}": rows for reason, rows in rejects.items()}
     return metrics

@@ -36,6 +36,8 @@ class Yields:
     """Files of samples and rejects, by path relative to the output."""
     markup: Counter[str] = field(default_factory=Counter)
     """Number of rows by language pair from which the residue of markup was removed."""
+    partial_answers: Counter[str] = field(default_factory=Counter)
+    """Number of spans by language pair that were left out because their answers would be partial."""
     samples: Counter[int] = field(default_factory=Counter)
     """Number of samples by corpus."""
     rejects: defaultdict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
@@ -46,6 +48,7 @@ class Yields:
         for shard, made in zip(shards, results, strict=True):
             self.files |= made["files"]
             self.markup[shard.pair] += made["markup"]
+            self.partial_answers[shard.pair] += made["partial_answers"]
             self.samples[shard.corpus] += made["statistics"]["samples"]
             self.rejects[shard.corpus].update(made["statistics"]["rejects"])
             yield made["statistics"]

@@ -149,6 +149,7 @@ def test_given_alignments(
     assert (manifest["samples"], manifest["rejects"]) == (4, 5)
     statistics = {pair: counts.pop("statistics") for pair, counts in manifest["pairs"].items()}
     german_rejects = {"no_span": 1, "no_answer": 1, "duplicate": 1, "empty_source": 1, "invalid_alignment": 1}
+    assert [counts.pop("partial_answers") for counts in manifest["pairs"].values()] == [0, 0]
     assert manifest["pairs"] == {
         "en-de": {"rows": 7, "samples": 2, "spans": 4, "rejects": german_rejects, "beyond_cap": 0, "markup": 0},
         "en-vi": {"rows": 2, "samples": 2, "spans": 3, "rejects": {}, "beyond_cap": 1, "markup": 1},

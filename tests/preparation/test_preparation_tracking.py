@@ -12,7 +12,14 @@ MANIFEST = Manifest(
     rejects=4,
     pairs={
         "en-vi": {"rows": 7, "samples": 4, "spans": 9, "rejects": {"no_span": 2, "duplicate": 1}, "beyond_cap": 0},
-        "en-ar": {"rows": 3, "samples": 2, "spans": 2, "rejects": {"no_answer": 1}, "beyond_cap": 5},
+        "en-ar": {
+            "rows": 3,
+            "samples": 2,
+            "spans": 2,
+            "rejects": {"no_answer": 1},
+            "beyond_cap": 5,
+            "partial_answers": 4,
+        },
     },
     config={},
     versions={},
@@ -27,12 +34,14 @@ METRICS = {
     "prepare/en-vi/samples": 4,
     "prepare/en-vi/spans": 9,
     "prepare/en-vi/beyond_cap": 0,
+    "prepare/en-vi/partial_answers": 0,
     "prepare/en-vi/rejects/no_span": 2,
     "prepare/en-vi/rejects/duplicate": 1,
     "prepare/en-ar/rows": 3,
     "prepare/en-ar/samples": 2,
     "prepare/en-ar/spans": 2,
     "prepare/en-ar/beyond_cap": 5,
+    "prepare/en-ar/partial_answers": 4,
     "prepare/en-ar/rejects/no_answer": 1,
 }
 

@@ -51,7 +51,7 @@ def test_spans_and_their_answers() -> None:
         pytest.param("mt", False, ["the Rome", "old Rome"], id="no-stop-words"),
     ],
 )
-def test_partial_answers(language: str, partial_answers: bool, found: list[str]) -> None:
+def test_partial_answers(language: str, partial_answers: bool, found: list[str], tmp_path: Path) -> None:
     rows = [
         row(number, source=source, source_lang=language, target="nach Rom", alignment="1-1", candidates=[candidate])
         | {
@@ -64,6 +64,7 @@ def test_partial_answers(language: str, partial_answers: bool, found: list[str])
     spans = add_spans(table(*rows), max_answer_words=1, partial_answers=partial_answers)
     assert [each["source"] for each in spans.to_pylist() if each["spans"]] == found
     assert spans["reason"].to_pylist() == [None, None if len(found) == 2 else "no_answer"]
+    assert write_shard(spans, "x", str(tmp_path))["partial_answers"] == 2 - len(found)
 
 
 def test_duplicates_are_marked(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ TEAM = Candidate(23, 36, NOUN_CHUNK)
 
 
 def answers(candidates: list[Candidate], links: set[Link], max_answer_words: int = 10) -> list[tuple[str, str]]:
-    spans = project(
+    spans, _ = project(
         candidates,
         source_words=segment(SOURCE),
         target_words=segment(TARGET),
@@ -26,7 +26,7 @@ def answers(candidates: list[Candidate], links: set[Link], max_answer_words: int
 
 
 def test_offsets_and_label() -> None:
-    spans = project(
+    spans, _ = project(
         [ITALY],
         source_words=segment(SOURCE),
         target_words=segment(TARGET),
@@ -108,17 +108,17 @@ def test_left_one_of_equally_long_spans() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "expected"),
+    ("content", "expected", "partial"),
     [
-        pytest.param(set(), [("the home team", "das heimteam")], id="none"),
-        pytest.param({6}, [], id="one-without-link"),
-        pytest.param({7}, [("the home team", "das heimteam")], id="one-with-link"),
-        pytest.param({1}, [("the home team", "das heimteam")], id="outside-the-span"),
+        pytest.param(set(), [("the home team", "das heimteam")], 0, id="none"),
+        pytest.param({6}, [], 1, id="one-without-link"),
+        pytest.param({7}, [("the home team", "das heimteam")], 0, id="one-with-link"),
+        pytest.param({1}, [("the home team", "das heimteam")], 0, id="outside-the-span"),
     ],
 )
-def test_content_words_without_a_link(content: set[int], expected: list[tuple[str, str]]) -> None:
-    found = project(
-        [TEAM],
+def test_content_words_without_a_link(content: set[int], expected: list[tuple[str, str]], partial: int) -> None:
+    found, left_out = project(
+        [TEAM, NEW_YORK],
         source_words=segment(SOURCE),
         target_words=segment(TARGET),
         target=TARGET,
@@ -127,3 +127,4 @@ def test_content_words_without_a_link(content: set[int], expected: list[tuple[st
         content_words=content,
     )
     assert [(SOURCE[s.source_start : s.source_end], TARGET[s.target_start : s.target_end]) for s in found] == expected
+    assert left_out == partial

@@ -79,7 +79,7 @@ def count(samples: list[dict[str, Any]], rejects: list[dict[str, Any]]) -> Block
 
 
 def test_counts_of_two_samples() -> None:
-    counts = pair_counts(count([NEW_YORK, ROME], REJECTS), beyond_cap=7)
+    counts = pair_counts(count([NEW_YORK, ROME], REJECTS), beyond_cap=7, partial_answers=3)
     statistics = counts.pop("statistics")
     assert counts == {
         "rows": 5,
@@ -87,6 +87,7 @@ def test_counts_of_two_samples() -> None:
         "spans": 3,
         "rejects": {"no_span": 2, "too_long": 1},
         "beyond_cap": 7,
+        "partial_answers": 3,
     }
     assert statistics == {
         "origins": {

@@ -41,14 +41,15 @@ def config(folder: Path) -> PrepareConfig:
 
 def test_counts_over_shards(tmp_path: Path) -> None:
     shards = {
-        Shard("a1", 0, "en-de", 2): [row(1, markup=True), row(2, "no_span", markup=True)],
-        Shard("a2", 0, "en-de", 1): [row(3, "too_long", markup=None)],
+        Shard("a1", 0, "en-de", 2): [row(1, markup=True, partial_answers=2), row(2, "no_span", markup=True)],
+        Shard("a2", 0, "en-de", 1): [row(3, "no_answer", markup=None, partial_answers=1)],
         Shard("b1", 1, "en-de", 1): [row(4)],
     }
     yields = yields_of(tmp_path, shards)
     assert yields.samples == {0: 1, 1: 1}
-    assert yields.rejects == {0: {"no_span": 1, "too_long": 1}, 1: {}}
+    assert yields.rejects == {0: {"no_span": 1, "no_answer": 1}, 1: {}}
     assert yields.markup == {"en-de": 2}
+    assert yields.partial_answers == {"en-de": 3}
     assert sorted(yields.files) == [
         "rejects/a1.parquet",
         "rejects/a2.parquet",

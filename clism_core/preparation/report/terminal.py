@@ -52,6 +52,8 @@ def _pair_block(pair: str, counts: PairCounts, statistics: Statistics) -> str:
         ["words per target", spread(statistics["target_words"])],
         ["words with a link", f"{source_coverage} of the source, {target_coverage} of the target"],
     ]
+    if "partial_answers" in counts:
+        lengths.append(["partial answers left out", f"{counts['partial_answers']:,}"])
     if "markup" in counts:
         lengths.append(["rows with markup", f"{counts['markup']:,}"])
     outcomes = [[name, f"{rows:,}", percent(rows, counts["rows"])] for name, rows in outcome(counts)]
