@@ -18,7 +18,7 @@ class RejectReason(StrEnum):
     """Reason why an input row did not become a sample; a closed list."""
 
     INVALID_UTF8 = "invalid_utf8"
-    """The line is not UTF-8, or contains U+FFFD from an earlier failed conversion."""
+    """The line is not in the encoding of the corpus, or contains U+FFFD from an earlier failed conversion."""
     WRONG_COLUMN_COUNT = "wrong_column_count"
     """The number of columns differs from that of the first line of the file."""
     INVALID_RECORD = "invalid_record"

@@ -20,11 +20,11 @@ class CorpusConfig:
     path: str
     """File, folder (read recursively; names that begin with . or _ are skipped) or glob with *, ? and [...]; local or
     s3://. For moses, the file of source sentences; for hub, the name of the data set. Several files are read in the
-    order of their names. Text files that end in .gz or .zst are decompressed."""
+    order of their names. Text files that end in .gz, .zst or .bz2 are decompressed."""
     source_lang: str
-    """Language code of the source, such as en. In TMX, en also matches en-US."""
+    """Language of the source, by its shortest code, such as en or zh-TW. In TMX, en also matches en-US."""
     target_lang: str
-    """Language code of the target, such as ar."""
+    """Language of the target, such as ar."""
     format: FormatName = "tsv"
     """`tsv`: one pair per line, columns separated by tabs, no quoting. `moses`: two files; line i of one is the
     translation of line i of the other. `tmx`: translation memories. `jsonl`: one JSON object per line. `parquet`: one
