@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from itertools import pairwise
@@ -21,11 +22,12 @@ from clism_core.model.resolve import is_tracked
 from clism_core.tracking.check import check_tracking
 from clism_core.training.config import CONFIG_FILE
 from clism_core.utils.credentials import check_no_credentials, check_variables, hide_credentials
+from clism_core.utils.disk_space import full_disk
 from clism_core.utils.errors import FailureError, InputError, input_error_within
 from clism_core.utils.fields import ModelRef, walk, with_changed
-from clism_core.utils.home import with_home
+from clism_core.utils.home import home, with_home
 from clism_core.utils.output_lock import exclusive_folder
-from clism_core.utils.storage import exists, is_local, join
+from clism_core.utils.storage import absolute, exists, is_local, join
 from clism_core.utils.text import PrintableFormatter, printable_lines
 
 ConfigT = TypeVar("ConfigT")
@@ -124,6 +126,7 @@ def writing(
     Raises:
         InputError: if they cannot be used, or another process holds the output.
         StoppedError: if the block is interrupted by a signal.
+        FailureError: if the block fails because a disk is full.
     """
     if tracked:
         check_tracking()
@@ -132,6 +135,12 @@ def writing(
             yield
         except KeyboardInterrupt:
             raise StoppedError(job, output=output) from None
+        except Exception as error:
+            written = [absolute(output)] if is_local(output) else []
+            failure = full_disk(error, [*written, tempfile.gettempdir(), str(home())])
+            if failure is None or input_error_within(error) is not None:
+                raise
+            raise failure from error
 
 
 def build_parser(

@@ -1,5 +1,7 @@
 """`InputError`, the one error that stands for a user's mistake, and how to unwrap it from Ray's errors."""
 
+from collections.abc import Iterator
+
 
 class InputError(ValueError):
     """A configuration or an input that cannot be used.
@@ -15,23 +17,31 @@ class FailureError(RuntimeError):
     """
 
 
-def input_error_within(error: BaseException) -> InputError | None:
-    """Return the `InputError` in `error`: itself, or one from a task or worker that Ray has wrapped; None if none.
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, and those of tasks and workers that Ray has wrapped in it, the outer ones first.
 
     Ray keeps the error of a task in `cause`, Ray Data chains it, and Ray Train keeps the errors of its workers in
     `worker_failures` and that of its controller in `controller_failure`.
     """
-    if type(error) is InputError:  # and not Ray's RayTaskError(InputError), whose message is a traceback
-        message, *_ = str(error).split("\nFailed to ", 1)  # Ray Data appends the number of attempts
-        return InputError(message)
+    yield error
     wrapped = [
         getattr(error, "cause", None),
         error.__cause__,
         getattr(error, "controller_failure", None),
         *getattr(error, "worker_failures", {}).values(),
     ]
-    found = (input_error_within(inner) for inner in wrapped if isinstance(inner, BaseException))
-    return next((inner for inner in found if inner is not None), None)
+    for inner in wrapped:
+        if isinstance(inner, BaseException):
+            yield from causes(inner)
+
+
+def input_error_within(error: BaseException) -> InputError | None:
+    """Return the `InputError` in `error`: itself, or one from a task or worker that Ray has wrapped; None if none."""
+    for found in causes(error):
+        if type(found) is InputError:  # and not Ray's RayTaskError(InputError), whose message is a traceback
+            message, *_ = str(found).split("\nFailed to ", 1)  # Ray Data appends the number of attempts
+            return InputError(message)
+    return None
 
 
 def failure_message(error: BaseException) -> str:

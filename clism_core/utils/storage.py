@@ -152,10 +152,14 @@ def atomic_file(path: str) -> Iterator[IO[bytes]]:
         else:
             unfinished = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "unfinished"
         stack.callback(unfinished.unlink, missing_ok=True)
-        with unfinished.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())  # otherwise a power failure may leave the name without the content
+        try:
+            with unfinished.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())  # otherwise a power failure may leave the name without the content
+        except OSError as error:
+            error.filename = error.filename or inner  # a full disk does not say what was written
+            raise
         if is_local(path):
             unfinished.replace(inner)
         else:  # in one call: closing a stream to the store after an exception would complete a part of the object

@@ -1,5 +1,6 @@
 """Command line of the jobs, on which other people's scripts depend."""
 
+import errno
 import importlib
 import logging
 import os
@@ -23,6 +24,7 @@ from clism_core.command_line import (
     CONFIGS,
     EXIT_BAD_INPUT,
     EXIT_DONE,
+    EXIT_FAILURE,
     EXIT_STOPPED,
     StoppedError,
     build_parser,
@@ -315,6 +317,18 @@ def test_an_unusable_output_or_store_is_an_input_error(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     assert run_job(ToyConfig, main, description=None, arguments=[]) == EXIT_BAD_INPUT
     assert "http://127.0.0.1:9 cannot be used" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def main(config: ToyConfig) -> None:
+        with writing("prepare", str(tmp_path / "out")):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert run_job(ToyConfig, main, description=None, arguments=[]) == EXIT_FAILURE
+    said = capsys.readouterr().err
+    assert said.startswith("error: no space is left on the disk")
+    assert f"MiB at {tmp_path}/out" in said
+    assert said.count("\n") == 1
 
 
 def test_overrides_win_over_the_preset(tmp_path: Path) -> None:
