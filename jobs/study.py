@@ -22,7 +22,7 @@ from clism_core.experiments.studies.check import check_study
 from clism_core.experiments.studies.config import StudyConfig, resolved
 from clism_core.experiments.studies.dry_run import dry_run_text
 from clism_core.experiments.studies.plan import plan_study, study_concurrency
-from clism_core.experiments.studies.study import StudyResult, check_labelled_data, run_study
+from clism_core.experiments.studies.study import StudyResult, check_data, run_study
 from clism_core.model.paths import shared_inputs
 from clism_core.tracking.run import tracked_run, ui_command
 from clism_core.training.config import CONFIG_FILE, dump_config
@@ -55,7 +55,7 @@ def run(study: StudyConfig, *, given: StudyConfig) -> StudyResult:
     trainings: list[Any] = [study.pretrain, *(study.finetuning(task) for task in study.tasks)]
     wanted = max((training.workers.resources() for training in trainings), key=lambda each: each["CPU"])
     check_shared(output=study.output, inputs=shared_inputs(used), tracking=tracking_uri(), wanted=wanted)
-    check_labelled_data(study)
+    check_data(study)
     plan = plan_study(study)
     concurrency = study_concurrency(study, plan)
     write_bytes(join(folder, CONFIG_FILE), dump_config(given).encode())

@@ -30,6 +30,8 @@ from clism_core.experiments.tuning.sweep import (
 )
 from clism_core.experiments.tuning.trial import Sweep
 from clism_core.model.paths import shared_inputs, with_absolute_paths
+from clism_core.pretraining.config import data_set_configs
+from clism_core.pretraining.mixture import check_existing
 from clism_core.tasks.finetuning.data import check_sources
 from clism_core.tracking.run import end_lost_run, tracked_run, ui_command
 from clism_core.utils.home import default_output, tracking_uri
@@ -66,6 +68,8 @@ def search(config: TuneConfig, space: Space) -> SweepResult:
                 "--%s.loop.evaluate_at is ignored: trials report evaluations every %d steps (evaluate_every)",
                 *(job, base.loop.evaluate_every),
             )
+    if "pretrain" in bases:
+        check_existing(data_set_configs(bases["pretrain"]))
     if "finetune" in bases:
         check_sources(bases["finetune"])
     wanted = max((base.workers.resources() for base in bases.values()), key=lambda each: each["CPU"])

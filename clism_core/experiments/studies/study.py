@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,8 @@ from clism_core.experiments.studies.plan import StudyPlan
 from clism_core.experiments.studies.results import Results
 from clism_core.experiments.studies.run_graph import Chain, chain_stages
 from clism_core.experiments.studies.run_records import FinishedRun
+from clism_core.pretraining.config import PretrainConfig, data_set_configs
+from clism_core.pretraining.mixture import check_existing
 from clism_core.tasks.finetuning.data import load_data
 from clism_core.tracking.run import TrackedRun, send_unsent
 from clism_core.utils.errors import InputError
@@ -44,8 +46,10 @@ class StudyResult:
     run_id: str
 
 
-def check_labelled_data(config: StudyConfig) -> None:
-    """Read all labelled data of a study, so that problems are found before any run starts and not hours later.
+def check_data(config: StudyConfig) -> None:
+    """Read all labelled data of a study, and compare prepared data with their manifests.
+
+    Problems are found before any run starts, and not hours later.
 
     Args:
         config: study with absolute paths.
@@ -54,10 +58,13 @@ def check_labelled_data(config: StudyConfig) -> None:
         InputError: with all problems, one per line.
     """
     chains = load_study(config.name).chains(config)
-    problems = []
+    readers: list[Callable[[], Any]] = []
+    if any(isinstance(chain.encoder, PretrainConfig) for chain in chains):
+        readers.append(partial(check_existing, data_set_configs(config.pretrain)))
+    problems = _problems("pretrain", readers)
     for task in config.tasks:
         own = [chain for chain in chains if chain.labels["task"] == task]
-        readers: list[Callable[[], Any]] = []
+        readers = []
         if own:
             most = max((chain.finetune.examples or 0) for chain in own) or None  # the largest few-shot sample
             readers.append(partial(load_data, replace(config.finetuning(task), examples=most)))
@@ -65,13 +72,20 @@ def check_labelled_data(config: StudyConfig) -> None:
             tests = config.evaluation(task).tests
             groups = [*([test] for test in tests), tests]  # each alone, then all, to find conflicts between them
             readers += [partial(read_test_sets, group, config.finetuning(task).task_options) for group in groups]
-        for read in readers:
-            try:
-                read()
-            except InputError as error:
-                problems += [f"{task}: {line}" for line in str(error).splitlines()]
+        problems += _problems(task, readers)
     if problems:
         raise InputError("\n".join(dict.fromkeys(problems)))
+
+
+def _problems(part: str, readers: Iterable[Callable[[], Any]]) -> list[str]:
+    """Return the problems that readers of the data of a part of the study find."""
+    problems = []
+    for read in readers:
+        try:
+            read()
+        except InputError as error:
+            problems += [f"{part}: {line}" for line in str(error).splitlines()]
+    return problems
 
 
 def run_study(config: StudyConfig, plan: StudyPlan, run: TrackedRun, *, concurrency: int) -> StudyResult:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from labelled import write_squad
 from recorded_study import record, study_config
+from tiny import write_prepared
 
 from clism_core.experiments.studies.artefacts import Artefact, Picture, Table
 from clism_core.experiments.studies.check import check_study
@@ -17,7 +18,8 @@ from clism_core.experiments.studies.plan import StudyPlan, plan_study
 from clism_core.experiments.studies.registry import STUDIES, StudyName
 from clism_core.experiments.studies.results import Results, summarise
 from clism_core.experiments.studies.run_graph import Chain, all_stages, chain_stages
-from clism_core.experiments.studies.study import check_labelled_data, run_study
+from clism_core.experiments.studies.study import check_data, run_study
+from clism_core.pretraining.config import PretrainConfig
 from clism_core.tasks.test_data import TestSetConfig
 from clism_core.tracking.run import TrackedRun, start_run
 from clism_core.utils.errors import InputError
@@ -274,24 +276,30 @@ def test_all_evaluations_of_changed_test_files_are_listed(tmp_path: Path, measur
     assert {word for word in str(caught.value).split() if "/evaluate-" in word} == folders
 
 
-def test_all_problems_of_labelled_data_are_reported_before_anything_runs(tmp_path: Path) -> None:
+def test_all_problems_of_data_are_reported_before_anything_runs(tmp_path: Path) -> None:
     config = study_config(tmp_path, "main")
-    check_labelled_data(config)
+    check_data(config)
     (tmp_path / "test.en.json").unlink()
     (tmp_path / "test.ar.json").write_text("{")
     (tmp_path / "train.conll").unlink()
     with pytest.raises(InputError) as caught:
-        check_labelled_data(config)
+        check_data(config)
     problems = str(caught.value).splitlines()
     assert [line.split(":")[0] for line in problems] == ["mrc", "ner"]
     assert "test.ar.json" in problems[0]
     assert "train.conll cannot be read" in problems[1]
-    check_labelled_data(replace(config, name="convergence", tasks=["mrc"]))  # has no test sets
+    check_data(replace(config, name="convergence", tasks=["mrc"]))  # has no test sets
     with pytest.raises(InputError, match="mrc: --examples 128: the training data has only 12"):
-        check_labelled_data(study_config(tmp_path / "few", "fewshot"))
+        check_data(study_config(tmp_path / "few", "fewshot"))
+    prepared = write_prepared(tmp_path / "data")
+    study = replace(config, name="convergence", tasks=["mrc"], pretrain=PretrainConfig(model="", data=str(prepared)))
+    check_data(study)
+    (prepared / "samples" / "0.parquet").unlink()
+    with pytest.raises(InputError, match=r"pretrain: --data .* differs from its .*samples/0\.parquet is missing"):
+        check_data(study)
     twice = replace(config, tasks=["mrc"], mrc_tests=[TestSetConfig("xquad", str(tmp_path / "train.json"), "en")] * 2)
     with pytest.raises(InputError, match="mrc: xquad/en is both"):
-        check_labelled_data(twice)
+        check_data(twice)
 
 
 def test_the_latest_value_of_a_repeated_step_counts(tmp_path: Path) -> None:
