@@ -201,6 +201,7 @@ class TrackedRun:
         """
         try:
             self.flush()
+            status = take_status(self.output, self.run_id) or status
             if self.status() == "RUNNING":
                 self.client.set_terminated(self.run_id, status)
         except (TrackingUnavailableError, MlflowException) as error:

@@ -71,7 +71,8 @@ class Training(Generic[ConfigT, TrainedT]):
         given: Any = config
         run = TrackedRun(exported.tracking_uri, exported.run_id, given.output)
         published = self._published(config, exported, run)
-        if published is not exported:
+        if published is not exported and run.status() != "FINISHED":  # its job ended without the tracking server
+            run.reopen()
             run.finish()
         return published
 

@@ -242,6 +242,17 @@ def test_points_in_a_bucket(server: Server, bucket: str, monkeypatch: pytest.Mon
     assert unsent_files(f"{bucket}/runs", recursive=True) == {}
 
 
+def test_the_first_status_with_which_a_run_ends_holds(server: Server, output: Path) -> None:
+    """Also if the server comes back between the end of a block and that of its `tracked_run`."""
+    run = start_run(job="pretrain", output=str(output))
+    server.stop()
+    run.finish("KILLED")
+    server.start()
+    run.finish("FINISHED")
+    assert run.status() == "KILLED"
+    assert not (output / UNSENT).exists()
+
+
 def test_a_resumed_run_is_running_whatever_waited(server: Server, output: Path) -> None:
     run = start_run(job="pretrain", output=str(output))
     server.stop()

@@ -14,7 +14,7 @@ from clism_core.pretraining.config import PretrainConfig
 from clism_core.pretraining.pretrain import Pretrained
 from clism_core.pretraining.training import PRETRAINING
 from clism_core.tracking.registry import RegisteredModel
-from clism_core.tracking.run import TrackedRun
+from clism_core.tracking.run import TrackedRun, send_unsent
 from clism_core.tracking.server import TrackingUnavailableError
 from clism_core.training.driver import Hooks
 from clism_core.training.export import ExportedModel, export_model
@@ -69,7 +69,8 @@ def result(tmp_path: Path) -> dict[str, Any]:
     return content
 
 
-def test_a_model_is_registered_once_the_server_is_back(stubs: Stubs, tmp_path: Path) -> None:
+@pytest.mark.parametrize("synced", [pytest.param(False, id="at once"), pytest.param(True, id="after sync")])
+def test_a_model_is_registered_once_the_server_is_back(stubs: Stubs, tmp_path: Path, synced: bool) -> None:
     """By the same command, without training again."""
     training, given = stubs.training(), config(tmp_path, register=True)
     with pytest.raises(TrackingUnavailableError, match=r"is complete but is not registered: .* does not answer"):
@@ -81,6 +82,8 @@ def test_a_model_is_registered_once_the_server_is_back(stubs: Stubs, tmp_path: P
         training.find_finished(given)
 
     stubs.server.start()
+    if synced:
+        assert sum(send_unsent(given.output).values()) >= 2
     exported = training.find_finished(given)
     assert exported is not None
     assert exported.registry_uri == "models:/clism-encoder/1"
@@ -93,6 +96,8 @@ def test_a_model_is_registered_once_the_server_is_back(stubs: Stubs, tmp_path: P
     assert training.find_finished(given) == exported
     assert stubs.registered == ["weights"]
     assert stubs.trained == 1
+    assert send_unsent(given.output) == {}
+    assert run.status() == "FINISHED"
 
 
 def test_a_model_that_is_not_to_be_registered_needs_no_server(
