@@ -39,7 +39,7 @@ class PredictedChunk(NamedTuple):
     first_row: int
     """Number of its first row, from 1."""
     rows: int
-    """Number of its input rows."""
+    """Number of its input rows, blank lines included."""
     predicted: int
     content: bytes
     """Part of the output, encoded for `row_writer`."""
@@ -86,7 +86,7 @@ def predict_chunk(chunk: Chunk, *, predictor: Predictor[Any], layout: Layout, co
     rejects = sorted([*rejects, *unfit])
     return PredictedChunk(
         first_row=chunk.first_row,
-        rows=len(rows),
+        rows=chunk.rows,
         predicted=len(complete) - len(unfit),
         content=content,
         rejects=encode_rejects(rejects),

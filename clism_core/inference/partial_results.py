@@ -10,10 +10,12 @@ from clism_core.inference.config import PredictConfig
 from clism_core.inference.row_readers import ROWS_PER_CHUNK
 from clism_core.utils.arrow import read_stream, stream_bytes
 from clism_core.utils.digests import file_digests, text_digest
+from clism_core.utils.errors import InputError
 from clism_core.utils.staging_store import StagingStore
 
 _CHUNKS = "chunks"
 _DIGITS = 16  # of each digest of the key
+_VERSION = 2
 _AT_ONCE = 8  # chunks in the memory of the driver: enough to hide the latency of an object store
 
 logger = logging.getLogger(__name__)
@@ -33,7 +35,7 @@ class PartialResults(StagingStore):
             "the model": fingerprint,
             "the input": file_digests([config.input]),
             "the names of the columns": columns,
-            "the format of unfinished work": (ROWS_PER_CHUNK, PREDICTED_SCHEMA.names),
+            "the format of unfinished work": (ROWS_PER_CHUNK, PREDICTED_SCHEMA.names, _VERSION),
         }
         key = {name: text_digest(repr(value))[:_DIGITS] for name, value in dependencies.items()}
         super().__init__(staging_folder(config), key)
@@ -56,11 +58,23 @@ class PartialResults(StagingStore):
         self.write(stream_bytes(table), _CHUNKS, _file_name(chunk.first_row))
 
     def read_chunks(self, first_rows: set[int]) -> Iterator[PredictedChunk]:
-        """Yield the chunks with these first rows, in input order, with a few of them in memory at once."""
+        """Yield the chunks with these first rows, in input order, with a few of them in memory at once.
+
+        Raises:
+            InputError: if rows are in two chunks or in none, as when another driver has cut the input differently.
+        """
+        next_row = 1
         files = [_file_name(row) for row in sorted(first_rows)]
         for file, content in zip(files, self.read_all(_CHUNKS, files, at_once=_AT_ONCE), strict=True):
             (chunk,) = read_stream(content, title=self.path(_CHUNKS, file)).to_pylist()
-            yield PredictedChunk(**chunk)
+            predicted = PredictedChunk(**chunk)
+            if predicted.first_row != next_row:
+                raise InputError(
+                    f"{self.root}: unfinished predictions of several jobs overlap or are incomplete at row {next_row}; "
+                    "delete this folder, and the same command predicts all rows again"
+                )
+            next_row += predicted.rows
+            yield predicted
 
 
 def staging_folder(config: PredictConfig) -> str:

@@ -540,6 +540,27 @@ def test_duplicate_chunks_out_of_order_yield_one_output(tmp_path: Path) -> None:
     assert [row["id"] for row in rows(tmp_path / "y.jsonl")] == [row["id"] for row in QUESTIONS]
 
 
+@pytest.mark.parametrize(
+    "sizes",
+    [pytest.param((1, 2), id="overlap"), pytest.param((), id="gap")],
+)
+def test_chunks_of_drivers_that_cut_the_input_differently_are_never_mixed(
+    tmp_path: Path, sizes: tuple[int, ...]
+) -> None:
+    write_questions(tmp_path / "x.jsonl")
+    plan = plan_of(tmp_path / "x.jsonl", str(tmp_path / "y.jsonl"))
+
+    def predict_chunks(results: PartialResults, _: set[int]) -> Iterator[tuple[int, int]]:
+        cut = [chunk for size in sizes for chunk in chunks(plan.config, plan.layout, size)]
+        for chunk in cut or list(chunks(plan.config, plan.layout, 1))[1:]:
+            results.write_chunk(chunk)
+            yield chunk.first_row, chunk.rows
+
+    with pytest.raises(InputError, match="overlap or are incomplete at row"):
+        finish(plan, predict_chunks)
+    assert not (tmp_path / "y.jsonl").exists()
+
+
 @pytest.mark.parametrize("name", ["y.jsonl", "y.csv.gz", "y.parquet"])
 @pytest.mark.parametrize(
     ("lines", "reason"),
