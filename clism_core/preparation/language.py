@@ -110,6 +110,11 @@ def is_wrong_language(text: str, words: Sequence[Word], *, language: str) -> boo
     return len(words) >= _MIN_WORDS and _is_in_another_language(text, words, profile, base_language(language))
 
 
+def has_word_list(language: str) -> bool:
+    """Return whether sentences in another language with the same script can be detected, by a list of words."""
+    return bool(_language_profile(language).distinctive_words)
+
+
 def identify_texts(texts: Iterable[str]) -> str | None:
     """Return the language in which most of `texts` is written; None if that is uncertain, or CLD2 does not know it."""
     text = _REJECTED_BY_CLD2.sub(" ", "\n".join(itertools.islice(texts, _TEXTS_IDENTIFIED)))

@@ -1,5 +1,6 @@
 """Check that the first texts of a corpus match its configuration, before the whole corpus is processed."""
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,12 +11,14 @@ from clism_core.preparation.cleaning_stage import make_row
 from clism_core.preparation.corpus import CorpusConfig, RawRow
 from clism_core.preparation.corpus.check import MAX_BAD_ROWS
 from clism_core.preparation.corpus.formats import format_of
-from clism_core.preparation.language import identify_texts
+from clism_core.preparation.language import has_word_list, identify_texts
 from clism_core.preparation.quoted_rows import quoted_rows
 from clism_core.preparation.schema import RejectReason
 from clism_core.utils.errors import InputError
 from clism_core.utils.text import listed
 from clism_core.utils.words import base_language
+
+logger = logging.getLogger(__name__)
 
 _MIN_ROWS = 20
 """Minimum number of rows for a conclusion about a file; fewer could all be rejects by chance."""
@@ -48,6 +51,8 @@ def check_texts(
             for row in rows
         ]
         _check_reasons([row for row in made if row["reason"] is not None], path, corpus, checked=len(rows))
+        if cleaning.wrong_language:
+            _warn_about_languages([row for row in made if row["reason"] is None], path, corpus)
 
 
 def _check_contents(rows: Sequence[RawRow], path: str, corpus: CorpusConfig) -> None:
@@ -81,6 +86,20 @@ def _check_reasons(rejects: Sequence[Mapping[str, Any]], path: str, corpus: Corp
         f"corpora: {path}: {total:,} of the first {checked:,} rows are {counts}: {_cause(reason, rejects, corpus)}; "
         f"{examples}"
     )
+
+
+def _warn_about_languages(rows: Sequence[Mapping[str, Any]], path: str, corpus: CorpusConfig) -> None:
+    """Warn if the texts seem to be in another language where rows cannot be checked: the code may be mistyped."""
+    for side, language in (("source", corpus.source_lang), ("target", corpus.target_lang)):
+        if has_word_list(language):
+            continue
+        found = identify_texts(row[side] for row in rows)
+        if found not in (None, base_language(language)):
+            logger.warning(
+                "corpora: %s: the %s seems to be in %s, not in %s, of which no list of words is known, so that rows in "
+                "other languages are not rejected; check %s_lang",
+                *(path, side, found, language, side),
+            )
 
 
 def _cause(reason: RejectReason, rejects: Sequence[Mapping[str, Any]], corpus: CorpusConfig) -> str:

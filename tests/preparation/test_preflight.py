@@ -112,6 +112,24 @@ def test_languages_are_not_checked_if_cleaning_ignores_them(tmp_path: Path) -> N
     check(path, source_lang="ru", target_lang="en", cleaning=CleaningConfig(wrong_language=False))
 
 
+SWEDISH = "The house is old and has a garden.\tHuset är gammalt och har en trädgård som vi tycker mycket om.\n"
+KOREAN = "The house is old.\t그 집은 아주 오래되었고 정원이 있습니다.\n"
+
+
+def test_code_of_another_language_with_the_same_script(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write(tmp_path / "c.tsv", SWEDISH.encode() * 20)
+    check(path, target_lang="sv")
+    assert caplog.text == ""
+    check(path, target_lang="se")  # Northern Sami
+    assert "c.tsv: the target seems to be in sv, not in se, of which no list of words is known" in caplog.text
+
+
+def test_code_of_another_language_with_another_script(tmp_path: Path) -> None:
+    path = write(tmp_path / "c.tsv", KOREAN.encode() * 20)
+    with pytest.raises(InputError, match=r"are wrong_language: the target seems to be in ko, not in kr; check"):
+        check(path, target_lang="kr")  # Kanuri
+
+
 def test_corpus_with_alignments(tmp_path: Path) -> None:
     path = write(tmp_path / "c.tsv", GOOD.encode() * 20)
     links = str(write(tmp_path / "links", b"0-0\n" * 20))
