@@ -24,7 +24,7 @@ from mlflow.utils.validation import MAX_METRICS_PER_BATCH
 
 from clism_core.tracking.server import TrackingUnavailableError, server_problem
 from clism_core.utils import storage
-from clism_core.utils.errors import failure_message
+from clism_core.utils.errors import InputError, failure_message
 
 logger = logging.getLogger(__name__)
 
@@ -66,12 +66,25 @@ def new_points(points: Iterable[Point], latest: Latest) -> list[Point]:
 
 
 def read_points(file: str) -> list[Point]:
-    """Return the points in a file; an empty list if it does not exist, as after they were sent."""
+    """Return the points in a file; an empty list if it does not exist, as after they were sent.
+
+    Raises:
+        InputError: if a line is damaged; names it.
+    """
     try:
         lines = storage.read_bytes(file).splitlines()
     except FileNotFoundError:
         return []
-    return [Point(**json.loads(line)) for line in lines]
+    points = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            points.append(Point(**json.loads(line)))
+        except (ValueError, TypeError) as error:
+            raise InputError(
+                f"{file}: line {number} holds no point of a metric ({error}); remove the line, or the file if its "
+                "metrics need not reach MLflow"
+            ) from error
+    return points
 
 
 def unsent_files(output: str, *, recursive: bool = False) -> dict[str, list[str]]:

@@ -221,6 +221,14 @@ def test_points_of_an_unknown_run_stay(server: Server, output: Path, caplog: pyt
     assert len(read_points(str(file))) == 1
 
 
+@pytest.mark.parametrize("line", ['{"metric": "train/lo', "[]", '{"metric": "x"}'])
+def test_a_damaged_line_is_named(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "x.jsonl"
+    file.write_text(json.dumps({"metric": LOSS, "value": 1.0, "step": 1, "time": 1}) + f"\n{line}\n")
+    with pytest.raises(InputError, match=rf"{file}: line 2 holds no point"):
+        read_points(str(file))
+
+
 def test_runs_below_a_folder(server: Server, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BUFFER_SECONDS", 60)
     runs = [start_run(job="pretrain", output=str(output / "trials" / name)) for name in ("a", "b")]
