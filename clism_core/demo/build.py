@@ -207,4 +207,4 @@ def _aligner(encoder: Path) -> AlignerConfig:
     except InputError:
         logger.warning("demo: eflomal is not installed (it needs a C compiler); words are aligned by embeddings")
         return AlignerConfig(kind="embedding", model=str(encoder), layer=0)
-    return AlignerConfig(kind="eflomal")
+    return AlignerConfig(kind="eflomal", min_pairs=0)  # enough is less for sentences from a few templates

@@ -133,13 +133,14 @@ def learn(config: PrepareConfig, work: Work, shards: list[Shard]) -> None:
 
 def warn_about_few_pairs(config: AlignerConfig, learnt_from: Mapping[str, int]) -> None:
     """Log a warning about language pairs, given with the sentence pairs learnt from, for which they are too few."""
-    enough = aligner_class(config).min_pairs
+    if not aligner_class(config).needs_text:
+        return
     for pair, pairs in learnt_from.items():
-        if pairs < enough:
+        if pairs < config.min_pairs:
             logger.warning(
                 "%s: %s learns word links from %s sentence pairs; with fewer than %s, more of its answers are wrong "
                 "than those of an encoder (docs/alignment.md): add text, or give aligner.kind embedding or combination",
-                *(pair, config.kind, f"{pairs:,}", f"{enough:,}"),
+                *(pair, config.kind, f"{pairs:,}", f"{config.min_pairs:,}"),
             )
 
 

@@ -32,6 +32,9 @@ def test_warning_about_few_pairs(
     assert [message.split(":")[0] for message in caplog.messages] == warned
     assert all("from 1,012 sentence pairs; with fewer than 20,000" in message for message in caplog.messages)
     assert all("aligner.kind embedding or combination" in message for message in caplog.messages)
+    caplog.clear()
+    warn_about_few_pairs(AlignerConfig(kind=kind, min_pairs=0), {"en-de": pairs})
+    assert not caplog.messages
 
 
 def test_number_of_pairs_learnt_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,8 +24,8 @@ class Aligner(ABC):
     is_precomputed: ClassVar[bool] = False
     """Whether corpora contain the links, between words separated by white space; `align` is then not called."""
 
-    min_pairs: ClassVar[int] = 0
-    """Number of sentence pairs to learn from, below which links are clearly worse than an encoder's."""
+    needs_text: ClassVar[bool] = False
+    """Whether links are only as good as the corpus is large: a warning is logged below `config.min_pairs`."""
 
     @classmethod  # noqa: B027 (most aligners require nothing)
     def check(cls, config: AlignerConfig) -> None:

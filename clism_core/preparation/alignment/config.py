@@ -35,6 +35,9 @@ class AlignerConfig:
     train_pairs: Annotated[int, Ge(1)] = 200_000
     """Number of sentence pairs from which eflomal learns the priors of a language pair, sampled from its whole corpus.
     With the priors, every file of rows is aligned independently."""
+    min_pairs: Annotated[int, Ge(0)] = 20_000
+    """Number of sentence pairs to learn from, below which a warning is logged: eflomal's answers are then clearly worse
+    than those of an encoder."""
     iterations: Annotated[int, Ge(1)] = 2
     """Iterations of eflomal's last model over a file of rows, after one of each simpler model. With priors, two are as
     good as ten."""

@@ -59,7 +59,7 @@ class EflomalAligner(Aligner):
     """Aligner that runs eflomal with the priors of `learn_priors`."""
 
     packages = ("eflomal",)
-    min_pairs = 20_000  # measured: see docs/alignment.md
+    needs_text = True
 
     @classmethod
     def check(cls, config: AlignerConfig) -> None:
