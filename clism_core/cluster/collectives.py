@@ -20,6 +20,12 @@ def rank() -> int:
     return dist.get_rank() if dist.is_initialized() else 0
 
 
+def is_communication_error(error: Exception) -> bool:
+    """Return whether a collective failed, as it does if another worker is lost."""
+    # Gloo's errors have no type of their own, but name its source files.
+    return isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "/gloo/" in str(error))
+
+
 def sum_over_workers(values: Tensor) -> list[float]:
     """Return the element-wise sum of a vector over the workers."""
     if world_size() > 1:

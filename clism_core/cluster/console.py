@@ -17,8 +17,6 @@ _NOISE = (
     r"core_worker\.cc:\d+: Actor with class name: .* has constructor arguments in the object store",
     # Ray Train queries the dashboard once a second, but a local cluster runs without it: it would double startup time.
     r"Failed to query Ray Train Controller actor state",
-    # Checkpoints between evaluations have no score: they can be the last checkpoint, but not the best.
-    r"Result dict has no key: score",
     # Stages and workers that reserve a fraction of a CPU run in many processes by design.
     r"PYTHON worker processes have been started on node",
 )
@@ -39,10 +37,19 @@ def quieten_ray() -> None:
     context.print_on_execution_start = False
     context.enable_progress_bars = sys.stdout.isatty() and sys.stderr.isatty()
     log_once("ray_data_progress_manager_disabled")  # marks Ray Data's message about it as already shown
-    for handler in logging.getLogger("ray.data").handlers:
-        if handler.name == "console":
-            handler.setLevel(logging.WARNING)
+    _limit_console("ray.data", logging.WARNING)
     skip_log_lines(filter(None, [os.environ.get("RAY_DEDUP_LOGS_SKIP_REGEX"), *_NOISE]))
+
+
+def quieten_train_controller() -> None:
+    """Write what Ray Train logs in the process of its controller from now on to its log files only."""
+    _limit_console("ray.train", logging.CRITICAL)
+
+
+def _limit_console(library: str, level: int) -> None:
+    for handler in logging.getLogger(library).handlers:
+        if handler.name == "console":
+            handler.setLevel(level)
 
 
 def quieten_run() -> None:

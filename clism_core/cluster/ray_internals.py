@@ -9,6 +9,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from ray._private import ray_constants, ray_logging, services, utils, worker
+from ray.exceptions import OutOfMemoryError, RayActorError
+from ray.train.v2._internal import constants as train_constants
+from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError
+
+CHECKPOINT_SNAPSHOT: str = train_constants.CHECKPOINT_MANAGER_SNAPSHOT_FILENAME
+"""File beside the checkpoints of a run from which Ray Train would restore its record of them."""
 
 
 def find_address() -> str | None:
@@ -85,3 +91,11 @@ def skip_log_lines(patterns: Iterable[str]) -> None:
     skipped = re.compile("|".join(patterns))
     for lines in (ray_logging.stdout_deduplicator, ray_logging.stderr_deduplicator):
         lines.skip_re = skipped
+
+
+def worker_loss(error: Exception) -> Exception | None:
+    """Return why a worker of Ray Train no longer answers; None for an error that its function has raised."""
+    if isinstance(error, WorkerHealthCheckFailedError):
+        return error.health_check_failure
+    lost = isinstance(error, RayActorError | OutOfMemoryError | WorkerHealthCheckTimeoutError)
+    return error if lost else None

@@ -2,7 +2,7 @@
 
 import math
 from contextlib import AbstractContextManager, nullcontext
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,16 @@ from clism_core.utils.errors import InputError
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
 MIN_LOSS_SCALE = 1e-4
 """Minimum loss scale of fp16 training, as in fairseq; only gradients that are never finite reduce it so far."""
+
+
+class Update(NamedTuple):
+    """Result of an optimiser step."""
+
+    gradient_norm: float
+    """Norm of the unscaled gradients before clipping."""
+    outcome: Literal["taken", "overflowed", "skipped"]
+    """`overflowed`: fp16 overflowed, and the loss scale was reduced; `skipped`: gradients were not finite for another
+    reason. In both cases, the weights are unchanged."""
 
 
 def best_device() -> torch.device:
@@ -59,26 +69,17 @@ class Precision:
         """Return the loss scaled for its backward pass."""
         return self.scaler.scale(loss)
 
-    def step(self, optimizer: Optimizer, model: nn.Module, max_gradient_norm: float) -> float | None:
-        """Clip the gradients and take an optimiser step.
-
-        Returns:
-            the norm of the unscaled gradients before clipping; None if fp16 overflowed and the step was skipped.
-
-        Raises:
-            FloatingPointError: if gradients are not finite without loss scaling (a step would destroy the model), or
-                even at the minimum loss scale.
-        """
+    def step(self, optimizer: Optimizer, model: nn.Module, max_gradient_norm: float) -> Update:
+        """Clip the gradients and take an optimiser step, unless the gradients are not finite."""
         self.scaler.unscale_(optimizer)
         norm = float(nn.utils.clip_grad_norm_(model.parameters(), max_gradient_norm))
-        if not math.isfinite(norm) and self.scaler.get_scale() <= self._min_scale:
-            raise FloatingPointError(
-                f"the gradient norm is {norm} in {self.name}: training has diverged; start again in another --output "
-                "with a lower --optimizer.learning_rate"
-            )
-        self.scaler.step(optimizer)
-        self.scaler.update()
-        return norm if math.isfinite(norm) else None
+        if math.isfinite(norm):
+            self.scaler.step(optimizer)
+            self.scaler.update()
+            return Update(norm, "taken")
+        overflowed = self.scaler.get_scale() > self._min_scale
+        self.scaler.update(None if overflowed else self._min_scale)
+        return Update(norm, "overflowed" if overflowed else "skipped")
 
 
 def _best_precision(device: torch.device) -> Literal["fp32", "bf16", "fp16"]:

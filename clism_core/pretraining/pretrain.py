@@ -48,7 +48,7 @@ def pretrain(config: PretrainConfig, run: TrackedRun, *, hooks: Hooks | None = N
 
     Raises:
         InputError: if the configuration or the data is invalid, before training starts.
-        FloatingPointError: if training has diverged.
+        FailureError: if training fails; see `run_training`.
     """
     check_config(config)
     use_gpu = choose_device(config.workers, config.precision)

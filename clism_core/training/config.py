@@ -34,9 +34,11 @@ class WorkersConfig:
     threads: Annotated[int | None, Ge(1)] = None
     """Threads per worker on CPUs; null: the cores of its node, divided among the run's workers there. If concurrent
     runs use more threads than there are cores, all of them become many times slower."""
-    max_failures: int = 3
-    """Maximum number of restarts from the last checkpoint after the loss of a worker or node, over the whole run. On
-    spot instances, set it to the number of preemptions to be expected."""
+    max_failures: Annotated[int, Ge(-1)] = 3
+    """Maximum number of restarts after failures without a new checkpoint in between, such as losses of workers or
+    nodes; -1: no limit."""
+    max_preemption_failures: Annotated[int, Ge(-1)] = -1
+    """Maximum number of restarts after preemptions of nodes that were announced, over the whole run; -1: no limit."""
 
     def resources(self) -> dict[str, float]:
         """Return the resources to reserve for all workers; GPUs only if `use_gpu` is true."""

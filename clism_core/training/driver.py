@@ -8,29 +8,35 @@ from pathlib import Path
 from typing import Any, cast
 
 import ray
-from pyarrow import fs
 from ray.actor import ActorHandle
-from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig, UserCallback
+from ray.exceptions import OutOfMemoryError, RayActorError
+from ray.train import ControllerError, FailureConfig, RunConfig, ScalingConfig, UserCallback
 from ray.train.torch import TorchTrainer
 
 from clism_core.cluster.graceful_stop import run_until_stopped, start_stop_request, stop_signals
 from clism_core.cluster.nodes import this_node_id
 from clism_core.cluster.process_group import OneAddressTorchConfig
+from clism_core.cluster.ray_internals import CHECKPOINT_SNAPSHOT
 from clism_core.model.precision import PrecisionName
 from clism_core.tracking.run import TrackedRun
+from clism_core.training.checkpoint_store import (
+    CHECKPOINTS,
+    CheckpointStore,
+    DamagedCheckpointError,
+    SavedCheckpoint,
+)
 from clism_core.training.checkpoints import MODEL_FOLDER
 from clism_core.training.config import RunSettings, WorkersConfig
 from clism_core.training.data.indexed_rows import IndexedRows
 from clism_core.training.data.loader import INGEST_CPUS
 from clism_core.training.data.sampler import SampleOrder
+from clism_core.training.failures import DivergedError, FailureLimit, describe_failure
 from clism_core.training.recipe import Recipe
-from clism_core.training.worker import Assignment, train_worker
-from clism_core.utils.errors import InputError
-from clism_core.utils.storage import filesystem
+from clism_core.training.worker import Assignment, Outcome, train_worker
+from clism_core.utils.errors import FailureError, InputError, failure_message
+from clism_core.utils.storage import delete, download_folder, filesystem, join
 
 logger = logging.getLogger(__name__)
-
-CHECKPOINTS = "checkpoints"
 
 
 @dataclass(frozen=True)
@@ -39,18 +45,12 @@ class Trained:
 
     finished: bool
     step: int
-    checkpoint: Checkpoint
+    checkpoint: SavedCheckpoint
     metrics: dict[str, float]
 
     def copy_model(self, folder: Path) -> None:
         """Copy the checkpoint's model into the local `folder`, which is created."""
-        folder.mkdir(parents=True, exist_ok=True)
-        fs.copy_files(
-            f"{self.checkpoint.path}/{MODEL_FOLDER}",
-            str(folder),
-            source_filesystem=self.checkpoint.filesystem,
-            destination_filesystem=fs.LocalFileSystem(),
-        )
+        download_folder(join(self.checkpoint.path, MODEL_FOLDER), folder)
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def run_training(
 
     Raises:
         InputError: if a worker finds an unusable input.
-        FloatingPointError: if training has diverged.
+        FailureError: if training has diverged, an error recurs, or there are too many failures.
         NoWorkersError: if a stop was requested while the run had no workers.
     """
     hooks = hooks or Hooks()
@@ -100,22 +100,71 @@ def run_training(
         run=run,
         driver_node=this_node_id(),
     )
-    trainer = _trainer(settings, assignment, use_gpu=use_gpu, callbacks=hooks.callbacks)
+    store = CheckpointStore(settings.output)
     # Within a sweep or study, signals are handled by the enclosing job.
     own_signals = stop_signals(stop_request.request.remote, "saving at the next step, then stopping")
     with nullcontext() if hooks.stop_request else own_signals:
-        result: Any = run_until_stopped(trainer.fit, stop_request, run=settings.output)
-    if result.return_value.error is not None:
-        raise result.return_value.error
-    finished = result.return_value.finished
-    checkpoint, metrics = result.checkpoint, result.metrics
-    if finished and settings.export == "best":
-        checkpoint, metrics = max(result.best_checkpoints, key=lambda kept: float(kept[1].get("score", float("-inf"))))
+        outcome = _fit(settings, assignment, store, use_gpu=use_gpu, callbacks=hooks.callbacks)
+    if isinstance(outcome.error, DivergedError):
+        store.delete(store.path(outcome.error.step))  # holds the weights in question
+    if outcome.error is not None:
+        raise outcome.error
+    checkpoint = _exported(settings, store) if outcome.finished else next(store.saved())
     return Trained(
-        finished=finished,
-        step=int(metrics["step"]),
+        finished=outcome.finished,
+        step=checkpoint.step,
         checkpoint=checkpoint,
-        metrics={name: value for name, value in metrics.items() if "/" in name},
+        metrics={name: value for name, value in checkpoint.metrics.items() if "/" in name},
+    )
+
+
+def _fit(
+    settings: RunSettings,
+    assignment: Assignment,
+    store: CheckpointStore,
+    *,
+    use_gpu: bool,
+    callbacks: Sequence[UserCallback],
+) -> Outcome:
+    """Run Ray Train, again if its controller is lost, as long as the run makes progress in between."""
+    restarted_from: list[str] | None = None
+    while True:
+        store.check_version(ray_snapshot=CHECKPOINT_SNAPSHOT)
+        delete(join(store.root, CHECKPOINT_SNAPSHOT))
+        trainer = _trainer(settings, assignment, use_gpu=use_gpu, callbacks=callbacks)
+        try:
+            result: Any = run_until_stopped(trainer.fit, assignment.stop_request, run=settings.output)
+        except ControllerError as error:  # raised by callbacks, among others
+            if isinstance(error.controller_failure, InputError | FailureError):
+                raise error.controller_failure from None
+            problem = failure_message(error)
+        except (RayActorError, OutOfMemoryError) as error:
+            problem = describe_failure(error)
+        else:
+            outcome: Outcome = result.return_value
+            return outcome
+        complete = store.complete()
+        if complete == restarted_from:
+            raise FailureError(f"Ray Train's controller failed twice without a new checkpoint in between: {problem}")
+        logger.warning("Ray Train's controller failed (%s); the run is restarted from its last checkpoint", problem)
+        restarted_from = complete
+
+
+def _exported(settings: RunSettings, store: CheckpointStore) -> SavedCheckpoint:
+    """Return the checkpoint of a finished run that becomes the model, with an undamaged model.
+
+    If the best one is damaged, that is the next best one: training again would give no other.
+    """
+    last = (saved for saved in store.saved() if saved.step == settings.loop.steps)
+    for saved in store.best() if settings.export == "best" else last:
+        try:
+            saved.verify(saved.path, below=f"{MODEL_FOLDER}/")
+        except DamagedCheckpointError as error:
+            logger.warning("%s is damaged, and is not exported: %s", saved.path, error)
+        else:
+            return saved
+    raise FailureError(
+        f"{store.root}: no undamaged checkpoint to export; the same command trains again from an earlier checkpoint"
     )
 
 
@@ -157,6 +206,8 @@ def _trainer(
     settings: RunSettings, assignment: Assignment, *, use_gpu: bool, callbacks: Sequence[UserCallback]
 ) -> TorchTrainer:
     file_system, path = filesystem(settings.output)
+    # Any number of failures: those that end the run do so by an error of `FailureLimit`.
+    limits: Any = {"max_failures": -1, "max_preemption_failures": settings.workers.max_preemption_failures}
     return TorchTrainer(
         cast("Callable[[dict[Any, Any]], None]", train_worker),
         train_loop_config={"assignment": assignment},
@@ -170,10 +221,7 @@ def _trainer(
             name=CHECKPOINTS,
             storage_path=path,
             storage_filesystem=file_system,
-            checkpoint_config=CheckpointConfig(
-                num_to_keep=1, checkpoint_score_attribute="score", checkpoint_score_order="max"
-            ),
-            failure_config=FailureConfig(max_failures=settings.workers.max_failures),
-            callbacks=[cast(Any, callback) for callback in callbacks],
+            failure_config=FailureConfig(**limits),
+            callbacks=[cast(Any, callback) for callback in (FailureLimit(settings.workers.max_failures), *callbacks)],
         ),
     )

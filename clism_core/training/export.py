@@ -17,7 +17,7 @@ from clism_core.training.checkpoints import MODEL_FOLDER
 from clism_core.training.config import CONFIG_FILE, dump_config
 from clism_core.training.driver import Trained
 from clism_core.utils.records import read_record
-from clism_core.utils.storage import download_folder, exists, join, upload_folder, write_json
+from clism_core.utils.storage import download_folder, exists, join, replace_folder, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ def export_model(
         trained.copy_model(folder)
         (folder / CONFIG_FILE).write_text(dump_config(config))
         (folder / CARD).write_text(card)
-        upload_folder(folder, join(config.output, MODEL_FOLDER))
+        replace_folder(folder, join(config.output, MODEL_FOLDER))
     exported = ExportedModel(
         model=join(config.output, MODEL_FOLDER),
         registry_uri="",

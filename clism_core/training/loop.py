@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,12 +17,19 @@ from torch import nn
 from clism_core.cluster.collectives import rank
 from clism_core.model.inputs import ModelInputs
 from clism_core.tracking.run import TrackedRun
+from clism_core.training.checkpoint_store import CheckpointStore, folder_name
 from clism_core.training.checkpoints import TrainingState, save_checkpoint
+from clism_core.training.failures import DivergedError
 from clism_core.training.metrics import Meter
-from clism_core.training.step import GradientStep
+from clism_core.training.step import GradientStep, StepSums
 from clism_core.utils.fields import Adjustable, Incidental
+from clism_core.utils.storage import filesystem
 
 logger = logging.getLogger(__name__)
+
+MAX_SKIPPED_IN_A_ROW = 10
+"""Number of successive steps without finite gradients that end a run: a few are due to their samples, ten to the
+weights."""
 
 
 @dataclass
@@ -34,7 +40,7 @@ class CadenceConfig:
     """Steps between evaluations on the held-out part; the last step is always evaluated. A checkpoint is saved whenever
     the score improves."""
     checkpoint_every: Annotated[int, Incidental(), Ge(1)] = 500
-    """Steps between checkpoints; the last one and the one with the best score are kept."""
+    """Steps between checkpoints; the last two and the one with the best score are kept."""
     evaluate_at: Annotated[list[int], Adjustable(), Ge(1)] = field(default_factory=list)
     """Additional steps after which to evaluate, such as early ones, when scores change fast."""
     log_every: Annotated[int, Incidental(), Ge(1)] = 10
@@ -61,6 +67,8 @@ class TrainingLoop:
         evaluate: returns metrics and the score of a checkpoint (a collective).
         should_stop: returns at a step boundary whether to stop (a collective).
         run: MLflow run to which rank 0 logs metrics.
+        store: checkpoints of the run.
+        sample_ids: returns the ids of the samples of the global batch of a step, given its index.
     """
 
     def __init__(
@@ -74,6 +82,8 @@ class TrainingLoop:
         evaluate: Callable[[], tuple[dict[str, float], float]],
         should_stop: Callable[[], bool],
         run: TrackedRun,
+        store: CheckpointStore,
+        sample_ids: Callable[[int], Sequence[str]],
     ):
         self.config = config
         self.model = model
@@ -83,6 +93,10 @@ class TrainingLoop:
         self.evaluate = evaluate
         self.should_stop = should_stop
         self.run = run
+        self.store = store
+        self.sample_ids = sample_ids
+        self.evaluating = False
+        self._skipped_in_a_row = 0
         self._metrics: dict[str, float] = {}
         self._evaluated = -1
         self._best_score = -math.inf
@@ -92,6 +106,9 @@ class TrainingLoop:
 
         Returns:
             whether training is finished; False after a stop request.
+
+        Raises:
+            DivergedError: if gradients or weights are not finite; on all workers, because they have the same.
         """
         if self.state.step in (0, self.config.steps):  # the latter if a finished run is resumed
             self._evaluate()
@@ -106,7 +123,9 @@ class TrainingLoop:
             with meter.paused():
                 due = last or self._is_evaluated(self.state.step)
                 is_best = due and self._evaluate()
-                if last or stop or is_best or self.state.step % self.config.checkpoint_every == 0:
+                wanted = is_best or self.state.step % self.config.checkpoint_every == 0
+                # While steps are skipped, the weights may be the cause: they must not replace earlier checkpoints.
+                if last or stop or (wanted and not self._skipped_in_a_row):
                     self._save()
             if stop and not last:
                 return False
@@ -116,13 +135,36 @@ class TrainingLoop:
         return step % self.config.evaluate_every == 0 or step in self.config.evaluate_at
 
     def _step(self, micro_batches: Sequence[ModelInputs], meter: Meter) -> None:
+        sums = StepSums()
         self.state.optimizer.zero_grad(set_to_none=True)
-        self.gradient_step(self.state.step, micro_batches, meter.sums)
-        norm = self.state.precision.step(self.state.optimizer, self.model, self.max_gradient_norm)
+        self.gradient_step(self.state.step, micro_batches, sums)
+        update = self.state.precision.step(self.state.optimizer, self.model, self.max_gradient_norm)
         learning_rate = float(self.state.schedule.get_last_lr()[0])
+        if update.outcome == "skipped":
+            self._skip(update.gradient_norm)
+        else:
+            self._skipped_in_a_row = 0
         self.state.schedule.step()
         self.state.step += 1
-        meter.add(micro_batches, gradient_norm=norm, learning_rate=learning_rate)
+        meter.add(micro_batches, sums, update=update, learning_rate=learning_rate)
+
+    def _skip(self, gradient_norm: float) -> None:
+        """Log the samples of a step whose gradients are not finite; too many such steps in a row end the run."""
+        self._skipped_in_a_row += 1
+        if rank() == 0:
+            logger.warning(
+                "step %d is skipped: its gradient norm is %s in %s; its samples: %s",
+                *(self.state.step + 1, gradient_norm, self.state.precision.name),
+                ", ".join(self.sample_ids(self.state.step)),
+            )
+        if self._skipped_in_a_row == MAX_SKIPPED_IN_A_ROW:
+            first = self.state.step + 1 - MAX_SKIPPED_IN_A_ROW
+            raise DivergedError(
+                f"the gradients of steps {first + 1} to {self.state.step + 1} are not finite in "
+                f"{self.state.precision.name}",
+                step=first,
+                sample_ids=self.sample_ids(first),
+            )
 
     def _log(self, metrics: dict[str, float], *, prefix: str = "train") -> None:
         if rank() == 0:
@@ -131,9 +173,12 @@ class TrainingLoop:
 
     def _evaluate(self) -> bool:
         """Evaluate, and return whether the score is the best so far."""
+        self.evaluating = True  # remains set if the evaluation fails
         self._metrics, score = self.evaluate()
+        self.evaluating = False
         self._evaluated = self.state.step
-        is_best, self._best_score = score > self._best_score, max(score, self._best_score)
+        is_best = score > self._best_score  # False for a score that is no number
+        self._best_score = score if is_best else self._best_score
         self._metrics["score"] = score
         self._log(self._metrics, prefix="eval")
         if rank() == 0:
@@ -142,19 +187,29 @@ class TrainingLoop:
 
     def _save(self) -> None:
         """Report a checkpoint with the metrics of this step's evaluation; it is uploaded while training continues."""
-        progress = 100 * self.state.step / self.config.steps
-        metrics = {"step": self.state.step, "progress": progress} | (
-            self._metrics if self._evaluated == self.state.step else {}
-        )
+        step = self.state.step
+        if not all(bool(parameter.isfinite().all()) for parameter in self.model.parameters()):
+            raise DivergedError(
+                f"the weights are not finite after step {step}", step=step, sample_ids=self.sample_ids(step - 1)
+            )
+        metrics = {"step": step, "progress": 100 * step / self.config.steps}
+        if self._evaluated == step:
+            metrics |= self._metrics
+
+        def upload(local: Checkpoint, _name: str) -> Checkpoint:
+            store, path = filesystem(self.store.upload(Path(local.path), step, metrics))
+            return Checkpoint(path, store)
+
         checkpoint = None
         if rank() == 0:
-            folder = tempfile.mkdtemp(prefix="clism-checkpoint-")
-            save_checkpoint(Path(folder), self.gradient_step.inner, self.state)
+            folder = self.store.temporary_folder()
+            save_checkpoint(folder, self.gradient_step.inner, self.state)
             checkpoint = Checkpoint.from_directory(folder)
             self.run.keep_points()  # those before the checkpoint do not come again
         ray.train.report(
             metrics,
             checkpoint=checkpoint,
-            checkpoint_dir_name=f"step-{self.state.step:08d}",
+            checkpoint_dir_name=folder_name(step),
             checkpoint_upload_mode=CheckpointUploadMode.ASYNC,
+            checkpoint_upload_fn=upload,
         )

@@ -12,6 +12,7 @@ import torch
 
 from clism_core.cluster.collectives import rank, sum_over_workers
 from clism_core.model.inputs import ModelInputs
+from clism_core.model.precision import Update
 from clism_core.training.step import StepSums
 from clism_core.utils.progress import time_left
 
@@ -40,14 +41,17 @@ class Meter:
         self._reset()
 
     def _reset(self) -> None:
-        self.sums = StepSums()
+        self._sums = StepSums()
         self._norms: list[float] = []
-        self._steps = self._tokens = self._cells = self._skipped = 0
+        self._steps = self._tokens = self._cells = 0
+        self._outcomes = Counter[str]()
         self._counters = Counter[str]()
         self._seconds_at_reset = self._seconds
 
-    def add(self, micro_batches: Sequence[ModelInputs], *, gradient_norm: float | None, learning_rate: float) -> None:
-        """Add a step; a gradient norm of None means that fp16 skipped the step."""
+    def add(
+        self, micro_batches: Sequence[ModelInputs], sums: StepSums, *, update: Update, learning_rate: float
+    ) -> None:
+        """Add a step; losses and metrics of a skipped one, which may not be finite, are left out."""
         self.step += 1
         self._steps += 1
         self._learning_rate = learning_rate
@@ -55,10 +59,11 @@ class Meter:
         self._cells += sum(batch.input_ids.numel() for batch in micro_batches)
         for batch in micro_batches:
             self._counters.update(batch.counters)
-        if gradient_norm is None:
-            self._skipped += 1
-        else:
-            self._norms.append(gradient_norm)
+        self._outcomes[update.outcome] += 1
+        if update.outcome == "taken":
+            self._norms.append(update.gradient_norm)
+        if update.outcome != "skipped":
+            self._sums.merge(sums)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -76,17 +81,19 @@ class Meter:
 
         Losses, metrics, padding and counters are over the global batches; memory is that of this worker.
         """
-        metrics = self.sums.means()
+        metrics = self._sums.means()
         self._stop_clock()
         names = sorted(self._counters)  # the same ones on all workers
         local = [self._tokens, self._cells, *(self._counters[name] for name in names)]
         tokens, cells, *counts = sum_over_workers(torch.tensor(local, dtype=torch.float64, device=self._device))
-        metrics["loss"] = sum(weight * metrics.get(f"{name}_loss", 0.0) for name, weight in weights.items())
+        if self._outcomes["skipped"] < self._steps:
+            metrics["loss"] = sum(weight * metrics.get(f"{name}_loss", 0.0) for name, weight in weights.items())
         metrics["learning_rate"] = self._learning_rate
         metrics["seconds_per_step"] = (self._seconds - self._seconds_at_reset) / self._steps
         metrics["padding_share"] = 1 - tokens / cells
         metrics |= dict(zip(names, counts, strict=True))
-        metrics["skipped_steps"] = self._skipped
+        metrics["skipped_steps"] = self._outcomes["skipped"]
+        metrics["overflowed_steps"] = self._outcomes["overflowed"]
         metrics["peak_memory_gb"] = _peak_memory_gb(self._device)
         if self._norms:
             metrics["gradient_norm"] = sum(self._norms) / len(self._norms)
@@ -102,7 +109,7 @@ class Meter:
         losses = ", ".join(f"{name} {metrics[f'{name}_loss']:.2f}" for name in weights if f"{name}_loss" in metrics)
         logger.info(
             "step %d/%d  loss %.2f (%s)  %.2f s per step  %s left",
-            *(self.step, self.total_steps, metrics["loss"], losses, metrics["seconds_per_step"]),
+            *(self.step, self.total_steps, metrics.get("loss", math.nan), losses, metrics["seconds_per_step"]),
             time_left(self._seconds, done=self.step - self._first_step, left=self.total_steps - self.step),
         )
 

@@ -43,6 +43,12 @@ class StepSums:
             part, before = value.detach().double() * share, self._sums.get((name, metric))
             self._sums[name, metric] = part if before is None else before + part
 
+    def merge(self, other: "StepSums") -> None:
+        """Add the sums and counts of `other`."""
+        self.add_counts(other._counts)
+        for key, value in other._sums.items():
+            self._sums[key] = self._sums[key] + value if key in self._sums else value
+
     def means(self) -> dict[str, float]:
         """Return the means `{objective}_{metric}` over all workers (a collective), without objectives without items."""
         if not self._sums:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,17 @@ from clism_core.model.inputs import ModelInputs
 from clism_core.model.precision import Precision
 from clism_core.model.trainable import TrainedModel, freeze_unused
 from clism_core.tracking.run import TrackedRun
+from clism_core.training.checkpoint_store import CheckpointStore
 from clism_core.training.checkpoints import MODEL_FOLDER, TrainingState, load_training_state
 from clism_core.training.config import RunSettings, WorkersConfig
 from clism_core.training.data.indexed_rows import IndexedRows, Row
-from clism_core.training.data.loader import ordered_dataset, read_steps, split_among_workers
+from clism_core.training.data.loader import ordered_dataset, read_steps, sample_ids, split_among_workers
 from clism_core.training.data.sampler import SampleOrder
+from clism_core.training.failures import DivergedError, Place, located
 from clism_core.training.loop import TrainingLoop
 from clism_core.training.optimizer import build_optimizer
 from clism_core.training.recipe import BatchBuilder, Recipe
+from clism_core.training.restore import latest_checkpoint
 from clism_core.training.resume import RUN_FILE
 from clism_core.training.step import GradientStep
 from clism_core.utils.errors import InputError
@@ -60,8 +64,8 @@ class Assignment:
 class Outcome:
     """Result of a worker; that of rank 0 is the result of the run.
 
-    Errors that would recur are returned in `error` instead of raised, because Ray Train restarts a run after an
-    exception.
+    Errors that would recur, and that all workers have found, are returned in `error` instead of raised: the workers
+    then end as usual, after their checkpoints have been uploaded.
     """
 
     finished: bool
@@ -75,13 +79,22 @@ def train_worker(arguments: dict[str, Any]) -> Outcome:
         arguments: `assignment`, an `Assignment`.
     """
     assignment: Assignment = arguments["assignment"]
-    settings, recipe = assignment.settings, assignment.recipe
-    run = replace(assignment.run, writer="worker")
-    _set_up_process(settings.workers)
+    _set_up_process(assignment.settings.workers)
     problems = {problem for problem in gather_objects(_problem(assignment)) if problem}
     if problems:
         return Outcome(finished=False, error=InputError("; ".join(sorted(problems))))
-    model, state = _restore_or_build(assignment)
+    try:
+        with located(lambda: Place("the start of the workers", steps=0)):
+            model, state = _restore_or_build(assignment)
+        return Outcome(finished=_train(assignment, model, state))
+    except DivergedError as error:
+        return Outcome(finished=False, error=error)
+
+
+def _train(assignment: Assignment, model: TrainedModel[Any], state: TrainingState) -> bool:
+    """Train the model from its step on; return whether the last step was reached."""
+    settings, recipe = assignment.settings, assignment.recipe
+    run = replace(assignment.run, writer="worker")
     share = settings.global_batch_size // world_size()
     micro_batch_size = min(settings.micro_batch_size or share, share)
     wrapped = prepare_model(
@@ -98,16 +111,24 @@ def train_worker(arguments: dict[str, Any]) -> Outcome:
         evaluate=recipe.evaluation(model, batch_size=micro_batch_size, precision=state.precision),
         should_stop=StopPoll(assignment.stop_request, get_device(), run=settings.output),
         run=run,
+        store=CheckpointStore(settings.output),
+        sample_ids=partial(sample_ids, assignment.data, assignment.order),
     )
     batches = _read_batches(assignment, state.step, recipe.batch_builder(model), share, micro_batch_size)
     try:
-        with _system_metrics(assignment):
-            return Outcome(finished=loop.fit(batches))
-    except FloatingPointError as error:  # raised on all workers, since it concerns the reduced gradients
-        return Outcome(finished=False, error=error)
+        with _system_metrics(assignment), located(lambda: _place(assignment, loop)):
+            return loop.fit(batches)
     finally:
         if rank() == 0:
             run.keep_points()
+
+
+def _place(assignment: Assignment, loop: TrainingLoop) -> Place:
+    step = loop.state.step
+    if loop.evaluating:
+        return Place(f"the evaluation after step {step}", step)
+    own = sample_ids(assignment.data, assignment.order, step, worker=rank(), workers=world_size())
+    return Place(f"step {step + 1}", step, tuple(own))
 
 
 def _set_up_process(workers: WorkersConfig) -> None:
@@ -165,12 +186,14 @@ def _system_metrics(assignment: Assignment) -> Iterator[None]:
 
 def _restore_or_build(assignment: Assignment) -> tuple[TrainedModel[Any], TrainingState]:
     """Build the model and the training state on this worker's device, from the latest checkpoint if there is one."""
-    checkpoint = ray.train.get_checkpoint()
-    if checkpoint is None:
-        return _build(assignment, assignment.settings.model)
-    with checkpoint.as_directory() as folder:
-        model, state = _build(assignment, str(Path(folder) / MODEL_FOLDER))
-        load_training_state(Path(folder), state)
+    context = ray.train.get_context()
+    store = CheckpointStore(assignment.settings.output)
+    nodes = {"node_rank": context.get_node_rank(), "local_rank": context.get_local_rank()}
+    with latest_checkpoint(store, **nodes) as folder:
+        if folder is None:
+            return _build(assignment, assignment.settings.model)
+        model, state = _build(assignment, str(folder / MODEL_FOLDER))
+        load_training_state(folder, state)
     if rank() == 0:
         logger.info("resuming from the checkpoint of step %d", state.step)
     return model, state

@@ -11,7 +11,7 @@ class InputError(ValueError):
 
 
 class FailureError(RuntimeError):
-    """A failure outside the program, such as a server that does not answer.
+    """A failure that its message explains in full, such as a server that does not answer or a training that diverges.
 
     The message says what is unfinished and what to do. Jobs print it after `error:` and exit with status 1.
     """
@@ -45,9 +45,9 @@ def input_error_within(error: BaseException) -> InputError | None:
 
 
 def failure_message(error: BaseException) -> str:
-    """Return the cause of a failed run in one line: the message of an `InputError`, or a traceback's last line."""
+    """Return the cause of a failed run in one line: the message if it explains itself, or a traceback's last line."""
     found = input_error_within(error) or error
     lines = [line.strip() for line in str(found).splitlines() if line.strip()]
     if not lines:
         return type(found).__name__
-    return " ".join(lines) if isinstance(found, InputError) else lines[-1]
+    return " ".join(lines) if isinstance(found, InputError | FailureError) else lines[-1]

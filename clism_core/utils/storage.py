@@ -325,6 +325,23 @@ def upload_folder(local: Path, path: str) -> None:
     fs.copy_files(str(local), inner, source_filesystem=fs.LocalFileSystem(), destination_filesystem=store)
 
 
+def replace_folder(local: Path, path: str) -> None:
+    """Copy the content of the folder `local` into the folder `path`, replacing all that was there.
+
+    A local folder appears once it is complete, and the copy of an interrupted call is deleted.
+    """
+    if not is_local(path):
+        delete(path)
+        upload_folder(local, path)
+        return
+    target = Path(absolute(path))
+    unfinished = target.with_name(f".{target.name}.unfinished")
+    delete(str(unfinished))
+    upload_folder(local, str(unfinished))
+    delete(str(target))
+    unfinished.rename(target)
+
+
 def download_folder(path: str, local: Path) -> None:
     """Copy the content of the folder `path` into the folder `local`, which is created.
 

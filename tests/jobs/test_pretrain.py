@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ import psutil
 import pytest
 import yaml
 from mlflow import MlflowClient
+from ray import cloudpickle
 from safetensors.torch import load_file
 from sockets import watched_sockets
 from tiny import change_manifest, write_encoder, write_prepared
@@ -27,16 +28,21 @@ from transformers import AutoModel, AutoTokenizer
 from weights import assert_same_training
 
 from clism_core.command_line import EXIT_BAD_INPUT, EXIT_STOPPED, run_job
+from clism_core.model.inputs import ModelInputs
 from clism_core.model.resolve import resolve_model
 from clism_core.pretraining.batches import MaskingConfig
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.pretraining.held_out_data import HeldOutConfig
+from clism_core.pretraining.model import PretrainingModel
 from clism_core.pretraining.pretrain import Pretrained, pretrain
+from clism_core.pretraining.recipe import PretrainingRecipe
 from clism_core.tracking.run import tracked_run
 from clism_core.training.config import WorkersConfig, dump_config
+from clism_core.training.data.indexed_rows import Row
 from clism_core.training.loop import LoopConfig
 from clism_core.training.optimizer import OptimizerConfig
-from clism_core.utils.errors import InputError
+from clism_core.training.recipe import BatchBuilder
+from clism_core.utils.errors import FailureError, InputError
 from clism_core.utils.home import tracking_uri
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -120,9 +126,46 @@ def test_from_prepared_data_to_a_registered_model(
 
 
 def test_a_diverging_run_is_not_retried(ray_cluster: None, config: PretrainConfig, tmp_path: Path) -> None:
-    """The error keeps its type because the worker returns it; Ray would retry and wrap an error that it raises."""
-    with pytest.raises(FloatingPointError, match=r"lower --optimizer\.learning_rate"):
-        run(replace(config, optimizer=OptimizerConfig(learning_rate=1e30, warmup_steps=0)), tmp_path)
+    """The error keeps its type because the workers return it. The huge weights are in no checkpoint."""
+    loop = replace(config.loop, steps=40, checkpoint_every=1)
+    diverging = replace(config, loop=loop, optimizer=OptimizerConfig(learning_rate=1e30, warmup_steps=0))
+    with pytest.raises(FailureError, match=r"lower --optimizer\.learning_rate\. Samples .*\d"):
+        run(diverging, tmp_path)
+    for checkpoint in checkpoints(tmp_path):
+        assert all(weight.abs().max() < 1e3 for weight in load_file(checkpoint / "model/model.safetensors").values())
+
+
+def test_an_error_that_recurs_ends_the_run_and_names_the_samples(
+    ray_cluster: None, config: PretrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error occurs on one of two workers."""
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    monkeypatch.setattr("clism_core.pretraining.pretrain.PretrainingRecipe", PoisonedRecipe)
+    try:
+        with pytest.raises(FailureError, match=r"occurred twice, at step \d+: ValueError: poisoned row;") as raised:
+            run(config, tmp_path)
+        named = str(raised.value).split("its samples on this worker: ")[1].split(". ")[0].split(", ")
+        assert len(named) == 4  # half of a global batch
+        assert POISONED in named
+    finally:
+        cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+
+
+POISONED = "en-de/00/000000007"
+
+
+class PoisonedRecipe(PretrainingRecipe):
+    """Pre-training that cannot build a batch with one of the samples."""
+
+    def batch_builder(self, model: PretrainingModel) -> BatchBuilder:
+        build = super().batch_builder(model)
+
+        def build_unless_poisoned(groups: Sequence[Sequence[Row]]) -> ModelInputs:
+            if any(row["sample_id"] == POISONED for group in groups for row in group):
+                raise ValueError("poisoned row")
+            return build(groups)
+
+        return build_unless_poisoned
 
 
 def test_a_run_lost_after_its_last_step_is_exported_from_its_checkpoint(
@@ -199,6 +242,8 @@ def undisturbed(
 def test_a_stopped_run_resumes_to_the_same_weights(
     undisturbed: dict[str, Tensor], longer: PretrainConfig, tmp_path: Path
 ) -> None:
+    """Also from the checkpoint before, if the latest one lacks a file, and without Ray Train's record of them."""
+
     def stop() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -207,6 +252,8 @@ def test_a_stopped_run_resumes_to_the_same_weights(
     assert not stopped.finished
     assert 10 <= stopped.step < 40
     assert stopped.checkpoint.path.endswith(f"step-{stopped.step:08d}")
+    (Path(stopped.checkpoint.path) / "model" / "mlm_head.safetensors").unlink()
+    (tmp_path / "checkpoints" / "checkpoint_manager_snapshot.json").write_text('{"ray_version"')
 
     resumed = run(replace(longer, workers=WorkersConfig(number=1, use_gpu=False)), tmp_path)
     assert resumed.finished
@@ -214,22 +261,29 @@ def test_a_stopped_run_resumes_to_the_same_weights(
     assert_one_curve(tmp_path, steps=40, every=5)
 
 
-def test_a_killed_worker_is_replaced(undisturbed: dict[str, Tensor], longer: PretrainConfig, tmp_path: Path) -> None:
-    killed: list[int] = []
+def test_killed_workers_and_controllers_are_replaced(
+    undisturbed: dict[str, Tensor], longer: PretrainConfig, tmp_path: Path
+) -> None:
+    """The run resumes from the latest checkpoint on disk, whether or not Ray Train has recorded it."""
+    killed: list[str] = []
 
-    def kill() -> None:
+    def kill(name: str) -> None:
         processes = psutil.Process().children(recursive=True)
-        worker = next(process for process in processes if "TrainWorker" in " ".join(process.cmdline()))
-        worker.kill()
+        next(process for process in processes if name in " ".join(process.cmdline())).kill()
         if not list((tmp_path / "checkpoints").glob("step-00000040")):
-            killed.append(worker.pid)
+            killed.append(name)
 
-    with once_there_is_a_checkpoint(tmp_path, kill):
-        done = run(longer, tmp_path)
-    assert killed, "the run was faster"
+    frequent = replace(longer, loop=replace(longer.loop, checkpoint_every=5))
+    with (
+        once_there_is_a_checkpoint(tmp_path, lambda: kill("TrainWorker"), step=5),
+        once_there_is_a_checkpoint(tmp_path, lambda: kill("TrainController"), step=15),
+    ):
+        done = run(frequent, tmp_path)
+    assert killed == ["TrainWorker", "TrainController"], "the run was faster"
     assert done.finished
     assert_same_training(weights(done), undisturbed)
     assert_one_curve(tmp_path, steps=40, every=5)
+    assert [folder.name for folder in sorted(checkpoints(tmp_path))] == ["step-00000035", "step-00000040"]
 
 
 def test_a_job_survives_ctrl_c_and_the_loss_of_its_driver(
@@ -284,19 +338,19 @@ def weights(done: Pretrained) -> dict[str, Tensor]:
 
 
 def checkpoints(output: Path) -> set[Path]:
-    return set((output / "checkpoints").glob("step-*/training_state.pt"))
+    return {file.parent for file in (output / "checkpoints").glob("step-*/checkpoint.json")}
 
 
 @contextmanager
 def once_there_is_a_checkpoint(
-    output: Path, act: Callable[[], None], *, besides: Set[Path] = frozenset()
+    output: Path, act: Callable[[], None], *, besides: Set[Path] = frozenset(), step: int = 0
 ) -> Iterator[None]:
-    """Do something while the body runs, as soon as the run has saved a checkpoint."""
+    """Do something while the body runs, as soon as the run has saved a checkpoint of `step` or a later one."""
 
     def watch() -> None:
         deadline = time.monotonic() + 240
         while time.monotonic() < deadline:
-            if checkpoints(output) - besides:
+            if any(folder.name >= f"step-{step:08d}" for folder in checkpoints(output) - besides):
                 act()
                 return
             time.sleep(0.02)

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from mlflow_server import Server
-from ray.train import Checkpoint
 
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.pretraining.pretrain import Pretrained
@@ -16,6 +15,7 @@ from clism_core.pretraining.training import PRETRAINING
 from clism_core.tracking.registry import RegisteredModel
 from clism_core.tracking.run import TrackedRun, send_unsent
 from clism_core.tracking.server import TrackingUnavailableError
+from clism_core.training.checkpoint_store import SavedCheckpoint
 from clism_core.training.driver import Hooks
 from clism_core.training.export import ExportedModel, export_model
 from clism_core.training.training import Training
@@ -38,7 +38,7 @@ class Stubs:
         for step in (1, 2):
             run.log_metrics({"train/loss": 1 / step}, step=step)
         self.server.stop()
-        checkpoint = Checkpoint.from_directory(self.checkpoint)
+        checkpoint = SavedCheckpoint(str(self.checkpoint), 2, {}, {})
         return Pretrained(finished=True, step=2, checkpoint=checkpoint, metrics={}, samples=7, language_pairs=[])
 
     def export(self, config: PretrainConfig, trained: Any, run: TrackedRun) -> ExportedModel:

@@ -177,6 +177,36 @@ def test_folders_round_trip(root: str, tmp_path: Path) -> None:
     assert (tmp_path / "down" / "deep" / "x").read_bytes() == b"\x00"
 
 
+def test_a_folder_is_replaced_as_a_whole(root: str, tmp_path: Path) -> None:
+    for content in ("old", "new"):
+        (tmp_path / content).mkdir()
+        (tmp_path / content / content).write_text(content)
+        storage.replace_folder(tmp_path / content, f"{root}/model")
+    assert storage.list_files(root) == [f"{root}/model/new"]
+
+
+def test_an_interrupted_copy_is_not_visible_and_is_deleted_by_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "local").mkdir()
+    (tmp_path / "local" / "new").write_text("new")
+    upload = storage.upload_folder
+
+    def interrupt(local: Path, path: str) -> None:
+        upload(local, path)
+        (Path(path) / "part").write_text("half a file")
+        raise KeyboardInterrupt
+
+    target = tmp_path / "out" / "model"
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "upload_folder", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            storage.replace_folder(tmp_path / "local", str(target))
+    assert not target.exists()
+    storage.replace_folder(tmp_path / "local", str(target))
+    assert storage.list_files(str(target.parent)) == [str(target / "new")]
+
+
 @pytest.mark.parametrize(
     ("path", "expected"),
     [

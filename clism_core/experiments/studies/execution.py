@@ -23,7 +23,8 @@ from clism_core.experiments.studies.run_graph import Stage
 from clism_core.experiments.studies.run_records import FinishedRun, model_folder
 from clism_core.experiments.trainings import child_run
 from clism_core.tracking.run import TrackedRun, end_lost_run, tracked_run
-from clism_core.training.driver import CHECKPOINTS, Hooks
+from clism_core.training.checkpoint_store import CHECKPOINTS
+from clism_core.training.driver import Hooks
 from clism_core.training.export import RESULT_FILE
 from clism_core.utils.errors import failure_message
 from clism_core.utils.progress import time_left

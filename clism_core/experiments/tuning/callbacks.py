@@ -9,7 +9,7 @@ from ray.tune.experiment import Trial
 
 from clism_core.experiments.tuning.trial import OBJECTIVE, PROGRESS, Sweep
 from clism_core.tracking.run import end_lost_run
-from clism_core.training.driver import CHECKPOINTS
+from clism_core.training.checkpoint_store import CHECKPOINTS
 from clism_core.utils import storage
 from clism_core.utils.progress import time_left
 from clism_core.utils.text import describe

@@ -121,9 +121,10 @@ def encode_examples(
         InputError: if no example yields a row.
     """
     shared = ray.put(encode)
-    parts = [examples[first : first + EXAMPLES_PER_BLOCK] for first in range(0, len(examples), EXAMPLES_PER_BLOCK)]
+    numbered = [(str(getattr(example, "id", f"example {n}")), example) for n, example in enumerate(examples, start=1)]
+    parts = [numbered[first : first + EXAMPLES_PER_BLOCK] for first in range(0, len(examples), EXAMPLES_PER_BLOCK)]
     task = _encode.options(num_cpus=TASK_CPUS, num_returns=2)
-    encoded: Any = [task.remote(shared, list(part), schema) for part in parts]
+    encoded: Any = [task.remote(shared, part, schema) for part in parts]
     notes = ray.get([note for _, note in encoded])
     filled = [(block, lengths) for (block, _), (lengths, *_) in zip(encoded, notes, strict=True) if len(lengths)]
     if not filled:
@@ -146,18 +147,21 @@ def encode_examples(
 
 
 def encode_part(
-    encode: Callable[[Any], tuple[list[Row], dict[str, int]]], examples: list[Example], schema: pa.Schema
+    encode: Callable[[Any], tuple[list[Row], dict[str, int]]], examples: list[tuple[str, Example]], schema: pa.Schema
 ) -> tuple[pa.Table, tuple[np.ndarray, int, dict[str, int]]]:
-    """Return the rows of some examples; and their lengths, the number of examples with rows, and the counts."""
+    """Return the rows of some examples, given with their ids; their lengths, the number of examples with rows, counts.
+
+    The rows have the columns of `schema`, and `sample_id`.
+    """
     rows: list[Row] = []
     used, counts = 0, dict[str, int]()
-    for example in examples:
+    for sample_id, example in examples:
         example_rows, example_counts = encode(example)
-        rows += example_rows
+        rows += [row | {"sample_id": sample_id} for row in example_rows]
         used += bool(example_rows)
         for name, number in example_counts.items():
             counts[name] = counts.get(name, 0) + number
-    table = pa.Table.from_pylist(rows, schema=schema)
+    table = pa.Table.from_pylist(rows, schema=schema.append(pa.field("sample_id", pa.string())))
     return table, (table["length"].to_numpy().astype(np.int64), used, counts)
 
 

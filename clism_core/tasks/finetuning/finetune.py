@@ -53,7 +53,7 @@ def finetune(config: FinetuneConfig, run: TrackedRun, *, hooks: Hooks | None = N
 
     Raises:
         InputError: if the configuration or the data cannot be used; raised before training starts.
-        FloatingPointError: if training diverges.
+        FailureError: if training fails; see `run_training`.
     """
     check_config(config)
     use_gpu = choose_device(config.workers, config.precision)

@@ -17,7 +17,10 @@ before."""
 
 @dataclass(frozen=True)
 class IndexedRows:
-    """Tables in the object store, with the block and row number of each of N rows by its index (its ordinal)."""
+    """Tables in the object store, with the block and row number of each of N rows by its index (its ordinal).
+
+    The tables have a column `sample_id`, by which messages name rows.
+    """
 
     blocks: "list[ray.ObjectRef[pa.Table]]"
     block_numbers: Integers  # [N] block of each row, by ordinal

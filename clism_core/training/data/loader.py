@@ -105,6 +105,22 @@ def _take(data: IndexedRows, ordinals: Integers) -> pa.Table:
     return pa.concat_tables(parts).take(pa.array(inverse))
 
 
+def sample_ids(
+    data: "ray.ObjectRef[IndexedRows]",
+    order: "ray.ObjectRef[SampleOrder]",
+    step: int,
+    *,
+    worker: int = 0,
+    workers: int = 1,
+) -> list[str]:
+    """Return the ids of the samples of a step, those of one worker of several or of all."""
+    indexed: IndexedRows = ray.get(data)
+    sample_order: SampleOrder = ray.get(order)
+    rows = _take(indexed, sample_order.batch(step).ordinals_GK[worker::workers].ravel())
+    ids: list[str] = rows["sample_id"].to_pylist()
+    return ids
+
+
 def split_among_workers(dataset: Dataset, workers: int) -> list[DataIterator]:
     """Return one iterator per worker, by rank."""
     return dataset.streaming_split(workers, equal=True)

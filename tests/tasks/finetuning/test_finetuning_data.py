@@ -107,8 +107,9 @@ def test_a_few_shot_sample_that_yields_fewer_inputs_is_refused(
 def test_examples_that_yield_no_input_are_not_counted() -> None:
     schema = pa.schema([("length", pa.int32())])
     table, (lengths, used, counts) = encode_part(
-        lambda size: ([{"length": size}] * size, {"seen": 1}), [2, 0, 1], schema
+        lambda size: ([{"length": size}] * size, {"seen": 1}), [("q7", 2), ("q8", 0), ("q9", 1)], schema
     )
+    assert table["sample_id"].to_pylist() == ["q7", "q7", "q9"]
     assert (table.num_rows, lengths.tolist(), used, counts) == (3, [2, 2, 1], 2, {"seen": 3})
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from labelled import write_squad
-from ray.train import Checkpoint
 
 from clism_core.tasks.finetuning.card import task_card
 from clism_core.tasks.finetuning.config import FinetuneConfig
@@ -15,6 +14,7 @@ from clism_core.tasks.finetuning.data import load_data
 from clism_core.tasks.finetuning.finetune import Finetuned, run_identity, sources_identity
 from clism_core.tasks.finetuning.training import FINETUNING
 from clism_core.tasks.hub import HubSplit
+from clism_core.training.checkpoint_store import SavedCheckpoint
 from clism_core.training.config import CONFIG_FILE, dump_config
 from clism_core.training.export import ExportedModel
 from clism_core.training.resume import save_identity
@@ -88,7 +88,9 @@ def test_other_data_makes_another_run(finished: FinetuneConfig, tmp_path: Path) 
 )
 def test_the_card_describes_the_training(changes: dict[str, Any], said: list[str]) -> None:
     config = replace(FinetuneConfig(task="mrc", model="m", train="t.json", dev="d.json"), **changes)
-    trained = Finetuned(True, 24, Checkpoint("/nowhere"), {"en/f1": 81.26}, examples=12, dev_examples=4)
+    trained = Finetuned(
+        True, 24, SavedCheckpoint("/nowhere", 24, {}, {}), {"en/f1": 81.26}, examples=12, dev_examples=4
+    )
     card = task_card(config, trained)
     assert all(words in card for words in [*said, "24 steps", "12 examples", "81.3"])
     assert ("selected by this F1" in card) == (config.export == "best")

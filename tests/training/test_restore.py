@@ -1,0 +1,71 @@
+"""Choice of the checkpoint to resume from, without a cluster."""
+
+from pathlib import Path
+
+import pytest
+from checkpoint_files import DAMAGE, save
+
+from clism_core.training.checkpoint_store import CheckpointStore
+from clism_core.training.restore import latest_checkpoint
+from clism_core.utils import storage
+from clism_core.utils.errors import InputError
+
+
+def resumed_head(store: CheckpointStore) -> bytes | None:
+    """Return the head in the checkpoint to resume from."""
+    with latest_checkpoint(store, node_rank=0, local_rank=0) as folder:
+        return None if folder is None else (folder / "model" / "span_head.safetensors").read_bytes()
+
+
+def test_a_new_run_has_no_checkpoint(tmp_path: Path) -> None:
+    assert resumed_head(CheckpointStore(str(tmp_path / "out"))) is None
+
+
+@pytest.mark.parametrize("damage", [damage for damage, _ in DAMAGE.values()], ids=DAMAGE)
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
+    damage: object, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert callable(damage)
+    store = CheckpointStore(str(tmp_path / "out"))
+    save(store, 10)
+    save(store, 20)
+    assert resumed_head(store) == b"head 20"
+    assert not caplog.text
+    damage(Path(store.path(20)))
+    assert resumed_head(store) == b"head 10"
+    assert "step-00000020 is damaged" in caplog.text
+    assert f"resuming from {store.path(10)}" in caplog.text
+    save(store, 15)
+    assert [saved.step for saved in store.saved()] == [15, 10]  # the damaged one does not count
+
+
+def test_all_checkpoints_damaged_is_an_error_that_leaves_them_in_place(tmp_path: Path) -> None:
+    store = CheckpointStore(str(tmp_path / "out"))
+    for step in (10, 20):
+        (Path(save(store, step)) / "training_state.pt").unlink()
+    with pytest.raises(InputError, match=r"step-00000020: training_state\.pt is missing; .*step-00000010: "):
+        resumed_head(store)
+    assert len(store.complete()) == 2
+
+
+def test_unfinished_uploads_are_not_resumed_from(tmp_path: Path) -> None:
+    """Also if the record of Ray Train is damaged: it is not read."""
+    store = CheckpointStore(str(tmp_path / "out"))
+    save(store, 10)
+    (Path(save(store, 20)) / "checkpoint.json").unlink()
+    (Path(store.root) / "checkpoint_manager_snapshot.json").write_text('{"ray_version"')
+    assert resumed_head(store) == b"head 10"
+    assert not Path(store.path(20)).exists()
+
+
+def test_a_copy_of_a_remote_checkpoint_is_verified_and_deleted(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    store = CheckpointStore(f"{bucket}/restored")
+    save(store, 10)
+    save(store, 20)
+    storage.write_bytes(storage.join(store.path(20), "training_state.pt"), b"stale")
+    assert resumed_head(store) == b"head 10"
+    assert "training_state.pt has other content" in caplog.text
+    assert not list(tmp_path.iterdir())
