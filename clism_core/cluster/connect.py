@@ -16,16 +16,20 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from clism_core.cluster.console import quieten_core_worker, quieten_ray
 from clism_core.cluster.nodes import live_nodes, this_node_id
+from clism_core.cluster.private_files import check_address_file, local_session_folder, warn_if_token_is_shared
 from clism_core.cluster.ray_internals import (
+    address_file,
     before_connecting,
     cluster_address,
     find_address,
     listen_locally,
     own_sigterm_handler,
+    private_token,
     quieten_token_setup,
 )
 from clism_core.cluster.waiting import log_waits
 from clism_core.utils import storage
+from clism_core.utils.credentials import check_variables
 from clism_core.utils.environment import environment_variables
 from clism_core.utils.errors import InputError
 from clism_core.utils.home import home, tracking_uri
@@ -67,19 +71,22 @@ def connect(*, num_cpus: int | None = None) -> None:
 
     While the job waits for resources that others use, a log line says so every half minute.
 
-    Raises `InputError` if the cluster cannot be reached, rejects the token, or runs other versions of Ray or Python.
+    Raises `InputError` if the cluster cannot be reached, rejects the token, belongs to another user, or runs other
+    versions of Ray or Python.
     """
     if ray.is_initialized():
         return
     for name, value in WORKER_ENVIRONMENT.items():  # processes of a local cluster inherit these
         os.environ.setdefault(name, value)
     quieten_ray()
+    check_address_file(address_file())
     address = find_address()
     with own_sigterm_handler():
         if address in (None, "local"):
             _start_local(num_cpus)
         else:
             _join(address)
+    warn_if_token_is_shared()
     log_waits()
 
 
@@ -92,8 +99,14 @@ def _start_local(num_cpus: int | None) -> None:
     # Ray's helpers look for their own cluster, and raise an error if the machine has another one besides.
     own_address = {"RAY_GCS_SERVER_PORT": str(port), "RAY_ADDRESS": f"127.0.0.1:{port}"}
     # Ray starts its processes and connects to them in one call; only the connection is to be quiet.
-    with environment_variables(own_address), before_connecting(quieten_core_worker):
-        ray.init(address="local", num_cpus=num_cpus, include_dashboard=False, logging_level=logging.WARNING)
+    with environment_variables(own_address), private_token(), before_connecting(quieten_core_worker):
+        ray.init(
+            address="local",
+            num_cpus=num_cpus,
+            include_dashboard=False,
+            logging_level=logging.WARNING,
+            _temp_dir=local_session_folder(),
+        )
 
 
 def _join(address: str) -> None:
@@ -102,6 +115,7 @@ def _join(address: str) -> None:
     submitted = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}"))
     known = (submitted.get("runtime_env") or {}).get("env_vars") or {}
     ours = {**WORKER_ENVIRONMENT, "CLISM_HOME": str(home()), "MLFLOW_TRACKING_URI": tracking_uri()}
+    check_variables(_FORWARDED)
     ours |= {name: os.environ[name] for name in _FORWARDED if name in os.environ}
     if "://" not in address:  # otherwise a proxy runs the workers; Ray's helpers are to find this cluster, not another
         ours["RAY_ADDRESS"] = cluster_address(address)

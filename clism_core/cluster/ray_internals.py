@@ -6,9 +6,11 @@ import re
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from ray._private import ray_constants, ray_logging, services, utils, worker
+from ray._private.authentication import authentication_token_setup
 from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.train.v2._internal import constants as train_constants
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError
@@ -31,6 +33,11 @@ def cluster_address(address: str) -> str:
     return str(services.canonicalize_bootstrap_address(address))
 
 
+def address_file() -> Path:
+    """Return the file with the address of the last `ray start`, which `find_address` uses without `RAY_ADDRESS`."""
+    return Path(utils.get_ray_address_file(None))
+
+
 def listen_locally() -> None:
     """Make the processes of a local cluster listen on 127.0.0.1 only.
 
@@ -42,11 +49,27 @@ def listen_locally() -> None:
 
 
 def quieten_token_setup() -> None:
-    """Suppress the warning that Ray creates a token if there is none, so that other users of the machine are rejected.
+    """Suppress the warning that Ray creates a token if there is none, which rejects other users."""
+    authentication_token_setup.logger.setLevel(logging.ERROR)
 
-    The logger has the name of a private module.
-    """
-    logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
+
+@contextmanager
+def private_token() -> Iterator[None]:
+    """Make a token that `ray.init` creates in this block readable for this user only; otherwise the umask decides."""
+    save = authentication_token_setup.generate_and_save_token
+
+    def save_privately() -> None:
+        before = os.umask(0o077)
+        try:
+            save()
+        finally:
+            os.umask(before)
+
+    authentication_token_setup.generate_and_save_token = save_privately
+    try:
+        yield
+    finally:
+        authentication_token_setup.generate_and_save_token = save
 
 
 @contextmanager

@@ -1,16 +1,20 @@
 """Whether the pinned version of Ray has the private names that the library uses, as it uses them."""
 
 import inspect
+import logging
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from ray._private import accelerators, ray_constants, ray_logging, services, worker
 from ray._private.authentication import authentication_token_setup
 from ray.train import UserCallback
+from ray.train.torch import TorchConfig
 
 from clism_core.cluster.connect import WORKER_ENVIRONMENT
-from clism_core.cluster.ray_internals import before_connecting, find_address, skip_log_lines
+from clism_core.cluster.process_group import OneAddressTorchConfig
+from clism_core.cluster.ray_internals import address_file, before_connecting, find_address, skip_log_lines
 
 
 @pytest.fixture
@@ -28,12 +32,23 @@ def test_ray_has_what_is_used() -> None:
     assert "connect(" in inspect.getsource(worker.init)  # looked up in the module, where it can be replaced
     assert isinstance(ray_constants.ENABLE_RAY_CLUSTER, bool)
     assert ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR == "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
-    assert authentication_token_setup.logger.name == "ray._private.authentication.authentication_token_setup"
+    assert isinstance(authentication_token_setup.logger, logging.Logger)
+    source = inspect.getsource(authentication_token_setup.ensure_token_if_auth_enabled)
+    assert "generate_and_save_token()" in source  # looked up in the module, where it can be replaced
+    assert '"_temp_dir"' in inspect.getsource(worker.init)
 
 
 def test_names_of_variables_are_those_of_ray() -> None:
     assert accelerators.RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO_ENV_VAR in WORKER_ENVIRONMENT
     assert 'os.environ.get("RAY_DEDUP_LOGS_SKIP_REGEX")' in inspect.getsource(ray_constants)
+
+
+def test_the_backend_of_torch_is_started_as_expected() -> None:
+    backend = OneAddressTorchConfig().backend_cls
+    parent = TorchConfig().backend_cls
+    assert issubclass(backend, parent)
+    assert list(inspect.signature(parent.on_start).parameters) == ["self", "worker_group", "backend_config"]
+    assert list(inspect.signature(backend.on_start).parameters) == ["self", "worker_group", "backend_config"]
 
 
 def test_callbacks_are_given_what_sweeps_expect() -> None:
@@ -43,6 +58,16 @@ def test_callbacks_are_given_what_sweeps_expect() -> None:
 
 def test_the_address_is_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    assert find_address() == "10.0.0.1:6379"
+
+
+def test_the_address_file_is_that_of_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS")
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    assert not address_file().exists()
+    assert find_address() is None
+    address_file().parent.mkdir()
+    address_file().write_text("10.0.0.1:6379")
     assert find_address() == "10.0.0.1:6379"
 
 

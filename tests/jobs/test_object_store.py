@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import prepare
@@ -15,6 +17,7 @@ from clism_core.utils import storage
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
+SECRET = "OPEN-SESAME"
 NAMES = ["Anna", "Rome", "Tim", "Bonn"]
 
 
@@ -22,11 +25,25 @@ def run(job: str, *arguments: str) -> str:
     """Run a job in its own process, whose Ray workers inherit the bucket's address from its environment."""
     done = subprocess.run([sys.executable, job, *arguments], capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return done.stdout + done.stderr
 
 
-def test_jobs_live_on_an_object_store(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def ray_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Give Ray a folder of its own for logs, with a short name."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        monkeypatch.setenv("RAY_TMPDIR", folder)
+        yield Path(folder)
+
+
+def test_jobs_live_on_an_object_store(
+    bucket: str, ray_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything is in the bucket, and nothing that was written or said contains the secrets of the environment."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
     monkeypatch.setenv("CLISM_HOME", str(tmp_path / "home"))
+    for number, name in enumerate(("AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD", "HF_TOKEN")):
+        monkeypatch.setenv(name, f"{SECRET}-{number}")
     nlp = spacy.blank("en")
     nlp.add_pipe("entity_ruler").add_patterns([{"label": "NAME", "pattern": name} for name in NAMES])  # type: ignore[attr-defined]
     nlp.to_disk(tmp_path / "pipeline")
@@ -36,7 +53,7 @@ def test_jobs_live_on_an_object_store(bucket: str, tmp_path: Path, monkeypatch: 
     corpus = {"path": f"{bucket}/corpus/de.tsv", "alignment_path": f"{bucket}/corpus/de.links"}
     languages = {"source_lang": "en", "target_lang": "de"}
     prepared, output = f"{bucket}/prepared", f"{bucket}/run"
-    run(
+    said = run(
         prepare.__file__,
         *("--corpora", json.dumps([corpus | languages]), "--output", prepared, "--aligner.kind", "pharaoh"),
         *("--entities.pipeline", str(tmp_path / "pipeline")),
@@ -46,7 +63,7 @@ def test_jobs_live_on_an_object_store(bucket: str, tmp_path: Path, monkeypatch: 
 
     storage.upload_folder(write_encoder("xlmr", tmp_path / "encoder"), f"{bucket}/encoder")
     steps = ["--loop.steps=4", "--loop.checkpoint_every=2", "--loop.evaluate_every=4", "--optimizer.warmup_steps=1"]
-    said = run(
+    said += run(
         pretrain.__file__,
         *("--data", prepared, "--output", output, "--model", f"{bucket}/encoder", "--workers.number=2"),
         *("--global_batch_size=8", "--masking.max_length=64", "--held_out.fraction=0.2", *steps),
@@ -56,3 +73,9 @@ def test_jobs_live_on_an_object_store(bucket: str, tmp_path: Path, monkeypatch: 
     assert {"model/model.safetensors", "model/span_head.safetensors", "config.yaml", "result.json"} <= files
     assert any(file.startswith("checkpoints/step-00000004/") for file in files)
     assert len([path for path in (tmp_path / "home" / "models").iterdir() if path.is_dir()]) == 1  # the encoder, once
+
+    assert SECRET not in said
+    assert list(ray_folder.rglob("logs/raylet.*"))
+    written = [file for folder in (tmp_path / "home", ray_folder) for file in folder.rglob("*") if file.is_file()]
+    assert [file for file in written if SECRET.encode() in file.read_bytes()] == []
+    assert [file for file in storage.list_files(bucket) if SECRET.encode() in storage.read_bytes(file)] == []
