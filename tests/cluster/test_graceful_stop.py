@@ -1,5 +1,7 @@
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -10,6 +12,7 @@ import pytest
 import ray
 
 from clism_core.cluster.graceful_stop import NoWorkersError, run_until_stopped, start_stop_request, stop_signals
+from clism_core.command_line import EXIT_STOPPED
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.pretraining.pretrain import Pretrained
 from clism_core.pretraining.training import PRETRAINING
@@ -86,6 +89,45 @@ def test_run_that_lost_its_workers_stops_at_once(ray_cluster: None) -> None:
     request.request.remote()
     with pytest.raises(NoWorkersError):
         run_until_stopped(threading.Event().wait, request, run="this")
+
+
+WAITING = """
+import os, signal, sys, threading, time
+from dataclasses import dataclass
+import ray
+from clism_core.cluster.connect import connect
+from clism_core.command_line import run_job, writing
+
+@dataclass
+class Config:
+    '''No fields but one.'''
+    size: int = 1
+
+@ray.remote(num_cpus=0)
+def wait():
+    time.sleep(100)
+
+def main(config):
+    with writing("prepare", OUTPUT):
+        connect(num_cpus=1)
+        threading.Timer(1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        ray.get(wait.remote())
+
+OUTPUT = sys.argv.pop()
+sys.exit(run_job(Config, main, description=None))
+"""
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_job_that_waits_for_ray_stops_with_its_own_status(tmp_path: Path) -> None:
+    """Ray's core would print a stack, and abort after three seconds."""
+    (tmp_path / "job.py").write_text(WAITING)
+    command = [sys.executable, str(tmp_path / "job.py"), str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == EXIT_STOPPED[signal.SIGTERM], done.stdout + done.stderr
+    assert "Stopped; the state is saved in" in done.stdout
+    assert "SIGTERM received" not in done.stderr
 
 
 def test_run_stopped_before_it_began_exports_nothing(home_folder: Path, tmp_path: Path) -> None:
