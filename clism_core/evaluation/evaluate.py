@@ -23,6 +23,9 @@ from clism_core.evaluation.tracking import log_evaluation, tag_version
 from clism_core.inference.models import EvaluatedModel, check_nodes, find_model
 from clism_core.inference.pool import predict
 from clism_core.model.paths import with_absolute_paths
+from clism_core.model.resolve import resolve_model
+from clism_core.model.tokenizer import load_tokenizer
+from clism_core.model.vocabulary import check_words, spread
 from clism_core.tasks.saved_task import TaskConfig
 from clism_core.tasks.scored_examples import ScoredExamples
 from clism_core.tasks.test_data import RETRIEVAL, TestSet, title
@@ -94,6 +97,7 @@ def plan(config: EvaluateConfig) -> Plan:
     check_config(config)
     model = find_model(config.model)
     test_sets = read_test_sets(config.tests, model.task)
+    _check_words(model, test_sets)
     output = storage.absolute(config.output or default_output("evaluate"))
     compare, compared = config.compare, None
     if compare:
@@ -112,6 +116,19 @@ def plan(config: EvaluateConfig) -> Plan:
             _check_same_task(model, compared, test_sets)
     resolved = dataclasses.replace(config, model=model.name, compare=compare, output=output)
     return Plan(with_absolute_paths(resolved), model, test_sets, compared)
+
+
+def _check_words(model: EvaluatedModel, test_sets: Sequence[TestSet]) -> None:
+    """Warn of test sets of which the model's tokenizer does not know many words."""
+    tokenizer = load_tokenizer(resolve_model(model.name))
+    for test_set in test_sets:
+        texts = (" ".join(_strings(record)) for record in spread(test_set.records()))
+        check_words(tokenizer, texts, place=f"--tests: {title(test_set)}", strict=False)
+
+
+def _strings(record: Mapping[str, Any]) -> list[str]:
+    values = (value if isinstance(value, list | tuple) else [value] for value in record.values())
+    return [text for value in values for text in value if isinstance(text, str)]
 
 
 def _check_sizes(test_sets: Sequence[TestSet]) -> None:

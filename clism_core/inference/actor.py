@@ -9,18 +9,17 @@ import numpy as np
 import pyarrow as pa
 import torch
 from numpy.typing import NDArray
-from transformers import AutoModel
 
 from clism_core.inference.predictor import load_predictor
 from clism_core.model.batching import batches_by_length
+from clism_core.model.encoder import load_plain_encoder
 from clism_core.model.precision import Precision, best_device
 from clism_core.model.resolve import resolve_model
-from clism_core.model.tokenizer import TextTokenizer, load_tokenizer
+from clism_core.model.tokenizer import TextTokenizer
 from clism_core.pretraining.batches import MaskingConfig
 from clism_core.pretraining.evaluation.sentence_vectors import SentenceVectors
 from clism_core.tasks.predictor import Predictor
 from clism_core.tasks.test_data import RETRIEVAL
-from clism_core.utils.quiet import quiet_loading
 
 RECORDS_SCHEMA = pa.schema(
     [
@@ -91,13 +90,14 @@ class Embedder:
 
     def __init__(self, folder: str, *, batch_size: int) -> None:
         device = best_device()
-        with quiet_loading():
-            tokenizer = load_tokenizer(folder)
-            encoder = AutoModel.from_pretrained(folder, dtype=torch.float32).eval().to(device)
+        encoder, tokenizer = load_plain_encoder(folder)
         self._batch_size = batch_size
         self._tokenizer = TextTokenizer(tokenizer)
         self._vectors = SentenceVectors(
-            encoder, tokenizer, max_length=MaskingConfig().max_length, precision=Precision("auto", device)
+            encoder.eval().to(device),
+            tokenizer,
+            max_length=MaskingConfig().max_length,
+            precision=Precision("auto", device),
         )
 
     @torch.inference_mode()

@@ -4,13 +4,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from transformers import AutoConfig, AutoModel
+from transformers import AutoModel
 from transformers.utils import cached_file
 
 from clism_core.cluster.connect import check_shared
+from clism_core.model.encoder import inspect_encoder, inspect_plain_encoder
+from clism_core.model.pretrained import empty_model
 from clism_core.model.resolve import MODEL_FILE, absolute_if_folder, is_folder, is_tracked, pin_version, resolve_model
-from clism_core.tasks.registry import read_task
+from clism_core.tasks.registry import read_task, task_of
 from clism_core.tasks.saved_task import TASK_FILE, TaskConfig
 from clism_core.utils.digests import tree_digest
 from clism_core.utils.home import tracking_uri
@@ -31,16 +32,24 @@ class EvaluatedModel:
 
 
 def find_model(name: str) -> EvaluatedModel:
-    """Find a model: download it to this machine if necessary, and read its files.
+    """Find a model: download it to this machine if necessary, and read and check its files.
+
+    Weights of a hub id are downloaded and checked by the workers.
 
     Raises:
-        InputError: if the model is not found, or was saved by another version of this project.
+        InputError: if the model is not found, was saved by another version of this project, or lacks files, weights or
+            its own tokenizer.
     """
     name = pin_version(absolute_if_folder(name))
     folder = resolve_model(name)
-    task = read_task(folder) if Path(folder, TASK_FILE).is_file() else None
     if not Path(folder).is_dir():  # a hub id: the hub's cache has a folder for each commit
-        return EvaluatedModel(name, task, Path(str(cached_file(folder, MODEL_FILE))).parent.name, _weights_size(folder))
+        size = sum(4 * weight.numel() for weight in empty_model(AutoModel, folder).parameters())
+        return EvaluatedModel(name, None, Path(str(cached_file(folder, MODEL_FILE))).parent.name, size)
+    task = read_task(folder) if Path(folder, TASK_FILE).is_file() else None
+    if task is None:
+        inspect_plain_encoder(folder)
+    else:
+        task_of(task).model.load(folder, load_encoder=inspect_encoder)
     size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
     return EvaluatedModel(name, task, tree_digest(folder), size)
 
@@ -71,10 +80,3 @@ def check_nodes(
         tracking=tracking_uri() if any(map(is_tracked, names)) else None,
         wanted={"GPU": workers or 1} if use_gpu else {},
     )
-
-
-def _weights_size(hub_id: str) -> int:
-    """Return the size of a model's weights in fp32, in bytes, computed from its configuration."""
-    with torch.device("meta"):
-        model = AutoModel.from_config(AutoConfig.from_pretrained(hub_id))
-    return sum(4 * weight.numel() for weight in model.parameters())

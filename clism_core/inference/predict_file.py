@@ -28,7 +28,7 @@ from clism_core.inference.models import find_model
 from clism_core.inference.partial_results import PartialResults
 from clism_core.inference.pool import find_pool
 from clism_core.inference.predictor import load_predictor
-from clism_core.inference.records import check_columns
+from clism_core.inference.records import check_columns, make_record
 from clism_core.inference.row_readers import (
     Chunk,
     FileFormat,
@@ -41,8 +41,10 @@ from clism_core.inference.row_readers import (
 from clism_core.inference.row_writers import output_file, row_writer, table_schema
 from clism_core.model.paths import with_absolute_paths
 from clism_core.model.resolve import resolve_model
+from clism_core.model.tokenizer import load_tokenizer
+from clism_core.model.vocabulary import check_words, spread
 from clism_core.tasks.predictor import Predictor
-from clism_core.tasks.registry import TASKS, TaskName, read_task
+from clism_core.tasks.registry import TASKS, AnyTask, TaskName, read_task
 from clism_core.utils import storage
 from clism_core.utils.errors import InputError, input_error_within
 from clism_core.utils.fields import check_bounds
@@ -94,9 +96,12 @@ def plan(config: PredictConfig) -> Plan:
     _check_paths(config)
     model = find_model(config.model)
     task = model.task or read_task(resolve_model(model.name))  # raises an error that names the missing file
+    config = dataclasses.replace(config, model=model.name)
+    layout = _layout(config, task.task, *formats)
+    _check_words(config, TASKS[task.task], formats[0])
     return Plan(
-        config=dataclasses.replace(config, model=model.name),
-        layout=_layout(config, task.task, *formats),
+        config=config,
+        layout=layout,
         model_size=model.size,
         model_fingerprint=model.fingerprint,
     )
@@ -134,6 +139,15 @@ def _layout(config: PredictConfig, task: TaskName, input_format: FileFormat, out
         columns=[*columns, *output.names],
         schema=schema,
     )
+
+
+def _check_words(config: PredictConfig, task: AnyTask, input_format: FileFormat) -> None:
+    """Warn if the model's tokenizer does not know many words of the first rows."""
+    rows = rows_of(next(read_chunks(config.input)), input_format)
+    records = (make_record(row, task=task, config=config) for row in spread(rows))
+    values = (value for record in records if isinstance(record, dict) for value in record.values())
+    texts = (value if isinstance(value, str) else " ".join(value) for value in values)
+    check_words(load_tokenizer(resolve_model(config.model)), texts, place=f"--input {config.input}", strict=False)
 
 
 def rejects_path(config: PredictConfig) -> str:

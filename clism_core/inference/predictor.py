@@ -4,7 +4,6 @@ from typing import Any
 
 from clism_core.tasks.predictor import BATCH_SIZE, Predictor
 from clism_core.tasks.registry import read_task, task_of
-from clism_core.utils.quiet import quiet_loading
 
 
 def load_predictor(folder: str, *, batch_size: int = BATCH_SIZE) -> Predictor[Any]:
@@ -18,6 +17,4 @@ def load_predictor(folder: str, *, batch_size: int = BATCH_SIZE) -> Predictor[An
         InputError: if the folder does not contain a task model.
     """
     task = task_of(read_task(folder))
-    with quiet_loading():
-        model = task.model.load(folder)
-    return task.predictor(model, batch_size=batch_size)
+    return task.predictor(task.model.load(folder), batch_size=batch_size)

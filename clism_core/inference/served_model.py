@@ -5,6 +5,7 @@ from typing import Any
 
 import mlflow
 import pandas as pd
+from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from clism_core.inference.predictor import load_predictor
@@ -37,17 +38,40 @@ class ServedTaskModel(PythonModel):
                 of a request to this format.
             params: `batch_size`, the maximum number of inputs in a forward pass; further options of the task, such as
                 `n_best` for the number of answers to a question.
+
+        Raises:
+            MlflowException: if a record or an option is invalid; MLflow's server answers with status 400 and the
+                message.
         """
-        if model_input.columns.empty:  # MLflow drops columns that are not in the signature
-            raise InputError("the columns that this model accepts are missing; see its signature")
-        records = [
-            {column: value for column, value in row.items() if not _is_missing(value)}
-            for row in model_input.to_dict("records")
-        ]
         options = {"batch_size": BATCH_SIZE} | (params or {})
         batch_size = options.pop("batch_size")
-        with self.lock:
-            return task_of(self.model.config).predictor(self.model, batch_size=batch_size)(records, **options)
+        try:
+            records = read_records(model_input)
+            with self.lock:
+                return task_of(self.model.config).predictor(self.model, batch_size=batch_size)(records, **options)
+        except InputError as error:  # the server answers 400, with this message, only to MLflow's own exception
+            raise MlflowException.invalid_parameter_value(str(error)) from error
+
+
+def read_records(model_input: pd.DataFrame) -> list[dict[Any, Any]]:
+    """Return a record for each row, without the fields whose value is null or NaN.
+
+    Raises:
+        InputError: if no column has the name of a field, or a text is blank, naming the record (from 1) and the field.
+    """
+    if model_input.columns.empty:  # MLflow drops columns that are not in the signature
+        raise InputError("the columns that this model accepts are missing; see its signature")
+    records = [
+        {field: value for field, value in row.items() if not _is_missing(value)}
+        for row in model_input.to_dict("records")
+    ]
+    for number, record in enumerate(records, start=1):
+        for field, value in record.items():
+            if isinstance(value, str) and not value.strip():
+                raise InputError(f"record {number}: {field} is blank; give a text")
+            if isinstance(value, list) and not value:
+                raise InputError(f"record {number}: {field} is empty; give at least one token")
+    return records
 
 
 def _is_missing(value: Any) -> bool:

@@ -1,14 +1,17 @@
 """Loading of any Hugging Face encoder with its MLM head, and `[QUE]` added to its vocabulary."""
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForMaskedLM, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModel, AutoModelForMaskedLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from clism_core.model.precision import at_least_fp32
+from clism_core.model.pretrained import inspect_model, load_model, load_raw_tokenizer
 from clism_core.model.resolve import resolve_model
-from clism_core.model.tokenizer import QUE, load_tokenizer
+from clism_core.model.tokenizer import QUE, add_que, find_template, special_id
+from clism_core.model.vocabulary import check_vocabulary
 from clism_core.utils.errors import InputError
 
 
@@ -20,6 +23,15 @@ class LoadedEncoder:
     mlm_head: nn.Module
     tokenizer: PreTrainedTokenizerBase
     folder: str
+    has_que: bool
+    """Whether the checkpoint has an embedding of `[QUE]`: this project trained it, and saved heads beside it."""
+
+
+class EncoderLoader(Protocol):
+    """`load_encoder` or `inspect_encoder`."""
+
+    def __call__(self, name: str, *, seed: int) -> LoadedEncoder:
+        """Return the encoder of a model."""
 
 
 def load_encoder(name: str, *, seed: int) -> LoadedEncoder:
@@ -32,35 +44,83 @@ def load_encoder(name: str, *, seed: int) -> LoadedEncoder:
         seed: seed of weights that are missing from the checkpoint.
 
     Raises:
-        InputError: if the model is not found, or its architecture has no masked language model.
+        InputError: if the model is not found, its architecture has no masked language model, its weights do not fit it,
+            or its tokenizer is another model's or lacks a special token.
     """
     folder = resolve_model(name)
-    tokenizer = load_tokenizer(folder)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        try:
-            model = AutoModelForMaskedLM.from_pretrained(folder, dtype=torch.float32)
-        except (OSError, ValueError) as error:
-            raise InputError(f"--model {name}: cannot be loaded as an encoder with an MLM head: {error}") from error
-        _add_que(model, tokenizer)
-    return LoadedEncoder(model.base_model, _mlm_head(model, name), tokenizer, folder)
+        return _with_que(load_model(AutoModelForMaskedLM, folder), folder)
 
 
-def check_architecture(folder: str, *, max_length: int, field: str = "masking.max_length") -> None:
-    """Check a model by its configuration, without loading its weights.
+def inspect_encoder(name: str, *, seed: int = 0) -> LoadedEncoder:  # noqa: ARG001 (as load_encoder)
+    """Return an encoder without weights (on the meta device), after all checks of `load_encoder`, within seconds.
+
+    It also checks that the weights are finite. The driver of a job calls it before workers load the encoder.
+
+    Args:
+        name: as for `load_encoder`.
+        seed: ignored.
 
     Raises:
-        InputError: if it does not have exactly one MLM head, or supports fewer than `max_length` tokens, the value of
-            the option `field`.
+        InputError: as `load_encoder` does.
     """
-    try:
-        config = AutoConfig.from_pretrained(folder)
-        with torch.device("meta"):
-            model = AutoModelForMaskedLM.from_config(config)
-    except (OSError, ValueError) as error:
-        raise InputError(f"--model {folder}: cannot be loaded as an encoder with an MLM head: {error}") from error
-    _mlm_head(model, folder)
-    positions = getattr(config, "max_position_embeddings", max_length) - _positions_before_the_first(model)
+    folder = resolve_model(name)
+    return _with_que(inspect_model(AutoModelForMaskedLM, folder), folder)
+
+
+def load_plain_encoder(folder: str, **changes: Any) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load any encoder in fp32, without an MLM head or an added `[QUE]`, and its tokenizer.
+
+    Args:
+        folder: hub id or folder, as `resolve_model` returns it.
+        changes: fields that replace those of `config.json`.
+
+    Raises:
+        InputError: if files are missing or damaged, weights do not fit, or the tokenizer is another model's or has no
+            padding token.
+    """
+    return _with_tokenizer(load_model(AutoModel, folder, **changes), folder)
+
+
+def inspect_plain_encoder(folder: str, **changes: Any) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Return an encoder without weights (on the meta device), and its tokenizer, after all checks of
+    `load_plain_encoder`, which has the same arguments and errors; it also checks that the weights are finite."""
+    return _with_tokenizer(inspect_model(AutoModel, folder, **changes), folder)
+
+
+def _with_tokenizer(encoder: PreTrainedModel, folder: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    tokenizer = load_raw_tokenizer(folder)
+    check_vocabulary(tokenizer, folder, embeddings=len(embedding_weight(encoder)))
+    special_id(tokenizer, "pad")
+    return encoder, tokenizer
+
+
+def _with_que(model: PreTrainedModel, folder: str) -> LoadedEncoder:
+    """Check that a model and the tokenizer in its folder fit, and add an embedding of `[QUE]` if there is none."""
+    tokenizer = load_raw_tokenizer(folder)
+    is_new = add_que(tokenizer)
+    check_vocabulary(tokenizer, folder, embeddings=len(embedding_weight(model)))
+    find_template(tokenizer, pair=True)
+    special_id(tokenizer, "pad")
+    que_id = tokenizer.get_vocab()[QUE]
+    if is_new == (getattr(model.config, "que_token_id", None) is not None):
+        has, lacks = ("config.json", "the tokenizer") if is_new else ("the tokenizer", "config.json")
+        raise InputError(f"model {folder}: {has} has {QUE}, {lacks} has not; copy the folder of one model as a whole")
+    if is_new:
+        _add_que(model, que_id, mask_id=special_id(tokenizer, "mask"))
+    elif model.config.que_token_id != que_id or que_id >= len(embedding_weight(model)):
+        raise InputError(
+            f"model {folder}: {QUE} is token {que_id} of the tokenizer, but token {model.config.que_token_id} of the "
+            f"{len(embedding_weight(model)):,} of the encoder; copy the folder of one model as a whole"
+        )
+    base: Any = model.base_model
+    return LoadedEncoder(base, _mlm_head(model, folder), tokenizer, folder, has_que=not is_new)
+
+
+def check_max_length(encoder: PreTrainedModel, folder: str, *, max_length: int, field: str) -> None:
+    """Raise `InputError` if an encoder supports fewer than `max_length` tokens, the value of the option `field`."""
+    positions = getattr(encoder.config, "max_position_embeddings", max_length) - _positions_before_the_first(encoder)
     if positions < max_length:
         raise InputError(
             f"--{field} {max_length}: {folder} supports at most {positions} tokens; give {positions} or less"
@@ -75,17 +135,14 @@ def _positions_before_the_first(model: PreTrainedModel) -> int:
     return 0
 
 
-def _add_que(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Add an embedding of `[QUE]`, unless the checkpoint has one."""
-    que_id, rows = tokenizer.convert_tokens_to_ids(QUE), len(embedding_weight(model))
-    known = getattr(model.config, "que_token_id", None) == que_id
-    if len(tokenizer) > rows:
-        model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
-    if not known:
-        with torch.no_grad():
-            weight = embedding_weight(model)
-            weight[que_id] = weight[tokenizer.mask_token_id]
-        model.config.que_token_id = que_id
+def _add_que(model: PreTrainedModel, que_id: int, *, mask_id: int) -> None:
+    """Add an embedding of `[QUE]`, a copy of that of the mask token."""
+    if que_id >= len(embedding_weight(model)):
+        model.resize_token_embeddings(que_id + 1, mean_resizing=False)
+    with torch.no_grad():
+        weight = embedding_weight(model)
+        weight[que_id] = weight[mask_id]
+    model.config.que_token_id = que_id
 
 
 def embedding_weight(model: PreTrainedModel) -> nn.Parameter:

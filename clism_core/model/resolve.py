@@ -10,15 +10,17 @@ from clism_core.utils.home import tracking_uri
 
 MODEL_FILE = "config.json"
 WEIGHTS = (".safetensors", ".bin")
+_LOGGED_MODEL = "m-"
+"""Prefix of the ids that MLflow gives to models of runs."""
 
 
 def resolve_model(name: str) -> str:
     """Resolve a model name to a hub id or local folder for `from_pretrained`.
 
     A hub id is returned unchanged, any other name as the absolute path of a local folder that contains `config.json`.
-    `models:/NAME@ALIAS`, `models:/NAME/3`, `models:/NAME/latest`, `runs:/ID/PATH` and `s3://...` are downloaded to this
-    machine only: call this function on every node that loads the model. Downloads are cached in the home folder, below
-    `models`. Raises `InputError` if the model is not found.
+    `models:/NAME@ALIAS`, `models:/NAME/3`, `models:/NAME/latest`, `models:/m-ID`, `runs:/ID/PATH` and `s3://...` are
+    downloaded to this machine only: call this function on every node that loads the model. Downloads are cached in the
+    home folder, below `models`. Raises `InputError` if the model is not found.
     """
     if is_tracked(name):
         name = pin_version(name)
@@ -50,9 +52,13 @@ def pin_version(name: str) -> str:
         model = model.removesuffix("/latest")
         client.get_registered_model(model)  # raises an error if there is none
         versions = client.search_model_versions(f"name = '{model}'", max_results=1, order_by=["version_number DESC"])
-        return f"models:/{model}/{versions[0].version}"
-    except (mlflow.MlflowException, IndexError) as error:
+    except mlflow.MlflowException as error:
         raise _not_found(name, error) from error
+    if not versions:
+        raise InputError(
+            f"model {name}: {model} has no versions in the registry at {tracking_uri()}; register one first"
+        )
+    return f"models:/{model}/{versions[0].version}"
 
 
 def is_alias(name: str) -> bool:
@@ -97,12 +103,19 @@ def _registry_state(name: str) -> str:
     client = mlflow.MlflowClient(tracking_uri())
     kind, _, rest = name.partition(":/")
     try:
-        if kind == "models":
-            version = client.get_model_version(*rest.split("/")[:2])
-            return f"{tracking_uri()} {name} {version.creation_timestamp} {version.source}"
-        info = client.get_run(rest.strip("/").split("/")[0]).info
-        return f"{tracking_uri()} {name} {info.start_time} {info.end_time}"
-    except (mlflow.MlflowException, TypeError) as error:
+        if kind == "runs":
+            info = client.get_run(rest.strip("/").split("/")[0]).info
+            return f"{tracking_uri()} {name} {info.start_time} {info.end_time}"
+        model, _, version_number = rest.partition("/")
+        if model.startswith(_LOGGED_MODEL) and not version_number:
+            return f"{tracking_uri()} {name} {client.get_logged_model(model).creation_timestamp}"
+        if not version_number:
+            raise InputError(
+                f"model {name}: no version; give models:/NAME/3, models:/NAME/latest or models:/NAME@ALIAS"
+            )
+        version = client.get_model_version(model, version_number)
+        return f"{tracking_uri()} {name} {version.creation_timestamp} {version.source}"
+    except mlflow.MlflowException as error:
         raise _not_found(name, error) from error
 
 

@@ -5,19 +5,22 @@ if it literally contains `[QUE]`, `<mask>` or `</s>`.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import regex
 from tokenizers import Tokenizer
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
+from clism_core.model.pretrained import load_raw_tokenizer
 from clism_core.utils.errors import InputError
 from clism_core.utils.graphemes import widen_to_clusters
 
 QUE = "[QUE]"
+Role = Literal["pad", "mask", "unk"]
+_ROLES: Mapping[Role, str] = {"pad": "padding of batches", "mask": "masked text", "unk": "unknown text"}
 
 _BLANK = regex.compile(r"[\s\p{Grapheme_Cluster_Break=Control}]", flags=regex.VERSION1)
 """White space, and invisible characters that are not part of another one: zero-width spaces, soft hyphens, controls."""
@@ -31,17 +34,29 @@ def load_tokenizer(folder_or_id: str) -> PreTrainedTokenizerBase:
     Raises:
         InputError: if there is no tokenizer, or a package for it is not installed.
     """
-    try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder_or_id)
-    except ImportError as error:
-        raise InputError(
-            f"{folder_or_id}: its tokenizer needs a package that is not installed; for XLM, pip install -e '.[xlm]': "
-            f"{error}"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"{folder_or_id}: the tokenizer cannot be loaded: {error}") from error
-    tokenizer.add_special_tokens({"extra_special_tokens": [QUE]}, replace_extra_special_tokens=False)
+    tokenizer = load_raw_tokenizer(folder_or_id)
+    add_que(tokenizer)
     return tokenizer
+
+
+def add_que(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Add `[QUE]` to the special tokens; return whether it is new, which it is not in models of this project."""
+    return bool(tokenizer.add_special_tokens({"extra_special_tokens": [QUE]}, replace_extra_special_tokens=False))
+
+
+def special_id(tokenizer: PreTrainedTokenizerBase, role: Role) -> int:
+    """Return the id of the token that has a role.
+
+    Raises:
+        InputError: if the tokenizer has no token for the role.
+    """
+    token_id = getattr(tokenizer, f"{role}_token_id")
+    if token_id is None:
+        raise InputError(
+            f"{tokenizer.name_or_path}: the tokenizer has no {role}_token ({_ROLES[role]}); give it one in "
+            "tokenizer_config.json if its vocabulary has such a token, or give another model"
+        )
+    return int(token_id)
 
 
 class TokenizedText(NamedTuple):
@@ -221,7 +236,7 @@ def find_template(tokenizer: PreTrainedTokenizerBase, *, pair: bool) -> Template
     """Determine the template of single sentences or sentence pairs from the output of `tokenizer`.
 
     Raises:
-        ValueError: if the tokenizer does not concatenate the texts.
+        InputError: if the tokenizer does not concatenate the texts, or does not separate those of a pair.
     """
     text = "a"
     ids = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
@@ -232,10 +247,18 @@ def find_template(tokenizer: PreTrainedTokenizerBase, *, pair: bool) -> Template
     for _ in arguments:
         found = next((i for i in range(at, len(whole)) if whole[i : i + len(ids)] == ids), None)
         if found is None:
-            raise ValueError(f"{type(tokenizer).__name__}: unsupported format of sentences or pairs: {whole}")
+            raise InputError(
+                f"{tokenizer.name_or_path}: the tokenizer does not put special tokens around unchanged sentences, but "
+                f"returns {whole} for {' and '.join(arguments)!r}, which is not supported; give another model"
+            )
         parts.append(tuple(whole[at:found]))
         sequence_types.append(types[found])
         at = found + len(ids)
     parts.append(tuple(whole[at:]))
+    if not all(parts[1:-1]):
+        raise InputError(
+            f"{tokenizer.name_or_path}: the tokenizer puts no sep_token between two sentences; give it a "
+            "post-processor with a template of pairs, or give another model"
+        )
     uses_types = "token_type_ids" in tokenizer.model_input_names and len(set(types)) > 1
     return Template(tuple(parts), tuple(sequence_types) if uses_types else None)

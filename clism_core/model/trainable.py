@@ -4,13 +4,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import Any, Generic
+from typing import Generic
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils import cached_file
 
 from clism_core.model.encoder import embedding_weight, encode
 from clism_core.model.objective import (
@@ -22,6 +21,7 @@ from clism_core.model.objective import (
     Result,
     States,
 )
+from clism_core.model.weights import check_finite, find_file, read_weights
 from clism_core.utils.errors import InputError
 
 
@@ -103,8 +103,12 @@ def save_weights(weights: Mapping[str, Tensor], file: Path) -> None:
     save_file({name: weight.detach().cpu().contiguous() for name, weight in weights.items()}, file)
 
 
-def load_head(head: nn.Module, folder: str, file: str, *, saved: Mapping[str, Tensor] | None = None) -> bool:
+def load_head(
+    head: nn.Module, folder: str, file: str, *, saved: Mapping[str, Tensor] | None = None, required: bool = False
+) -> bool:
     """Load the head saved as `file` in the encoder's `folder`, if there is one; return whether there is.
+
+    A head without weights (on the meta device) stays so: the file is only checked.
 
     Args:
         head: module that receives the weights.
@@ -112,14 +116,21 @@ def load_head(head: nn.Module, folder: str, file: str, *, saved: Mapping[str, Te
         file: file name of the head.
         saved: weights of the head that are stored in the file; all of them by default, without those tied to the
             encoder.
+        required: whether the model has been trained with this head, so that the file must exist.
 
     Raises:
-        InputError: if the file does not match the head or the encoder, or is incomplete.
+        InputError: if the file does not match the head or the encoder, is damaged or incomplete, has values that are
+            not finite, or is missing although it is required.
     """
-    path = cached_file(folder, file, _raise_exceptions_for_missing_entries=False)
+    path = find_file(folder, file)
     if path is None:
+        if required:
+            raise InputError(
+                f"{folder}: {file} is missing, although the model was trained with this head; copy the model's folder "
+                "as a whole (only fine-tuning can begin with a new head, by --reinit_head true)"
+            )
         return False
-    weights: dict[str, Any] = load_file(path)
+    weights = dict(read_weights(path))
     own = head.state_dict() if saved is None else saved
     unexpected = sorted(name for name in weights if name not in own or weights[name].shape != own[name].shape)
     if unexpected:
@@ -130,7 +141,10 @@ def load_head(head: nn.Module, folder: str, file: str, *, saved: Mapping[str, Te
     missing = sorted(own.keys() - weights.keys())
     if missing:
         raise InputError(f"{path}: incomplete head: missing {', '.join(missing)}; copy or download it again")
-    head.load_state_dict(weights, strict=False)
+    for name, weight in weights.items():
+        check_finite(name, weight, path)
+    if not any(parameter.is_meta for parameter in head.parameters()):
+        head.load_state_dict(weights, strict=False)
     return True
 
 

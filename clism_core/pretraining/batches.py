@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerBase
 
 from clism_core.model.batching import attention_mask, pad
 from clism_core.model.inputs import ModelInputs
-from clism_core.model.tokenizer import QUE, find_template
+from clism_core.model.tokenizer import QUE, find_template, special_id
 from clism_core.pretraining.encoding import EncodedSample, Span
 
 TRUNCATED = "truncated_questions"
@@ -85,8 +85,8 @@ class BatchBuilder:
         self.config = config
         self.seed = seed
         self.que_id: int = tokenizer.get_vocab()[QUE]
-        self.mask_id = int(tokenizer.mask_token_id)
-        self.pad_id = int(tokenizer.pad_token_id)
+        self.mask_id = special_id(tokenizer, "mask")
+        self.pad_id = special_id(tokenizer, "pad")
         self.special_ids = find_special_ids(tokenizer)
         self.ordinary_ids = np.array([i for i in range(len(tokenizer)) if i not in self.special_ids], dtype=np.int64)
         self.pair_template = find_template(tokenizer, pair=True)

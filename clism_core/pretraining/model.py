@@ -17,26 +17,36 @@ MLM_HEAD_FILE = "mlm_head.safetensors"
 
 
 class PretrainingModel(TrainedModel[Batch]):
-    """Encoder, span head and MLM head; an objective may add its own weights."""
+    """Encoder, span head and MLM head; an objective may add its own weights.
 
-    def __init__(self, loaded: LoadedEncoder, *, seed: int):
+    Args:
+        loaded: the encoder. If this project has pre-trained it, its heads are loaded.
+        seed: seed of new heads.
+        is_checkpoint: whether the weights of all objectives must have been saved with the encoder.
+
+    Raises:
+        InputError: if a head that was trained with the encoder is missing or damaged.
+    """
+
+    def __init__(self, loaded: LoadedEncoder, *, seed: int, is_checkpoint: bool = False):
         super().__init__(loaded.encoder, loaded.tokenizer)
         self.seed = seed
         self._folder = loaded.folder
+        self._is_checkpoint = is_checkpoint
         self.mlm_head = loaded.mlm_head
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.span_head = SpanHead(self.hidden_size)
-        # An encoder pre-trained by this project has its heads in the same folder.
-        load_head(self.span_head, loaded.folder, SPAN_HEAD_FILE)
-        load_head(self.mlm_head, loaded.folder, MLM_HEAD_FILE, saved=self._own_mlm_weights())
+        own = self._own_mlm_weights()
+        load_head(self.span_head, loaded.folder, SPAN_HEAD_FILE, required=loaded.has_que)
+        load_head(self.mlm_head, loaded.folder, MLM_HEAD_FILE, saved=own, required=loaded.has_que)
 
     def use(self, objectives: Mapping[str, AnyObjective]) -> None:
         """Set the objectives to train with; their own weights are loaded if they are in the folder of the encoder."""
         super().use(objectives)
         for name, objective in objectives.items():
             if own := self._own_weights(objective):
-                load_head(objective, self._folder, _objective_file(name), saved=own)
+                load_head(objective, self._folder, _objective_file(name), saved=own, required=self._is_checkpoint)
 
     def states(self, batch: Batch, needs: AbstractSet[str] = frozenset()) -> States:
         """Encode X, then the plain source if it is needed, in this order because dropout depends on it."""
@@ -61,13 +71,8 @@ class PretrainingModel(TrainedModel[Batch]):
 
     def _own_mlm_weights(self) -> dict[str, Tensor]:
         """Return the MLM head's weights without the tied embeddings, each tensor once."""
-        seen = {embedding_weight(self.encoder).data_ptr()}
-        own = {}
-        for name, weight in self.mlm_head.state_dict().items():
-            if weight.data_ptr() not in seen:
-                seen.add(weight.data_ptr())
-                own[name] = weight
-        return own
+        tied = embedding_weight(self.encoder)
+        return {name: weight for name, weight in self.mlm_head.named_parameters() if weight is not tied}
 
 
 def _objective_file(name: str) -> str:

@@ -1,20 +1,22 @@
 """The driver of pre-training: from prepared data to a trained checkpoint."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import ray
+from transformers import PreTrainedTokenizerBase
 
-from clism_core.model.encoder import check_architecture
+from clism_core.model.encoder import check_max_length, inspect_encoder
 from clism_core.model.resolve import model_digest, resolve_model
-from clism_core.model.tokenizer import load_tokenizer
+from clism_core.model.vocabulary import check_words, spread
 from clism_core.pretraining.config import PretrainConfig, check_config, data_set_configs
 from clism_core.pretraining.dataset import EncodedData, encode_training_data
 from clism_core.pretraining.held_out_data import find_held_out, load_held_out
 from clism_core.pretraining.identity import identity
 from clism_core.pretraining.mixture import FIELD, DataSet, open_data_sets
-from clism_core.pretraining.recipe import PretrainingRecipe
+from clism_core.pretraining.recipe import PretrainingRecipe, build_model
 from clism_core.tracking.data_sets import LoggedDataSet
 from clism_core.tracking.run import TrackedRun
 from clism_core.training.config import CONFIG_FILE, RunSettings, dump_config
@@ -54,13 +56,15 @@ def pretrain(config: PretrainConfig, run: TrackedRun, *, hooks: Hooks | None = N
     use_gpu = choose_device(config.workers, config.precision)
     data_sets = open_data_sets(data_set_configs(config))
     model_folder = resolve_model(config.model)
-    check_architecture(model_folder, max_length=config.masking.max_length)
-    tokenizer = load_tokenizer(model_folder)
+    model = build_model(inspect_encoder(model_folder), config)
+    tokenizer = model.tokenizer
+    check_max_length(model.encoder, model_folder, max_length=config.masking.max_length, field="masking.max_length")
     this_run = identity(config, data=data_sets, tokenizer=tokenizer, model=model_digest(model_folder))
     check_same_run(config.output, this_run)
     _log_data_sets(run, data_sets)
     sentences = find_held_out(data_sets, config.held_out)
     held_out = load_held_out(data_sets, sentences)
+    check_words_of_languages(tokenizer, held_out)
     data = encode_training_data(
         data_sets,
         sentences,
@@ -94,6 +98,17 @@ def check_spans(config: PretrainConfig, data: EncodedData) -> None:
             f"{FIELD}: no span of {len(data):,} samples to train on can be used: {data.unencodable_spans:,} begin or "
             "end within a token of --model; give other data or another model, or --objectives.w_clism 0"
         )
+
+
+def check_words_of_languages(tokenizer: PreTrainedTokenizerBase, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Raise `InputError` if the tokenizer does not know many of the words of a language of the samples; see
+    `check_words`."""
+    texts: dict[str, list[str]] = {}
+    for row in rows:
+        for side in ("source", "target"):
+            texts.setdefault(row[f"{side}_lang"], []).append(row[side])
+    for language, sentences in texts.items():
+        check_words(tokenizer, spread(sentences), place=f"--data: language {language}", strict=True)
 
 
 def build_order(config: PretrainConfig, data: EncodedData, data_sets: Sequence[DataSet]) -> SampleOrder:

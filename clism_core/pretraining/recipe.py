@@ -6,7 +6,7 @@ from typing import Any
 
 import ray
 
-from clism_core.model.encoder import load_encoder
+from clism_core.model.encoder import LoadedEncoder, load_encoder
 from clism_core.model.precision import Precision
 from clism_core.model.tokenizer import TextTokenizer
 from clism_core.pretraining.batches import MASKED_TOKENS, Batch, BatchBuilder
@@ -17,6 +17,13 @@ from clism_core.pretraining.model import PretrainingModel
 from clism_core.pretraining.objectives.build import build_objectives
 from clism_core.training import recipe
 from clism_core.training.data.indexed_rows import Row
+
+
+def build_model(loaded: LoadedEncoder, config: PretrainConfig, *, is_checkpoint: bool = False) -> PretrainingModel:
+    """Return an encoder with its heads and the objectives of a run; see `PretrainingModel`."""
+    model = PretrainingModel(loaded, seed=config.seed, is_checkpoint=is_checkpoint)
+    model.use(build_objectives(model, config.objectives))
+    return model
 
 
 @dataclass(frozen=True)
@@ -33,9 +40,8 @@ class PretrainingRecipe:
 
     def load_model(self, name: str) -> PretrainingModel:
         """Load the encoder with its heads and the objectives."""
-        model = PretrainingModel(load_encoder(name, seed=self.config.seed), seed=self.config.seed)
-        model.use(build_objectives(model, self.config.objectives))
-        return model
+        loaded = load_encoder(name, seed=self.config.seed)
+        return build_model(loaded, self.config, is_checkpoint=name != self.config.model)
 
     def probe(self, model: PretrainingModel) -> Batch:
         """Return a batch of the first two held-out samples."""

@@ -17,8 +17,14 @@ class EncoderModel(PythonModel):
         """Load encoder and tokenizer from the artefact `model`."""
         folder = context.artifacts["model"]
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        self.encoder = AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
+        safe = {"local_files_only": True, "trust_remote_code": False}
+        self.tokenizer = AutoTokenizer.from_pretrained(folder, **safe)
+        self.encoder, info = AutoModel.from_pretrained(
+            folder, dtype=torch.float32, use_kernels=False, attn_implementation=None, output_loading_info=True, **safe
+        )
+        missing = sorted(name for name in info["missing_keys"] if not name.startswith("pooler."))
+        if missing:
+            raise ValueError(f"{folder}: weights are missing: {', '.join(missing)}; register the model again")
         self.encoder.eval().to(self.device)
 
     def predict(

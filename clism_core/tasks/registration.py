@@ -67,13 +67,11 @@ def signature(task: AnyTask) -> ModelSignature:
     Type hints on the pyfunc's `predict` would express the same, but support only one request format.
     """
     fields = task.record_fields
-    # MLflow has a type for a list of tokens, but rejects it if another row has a text instead.
-    types: Mapping[str, Any] = {"text": "string", "tokens": AnyType()}
+    # As a string, null would become the text "None", and a number its digits; as an array, tokens would be rejected if
+    # another row had a text instead. The predictor checks the values.
     params = {"batch_size": BATCH_SIZE, **task.predict_options}
     return ModelSignature(
-        inputs=Schema(
-            [ColSpec(types[kind], name, required=fields.needed == "all") for name, kind in fields.kinds.items()]
-        ),
+        inputs=Schema([ColSpec(AnyType(), name, required=fields.needed == "all") for name in fields.kinds]),
         outputs=Schema([ColSpec(_output_type(column.type), column.name) for column in task.output_schema]),
         params=ParamSchema([ParamSpec(name, DataType.integer, default) for name, default in params.items()]),
     )

@@ -7,11 +7,10 @@ from typing import Any, ClassVar, Generic, Literal, Self
 import torch
 from torch import nn
 
-from clism_core.model.encoder import LoadedEncoder, load_encoder
+from clism_core.model.encoder import EncoderLoader, LoadedEncoder, load_encoder
 from clism_core.model.objective import InputsT, Objective
 from clism_core.model.trainable import TrainedModel, load_head, save_weights
 from clism_core.tasks.saved_task import ConfigT, read_config, write_task
-from clism_core.utils.errors import InputError
 
 
 class TaskModel(TrainedModel[InputsT], Generic[InputsT, ConfigT]):
@@ -55,7 +54,15 @@ class TaskModel(TrainedModel[InputsT], Generic[InputsT, ConfigT]):
         """Name of the head's file beside the encoder."""
 
     @classmethod
-    def begin(cls, name: str, config: ConfigT, *, seed: int, reinit_head: bool = False) -> Self:
+    def begin(
+        cls,
+        name: str,
+        config: ConfigT,
+        *,
+        seed: int,
+        reinit_head: bool = False,
+        load_encoder: EncoderLoader = load_encoder,
+    ) -> Self:
         """Return a model to fine-tune.
 
         Its head is the pre-trained one if the task has such a head, it is saved beside the encoder, and `reinit_head`
@@ -66,27 +73,34 @@ class TaskModel(TrainedModel[InputsT], Generic[InputsT, ConfigT]):
             config: options of the task.
             seed: seed of all weights that the encoder's checkpoint does not contain.
             reinit_head: start from a new head even if there is a pre-trained one.
+            load_encoder: `inspect_encoder` checks the files and returns a model whose encoder has no weights.
 
         Raises:
-            InputError: if the encoder is not found, or the head beside it belongs to another encoder.
+            InputError: if the encoder is not found or not complete, or the head beside it belongs to another encoder
+                or is missing although this project has pre-trained the encoder.
         """
         loaded = load_encoder(name, seed=seed)
         model = cls(loaded, config, seed=seed)
-        if cls.pretrained_head and not reinit_head and load_head(model.head, loaded.folder, model.head_file):
-            model.head_origin = "pre-trained"
+        if cls.pretrained_head and not reinit_head:
+            required = loaded.has_que and config.use_que
+            if load_head(model.head, loaded.folder, model.head_file, required=required):
+                model.head_origin = "pre-trained"
         return model
 
     @classmethod
-    def load(cls, folder: str | Path) -> Self:
+    def load(cls, folder: str | Path, *, load_encoder: EncoderLoader = load_encoder) -> Self:
         """Return the model that `save` wrote into a local folder, in evaluation mode.
 
+        Args:
+            folder: the folder.
+            load_encoder: as for `begin`.
+
         Raises:
-            InputError: if it is not a model for this task, or its head is missing.
+            InputError: if it is not a model for this task, or its head or other files are missing or damaged.
         """
         config = read_config(str(folder), cls.config_class)
         model = cls(load_encoder(str(folder), seed=0), config, seed=0)
-        if not load_head(model.head, str(folder), model.head_file):
-            raise InputError(f"{folder}: {model.head_file} is missing; copy the model's folder as a whole")
+        load_head(model.head, str(folder), model.head_file, required=True)
         return model.eval()
 
     def save_heads(self, folder: Path) -> None:

@@ -4,7 +4,7 @@ import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from labelled import write_squad
@@ -21,8 +21,9 @@ from clism_core.evaluation.tracking import tag_version
 from clism_core.inference.models import EvaluatedModel, find_model
 from clism_core.tasks import test_data as test_set
 from clism_core.tasks.mrc.config import MrcConfig
+from clism_core.tasks.mrc.model import MrcModel
 from clism_core.tasks.ner.config import NerConfig
-from clism_core.tasks.saved_task import TaskConfig, write_task
+from clism_core.tasks.ner.model import NerModel
 from clism_core.tasks.test_data import TestSetConfig
 from clism_core.tracking.run import start_run
 from clism_core.utils import storage
@@ -58,19 +59,26 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakePredictions:
     return predictions
 
 
-def write_model(folder: Path, task: TaskConfig | None = None) -> Path:
-    """Write what an evaluation looks at before a model is loaded."""
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(write_encoder("xlmr", tmp_path_factory.mktemp("xlmr")))
+
+
+def write_model(folder: Path, encoder: str, *, task: Literal["mrc", "ner"] = "mrc") -> Path:
+    """Write a task model whose files differ from those of other folders."""
     folder.mkdir()
-    (folder / "config.json").write_text(json.dumps({"name": folder.name}))
-    if task is not None:
-        write_task(folder, task)
+    model = (
+        MrcModel.begin(encoder, MrcConfig(), seed=0) if task == "mrc" else NerModel.begin(encoder, NerConfig(), seed=0)
+    )
+    model.save(folder)
+    (folder / "README.md").write_text(folder.name)
     return folder
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> EvaluateConfig:
-    write_model(tmp_path / "good", MrcConfig())
-    write_model(tmp_path / "bad", MrcConfig())
+def config(tmp_path: Path, encoder: str) -> EvaluateConfig:
+    write_model(tmp_path / "good", encoder)
+    write_model(tmp_path / "bad", encoder)
     write_squad(tmp_path / "births.ar.json")
     write_squad(tmp_path / "births.de.json", questions=8)
     return EvaluateConfig(
@@ -251,8 +259,8 @@ def test_comparison_with_the_own_output_is_rejected(
     assert json.loads(Path(config.output, "predictions/births/ar.json").read_text())["q1"] == "x"
 
 
-def test_models_for_different_tasks_are_not_compared(config: EvaluateConfig, tmp_path: Path) -> None:
-    config.compare = str(write_model(tmp_path / "tagger", NerConfig()))
+def test_models_for_different_tasks_are_not_compared(config: EvaluateConfig, tmp_path: Path, encoder: str) -> None:
+    config.compare = str(write_model(tmp_path / "tagger", encoder, task="ner"))
     with pytest.raises(InputError, match=r"tagger: its task is ner, but that of .*good is mrc"):
         plan(config)
 

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from tiny import sample, write_encoder
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertForMaskedLM, DistilBertConfig, DistilBertModel
 
-from clism_core.model.encoder import embedding_weight, load_encoder, mean_pool
+from clism_core.model.encoder import embedding_weight, inspect_encoder, load_encoder, mean_pool
 from clism_core.model.objective import Result
 from clism_core.model.tokenizer import QUE
 from clism_core.model.trainable import freeze_unused
@@ -194,6 +194,68 @@ def test_span_head_of_another_size_is_an_input_error(tmp_path: Path) -> None:
     )
     with pytest.raises(InputError, match=r"middle\.weight"):
         build(tmp_path)
+
+
+@pytest.mark.parametrize("load", [load_encoder, inspect_encoder])
+@pytest.mark.parametrize("name", ["span_head.safetensors", "mlm_head.safetensors"])
+def test_a_head_that_was_pre_trained_must_be_there(folder: Path, tmp_path: Path, load: Any, name: str) -> None:
+    build(folder).save(tmp_path)
+    PretrainingModel(load(str(tmp_path), seed=0), seed=0)
+    (tmp_path / name).unlink()
+    with pytest.raises(InputError, match=f"{name} is missing, although the model was trained with this head"):
+        PretrainingModel(load(str(tmp_path), seed=0), seed=0)
+
+
+@pytest.mark.parametrize("load", [load_encoder, inspect_encoder])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param(b"version https://git-lfs.github.com/spec/v1", "Git LFS pointer", id="pointer"),
+        pytest.param(b"", "damaged or incomplete weights", id="empty"),
+    ],
+)
+def test_a_damaged_head_is_an_input_error(
+    folder: Path, tmp_path: Path, load: Any, content: bytes, message: str
+) -> None:
+    build(folder).save(tmp_path)
+    (tmp_path / "span_head.safetensors").write_bytes(content)
+    with pytest.raises(InputError, match=rf"span_head\.safetensors: .*{message}"):
+        PretrainingModel(load(str(tmp_path), seed=0), seed=0)
+
+
+@pytest.mark.parametrize("load", [load_encoder, inspect_encoder])
+def test_a_head_that_is_not_finite_is_an_input_error(folder: Path, tmp_path: Path, load: Any) -> None:
+    model = build(folder)
+    with torch.no_grad():
+        model.span_head.end.weight[0, 0] = float("nan")
+    model.save(tmp_path)
+    with pytest.raises(InputError, match=r"span_head\.safetensors: end\.weight has values that are NaN"):
+        PretrainingModel(load(str(tmp_path), seed=0), seed=0)
+
+
+class Scaled(CLISM):
+    """CLISM with a weight of its own."""
+
+    def __init__(self, span_head: Any) -> None:
+        super().__init__(span_head)
+        self.scale = torch.nn.Parameter(torch.ones(1))
+
+
+def test_a_checkpoint_has_the_weights_of_its_objectives(tmp_path: Path) -> None:
+    folder = write_encoder("bert", tmp_path / "encoder")
+    model = PretrainingModel(load_encoder(str(folder), seed=0), seed=0)
+    model.use({"clism": Scaled(model.span_head)})
+    model.save(tmp_path / "checkpoint")
+    for is_checkpoint in (False, True):
+        again = PretrainingModel(
+            load_encoder(str(tmp_path / "checkpoint"), seed=0), seed=0, is_checkpoint=is_checkpoint
+        )
+        again.use({"clism": Scaled(again.span_head)})
+    (tmp_path / "checkpoint" / "clism_objective.safetensors").unlink()
+    begun = PretrainingModel(load_encoder(str(tmp_path / "checkpoint"), seed=0), seed=0)
+    begun.use({"clism": Scaled(begun.span_head)})  # another run may begin with an objective that is new to the encoder
+    with pytest.raises(InputError, match=r"clism_objective\.safetensors is missing"):
+        again.use({"clism": Scaled(again.span_head)})
 
 
 def test_mean_pool_ignores_masked_states_and_does_not_divide_by_zero() -> None:

@@ -14,17 +14,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from clism_core.model.batching import batches_by_length
+from clism_core.model.encoder import inspect_plain_encoder, load_plain_encoder
 from clism_core.model.precision import best_device
+from clism_core.model.pretrained import load_config
 from clism_core.model.resolve import resolve_model
 from clism_core.preparation.alignment.aligner import Aligner
 from clism_core.preparation.alignment.config import AlignerConfig, EmbeddingMethod
 from clism_core.preparation.alignment.symmetrize import grow
 from clism_core.preparation.spans import Link
 from clism_core.utils.errors import InputError
-from clism_core.utils.quiet import quiet_loading
 
 _ITERMAX_ROUNDS = 2
 _ITERMAX_DISCOUNT = 0.9
@@ -42,26 +42,29 @@ class EmbeddingAligner(Aligner):
 
     @classmethod
     def check(cls, config: AlignerConfig) -> None:
-        """Raise `InputError` if the encoder is not found, or its layer is out of range."""
-        layers = AutoConfig.from_pretrained(resolve_model(config.model)).num_hidden_layers
+        """Raise `InputError` if the encoder is not found or damaged, or its layer is out of range."""
+        folder = resolve_model(config.model)
+        layers = load_config(folder).num_hidden_layers
         if not -layers - 1 <= config.layer <= layers:
             raise InputError(
                 f"aligner.layer {config.layer}: out of range: {config.model} has layers 0 to {layers}, or "
                 f"{-layers - 1} to -1 from the last"
+            )
+        _, tokenizer = inspect_plain_encoder(folder, num_hidden_layers=_layers_below(config))
+        if not tokenizer.is_fast:
+            raise InputError(
+                f"aligner.model {config.model}: its tokenizer, {type(tokenizer).__name__}, does not tell which word a "
+                "sub-word belongs to; give an encoder with a tokenizer.json"
             )
 
     def __init__(self, config: AlignerConfig, learnt: bytes = b"") -> None:
         super().__init__(config, learnt)
         self._device = best_device()
         model = resolve_model(config.model)
-        self._tokenizer = AutoTokenizer.from_pretrained(model, use_fast=True)
+        # Layers above the selected one are not loaded, to save their computation.
+        encoder, self._tokenizer = load_plain_encoder(model, num_hidden_layers=_layers_below(config))
         self._max_tokens = min(_MAX_TOKENS, self._tokenizer.model_max_length)
-        with quiet_loading():
-            # Layers above the selected one are not loaded, to save their computation.
-            self._encoder = AutoModel.from_pretrained(
-                model, dtype=torch.float32, num_hidden_layers=_layers_below(config)
-            )
-        self._encoder.to(self._device).eval()
+        self._encoder = encoder.eval().to(self._device)
 
     def align(self, sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str]]) -> list[set[Link]]:
         """Return the links of each sentence pair, given as words."""
@@ -123,7 +126,7 @@ class EmbeddingAligner(Aligner):
 def _layers_below(config: AlignerConfig) -> int:
     if config.layer >= 0:
         return config.layer
-    layers: int = AutoConfig.from_pretrained(resolve_model(config.model)).num_hidden_layers
+    layers: int = load_config(resolve_model(config.model)).num_hidden_layers
     return layers + 1 + config.layer
 
 

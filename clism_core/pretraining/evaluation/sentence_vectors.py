@@ -7,7 +7,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from clism_core.model.encoder import encode, mean_pool
 from clism_core.model.precision import Precision
-from clism_core.model.tokenizer import find_template
+from clism_core.model.tokenizer import find_template, special_id
 from clism_core.pretraining.batches import pad_sentences
 
 
@@ -35,7 +35,7 @@ class SentenceVectors:
         self._has_types = pair_template.type_ids is not None
         self.side_length = (max_length - pair_template.size) // 2
         """Maximum number of tokens of a sentence."""
-        self._pad_id = int(tokenizer.pad_token_id)
+        self._pad_id = special_id(tokenizer, "pad")
         self._encoder = encoder
         self._precision = precision
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import ray
 
-from clism_core.model.encoder import check_architecture
+from clism_core.model.encoder import check_max_length, inspect_encoder
 from clism_core.model.resolve import model_digest, resolve_model
-from clism_core.model.tokenizer import load_tokenizer
+from clism_core.model.vocabulary import check_words, spread
 from clism_core.tasks.finetuning.config import FinetuneConfig, check_config
 from clism_core.tasks.finetuning.data import (
     EncodedExamples,
@@ -59,14 +59,19 @@ def finetune(config: FinetuneConfig, run: TrackedRun, *, hooks: Hooks | None = N
     use_gpu = choose_device(config.workers, config.precision)
     data = load_data(config)
     model_folder = resolve_model(config.model)
-    check_architecture(model_folder, max_length=config.task_options.max_length, field=f"{config.task}.max_length")
-    tokenizer = load_tokenizer(model_folder)
+    task, options = config.task_object, config.task_options
+    model = task.model.begin(
+        model_folder, options, seed=config.seed, reinit_head=config.reinit_head, load_encoder=inspect_encoder
+    )
+    tokenizer = model.tokenizer
+    check_max_length(model.encoder, model_folder, max_length=options.max_length, field=f"{config.task}.max_length")
+    for field, examples in (("train", data.train), ("dev", data.dev)):
+        check_words(tokenizer, map(_text, map(task.content, spread(examples))), place=f"--{field}", strict=True)
     this_run = run_identity(config) | sources_identity(data, model_folder)
     this_run["vocabulary"] = vocabulary_digest(tokenizer)
     check_same_run(config.output, this_run)
     _log_data(run, config, data)
-    task = config.task_object
-    encoded = encode_examples(data.train, task.encoder(tokenizer, config.task_options), task.training_schema)
+    encoded = encode_examples(data.train, task.encoder(tokenizer, options), task.training_schema)
     check_few_shot(config, encoded)
     steps = count_steps(config, inputs=len(encoded.rows))
     logger.info(
@@ -105,6 +110,10 @@ def check_few_shot(config: FinetuneConfig, encoded: EncodedExamples) -> None:
             f"--examples {config.examples}: only {encoded.examples} of the examples yield an input ({reasons}); raise "
             f"--{config.task}.max_length, or give another --sample_seed or other data"
         )
+
+
+def _text(content: Any) -> str:
+    return content if isinstance(content, str) else " ".join(content)
 
 
 def run_identity(config: FinetuneConfig) -> dict[str, Any]:

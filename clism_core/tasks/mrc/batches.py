@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerBase
 
 from clism_core.model.batching import attention_mask, pad
 from clism_core.model.inputs import ModelInputs
-from clism_core.model.tokenizer import find_template
+from clism_core.model.tokenizer import find_template, special_id
 from clism_core.training.data.indexed_rows import Row
 
 
@@ -38,7 +38,7 @@ class InputFormat(NamedTuple):
     def of(cls, tokenizer: PreTrainedTokenizerBase) -> Self:
         """Return the input format of `tokenizer`."""
         types = find_template(tokenizer, pair=True).type_ids
-        return cls(int(tokenizer.pad_token_id), None if types is None else (types[0], types[1]))
+        return cls(special_id(tokenizer, "pad"), None if types is None else (types[0], types[1]))
 
 
 def collate(rows: Sequence[Row], input_format: InputFormat) -> QuestionBatch:

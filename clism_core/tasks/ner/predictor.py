@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from clism_core.model.batching import batches_by_length
 from clism_core.model.precision import Precision
+from clism_core.model.tokenizer import special_id
 from clism_core.tasks.ner.batches import collate
 from clism_core.tasks.ner.conlleval import entities
 from clism_core.tasks.ner.decoding import BioDecoder, Floats, entity_score
@@ -32,7 +33,7 @@ class NerPredictor(Predictor[NerModel]):
         super().__init__(model, batch_size=batch_size, precision=precision)
         self._encoder = SentenceEncoder(model.tokenizer, model.config)
         self._decoder = BioDecoder(model.labels)
-        self._pad_id = int(model.tokenizer.pad_token_id)
+        self._pad_id = special_id(model.tokenizer, "pad")
 
     def predict(self, records: Sequence[Mapping[str, Any]]) -> Predicted:
         """Return the entities of each record, in the order of the records.

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 from transformers import PreTrainedTokenizerBase
 
+from clism_core.model.tokenizer import special_id
 from clism_core.tasks.ner import conlleval
 from clism_core.tasks.ner.batches import TagBatch, collate
 from clism_core.tasks.ner.config import NerConfig, ner_problems
@@ -102,7 +103,7 @@ class EntityRecognition(Task[NerConfig, Sentence, NerModel]):
 
     def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[Sequence[Row]], TagBatch]:
         """Return the function that pads windows into a batch."""
-        return partial(collate, pad_id=int(tokenizer.pad_token_id))
+        return partial(collate, pad_id=special_id(tokenizer, "pad"))
 
     def development_set(self, examples: Sequence[Sentence], language: str) -> TaggedSet:
         """Return the sentences as a test set with the scorer conlleval."""

@@ -7,7 +7,7 @@ from itertools import accumulate
 import pyarrow as pa
 from transformers import PreTrainedTokenizerBase
 
-from clism_core.model.tokenizer import QUE, TextTokenizer, find_template
+from clism_core.model.tokenizer import QUE, TextTokenizer, find_template, special_id
 from clism_core.tasks.ner.config import NerConfig
 from clism_core.tasks.ner.conll_format import Sentence
 from clism_core.tasks.ner.labels import IGNORED, Labels
@@ -51,7 +51,7 @@ class SentenceEncoder:
         # byte-level sub-words start with the space before a word: without it, words would be joined
         alone, twice = self._tokenize("a").ids, self._tokenize("a a").ids
         self._before_word = "" if twice == alone * 2 else " "
-        self._unknown_id = int(tokenizer.unk_token_id)
+        self._unknown_id = special_id(tokenizer, "unk")
         first, last = find_template(tokenizer, pair=False).parts
         self._first, self._last = first, (*((tokenizer.convert_tokens_to_ids(QUE),) if config.use_que else ()), *last)
         self.capacity = config.max_length - len(self._first) - len(self._last)

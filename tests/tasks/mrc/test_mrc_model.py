@@ -1,5 +1,6 @@
+import shutil
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -7,7 +8,7 @@ from safetensors.torch import load_file, save_file
 from tiny import write_encoder
 from torch import Tensor
 
-from clism_core.model.encoder import load_encoder
+from clism_core.model.encoder import inspect_encoder, load_encoder
 from clism_core.model.objective import Result
 from clism_core.model.trainable import freeze_unused
 from clism_core.pretraining.model import PretrainingModel
@@ -182,6 +183,36 @@ def test_an_incomplete_head_is_rejected(xlmr: str, tmp_path: Path) -> None:
     save_file({"start.weight": model.head.state_dict()["start.weight"]}, tmp_path / "span_head.safetensors")
     with pytest.raises(InputError, match=r"span_head\.safetensors: incomplete head: missing end\.weight"):
         MrcModel.load(str(tmp_path))
+
+
+@pytest.mark.parametrize("load", [load_encoder, inspect_encoder])
+def test_the_head_of_a_pre_trained_encoder_must_be_there(pretrained: Path, tmp_path: Path, load: Any) -> None:
+    folder = shutil.copytree(pretrained, tmp_path / "copy")
+    (folder / "span_head.safetensors").unlink()
+    with pytest.raises(InputError, match=r"span_head\.safetensors is missing, although .* --reinit_head true"):
+        MrcModel.begin(str(folder), MrcConfig(), seed=0, load_encoder=load)
+    assert MrcModel.begin(str(folder), MrcConfig(), seed=0, reinit_head=True, load_encoder=load).head_origin == "new"
+    assert MrcModel.begin(str(folder), MrcConfig(use_que=False), seed=0, load_encoder=load).head_origin == "new"
+
+
+def test_an_inspected_model_has_the_parts_of_a_loaded_one(pretrained: Path, tmp_path: Path) -> None:
+    begun = MrcModel.begin(str(pretrained), MrcConfig(), seed=0)
+    begun.save(tmp_path)
+    for inspected in (
+        MrcModel.begin(str(pretrained), MrcConfig(), seed=0, load_encoder=inspect_encoder),
+        MrcModel.load(tmp_path, load_encoder=inspect_encoder),
+    ):
+        assert {n: w.shape for n, w in inspected.state_dict().items()} == {
+            n: w.shape for n, w in begun.state_dict().items()
+        }
+
+
+@pytest.mark.parametrize("content", ["", "[1]", "{", "version https://git-lfs.github.com/spec/v1"])
+def test_a_damaged_task_file_is_rejected(xlmr: str, tmp_path: Path, content: str) -> None:
+    MrcModel.begin(xlmr, MrcConfig(), seed=0).save(tmp_path)
+    (tmp_path / "task.json").write_text(content)
+    with pytest.raises(InputError, match=r"task\.json: damaged"):
+        MrcModel.load(tmp_path)
 
 
 @pytest.mark.parametrize(
