@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
+from clism_core.utils import storage
 from clism_core.utils.errors import InputError
-from clism_core.utils.text import json_object
 
 TASK_FILE = "task.json"
 
@@ -67,7 +67,4 @@ def _read(folder: str) -> dict[str, Any]:
             f"{folder}: not a task model ({TASK_FILE} is missing); give a model trained by jobs/finetune.py, such as "
             "models:/clism-mrc@champion"
         )
-    content = json_object(file.read_text(errors="replace"))
-    if content is None:
-        raise InputError(f"{file}: damaged: not a JSON object; copy the model's folder again")
-    return content
+    return storage.read_json(str(file), advice="give an undamaged model")

@@ -1,10 +1,12 @@
 from pathlib import Path
 
+import mlflow
 import pytest
 
 from clism_core.model.resolve import absolute_if_folder, model_digest, resolve_model
 from clism_core.utils import storage
 from clism_core.utils.errors import InputError
+from clism_core.utils.home import tracking_uri
 
 
 def test_folder_becomes_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,12 +34,26 @@ def test_hub_id_is_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         pytest.param("models:/clism-none@candidate", "registry", id="registered-model"),
         pytest.param("models:/clism-none/latest", "registry", id="registered-latest"),
         pytest.param("runs:/0123456789abcdef/model", "registry", id="run"),
+        pytest.param("runs:/0123456789abcdef", "registry", id="run-without-a-path"),
+        pytest.param("models:/m-0123456789abcdef0123456789abcdef", "registry", id="logged-model"),
+        pytest.param("models:/clism-none/3", "registry", id="registered-version"),
+        pytest.param("models:/clism-none/three", "registry", id="no-number"),
+        pytest.param("models:/clism-none", "no version; give models:/NAME/3", id="no-version"),
+        pytest.param("models:/clism-none/", "no version; give models:/NAME/3", id="empty-version"),
+        pytest.param("models:/", "no version; give models:/NAME/3", id="no-name"),
+        pytest.param("models:/clism-none@", "registry", id="empty-alias"),
     ],
 )
 def test_missing_model_is_an_input_error(home_folder: Path, name: str, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         resolve_model(name)
     assert name in str(caught.value)
+
+
+def test_latest_of_a_model_without_versions_is_an_input_error(home_folder: Path) -> None:
+    mlflow.MlflowClient(tracking_uri()).create_registered_model("clism-empty")
+    with pytest.raises(InputError, match="clism-empty has no versions in the registry"):
+        resolve_model("models:/clism-empty/latest")
 
 
 def test_digest_of_a_model_depends_on_its_weights_only(tmp_path: Path) -> None:

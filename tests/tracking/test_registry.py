@@ -77,11 +77,15 @@ def test_only_the_first_version_becomes_champion(run: TrackedRun, encoder: Path)
         pytest.param("models:/clism-encoder/1", id="version"),
         pytest.param("models:/clism-encoder/latest", id="latest"),
         pytest.param("runs:/{run_id}/encoder", id="run"),
+        pytest.param("models:/{model_id}", id="logged-model"),
     ],
 )
 def test_registered_names_resolve_to_the_whole_folder(run: TrackedRun, encoder: Path, name: str) -> None:
     register_encoder(run, encoder, step=1)
-    folder = Path(resolve_model(name.format(run_id=run.run_id)))
+    outputs = run.client.get_run(run.run_id).outputs
+    assert outputs is not None
+    model_id = outputs.model_outputs[0].model_id
+    folder = Path(resolve_model(name.format(run_id=run.run_id, model_id=model_id)))
     assert sorted(file.name for file in folder.iterdir()) == sorted(file.name for file in encoder.iterdir())
     loaded, original = (AutoModel.from_pretrained(path).state_dict() for path in (folder, encoder))
     assert all(torch.equal(loaded[key], original[key]) for key in original)

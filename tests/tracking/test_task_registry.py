@@ -19,6 +19,8 @@ import mlflow
 import pandas as pd
 import pytest
 import torch
+from fastapi.testclient import TestClient
+from mlflow.pyfunc import scoring_server
 from tiny import TEXTS, write_encoder
 
 from clism_core.inference import served_model as task_model
@@ -167,7 +169,7 @@ def test_texts_and_tokens_may_be_mixed(
     [
         pytest.param("clism-mrc", {"question": "Who?"}, "context", id="no-context"),
         pytest.param("clism-mrc", {"question": None, "context": "x"}, "question", id="null-question"),
-        pytest.param("clism-mrc", {"question": 3, "context": "x"}, "column question", id="number"),
+        pytest.param("clism-mrc", {"question": 3, "context": "x"}, "record 1: question is int", id="number"),
         pytest.param("clism-ner", {"tokens": ["a", 1]}, "token 2", id="number-among-tokens"),
         pytest.param("clism-ner", {"text": None}, "neither text nor tokens", id="null-text"),
         pytest.param("clism-ner", {"words": "x"}, "the columns that this model accepts are missing", id="no-column"),
@@ -180,6 +182,86 @@ def test_invalid_records_are_errors(
     model = mlflow.pyfunc.load_model(f"models:/{name}@champion")
     with pytest.raises(Exception, match=message):
         model.predict([record])
+
+
+@pytest.fixture(scope="module")
+def servers(registered: Path) -> Iterator[dict[str, TestClient]]:
+    """MLflow's server of each model, without a process and a port."""
+    with pytest.MonkeyPatch.context() as patch:
+        as_client(registered, patch)
+        yield {
+            task: TestClient(scoring_server.init(mlflow.pyfunc.load_model(f"models:/clism-{task}@champion")))
+            for task in ("mrc", "ner")
+        }
+
+
+def request(server: TestClient, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    response = server.post("/invocations", content=json.dumps(body), headers={"Content-Type": "application/json"})
+    return response.status_code, response.json()
+
+
+GOOD = {"mrc": QUESTION, "ner": SENTENCES[0]}
+
+
+@pytest.mark.parametrize("layout", ["inputs", "dataframe_records", "dataframe_split", "instances"])
+@pytest.mark.parametrize("task", ["mrc", "ner"])
+def test_each_format_of_requests_is_answered(servers: dict[str, TestClient], task: str, layout: str) -> None:
+    record = GOOD[task]
+    split = {"columns": list(record), "data": [list(record.values())]}
+    status, answer = request(servers[task], {layout: split if layout == "dataframe_split" else [record]})
+    assert (status, len(answer["predictions"])) == (200, 1)
+
+
+@pytest.mark.parametrize("layout", ["inputs", "dataframe_records"])
+@pytest.mark.parametrize(
+    ("task", "record", "message"),
+    [
+        pytest.param("mrc", {"question": "x", "context": None}, "context is missing", id="null-context"),
+        pytest.param("mrc", {"question": None, "context": "x"}, "question is missing", id="null-question"),
+        pytest.param("mrc", {"question": float("nan"), "context": "x"}, "question is missing", id="nan"),
+        pytest.param("mrc", {"question": "x"}, "context", id="absent-context"),
+        pytest.param("mrc", {"question": "x", "context": 3}, "context is int, not a string", id="number"),
+        pytest.param("mrc", {"question": True, "context": "x"}, "question is bool, not a string", id="boolean"),
+        pytest.param("mrc", {"question": "x", "context": ["a", "b"]}, "context is list, not a string", id="list"),
+        pytest.param("mrc", {"question": "x", "context": {"a": 1}}, "context is dict, not a string", id="object"),
+        pytest.param("mrc", {"question": "x", "context": " "}, "context is blank", id="blank"),
+        pytest.param("mrc", {"question": "", "context": "x"}, "question is blank", id="empty"),
+        pytest.param("ner", {"text": None}, "neither text nor tokens", id="ner-null"),
+        pytest.param("ner", {"text": float("nan")}, "neither text nor tokens", id="ner-nan"),
+        pytest.param("ner", {"text": 3}, "text is int", id="ner-number"),
+        pytest.param("ner", {"text": ["a"]}, "text is list", id="ner-list"),
+        pytest.param("ner", {"text": ""}, "text is blank", id="ner-empty"),
+        pytest.param("ner", {"tokens": []}, "tokens is empty", id="ner-no-tokens"),
+        pytest.param("ner", {"tokens": ["a", None]}, "token 2 is NoneType", id="ner-null-token"),
+        pytest.param("ner", {"tokens": "a b"}, "tokens is str", id="ner-text-as-tokens"),
+        pytest.param("ner", {"text": "a", "tokens": ["a"]}, "both text and tokens", id="ner-both"),
+        pytest.param("ner", {"words": "a"}, "columns that this model accepts are missing", id="ner-absent"),
+    ],
+)
+def test_a_refused_request_has_status_400_and_the_reason(
+    servers: dict[str, TestClient], task: str, record: dict[str, Any], message: str, layout: str
+) -> None:
+    status, answer = request(servers[task], {layout: [record]})
+    assert status == 400
+    assert message in answer["message"]
+    status, answer = request(servers[task], {layout: [GOOD[task], record]})
+    assert status == 400
+    assert "record 2: " in answer["message"]
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        pytest.param({"n_best": 99}, "n_best 99 is out of range", id="n_best"),
+        pytest.param({"batch_size": 0}, "batch_size is 0, but must be at least 1", id="batch_size"),
+    ],
+)
+def test_a_refused_option_has_status_400_and_the_reason(
+    servers: dict[str, TestClient], params: dict[str, Any], message: str
+) -> None:
+    status, answer = request(servers["mrc"], {"inputs": [QUESTION], "params": params})
+    assert status == 400
+    assert message in answer["message"]
 
 
 def test_description_is_heading_and_first_paragraph() -> None:
