@@ -114,7 +114,7 @@ def test_a_new_task_predicts_files(example: Any, tmp_path: Path) -> None:
 
 def test_a_new_task_has_a_signature(example: Any) -> None:
     found = signature(example.INTENT)
-    assert found.inputs.to_dict() == [{"type": "string", "name": "text", "required": True}]
+    assert found.inputs.to_dict() == [{"type": "any", "name": "text", "required": True}]
     assert found.outputs.to_dict() == [{"type": "string", "name": "intent", "required": True}]
     assert example.INTENT.registered_name == "clism-intent"
 
