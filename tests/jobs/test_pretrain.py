@@ -68,7 +68,10 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> PretrainConfig:
 def run(config: PretrainConfig, output: Path) -> Pretrained:
     config = replace(config, output=str(output))
     with tracked_run(job="pretrain", output=config.output, config=asdict(config)) as tracked:
-        return pretrain(config, tracked)
+        done = pretrain(config, tracked)
+        if not done.finished:
+            tracked.finish("KILLED")
+        return done
 
 
 def test_from_prepared_data_to_a_registered_model(
