@@ -18,7 +18,7 @@ RowT = TypeVar("RowT")
 MIN_USED_SHARE, LOW_USED_SHARE = 0.5, 0.9
 """Share of an encoder's embeddings that have a token: an error below the first, a warning below the second. Padding to
 a multiple of 64 or 128 leaves out far fewer."""
-MAX_UNKNOWN_SHARE, HIGH_UNKNOWN_SHARE = 0.3, 0.02
+MAX_UNKNOWN_SHARE, HIGH_UNKNOWN_SHARE = 0.8, 0.02
 """Share of words with the unknown token: an error above the first, a warning above the second. It is 0.1 % and less for
 languages of a model."""
 CHECKED_ROWS = 200

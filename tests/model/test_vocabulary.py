@@ -65,8 +65,9 @@ def test_words_with_the_unknown_token_are_counted(tokenizer: PreTrainedTokenizer
     [
         pytest.param(0, True, "", id="none"),
         pytest.param(1, True, "warning", id="some"),
-        pytest.param(5, True, "error", id="half"),
-        pytest.param(5, False, "warning", id="half-of-a-test-set"),
+        pytest.param(5, True, "warning", id="half"),
+        pytest.param(45, True, "error", id="most"),
+        pytest.param(45, False, "warning", id="most-of-a-test-set"),
     ],
 )
 def test_unknown_words_are_shown(
@@ -75,7 +76,7 @@ def test_unknown_words_are_shown(
     texts = [f"{KNOWN} {' '.join([UNKNOWN] * unknown)}"] * 4
     with caplog.at_level(logging.WARNING):
         if outcome == "error":
-            with pytest.raises(InputError, match=rf"--data: .* does not know 50 % of the words .* such as {UNKNOWN}"):
+            with pytest.raises(InputError, match=rf"--data: .* does not know 90 % of the words .* such as {UNKNOWN}"):
                 check_words(tokenizer, texts, place="--data", strict=strict)
         else:
             check_words(tokenizer, texts, place="--data", strict=strict)
