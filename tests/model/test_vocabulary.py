@@ -57,7 +57,7 @@ def test_words_with_the_unknown_token_are_counted(tokenizer: PreTrainedTokenizer
     assert found.words == 13
     assert found.unknown.total() == 3
     assert {word.strip(".") for word in found.unknown} == {UNKNOWN}
-    assert find_unknown_words(tokenizer, TEXTS).share == 0
+    assert find_unknown_words(tokenizer, TEXTS[:4]).share == 0
 
 
 @pytest.mark.parametrize(
