@@ -249,7 +249,7 @@ def run_job(
             show("\nStopped; nothing was written.")
             return EXIT_STOPPED[stop_signal(default=signal.SIGINT)]
         except FailureError as error:
-            print(hide_credentials(f"error: {error}"), file=sys.stderr)
+            show(f"error: {error}", file=sys.stderr)
             return EXIT_FAILURE
         except Exception as error:
             input_error = input_error_within(error)

@@ -41,7 +41,7 @@ stop() {
 trap stop TERM INT
 
 srun --kill-on-bad-exit=0 ray symmetric-run --address "$head_node:$port" --min-nodes "$SLURM_JOB_NUM_NODES" \
-    --num-gpus 8 -- python jobs/pretrain.py "$@" &
+    --num-gpus "${SLURM_GPUS_ON_NODE:-0}" -- python jobs/pretrain.py "$@" &
 step=$!
 
 status=0

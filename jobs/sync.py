@@ -3,8 +3,9 @@
     python jobs/sync.py --output runs/xlmr
     python jobs/sync.py --output s3://bucket/sweeps/temperature          (a sweep or study: all of its runs)
 
-A job whose MLflow server is away keeps training, and keeps its metrics in OUTPUT/unsent_metrics. The next start with
-the same output sends them, too; this job only sends. No metric is logged twice. MLFLOW_TRACKING_URI names the server.
+A job whose MLflow server is unreachable keeps training, and keeps its metrics in OUTPUT/unsent_metrics. The next start
+with the same output sends them, too; this job only sends. No metric is logged twice. MLFLOW_TRACKING_URI names the
+server.
 """
 
 import sys

@@ -106,7 +106,7 @@ def _with_que(model: PreTrainedModel, folder: str) -> LoadedEncoder:
     que_id = tokenizer.get_vocab()[QUE]
     if is_new == (getattr(model.config, "que_token_id", None) is not None):
         has, lacks = ("config.json", "the tokenizer") if is_new else ("the tokenizer", "config.json")
-        raise InputError(f"model {folder}: {has} has {QUE}, {lacks} has not; copy the folder of one model as a whole")
+        raise InputError(f"model {folder}: {has} has {QUE}, {lacks} does not; copy the folder of one model as a whole")
     if is_new:
         _add_que(model, que_id, mask_id=special_id(tokenizer, "mask"))
     elif model.config.que_token_id != que_id or que_id >= len(embedding_weight(model)):

@@ -107,9 +107,8 @@ def check_words(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str], *, pla
         return
     examples = listed(word for word, _ in found.unknown.most_common(_SHOWN_WORDS))
     message = (
-        f"{place}: the model's tokenizer does not know {100 * found.share:.0f} % of the words (they contain "
-        f"{tokenizer.unk_token}), such as {examples}; is it the tokenizer of the encoder, and was the encoder trained "
-        "on this language?"
+        f"{place}: {100 * found.share:.0f} % of the words contain {tokenizer.unk_token} in the model's tokenizer, such "
+        f"as {examples}; check that the tokenizer belongs to the encoder, and that the encoder knows this language."
     )
     if strict and found.share > MAX_UNKNOWN_SHARE:
         raise InputError(f"{message} Give another --model")

@@ -11,6 +11,7 @@ from clism_core.preparation.alignment.config import AlignerConfig
 from clism_core.preparation.cleaning import CleaningConfig
 from clism_core.preparation.corpus import CorpusConfig
 from clism_core.preparation.entities import EntitiesConfig
+from clism_core.utils.fields import Output
 
 
 @dataclass
@@ -19,7 +20,7 @@ class PrepareConfig:
 
     corpora: list[CorpusConfig]
     """Parallel corpora; those of the same language pair are aligned together."""
-    output: str
+    output: Annotated[str, Output()]
     """Output folder, local or s3://. If the same run is started again, it finds finished data and does nothing."""
     aligner: AlignerConfig = field(default_factory=AlignerConfig)
     """Word alignment of source and target sentences."""

@@ -38,7 +38,7 @@ from clism_core.preparation.yields import Yields, check_yields
 from clism_core.utils import storage
 from clism_core.utils.digests import FileDigest, count_kinds, file_digests, folder_digest, folder_state
 from clism_core.utils.errors import InputError, input_error_within
-from clism_core.utils.fields import check_bounds
+from clism_core.utils.fields import Incidental, check_bounds, without_fields
 from clism_core.utils.words import SEGMENTED_LANGUAGES, base_language, check_segmenter
 
 __all__ = ["Preparation", "PrepareConfig", "find_finished", "model_folders", "plan", "prepare"]
@@ -229,8 +229,7 @@ def _versions(config: PrepareConfig) -> dict[str, str]:
 
 
 def _fingerprint(config: PrepareConfig, inputs: Sequence[Sequence[FileDigest]], versions: dict[str, str]) -> str:
-    settings = dataclasses.asdict(config)
-    del settings["output"]
+    settings = without_fields(config, Incidental)
     for corpus in settings["corpora"]:
         for name in _PATHS:
             if FORMATS[corpus["format"]].has_files:  # identified by content, not by path

@@ -41,7 +41,7 @@ def column_problems(found: pa.Schema, expected: pa.Schema) -> list[str]:
     problems = []
     for field in expected:
         if (count := found.names.count(field.name)) != 1:
-            problems.append(f"column {field.name} is {'missing' if count == 0 else 'there twice'}")
+            problems.append(f"column {field.name} is {'missing' if count == 0 else f'there {count} times'}")
         elif not _fits(kind := found.field(field.name).type, field.type):
             problems.append(f"column {field.name} is {kind} instead of {field.type}")
     return problems

@@ -31,8 +31,7 @@ from clism_core.utils import storage
 from clism_core.utils.arrow import open_parquet_dataset, parquet_bytes
 
 MADE = "shards"
-"""Folder of the results (`Made`) of finished shards. Earlier versions had them in `made`, without the files' digests;
-such shards are made again."""
+"""Folder of the results (`Made`) of finished shards."""
 
 
 class SampleMaker:

@@ -35,7 +35,7 @@ def check_tracking() -> None:
         with environment_variables(_QUICK):
             experiment = MlflowClient(uri).get_experiment_by_name(EXPERIMENT)
         if experiment is not None and experiment.name != EXPERIMENT:
-            raise MlflowException("its answers are not those of an MLflow server")
+            raise MlflowException("the answer is not from an MLflow server")
     except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
         raise InputError(f"MLflow's tracking store {uri} cannot be used: {_reason(error)}; {_advice(uri)}") from error
 

@@ -1,4 +1,4 @@
-"""Points of an MLflow run: sent in the background, and kept in the run's output folder while the server is away.
+"""Points of an MLflow run: sent in the background, and kept in the run's output folder while the server is unreachable.
 
 A run has one point per metric and step, also after restarts. Two facts ensure it:
 
@@ -218,7 +218,7 @@ class PointSender:
     def _adopt(self, files: Sequence[str]) -> None:
         """Queue the points in files, each metric's in the order of its steps."""
         kept = [point for file in files for point in read_points(file)]
-        with self._state:
+        with self._keeping, self._state:
             known = {*self._pending, *self._sending}
             new = [point for point in kept if point not in known]
             self._pending = sorted([*new, *self._pending], key=lambda point: (point.step, point.time))
@@ -237,7 +237,7 @@ class PointSender:
 
     def _start(self) -> None:
         if self._thread is None:
-            # A daemon thread, so that a process whose server is away can end.
+            # A daemon thread, so that a process whose server is unreachable can end.
             self._thread = threading.Thread(target=self._send_all, name="points", daemon=True)
             self._thread.start()
 

@@ -59,7 +59,7 @@ class TrackedRun:
     """Id assigned by MLflow."""
 
     output: str = ""
-    """Output folder of the job, where points are kept while the server is away; empty: nowhere."""
+    """Output folder of the job, where points are kept while the server is unreachable; empty: nowhere."""
 
     created: float = 0.0
     """When the run was created, in seconds since 1970."""
@@ -197,7 +197,7 @@ class TrackedRun:
         """Send all points and end the run, unless it has ended. With any status except `FINISHED`, `start_run` resumes
         it.
 
-        If the server is away, a warning says so, and `send_unsent` ends the run later.
+        If the server is unreachable, a warning says so, and `send_unsent` ends the run later.
         """
         try:
             self.flush()
@@ -231,7 +231,7 @@ def start_run(
             unfinished run is ended and keeps its curves, and the job has a run of its own.
 
     Raises:
-        TrackingUnavailableError: if the tracking server is away.
+        TrackingUnavailableError: if the tracking server is unreachable.
     """
     run_tags = {"clism.job": job, OUTPUT_TAG: output, **(tags or {})}
     uri = tracking_uri()
@@ -283,7 +283,7 @@ def send_unsent(output: str, *, recursive: bool = False) -> dict[str, int]:
         The number of points by run id.
 
     Raises:
-        TrackingUnavailableError: if the server is away or does not know a run, such as one of another server.
+        TrackingUnavailableError: if the server is unreachable or does not know a run, such as one of another server.
     """
     sent = {}
     for run_id, files in unsent_files(output, recursive=recursive).items():
@@ -325,7 +325,7 @@ def tracked_run(
     Its status becomes `FINISHED`, `FAILED` after an exception, or `KILLED` after Ctrl-C, unless the block has ended it.
 
     Raises:
-        TrackingUnavailableError: if the tracking server goes away and the block needs it.
+        TrackingUnavailableError: if the tracking server becomes unreachable and the block needs it.
     """
     run = start_run(job=job, output=output, name=name, tags=tags, resumes=resumes)
     status = "FAILED"

@@ -117,8 +117,8 @@ def publish_model(
         The published model, also noted in `OUTPUT/result.json`.
 
     Raises:
-        TrackingUnavailableError: if the tracking server is away and the model is to be registered. A model that is only
-            logged causes a warning, because nothing depends on that.
+        TrackingUnavailableError: if the tracking server is unreachable and the model is to be registered. A model that
+            is only logged causes a warning, because nothing depends on that.
     """
     try:
         run.flush()

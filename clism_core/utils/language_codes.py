@@ -29,7 +29,8 @@ def code_problem(code: str) -> str | None:
     tag = _TAG.fullmatch(code.strip())
     if tag is None or tag["language"].lower() not in _known():
         suggestion = _suggestion(code.strip().lower())
-        return f"{code!r} is no language code; {f'did you mean {suggestion}?' if suggestion else 'give one such as en'}"
+        advice = f"did you mean {suggestion}?" if suggestion else "give one such as en"
+        return f"{code!r} is not a language code; {advice}"
     canonical = _canonical(tag)
     return None if code == canonical else f"{code!r} is not in the usual form; give {canonical}"
 

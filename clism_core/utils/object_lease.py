@@ -21,7 +21,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from clism_core.utils import storage
-from clism_core.utils.errors import InputError
+from clism_core.utils.errors import FailureError, InputError
 from clism_core.utils.holder import Holder
 
 HEARTBEAT = 30.0
@@ -56,8 +56,8 @@ def object_lease(path: str, *, output: str) -> Iterator[None]:
     If another process takes the lease over, because this one was suspended, this process gets SIGTERM.
 
     Raises:
-        InputError: if another process holds it, naming that process; if the store cannot be written; or at the end, if
-            the lease was lost.
+        InputError: if another process holds it, naming that process, or if the store cannot be written.
+        FailureError: at the end, if the lease was lost.
     """
     lease = _Lease(path)
     try:
@@ -80,8 +80,8 @@ def object_lease(path: str, *, output: str) -> Iterator[None]:
         heart.join()
         lease.release()
         if lease.is_lost:
-            raise InputError(
-                f"--output {output}: another process has taken it over, since this one gave no sign of life for "
+            raise FailureError(
+                f"--output {output}: another process has taken it over, since this one did not renew its lease for "
                 f"{EXPIRY / 60:g} minutes; the same command resumes when that one has ended"
             )
 

@@ -45,6 +45,7 @@ def start(checkout: Path, *arguments: str) -> subprocess.Popen[str]:
         "SLURM_JOB_NODELIST": "node[1-2]",
         "SLURM_JOB_NUM_NODES": "2",
         "SLURM_JOB_ID": "12345",
+        "SLURM_GPUS_ON_NODE": "8",
         "MLFLOW_TRACKING_URI": "http://mlflow:5000",
         "USER": subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip(),
     }

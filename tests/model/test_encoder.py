@@ -96,14 +96,14 @@ def test_a_tokenizer_without_que_beside_a_pre_trained_encoder_is_refused(
     folder: Path, pretrained: Path, load: Any
 ) -> None:
     copy_tokenizer(folder, pretrained)
-    with pytest.raises(InputError, match=r"config\.json has \[QUE\], the tokenizer has not"):
+    with pytest.raises(InputError, match=r"config\.json has \[QUE\], the tokenizer does not"):
         load(str(pretrained), seed=0)
 
 
 @LOADERS
 def test_a_tokenizer_with_que_beside_another_encoder_is_refused(folder: Path, pretrained: Path, load: Any) -> None:
     copy_tokenizer(pretrained, folder)
-    with pytest.raises(InputError, match=r"the tokenizer has \[QUE\], config\.json has not"):
+    with pytest.raises(InputError, match=r"the tokenizer has \[QUE\], config\.json does not"):
         load(str(folder), seed=0)
 
 

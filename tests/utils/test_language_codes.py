@@ -50,11 +50,11 @@ def test_other_forms_of_codes(code: str, right: str) -> None:
     ],
 )
 def test_other_names_of_languages(code: str, right: str) -> None:
-    assert code_problem(code) == f"{code!r} is no language code; did you mean {right}?"
+    assert code_problem(code) == f"{code!r} is not a language code; did you mean {right}?"
 
 
 @pytest.mark.parametrize("code", ["", "../x", "e", "xx", "zz-ZZ", "qq1", "en-", "en--US", "en US", "und", "mul"])
 def test_what_is_no_code(code: str) -> None:
     problem = code_problem(code)
     assert problem is not None
-    assert problem.startswith(f"{code!r} is no language code; ")
+    assert problem.startswith(f"{code!r} is not a language code; ")

@@ -99,7 +99,7 @@ def run_study(config: StudyConfig, plan: StudyPlan, run: TrackedRun, *, concurre
 
     Raises:
         InputError: if the runs are not found in MLflow, or there is nothing to show of them.
-        TrackingUnavailableError: if the tracking server is away.
+        TrackingUnavailableError: if the tracking server is unreachable.
     """
     chains, stages = plan.chains, plan.stages
     runs = run_stages(plan, config, parent=run, concurrency=concurrency)

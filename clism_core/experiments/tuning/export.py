@@ -52,7 +52,7 @@ def export_sweep(config: TuneConfig, sweep: Sweep, rows: Sequence[TrialResult]) 
     Raises:
         InputError: if no trial finished, all because of their configurations or inputs.
         RuntimeError: if no trial finished, for other reasons.
-        TrackingUnavailableError: if the tracking server is away.
+        TrackingUnavailableError: if the tracking server is unreachable.
     """
     run = sweep.parent
     send_unsent(config.output, recursive=True)  # also the points of its trials

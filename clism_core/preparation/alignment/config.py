@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge
 
 from clism_core.preparation.alignment.symmetrize import Symmetrization
+from clism_core.utils.fields import Incidental
 
 AlignerKind = Literal["eflomal", "embedding", "combination", "pharaoh"]
 ALIGNERS: dict[AlignerKind, str] = {
@@ -35,7 +36,7 @@ class AlignerConfig:
     train_pairs: Annotated[int, Ge(1)] = 200_000
     """Number of sentence pairs from which eflomal learns the priors of a language pair, sampled from its whole corpus.
     With the priors, every file of rows is aligned independently."""
-    min_pairs: Annotated[int, Ge(0)] = 20_000
+    min_pairs: Annotated[int, Incidental(), Ge(0)] = 20_000
     """Number of sentence pairs to learn from, below which a warning is logged: eflomal's answers are then clearly worse
     than those of an encoder."""
     iterations: Annotated[int, Ge(1)] = 2

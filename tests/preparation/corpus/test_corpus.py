@@ -231,8 +231,8 @@ def test_hidden_files_among_others(
 @pytest.mark.parametrize(
     ("language", "message"),
     [
-        pytest.param("", "'' is no language code", id="none"),
-        pytest.param("jp", r"'jp' is no language code; did you mean ja\?", id="country"),
+        pytest.param("", "'' is not a language code", id="none"),
+        pytest.param("jp", r"'jp' is not a language code; did you mean ja\?", id="country"),
         pytest.param("de_AT", "'de_AT' is not in the usual form; give de-AT", id="other-form"),
         pytest.param("en", "source_lang and target_lang are both 'en'", id="both"),
     ],
