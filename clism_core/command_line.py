@@ -126,10 +126,11 @@ def writing(
     Raises:
         InputError: if they cannot be used, or another process holds the output.
         StoppedError: if the block is interrupted by a signal.
-        FailureError: if the block fails because a disk is full.
+        FailureError: if the block fails because a disk is full, or if a job cannot be resumed because its tracking
+            server does not answer.
     """
     if tracked:
-        check_tracking()
+        check_tracking(waits=exists(output))
     with lock or exclusive_folder(output):
         try:
             yield

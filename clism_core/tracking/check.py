@@ -11,6 +11,7 @@ from mlflow.store.db.db_types import DATABASE_ENGINES
 from sqlalchemy.exc import SQLAlchemyError
 
 from clism_core.tracking.run import EXPERIMENT
+from clism_core.tracking.server import wait_for_server
 from clism_core.utils.environment import environment_variables
 from clism_core.utils.errors import InputError
 from clism_core.utils.home import SQLITE, tracking_uri
@@ -19,13 +20,19 @@ _QUICK = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT":
 """MLflow's settings for the check; by default it retries for minutes, which later requests need."""
 
 
-def check_tracking() -> None:
+def check_tracking(*, waits: bool = False) -> None:
     """Check that the current tracking store can be opened and, if it is a file, written.
+
+    Args:
+        waits: whether to wait for a server that does not answer, as a job that was lost with its server has to.
 
     Raises:
         InputError: with the reason.
+        TrackingUnavailableError: if the server does not answer within `CLISM_TRACKING_TIMEOUT` seconds.
     """
     uri = tracking_uri()
+    if waits:
+        wait_for_server(uri)
     try:
         if uri.startswith(SQLITE):
             _check_sqlite(uri.removeprefix(SQLITE))

@@ -10,7 +10,7 @@ from typing import Any, cast
 import ray
 from ray.actor import ActorHandle
 from ray.exceptions import OutOfMemoryError, RayActorError
-from ray.train import ControllerError, FailureConfig, RunConfig, ScalingConfig, UserCallback
+from ray.train import ControllerError, FailureConfig, RunConfig, ScalingConfig, TrainingFailedError, UserCallback
 from ray.train.torch import TorchTrainer
 
 from clism_core.cluster.graceful_stop import run_until_stopped, start_stop_request, stop_signals
@@ -33,7 +33,7 @@ from clism_core.training.data.sampler import SampleOrder
 from clism_core.training.failures import DivergedError, FailureLimit, describe_failure
 from clism_core.training.recipe import Recipe
 from clism_core.training.worker import Assignment, Outcome, train_worker
-from clism_core.utils.errors import FailureError, InputError, failure_message
+from clism_core.utils.errors import FailureError, InputError, UnavailableError, failure_message
 from clism_core.utils.storage import delete, download_folder, filesystem, join
 
 logger = logging.getLogger(__name__)
@@ -126,8 +126,8 @@ def _fit(
     use_gpu: bool,
     callbacks: Sequence[UserCallback],
 ) -> Outcome:
-    """Run Ray Train, again if its controller is lost, as long as the run makes progress in between."""
-    restarted_from: list[str] | None = None
+    """Run Ray Train, again if its controller fails, up to `max_failures` times without a new checkpoint in between."""
+    restarted_from, failures, limit = list[str](), 0, settings.workers.max_failures
     while True:
         store.check_version(ray_snapshot=CHECKPOINT_SNAPSHOT)
         delete(join(store.root, CHECKPOINT_SNAPSHOT))
@@ -135,19 +135,29 @@ def _fit(
         try:
             result: Any = run_until_stopped(trainer.fit, assignment.stop_request, run=settings.output)
         except ControllerError as error:  # raised by callbacks, among others
-            if isinstance(error.controller_failure, InputError | FailureError):
-                raise error.controller_failure from None
+            failure = error.controller_failure
+            if isinstance(failure, InputError | FailureError) and not isinstance(failure, UnavailableError):
+                raise failure from None
             problem = failure_message(error)
         except (RayActorError, OutOfMemoryError) as error:
             problem = describe_failure(error)
+        except TrainingFailedError as error:
+            raise FailureError(
+                f"more announced preemptions than --workers.max_preemption_failures, or a failure that Ray Train does "
+                f"not survive: {failure_message(error)}; the same command resumes from the last checkpoint"
+            ) from error
         else:
             outcome: Outcome = result.return_value
             return outcome
         complete = store.complete()
-        if complete == restarted_from:
-            raise FailureError(f"Ray Train's controller failed twice without a new checkpoint in between: {problem}")
-        logger.warning("Ray Train's controller failed (%s); the run is restarted from its last checkpoint", problem)
+        failures = failures + 1 if complete == restarted_from else 1
         restarted_from = complete
+        if 0 <= limit < failures:
+            raise FailureError(
+                f"{failures} failures of Ray Train's controller since the last checkpoint, more than "
+                f"--workers.max_failures ({limit}). The last one: {problem}"
+            )
+        logger.warning("Ray Train's controller failed (%s); the run is restarted from its last checkpoint", problem)
 
 
 def _exported(settings: RunSettings, store: CheckpointStore) -> SavedCheckpoint:

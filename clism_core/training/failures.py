@@ -12,7 +12,7 @@ from ray.train import Checkpoint, UserCallback
 from clism_core.cluster.collectives import is_communication_error
 from clism_core.cluster.console import quieten_train_controller
 from clism_core.cluster.ray_internals import worker_loss
-from clism_core.utils.errors import FailureError, InputError, failure_message, input_error_within
+from clism_core.utils.errors import FailureError, InputError, UnavailableError, failure_message, input_error_within
 
 logger = logging.getLogger(__name__)
 
@@ -150,7 +150,8 @@ class FailureLimit(UserCallback):
 
     def _check(self, errors: Sequence[Exception]) -> None:
         for error in errors:
-            if final := error if isinstance(error, FailureError) else input_error_within(error):
+            final = error if isinstance(error, FailureError) else input_error_within(error)
+            if final is not None and not isinstance(final, UnavailableError):
                 raise final
         losses = [loss for loss in map(worker_loss, errors) if loss is not None]
         if any(isinstance(loss, RayActorError) and loss.preempted for loss in losses):

@@ -97,6 +97,7 @@ class TrainingLoop:
         self.sample_ids = sample_ids
         self.evaluating = False
         self._skipped_in_a_row = 0
+        self._is_due = False
         self._metrics: dict[str, float] = {}
         self._evaluated = -1
         self._best_score = -math.inf
@@ -112,7 +113,6 @@ class TrainingLoop:
         """
         if self.state.step in (0, self.config.steps):  # the latter if a finished run is resumed
             self._evaluate()
-            self._best_score = -math.inf  # best score among checkpoints; this state is not saved
         meter = Meter(total_steps=self.config.steps, first_step=self.state.step, device=self.state.precision.device)
         self.model.train()
         for micro_batches in data:
@@ -123,9 +123,9 @@ class TrainingLoop:
             with meter.paused():
                 due = last or self._is_evaluated(self.state.step)
                 is_best = due and self._evaluate()
-                wanted = is_best or self.state.step % self.config.checkpoint_every == 0
+                self._is_due |= is_best or self.state.step % self.config.checkpoint_every == 0
                 # While steps are skipped, the weights may be the cause: they must not replace earlier checkpoints.
-                if last or stop or (wanted and not self._skipped_in_a_row):
+                if last or stop or (self._is_due and not self._skipped_in_a_row):
                     self._save()
             if stop and not last:
                 return False
@@ -172,18 +172,16 @@ class TrainingLoop:
             self.run.log_metrics(named, step=self.state.step)
 
     def _evaluate(self) -> bool:
-        """Evaluate, and return whether the score is the best so far."""
+        """Evaluate, and return whether the score is above those of all checkpoints."""
         self.evaluating = True  # remains set if the evaluation fails
         self._metrics, score = self.evaluate()
         self.evaluating = False
         self._evaluated = self.state.step
-        is_best = score > self._best_score  # False for a score that is no number
-        self._best_score = score if is_best else self._best_score
         self._metrics["score"] = score
         self._log(self._metrics, prefix="eval")
         if rank() == 0:
             logger.info("step %d: held-out score %.3f", self.state.step, score)
-        return is_best
+        return score > self._best_score  # False for a score that is no number
 
     def _save(self) -> None:
         """Report a checkpoint with the metrics of this step's evaluation; it is uploaded while training continues."""
@@ -195,6 +193,8 @@ class TrainingLoop:
         metrics = {"step": step, "progress": 100 * step / self.config.steps}
         if self._evaluated == step:
             metrics |= self._metrics
+            self._best_score = max(self._best_score, self._metrics["score"])  # unchanged by what is no number
+        self._is_due = False
 
         def upload(local: Checkpoint, _name: str) -> Checkpoint:
             store, path = filesystem(self.store.upload(Path(local.path), step, metrics))

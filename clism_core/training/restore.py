@@ -19,7 +19,8 @@ def latest_checkpoint(store: CheckpointStore, *, node_rank: int, local_rank: int
     """Yield a local folder with the latest undamaged checkpoint (a collective); None if the run has no checkpoint.
 
     One worker per node downloads and verifies it. Damaged checkpoints are named in warnings and, if an earlier one is
-    undamaged, deleted. What interrupted runs have left behind is deleted, too.
+    undamaged, deleted; those that a single node reads wrongly are kept. What interrupted runs have left behind is
+    deleted, too.
 
     Args:
         store: checkpoints of the run.
@@ -78,5 +79,10 @@ def _fetch(store: CheckpointStore, folder: str, downloads: ExitStack) -> tuple[P
 
 def _delete_damaged(store: CheckpointStore, damaged: Mapping[str, str], *, resumed: str) -> None:
     for folder, problem in damaged.items():
-        logger.warning("%s is damaged, and is deleted: %s; resuming from %s", folder, problem, resumed)
-        store.delete(folder)
+        try:
+            read_manifest(folder, folder).verify(folder)
+        except DamagedCheckpointError:
+            logger.warning("%s is damaged, and is deleted: %s; resuming from %s", folder, problem, resumed)
+            store.delete(folder)
+        else:
+            logger.warning("%s was read wrongly by a node: %s; resuming from %s", folder, problem, resumed)

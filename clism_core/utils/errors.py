@@ -10,6 +10,13 @@ class InputError(ValueError):
     """
 
 
+class UnavailableError(InputError):
+    """An input in a store that does not answer.
+
+    At the start of a job it is a mistake, such as a wrong address; later, a failure that may pass.
+    """
+
+
 class FailureError(RuntimeError):
     """A failure that its message explains in full, such as a server that does not answer or a training that diverges.
 
@@ -38,9 +45,10 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 def input_error_within(error: BaseException) -> InputError | None:
     """Return the `InputError` in `error`: itself, or one from a task or worker that Ray has wrapped; None if none."""
     for found in causes(error):
-        if type(found) is InputError:  # and not Ray's RayTaskError(InputError), whose message is a traceback
+        kind = type(found)
+        if kind in (InputError, UnavailableError):  # and not RayTaskError(InputError), whose message is a traceback
             message, *_ = str(found).split("\nFailed to ", 1)  # Ray Data appends the number of attempts
-            return InputError(message)
+            return UnavailableError(message) if kind is UnavailableError else InputError(message)
     return None
 
 

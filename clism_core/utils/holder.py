@@ -32,9 +32,13 @@ class Holder:
         started = datetime.fromtimestamp(self.started, UTC)
         return f"process {self.process_id} on {self.host}, started {started:%Y-%m-%d %H:%M:%S} UTC, is writing it"
 
+    def is_on_this_machine(self) -> bool:
+        """Return whether the process runs, or has run, on this machine."""
+        return self.machine == _machine()
+
     def is_lost(self) -> bool:
         """Return whether the process ran on this machine and has ended; False if that cannot be known here."""
-        if self.machine != _machine():
+        if not self.is_on_this_machine():
             return False
         try:
             return bool(abs(psutil.Process(self.process_id).create_time() - self.started) > 1)

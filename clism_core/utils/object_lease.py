@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ HEARTBEAT = 30.0
 """Seconds."""
 EXPIRY = 300.0
 """Seconds."""
+POLL = 5.0
+"""Seconds between two looks at the lease of another process."""
 _TRIES = 3
 _CONFLICT, _GONE = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}, {"NoSuchKey", "404"}
 _UNSUPPORTED = {"NotImplemented", "501"}
@@ -118,13 +121,11 @@ class _Lease:
 
     def _take_over(self, found: _Found, output: str) -> bool:
         holder = "another process is writing it" if found.holder is None else found.holder.describe()
-        lost = found.age > EXPIRY or (found.holder is not None and found.holder.is_lost())
-        if not lost:
-            left = max(1, round((EXPIRY - found.age) / 60))
-            raise InputError(
-                f"--output {output}: {holder}; wait until it ends, or give another one. If that process is lost, the "
-                f"output is free in {left} min"
-            )
+        if found.holder is None or not found.holder.is_lost():
+            expired = self._await_expiry(found, output, holder)
+            if expired is None:
+                return False
+            found = expired
         logger.warning("%s: taken over from a lost process (%s)", output, holder)
         try:
             self._write(IfMatch=found.etag)
@@ -134,13 +135,40 @@ class _Lease:
             return False
         return True
 
+    def _await_expiry(self, found: _Found, output: str, holder: str) -> _Found | None:
+        """Wait until a lease has expired, and return it; None if it was released meanwhile.
+
+        The process of a lost node cannot be told from a living one before it has missed its heartbeats.
+
+        Raises:
+            InputError: as soon as the process shows that it is alive.
+        """
+        refused = InputError(f"--output {output}: {holder}; wait until it ends, or give another one")
+        if found.holder is not None and found.holder.is_on_this_machine():
+            raise refused
+        if found.age <= EXPIRY:
+            logger.warning(
+                "--output %s: %s, or was %.0f s ago; waiting for its next heartbeat, or until its lease expires "
+                "in %.0f s",
+                *(output, holder, found.age, EXPIRY - found.age),
+            )
+        while found.age <= EXPIRY:
+            time.sleep(POLL)
+            now = self._find()
+            if now is None:
+                return None
+            if now.etag != found.etag:
+                raise refused
+            found = now
+        return found
+
     def keep(self, ended: threading.Event) -> None:
         """Write the lease again and again until `ended` is set."""
         while not ended.wait(HEARTBEAT):
             try:
                 self._write(IfMatch=self._etag)
             except (ClientError, BotoCoreError) as error:
-                if isinstance(error, ClientError) and _code(error) in _CONFLICT | _GONE and not self._is_own():
+                if isinstance(error, ClientError) and _code(error) in _CONFLICT | _GONE and self._is_foreign():
                     self.is_lost = True
                     os.kill(os.getpid(), signal.SIGTERM)
                     return
@@ -165,6 +193,13 @@ class _Lease:
             return False
         self._etag = found.etag
         return True
+
+    def _is_foreign(self) -> bool:
+        """Return whether another process holds the lease, or nobody; False if that cannot be known now."""
+        try:
+            return not self._is_own()
+        except (ClientError, BotoCoreError):
+            return False
 
     def _find(self) -> _Found | None:
         try:

@@ -3,11 +3,12 @@
 The lock also shows, before any work, whether the output can be written at all.
 """
 
+import errno
 import glob
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -18,6 +19,7 @@ from clism_core.utils.holder import Holder
 from clism_core.utils.object_lease import object_lease
 
 LOCK = ".lock"
+_NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 _LONGEST_ADDITION = 64
 """Bytes by which the names of files that are written beside an output file exceed its own name."""
 
@@ -52,11 +54,15 @@ def _local(folder: Path, *, output: str, name: str = "") -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         if name:
             _check_name(folder / name)
-        lock = FileLock(path).acquire(timeout=0)  # released by the system if this process is killed
+        # Released by the system if this process is killed; a file as a lock would be left, and block the next start.
+        lock: AbstractContextManager[object] = FileLock(path, fallback_to_soft=False).acquire(timeout=0)
     except Timeout as error:
         raise InputError(f"--output {output}: {_read_holder(path)}; wait until it ends, or give another one") from error
     except OSError as error:
-        raise unwritable(output, error.strerror or str(error)) from error
+        if error.errno not in _NO_LOCKS:
+            raise unwritable(output, error.strerror or str(error)) from error
+        logger.warning("%s is not locked: its file system has no locks; run one job at a time for it", output)
+        lock = nullcontext()
     with lock:
         try:
             path.write_bytes(Holder.of_this_process().to_json())

@@ -25,7 +25,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from clism_core.utils.credentials import check_no_credentials
-from clism_core.utils.errors import InputError
+from clism_core.utils.errors import InputError, UnavailableError
 
 _BUCKET = 2  # index of the bucket in `"s3://bucket/x".split("/")`
 MAX_ATTEMPTS = 13
@@ -47,7 +47,8 @@ def is_local(path: str) -> bool:
 def filesystem(path: str) -> tuple[fs.FileSystem, str]:
     """Return the file system of `path` and the path within it (absolute if local).
 
-    Raises `InputError` if the URI is malformed, contains credentials, or has a scheme that is not supported.
+    Raises `InputError` if the URI is malformed, contains credentials, or has a scheme that is not supported, and
+    `UnavailableError` if the store does not answer.
     """
     _check_uri(path)
     if _SCHEME.match(path) is None:
@@ -60,7 +61,9 @@ def filesystem(path: str) -> tuple[fs.FileSystem, str]:
         environment = tuple((name, value) for name, value in os.environ.items() if name.startswith("AWS_"))
         return _s3(f"{parts[1]}{parts[3] or ''}", environment), f"{bucket}{parts[2]}".rstrip("/")
     except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path}: {error}; give a local path or an s3:// URI of a bucket that exists") from error
+        is_wrong = isinstance(error, pa.ArrowInvalid) or "not found" in str(error)
+        kind = InputError if is_wrong else UnavailableError
+        raise kind(f"{path}: {error}; give a local path or an s3:// URI of a bucket that exists") from error
 
 
 def _check_uri(path: str) -> None:

@@ -53,7 +53,7 @@ def server() -> Iterator[ThreadingHTTPServer]:
         pytest.param((403, b'{"error_code": "PERMISSION_DENIED", "message": "No"}'), "PERMISSION_DENIED", id="denied"),
         pytest.param((404, b"<html>Not found"), "404", id="other-server"),
         pytest.param((200, b"<html>Welcome"), "not in a valid JSON format", id="web-page"),
-        pytest.param((200, b'{"a": 1}'), "not those of an MLflow server", id="other-service"),
+        pytest.param((200, b'{"a": 1}'), "the answer is not from an MLflow server", id="other-service"),
         pytest.param((500, b"oops"), "500", id="broken"),
     ],
 )

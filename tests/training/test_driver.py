@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from checkpoint_files import save
 from ray.exceptions import ActorDiedError, OutOfMemoryError
-from ray.train import ControllerError
+from ray.train import ControllerError, WorkerGroupError
 
 from clism_core.cluster.ray_internals import CHECKPOINT_SNAPSHOT
 from clism_core.training import driver
 from clism_core.training.checkpoint_store import CheckpointStore
+from clism_core.training.config import WorkersConfig
 from clism_core.training.worker import Outcome
 from clism_core.utils.errors import FailureError, InputError
 
@@ -48,7 +49,7 @@ def fit(store: CheckpointStore, monkeypatch: pytest.MonkeyPatch) -> Fit:
 
         monkeypatch.setattr(driver, "_trainer", lambda *_, **__: SimpleNamespace(fit=None))
         monkeypatch.setattr(driver, "run_until_stopped", attempt)
-        settings: Any = SimpleNamespace(output="out")
+        settings: Any = SimpleNamespace(output="out", workers=WorkersConfig(max_failures=1))
         assignment: Any = SimpleNamespace(stop_request=None)
         outcome = driver._fit(settings, assignment, store, use_gpu=False, callbacks=[])
         assert not list(remaining)
@@ -76,8 +77,15 @@ def test_a_lost_controller_is_restarted_again_if_there_was_progress(fit: Fit) ->
 
 @pytest.mark.parametrize("before", [pytest.param([], id="at the start"), pytest.param([10], id="after a checkpoint")])
 def test_without_progress_the_run_ends_with_the_options_that_need_less_memory(fit: Fit, before: list[Any]) -> None:
-    with pytest.raises(FailureError, match=r"failed twice .*memory of its node was full: .*--micro_batch_size"):
+    with pytest.raises(
+        FailureError, match=r"^2 failures of .*max_failures \(1\)\..*memory of its node was full: .*--micro_batch_size"
+    ):
         fit([*before, OutOfMemoryError("killed"), OutOfMemoryError("killed")])
+
+
+def test_exhausted_preemptions_end_the_run_in_words(fit: Fit) -> None:
+    with pytest.raises(FailureError, match=r"more announced preemptions .* the same command resumes"):
+        fit([10, WorkerGroupError("preempted", {0: ActorDiedError()})])
 
 
 @pytest.mark.parametrize("error", [FailureError("the same error occurred twice"), InputError("row 3")])

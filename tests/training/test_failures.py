@@ -9,7 +9,7 @@ from ray.train import Checkpoint
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError
 
 from clism_core.training.failures import DivergedError, FailureLimit, Place, TrainingError, describe_failure, located
-from clism_core.utils.errors import FailureError, InputError
+from clism_core.utils.errors import FailureError, InputError, UnavailableError
 
 STEP_7 = Place("step 7", 6, ("a", "b"))
 KILLED = WorkerHealthCheckFailedError("failed", ActorDiedError())
@@ -88,6 +88,14 @@ def test_no_failure_may_be_allowed_or_any_number() -> None:
     limit = FailureLimit(max_failures=-1)
     for _ in range(100):
         fail(limit, KILLED)
+
+
+def test_a_store_that_does_not_answer_a_worker_is_a_failure_that_may_pass() -> None:
+    limit = FailureLimit(max_failures=2)
+    for _ in range(2):
+        fail(limit, UnavailableError("s3://bucket/x: no answer"))
+    with pytest.raises(FailureError, match=r"3 failures since the last checkpoint.*s3://bucket/x: no answer"):
+        fail(limit, UnavailableError("s3://bucket/x: no answer"))
 
 
 def test_preemptions_are_not_counted() -> None:

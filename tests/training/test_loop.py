@@ -145,10 +145,25 @@ def test_ten_skipped_steps_in_a_row_end_the_run_without_a_new_checkpoint(monkeyp
 
 
 def test_nine_skipped_steps_in_a_row_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A checkpoint that was due in between is not made up for, since the next one follows."""
+    """Checkpoints that were due in between are saved after the next step that is not skipped."""
     run = Run(SELDOM, {0: 0, 20: 0}, poisoned=[*range(9), *range(10, 19)])
     assert run.train(monkeypatch, steps=20)
     assert run.saved == [10, 20]
+
+
+def test_a_checkpoint_that_is_due_at_a_skipped_step_is_saved_after_the_next_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = Run(SELDOM, {0: 0, 12: 0}, poisoned=[4])
+    assert run.train(monkeypatch, steps=12)
+    assert run.saved == [6, 10, 12]
+
+
+def test_a_best_score_at_a_skipped_step_is_not_that_of_a_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    cadence = CadenceConfig(evaluate_every=4, checkpoint_every=100)
+    run = Run(cadence, {0: 0, 4: 9, 8: 5, 9: 0}, poisoned=[3])
+    assert run.train(monkeypatch, steps=9)
+    assert run.saved == [5, 8, 9]  # step 8 is the best of those that are saved
 
 
 def test_a_stop_request_saves_also_while_steps_are_skipped(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,12 @@
 """Choice of the checkpoint to resume from, without a cluster."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from checkpoint_files import DAMAGE, save
 
+from clism_core.training import restore
 from clism_core.training.checkpoint_store import CheckpointStore
 from clism_core.training.restore import latest_checkpoint
 from clism_core.utils import storage
@@ -37,6 +39,24 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
     assert f"resuming from {store.path(10)}" in caplog.text
     save(store, 15)
     assert [saved.step for saved in store.saved()] == [15, 10]  # the damaged one does not count
+
+
+def test_a_checkpoint_that_one_node_reads_wrongly_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = CheckpointStore(str(tmp_path / "out"))
+    save(store, 10)
+    save(store, 20)
+    fetch = restore._fetch
+
+    def fetch_wrongly(store: CheckpointStore, folder: str, downloads: ExitStack) -> tuple[Path, str]:
+        local, problem = fetch(store, folder, downloads)
+        return local, "a stale view" if folder == store.path(20) else problem
+
+    monkeypatch.setattr(restore, "_fetch", fetch_wrongly)
+    assert resumed_head(store) == b"head 10"
+    assert "step-00000020 was read wrongly by a node: a stale view; resuming from" in caplog.text
+    assert [saved.step for saved in store.saved()] == [20, 10]
 
 
 def test_all_checkpoints_damaged_is_an_error_that_leaves_them_in_place(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Outputs are held by one process, whatever happens to it, and found to be unusable before any work."""
 
+import errno
 import json
 import os
 import signal
@@ -11,9 +12,10 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from clism_core.utils import object_lease, storage
-from clism_core.utils.errors import InputError
+from clism_core.utils.errors import FailureError, InputError
 from clism_core.utils.output_lock import exclusive_file, exclusive_folder
 
 HOLDING = """
@@ -131,6 +133,18 @@ def test_a_full_disk_is_found_at_once(tmp_path: Path, monkeypatch: pytest.Monkey
         pass
 
 
+def test_a_file_system_without_locks_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def missing(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", missing)
+    for _ in range(2):  # nothing is left that would refuse the second one
+        with exclusive_folder(str(tmp_path / "out")):
+            assert "its file system has no locks; run one job at a time for it" in caplog.text
+
+
 def test_unreachable_store(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
@@ -158,14 +172,45 @@ def test_a_lease_without_heartbeat_is_taken_over(
 ) -> None:
     output = f"{bucket}/{tmp_path.name}"
     leave_lease(f"{output}/.lock")
-    message = r"process 7 on elsewhere.*lost, the output is free in 5 min"
-    with pytest.raises(InputError, match=message), exclusive_folder(output):
-        pass
-    monkeypatch.setattr(object_lease, "EXPIRY", -1.0)
+    monkeypatch.setattr(object_lease, "EXPIRY", 1.0)
+    monkeypatch.setattr(object_lease, "POLL", 0.1)
     with exclusive_folder(output):
+        assert "waiting for its next heartbeat, or until its lease expires in 1 s" in caplog.text
         assert "taken over from a lost process (process 7 on elsewhere" in caplog.text
         assert b"elsewhere" not in storage.read_bytes(f"{output}/.lock")
     assert storage.list_files(output) == []
+
+
+def test_a_process_on_another_machine_is_alive_if_it_renews_its_lease(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = f"{bucket}/{tmp_path.name}/.lock"
+    leave_lease(lock)
+    monkeypatch.setattr(object_lease, "POLL", 0.1)
+    monkeypatch.setattr("time.sleep", lambda _: leave_lease(lock, beat="c"))
+    with pytest.raises(InputError, match="process 7 on elsewhere"), exclusive_folder(f"{bucket}/{tmp_path.name}"):
+        pass
+
+
+def test_a_heart_beats_on_after_a_lost_answer(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The repeated request is refused, and at first the store does not say who holds the lease."""
+    monkeypatch.setattr(object_lease, "HEARTBEAT", 0.05)
+    asked, find = list[bool](), object_lease._Lease._find
+
+    def find_later(lease: object_lease._Lease) -> object_lease._Found | None:
+        asked.append(True)
+        if len(asked) == 1:
+            raise EndpointConnectionError(endpoint_url="x")
+        return find(lease)
+
+    with exclusive_folder(f"{bucket}/{tmp_path.name}"):
+        monkeypatch.setattr(object_lease._Lease, "_find", find_later)
+        lock = f"{bucket}/{tmp_path.name}/.lock"
+        fields = json.loads(storage.read_bytes(lock))
+        storage.write_bytes(lock, json.dumps(fields | {"beat": "lost"}).encode())
+        end = time.monotonic() + 10
+        while len(asked) < 2 or b'"lost"' in storage.read_bytes(lock):
+            assert time.monotonic() < end
 
 
 def test_a_heartbeat_renews_the_lease(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,7 +233,7 @@ def test_a_process_that_lost_its_lease_stops(bucket: str, tmp_path: Path, monkey
     while not received:
         assert time.monotonic() < end
         time.sleep(0.01)
-    with pytest.raises(InputError, match="another process has taken it over"):
+    with pytest.raises(FailureError, match="another process has taken it over"):
         held.__exit__(None, None, None)
     assert received == [signal.SIGTERM]
     assert b"elsewhere" in storage.read_bytes(f"{output}/.lock")
