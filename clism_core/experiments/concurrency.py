@@ -31,9 +31,9 @@ def cluster_share(workers: WorkersConfig, resources: Mapping[str, float]) -> flo
         workers: workers of the run.
         resources: current resources of the cluster.
     """
-    parts = [(workers.number * workers.cpus + INGEST_CPUS) / max(resources.get("CPU", 0.0), _TINY)]
+    parts = [(workers.maximum * workers.cpus + INGEST_CPUS) / max(resources.get("CPU", 0.0), _TINY)]
     if workers.use_gpu or (workers.use_gpu is None and resources.get("GPU")):
-        parts.append(workers.number * workers.gpus / max(resources.get("GPU", 0.0), _TINY))
+        parts.append(workers.maximum * workers.gpus / max(resources.get("GPU", 0.0), _TINY))
     return max(parts)
 
 
@@ -105,5 +105,5 @@ def with_own_threads(workers: WorkersConfig, *, runs: int, nodes: Sequence[Mappi
         nodes: resources of each node; the smallest node is the limit, because a worker may run on any.
     """
     cores = [node["CPU"] for node in nodes if node.get("CPU")] or [1.0]
-    threads = max(1, int(min(sum(cores) / (runs * workers.number), *cores)))
+    threads = max(1, int(min(sum(cores) / (runs * workers.maximum), *cores)))
     return dataclasses.replace(workers, threads=workers.threads or threads)

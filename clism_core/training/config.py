@@ -17,11 +17,23 @@ from clism_core.utils.storage import damaged, join, read_bytes
 
 
 @dataclass
+class ElasticNumber:
+    """Number of workers that follows the cluster."""
+
+    min: Annotated[int, Ge(1)]
+    """Number of workers without which training waits."""
+    max: Annotated[int, Ge(1)]
+    """Number of workers that is not exceeded."""
+
+
+@dataclass
 class WorkersConfig:
     """Ray Train workers."""
 
-    number: Annotated[int, Ge(1)] = 1
-    """Number of workers; with GPUs, each has its own. The result does not depend on it."""
+    number: Annotated[int | ElasticNumber, Ge(1)] = 1
+    """Number of workers; with GPUs, each has its own. The result does not depend on it. `{min: 2, max: 8}` trains on as
+    many as the cluster has room for: if nodes leave or join, training restarts from its last checkpoint on the workers
+    that there are, with the same global batches."""
     use_gpu: bool | None = None
     """Whether workers train on GPUs, one each; null: if the cluster has enough of them now. Set true on autoscaling
     clusters, whose GPU nodes start on demand."""
@@ -40,9 +52,19 @@ class WorkersConfig:
     max_preemption_failures: Annotated[int, Ge(-1)] = -1
     """Maximum number of restarts after preemptions of nodes that were announced, over the whole run; -1: no limit."""
 
+    @property
+    def minimum(self) -> int:
+        """Number of workers with which training starts at the latest."""
+        return self.number if isinstance(self.number, int) else self.number.min
+
+    @property
+    def maximum(self) -> int:
+        """Greatest number of workers."""
+        return self.number if isinstance(self.number, int) else self.number.max
+
     def resources(self) -> dict[str, float]:
-        """Return the resources to reserve for all workers; GPUs only if `use_gpu` is true."""
-        return {"CPU": self.number * self.cpus} | ({"GPU": self.number * self.gpus} if self.use_gpu else {})
+        """Return the resources without which training waits; GPUs only if `use_gpu` is true."""
+        return {"CPU": self.minimum * self.cpus} | ({"GPU": self.minimum * self.gpus} if self.use_gpu else {})
 
 
 @dataclass(frozen=True)
@@ -101,14 +123,21 @@ class _Config(Protocol):
 
 def run_problems(config: _Config) -> Iterator[str]:
     """Yield a message for each conflict between the fields that the configurations of all trainings share."""
-    number, size, warmup = config.workers.number, config.global_batch_size, config.optimizer.warmup_steps
+    workers, size, warmup = config.workers, config.global_batch_size, config.optimizer.warmup_steps
+    is_elastic = not isinstance(workers.number, int)
     problems = {
-        f"--global_batch_size {size}: must be a multiple of --workers.number ({number})": number >= 1
-        and size % number != 0,
+        f"--global_batch_size {size}: must be a multiple of --workers.number ({workers.number})": not is_elastic
+        and workers.maximum >= 1
+        and size % workers.maximum != 0,
+        f"--global_batch_size {size}: must be at least --workers.number.max ({workers.maximum})": is_elastic
+        and size < workers.maximum,
+        f"--workers.number: its min, {workers.minimum}, is above its max, {workers.maximum}": (
+            workers.minimum > workers.maximum
+        ),
         f"--optimizer.warmup_steps {warmup}: must be a whole number of steps, or a fraction of all steps below 1": (
             warmup >= 1 and warmup % 1 != 0
         ),
-        f"--workers.gpus {config.workers.gpus}: must be 1 if there is more than one worker": number > 1
-        and config.workers.gpus < 1,
+        f"--workers.gpus {workers.gpus}: must be 1 if there is more than one worker": workers.maximum > 1
+        and workers.gpus < 1,
     }
     yield from (problem for problem, occurs in problems.items() if occurs)

@@ -188,14 +188,15 @@ def choose_device(workers: WorkersConfig, precision: PrecisionName) -> bool:
     gpus = int(ray.cluster_resources().get("GPU", 0))
     use_gpu = workers.use_gpu
     if use_gpu is None:
-        use_gpu = gpus >= workers.number * workers.gpus
+        use_gpu = gpus >= workers.minimum * workers.gpus
         if gpus and not use_gpu:
             logger.warning(
                 "the cluster has %d GPUs for %d workers: training on CPUs; set --workers.use_gpu true to wait for more "
                 "GPUs",
-                *(gpus, workers.number),
+                *(gpus, workers.minimum),
             )
-    logger.info("training on %d %s", workers.number, "GPUs" if use_gpu else "workers without a GPU")
+    number = f"{workers.minimum}" if workers.minimum == workers.maximum else f"{workers.minimum} to {workers.maximum}"
+    logger.info("training on %s %s", number, "GPUs" if use_gpu else "workers without a GPU")
     if precision == "fp16" and not use_gpu:
         raise InputError("--precision fp16: needs GPUs, but the workers train on CPUs; use fp32, bf16 or auto")
     return use_gpu
@@ -203,7 +204,7 @@ def choose_device(workers: WorkersConfig, precision: PrecisionName) -> bool:
 
 def _warn_if_no_cpus_for_data(workers: WorkersConfig) -> None:
     """Warn that training will wait if the workers reserve all CPUs; nodes that join later may add CPUs."""
-    total, reserved = float(ray.cluster_resources().get("CPU", 0)), workers.number * workers.cpus
+    total, reserved = float(ray.cluster_resources().get("CPU", 0)), workers.minimum * workers.cpus
     if total < reserved + INGEST_CPUS:
         logger.warning(
             "the workers reserve %g of %g CPUs in the cluster, and reading data needs %g: training waits for nodes to "
@@ -216,16 +217,18 @@ def _trainer(
     settings: RunSettings, assignment: Assignment, *, use_gpu: bool, callbacks: Sequence[UserCallback]
 ) -> TorchTrainer:
     file_system, path = filesystem(settings.output)
+    workers = settings.workers
     # Any number of failures: those that end the run do so by an error of `FailureLimit`.
-    limits: Any = {"max_failures": -1, "max_preemption_failures": settings.workers.max_preemption_failures}
+    limits: Any = {"max_failures": -1, "max_preemption_failures": workers.max_preemption_failures}
+    number: Any = workers.number if isinstance(workers.number, int) else (workers.minimum, workers.maximum)
     return TorchTrainer(
         cast("Callable[[dict[Any, Any]], None]", train_worker),
         train_loop_config={"assignment": assignment},
         torch_config=OneAddressTorchConfig(),
         scaling_config=ScalingConfig(
-            num_workers=settings.workers.number,
+            num_workers=number,
             use_gpu=use_gpu,
-            resources_per_worker={"CPU": settings.workers.cpus, **({"GPU": settings.workers.gpus} if use_gpu else {})},
+            resources_per_worker={"CPU": workers.cpus, **({"GPU": workers.gpus} if use_gpu else {})},
         ),
         run_config=RunConfig(
             name=CHECKPOINTS,

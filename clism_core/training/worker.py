@@ -1,6 +1,7 @@
 """Ray Train worker of a training run, for any recipe."""
 
 import logging
+import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -95,7 +96,7 @@ def _train(assignment: Assignment, model: TrainedModel[Any], state: TrainingStat
     """Train the model from its step on; return whether the last step was reached."""
     settings, recipe = assignment.settings, assignment.recipe
     run = replace(assignment.run, writer="worker")
-    share = settings.global_batch_size // world_size()
+    share = math.ceil(settings.global_batch_size / world_size())  # elastic workers may have unequal shares
     micro_batch_size = min(settings.micro_batch_size or share, share)
     wrapped = prepare_model(
         model,

@@ -7,10 +7,15 @@ from clism_core.pretraining.config import PretrainConfig, check_config, data_set
 from clism_core.pretraining.held_out_data import HeldOutConfig
 from clism_core.pretraining.mixture import DataSetConfig
 from clism_core.pretraining.objectives.build import ObjectivesConfig
-from clism_core.training.config import WorkersConfig
+from clism_core.training.config import ElasticNumber, WorkersConfig
 from clism_core.training.loop import LoopConfig
 from clism_core.training.optimizer import OptimizerConfig
 from clism_core.utils.errors import InputError
+
+
+def elastic(minimum: int, maximum: int) -> WorkersConfig:
+    return WorkersConfig(number=ElasticNumber(min=minimum, max=maximum))
+
 
 GOOD = PretrainConfig(model="xlm-roberta-base", data="prepared", output="out")
 
@@ -19,6 +24,11 @@ def test_defaults_are_the_values_of_the_paper() -> None:
     check_config(GOOD)
     assert (GOOD.global_batch_size, GOOD.loop.steps, GOOD.optimizer.warmup_steps) == (64, 15_000, 1_500)
     assert (GOOD.optimizer.learning_rate, GOOD.masking.max_length, GOOD.masking.mlm_probability) == (1e-5, 256, 0.15)
+
+
+def test_elastic_workers_need_not_divide_the_batch() -> None:
+    check_config(replace(GOOD, workers=elastic(3, 7)))
+    assert elastic(3, 7).resources() == {"CPU": 1.5}
 
 
 def test_warm_up_may_be_a_fraction_of_the_steps() -> None:
@@ -30,6 +40,15 @@ def test_warm_up_may_be_a_fraction_of_the_steps() -> None:
     [
         pytest.param({"workers": WorkersConfig(number=3)}, "multiple of --workers.number", id="workers"),
         pytest.param({"workers": WorkersConfig(number=0)}, "--workers.number 0", id="no workers"),
+        pytest.param(
+            {"workers": elastic(0, 2)}, r"--workers\.number\.min 0: must be at least 1", id="no elastic workers"
+        ),
+        pytest.param({"workers": elastic(3, 2)}, "its min, 3, is above its max, 2", id="reversed"),
+        pytest.param(
+            {"workers": elastic(2, 65)},
+            r"--global_batch_size 64: must be at least --workers\.number\.max \(65\)",
+            id="workers without inputs",
+        ),
         pytest.param({"global_batch_size": 0}, "--global_batch_size 0", id="empty batch"),
         pytest.param({"micro_batch_size": 0}, "--micro_batch_size", id="empty micro-batch"),
         pytest.param({"pairs_per_sample": {0.5: 2}}, "--pairs_per_sample", id="no first stage"),

@@ -31,17 +31,22 @@ WEIGHTS = ObjectivesConfig(w_clism=1.0, w_cacr=0.5, w_mlm=2.0, temperature=0.2)
 
 @dataclass(frozen=True)
 class Spread:
-    """Distribution of a global batch of 16, and whether it has questions."""
+    """Distribution of a global batch, and whether it has questions."""
 
     workers: int
     micro_batch_size: int
     questions: bool = True
+    samples: int = N
 
 
 TWO_WORKERS = {
     "2 x 8": Spread(workers=2, micro_batch_size=8),
     "2 x (2 x 4 accumulated)": Spread(workers=2, micro_batch_size=4),
     "2 x (3 + 3 + 2 accumulated)": Spread(workers=2, micro_batch_size=3),
+}
+UNEQUAL = {
+    "8 and 7": Spread(workers=2, micro_batch_size=8, samples=15),
+    "7 + 1 and 7": Spread(workers=2, micro_batch_size=7, samples=15),
 }
 NO_QUESTIONS = Spread(workers=2, micro_batch_size=8, questions=False)
 
@@ -74,7 +79,7 @@ def build_model(folder: Path, weights: ObjectivesConfig = WEIGHTS) -> Pretrainin
 
 
 def micro_batches(model: PretrainingModel, spread: Spread, rank: int) -> list[Batch]:
-    own = samples(questions=spread.questions)[rank :: spread.workers]
+    own = samples(questions=spread.questions)[: spread.samples][rank :: spread.workers]
     builder = BatchBuilder(model.tokenizer, MaskingConfig(max_length=64), seed=0)
     size = spread.micro_batch_size
     return [builder([[entry] for entry in own[first : first + size]]) for first in range(0, len(own), size)]
@@ -115,7 +120,7 @@ def by_worker(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Sp
     """Results of each of two workers, by distribution; the workers are started once, and connect to a store of this
     process."""
     out = tmp_path_factory.mktemp("workers")
-    spreads = [*TWO_WORKERS.values(), NO_QUESTIONS]
+    spreads = [*TWO_WORKERS.values(), *UNEQUAL.values(), NO_QUESTIONS]
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     spawn(run_steps, (folder, spreads, store.port, out), nprocs=2, daemon=True)
     first, second = (torch.load(out / f"{rank}.pt") for rank in range(2))
@@ -133,6 +138,14 @@ def check(result: Results, whole: Results) -> None:
 def test_losses_and_gradients_do_not_depend_on_the_distribution(
     whole: Results, by_worker: dict[Spread, list[Results]], spread: Spread
 ) -> None:
+    for result in by_worker[spread]:
+        check(result, whole)
+
+
+@pytest.mark.parametrize("spread", UNEQUAL.values(), ids=UNEQUAL)
+def test_workers_may_have_unequal_shares(folder: Path, by_worker: dict[Spread, list[Results]], spread: Spread) -> None:
+    """As elastic workers have, whose number need not divide the global batch."""
+    whole = run_step(0, folder, Spread(workers=1, micro_batch_size=15, samples=15))
     for result in by_worker[spread]:
         check(result, whole)
 

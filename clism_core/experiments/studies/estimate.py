@@ -99,7 +99,7 @@ def work_units(stage: Stage, rates: EstimateConfig) -> float:
         steps = config.steps or math.ceil(config.epochs * per_epoch / config.global_batch_size)
     else:
         steps = config.loop.steps
-    return float(steps * config.global_batch_size / config.workers.number)
+    return float(steps * config.global_batch_size / config.workers.maximum)
 
 
 def _seconds(stage: Stage, measured: Sequence[float], rates: EstimateConfig) -> float:
