@@ -88,9 +88,9 @@ class GradientStep:
             micro_batches: this worker's part of the global batch, on its device.
             sums: accumulator of losses and metrics.
         """
-        counts = self._global_counts(micro_batches)
+        counts, accumulates = self._global_counts(micro_batches)
         sums.add_counts(counts)
-        cached = self._cached_gradients(step, micro_batches, counts, sums) if len(micro_batches) > 1 else None
+        cached = self._cached_gradients(step, micro_batches, counts, sums) if accumulates else None
         for number, batch in enumerate(micro_batches):
             with self._synchronised(last=number == len(micro_batches) - 1):
                 results = self._forward(self.model, step, number, batch)
@@ -107,12 +107,19 @@ class GradientStep:
                 # DDP divides the sum of the workers' gradients by the number of workers
                 self.precision.scale(torch.stack(losses).sum() * world_size()).backward()
 
-    def _global_counts(self, micro_batches: Sequence[ModelInputs]) -> dict[str, float]:
+    def _global_counts(self, micro_batches: Sequence[ModelInputs]) -> tuple[dict[str, float], bool]:
+        """Return the item count of each objective, and whether any worker has several micro-batches.
+
+        If workers have unequal shares, only some may have. All of them have to gather vectors before their first
+        forward pass through DDP, which has collectives of its own.
+        """
         names = list(self.inner.objectives)
         local = [float(sum(self.inner.count(name, batch) for batch in micro_batches)) for name in names]
         device = micro_batches[0].input_ids.device
-        totals = sum_over_workers(torch.tensor(local, dtype=torch.float64, device=device))
-        return dict(zip(names, totals, strict=True))
+        *totals, accumulating = sum_over_workers(
+            torch.tensor([*local, float(len(micro_batches) > 1)], dtype=torch.float64, device=device)
+        )
+        return dict(zip(names, totals, strict=True)), accumulating > 0
 
     def _forward(
         self, forward: Callable[[ModelInputs], ResultsT], step: int, number: int, batch: ModelInputs
