@@ -314,9 +314,23 @@ def test_an_unusable_output_or_store_is_an_input_error(
     (tmp_path / "file").touch()
     assert run_job(ToyConfig, main, description=None, arguments=[]) == EXIT_BAD_INPUT
     assert "file: cannot be written: File exists" in capsys.readouterr().err
+    (tmp_path / "file").unlink()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     assert run_job(ToyConfig, main, description=None, arguments=[]) == EXIT_BAD_INPUT
     assert "http://127.0.0.1:9 cannot be used" in capsys.readouterr().err
+
+
+def test_a_job_that_resumes_waits_for_its_server(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def main(config: ToyConfig) -> None:
+        with writing("prepare", str(tmp_path)):
+            pytest.fail("it began")
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("CLISM_TRACKING_TIMEOUT", "0.1")
+    assert run_job(ToyConfig, main, description=None, arguments=[]) == EXIT_FAILURE
+    assert "the MLflow server at http://127.0.0.1:9 does not answer" in capsys.readouterr().err
 
 
 def test_a_full_disk_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
