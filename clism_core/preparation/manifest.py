@@ -103,8 +103,7 @@ def read_manifest(folder: str) -> Manifest:
         InputError: if the folder is missing, or does not contain finished data of this version.
     """
     if storage.exists(storage.join(folder, MANIFEST)):
-        content = storage.read_json(storage.join(folder, MANIFEST))
-        manifest = cast(Manifest, content if isinstance(content, dict) else {})
+        manifest = cast(Manifest, storage.read_json(storage.join(folder, MANIFEST)))
         if missing := sorted(Manifest.__required_keys__ - manifest.keys()):
             raise InputError(
                 f"{folder}: incompatible {MANIFEST}, written by another version of this project: missing "

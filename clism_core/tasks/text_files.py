@@ -4,6 +4,7 @@ import codecs
 import re
 
 from clism_core.utils.compressed import compression_of_name, open_decompressed
+from clism_core.utils.encoding_names import check_encoding_name
 from clism_core.utils.errors import InputError
 from clism_core.utils.text import printable
 
@@ -25,7 +26,8 @@ def read_text(path: str, *, encoding: str = "utf-8") -> str:
     Raises:
         InputError: if the file cannot be read, is not text or not in `encoding`, or Python does not know the encoding.
     """
-    codec = _codec(encoding)
+    check_encoding_name(encoding, title=path)
+    codec = codecs.lookup(encoding)
     try:
         with open_decompressed(path, compression_of_name(path)) as stream:
             content = stream.read()
@@ -85,10 +87,3 @@ def _check_not_utf8(path: str, content: bytes, encoding: str) -> None:
                 f"{path}, line {number}: the file is in UTF-8, but encoding: {encoding} would decode "
                 f"{printable(word)!r} as {printable(misread)!r}; omit encoding, or set it to utf-8"
             )
-
-
-def _codec(encoding: str) -> codecs.CodecInfo:
-    try:
-        return codecs.lookup(encoding)
-    except LookupError as error:
-        raise InputError(f"encoding {encoding!r} is unknown; give one such as utf-8 or latin-1") from error

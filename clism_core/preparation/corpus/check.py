@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Sequence
 
 from clism_core.preparation.corpus.config import CorpusConfig, RawRow
-from clism_core.preparation.corpus.encodings import CHECKED, check_encoding, check_name, check_xml_encoding
+from clism_core.preparation.corpus.encodings import CHECKED, check_encoding, check_xml_encoding
 from clism_core.preparation.corpus.file_types import check_file_type
 from clism_core.preparation.corpus.files import skipped_files
 from clism_core.preparation.corpus.format import COLUMNS, ROWS_CHECKED
 from clism_core.preparation.corpus.formats import FORMATS, format_of
 from clism_core.preparation.corpus.lines import open_stream
 from clism_core.preparation.corpus.rows import empty_file, read_file, titles
+from clism_core.utils.encoding_names import check_encoding_name
 from clism_core.utils.errors import InputError
 from clism_core.utils.language_codes import code_problem
 from clism_core.utils.text import listed
@@ -80,7 +81,7 @@ def _check_fields(config: CorpusConfig) -> None:
             raise InputError(
                 f"{where}: {name} is given, but format is {config.format}, which does not use it; did you mean {users}?"
             )
-    check_name(config.encoding, where=where)
+    check_encoding_name(config.encoding, title=where)
     if corpus_format.named_columns:
         for name in sorted(COLUMNS):
             if isinstance(getattr(config, name), int):

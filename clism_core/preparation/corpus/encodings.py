@@ -59,14 +59,6 @@ _TWICE = re.compile("[\u00c2-\u00f4][\u0080-\u00bf\u0152-\u0192\u02c6\u02dc\u201
 _DECLARED = re.compile(rb"""<\?xml[^>]*\sencoding\s*=\s*["']([\w.-]+)""")
 
 
-def check_name(encoding: str, *, where: str) -> None:
-    """Raise `InputError` if Python does not know a text encoding."""
-    try:
-        "\n".encode(encoding)
-    except (LookupError, ValueError) as error:
-        raise InputError(f"{where}: encoding {encoding!r} is unknown; give one such as utf-8 or cp1252") from error
-
-
 def is_utf8(encoding: str) -> bool:
     """Return whether `encoding` is a name of UTF-8."""
     return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig")

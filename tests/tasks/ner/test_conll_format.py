@@ -129,9 +129,10 @@ def test_latin_1_read_as_utf_8_is_rejected(tmp_path: Path) -> None:
     assert read_tagged(path, encoding="latin-1").sentences[0].tokens == ("La", "Coruña", ",")
 
 
-def test_an_unknown_encoding_is_rejected(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="encoding 'latin-one' is unknown"):
-        read_tagged(write(tmp_path / "x", SPANISH), encoding="latin-one")
+@pytest.mark.parametrize("encoding", ["latin-one", "base64"])
+def test_an_unknown_encoding_is_rejected(tmp_path: Path, encoding: str) -> None:
+    with pytest.raises(InputError, match=f"encoding '{encoding}' is unknown"):
+        read_tagged(write(tmp_path / "x", SPANISH), encoding=encoding)
 
 
 def test_files_in_a_bucket(bucket: str) -> None:
