@@ -1,9 +1,11 @@
 """What all tests share: a home folder of their own, no network, one Ray cluster a session."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from mlflow_server import Server
 
@@ -39,6 +41,31 @@ def ray_cluster(session_home: Path) -> Iterator[None]:
     connect(num_cpus=4)
     yield
     ray.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def freed_cpus(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Check that a test leaves no CPU of the session's cluster reserved: later ones would wait for it in vain."""
+    yield
+    if "ray_cluster" not in request.fixturenames:
+        return
+    import ray
+
+    for _ in range(60):  # Ray takes a while to release those of ended processes
+        reserved = ray.cluster_resources()["CPU"] - ray.available_resources().get("CPU", 0.0)
+        if reserved == 0:
+            return
+        time.sleep(0.5)
+    groups = [group for group in ray.util.placement_group_table().values() if group["state"] != "REMOVED"]
+    processes = sorted(name for process in psutil.process_iter() if (name := _title(process)).startswith("ray::"))
+    pytest.fail(f"the test leaves {reserved:g} CPU(s) reserved; placement groups: {groups}, processes: {processes}")
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # it has ended
+        return ""
 
 
 @pytest.fixture(scope="module")
