@@ -15,11 +15,11 @@ from transformers import PreTrainedModel
 from transformers.utils import cached_file
 
 from clism_core.utils.errors import InputError
+from clism_core.utils.file_types import check_not_pointer
 from clism_core.utils.text import listed
 
 _FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 """In the order in which transformers looks for them."""
-_POINTER = b"version https://git-lfs"
 _POOLER = re.compile(r"(^|\.)pooler\.")
 _SHOWN = 4
 
@@ -109,11 +109,7 @@ def _read_pickle(file: Path) -> Iterator[tuple[str, Tensor]]:
 def check_no_pointer(file: Path) -> None:
     """Raise `InputError` if a file is the pointer that Git leaves in place of a large file."""
     with file.open("rb") as opened:
-        if opened.read(len(_POINTER)) == _POINTER:
-            raise InputError(
-                f"{file}: a Git LFS pointer in place of the file; run `git lfs pull` in the repository it comes from, "
-                "or download the file"
-            )
+        check_not_pointer(opened.read(100), where=str(file))
 
 
 def check_finite(name: str, tensor: Tensor, file: Path) -> None:

@@ -1,15 +1,13 @@
 """Text files of labelled data, read whole: the largest are some tens of megabytes."""
 
-import codecs
 import re
 
 from clism_core.utils.compressed import compression_of_name, open_decompressed
-from clism_core.utils.encoding_names import check_encoding_name
+from clism_core.utils.encodings import check_encoding, check_encoding_name
 from clism_core.utils.errors import InputError
-from clism_core.utils.text import printable
+from clism_core.utils.file_types import check_file_type
 
-_PARQUET = b"PAR1"
-"""First bytes of Parquet files."""
+_REMEDIES = {"Parquet": "give its folder as a data set, {name: FOLDER, split: train}"}
 _CARRIAGE_RETURNS = re.compile(r"\r+\n")
 """End of a line with carriage returns; several of them if the file was converted twice."""
 
@@ -19,28 +17,19 @@ def read_text(path: str, *, encoding: str = "utf-8") -> str:
 
     A file whose name ends in .gz, .bz2 or .zst is decompressed.
 
-    A UTF-8 file is rejected if another encoding is given, because latin-1 decodes any file and would turn "Coruña" into
-    "CoruÃ±a". Text in another encoding is hardly ever valid UTF-8 by chance: its letters beyond ASCII would all have to
-    occur in certain pairs.
-
     Raises:
         InputError: if the file cannot be read, is not text or not in `encoding`, or Python does not know the encoding.
     """
     check_encoding_name(encoding, title=path)
-    codec = codecs.lookup(encoding)
+    check_file_type(path, "text", where=path, remedies=_REMEDIES)
     try:
         with open_decompressed(path, compression_of_name(path)) as stream:
             content = stream.read()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error}") from error
-    if content.startswith(_PARQUET):
-        raise InputError(
-            f"{path} is a Parquet file, not text; give its folder as a data set, {{name: FOLDER, split: train}}"
-        )
-    if not codec.name.startswith("utf"):
-        _check_not_utf8(path, content, encoding)
+    check_encoding(content, encoding=encoding, languages=(), where=path)
     try:
-        text, _ = codec.decode(content)
+        text = content.decode(encoding)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise InputError(
@@ -49,10 +38,7 @@ def read_text(path: str, *, encoding: str = "utf-8") -> str:
         ) from error
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise InputError(
-            f"{path}, line {line}: a NUL character, so the file is in UTF-16 or another encoding, or no text; set its "
-            "encoding, such as encoding: utf-16, or convert it to UTF-8"
-        )
+        raise InputError(f"{path}, line {line}: a NUL character, which no text has; download the file again")
     return text.removeprefix("\ufeff")
 
 
@@ -72,18 +58,3 @@ def split_lines(path: str, text: str) -> list[str]:
             f"{path}, line {line}: a carriage return within the line; convert the line ends of the file to line feeds"
         )
     return text.split("\n")
-
-
-def _check_not_utf8(path: str, content: bytes, encoding: str) -> None:
-    try:
-        text = content.decode()
-    except UnicodeDecodeError:
-        return
-    for number, line in enumerate(text.split("\n"), start=1):
-        word = next((word for word in line.split() if not word.isascii()), None)
-        if word is not None:
-            misread = word.encode().decode(encoding, "replace")
-            raise InputError(
-                f"{path}, line {number}: the file is in UTF-8, but encoding: {encoding} would decode "
-                f"{printable(word)!r} as {printable(misread)!r}; omit encoding, or set it to utf-8"
-            )

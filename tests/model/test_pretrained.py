@@ -120,7 +120,7 @@ def test_layers_may_be_left_out_on_purpose(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        pytest.param(lambda _: POINTER, "a Git LFS pointer in place of the file", id="pointer"),
+        pytest.param(lambda _: POINTER, "a Git LFS pointer, not the file itself", id="pointer"),
         pytest.param(lambda whole: whole[: len(whole) // 2], "incomplete metadata", id="truncated"),
         pytest.param(lambda whole: whole[:10], "header", id="header-truncated"),
         pytest.param(lambda _: b"", "header too small", id="empty"),

@@ -6,15 +6,20 @@ from collections import Counter
 from collections.abc import Sequence
 
 from clism_core.preparation.corpus.config import CorpusConfig, RawRow
-from clism_core.preparation.corpus.encodings import CHECKED, check_encoding, check_xml_encoding
-from clism_core.preparation.corpus.file_types import check_file_type
 from clism_core.preparation.corpus.files import skipped_files
 from clism_core.preparation.corpus.format import COLUMNS, ROWS_CHECKED
 from clism_core.preparation.corpus.formats import FORMATS, format_of
 from clism_core.preparation.corpus.lines import open_stream
 from clism_core.preparation.corpus.rows import empty_file, read_file, titles
-from clism_core.utils.encoding_names import check_encoding_name
+from clism_core.utils.encodings import (
+    CHECKED,
+    check_encoding,
+    check_encoding_name,
+    check_line_ends,
+    check_xml_encoding,
+)
 from clism_core.utils.errors import InputError
+from clism_core.utils.file_types import check_file_type
 from clism_core.utils.language_codes import code_problem
 from clism_core.utils.text import listed
 
@@ -22,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 FILES_CHECKED = 100
 """Maximum number of files checked per corpus: opening a file in an object store is slow."""
+
+_REMEDIES = {"Parquet": "give format: parquet", "XML": "give format: tmx"}
 
 MAX_BAD_ROWS = 0.9
 """Fraction of bad rows from which on a file is considered to be of another format or language."""
@@ -39,11 +46,11 @@ def check_corpus(config: CorpusConfig) -> dict[str, list[RawRow]]:
     checked = titles(config)[:FILES_CHECKED]
     corpus_format = format_of(config)
     for path in checked if corpus_format.has_files else []:
-        check_file_type(path, corpus_format.file_type)
+        check_file_type(path, corpus_format.file_type, where=f"corpora: {path}", remedies=_REMEDIES)
         _check_encoding(path, config)
     for other in (config.target_path, config.alignment_path):
         if other is not None:
-            check_file_type(other, "text")
+            check_file_type(other, "text", where=f"corpora: {other}", remedies=_REMEDIES)
             _check_encoding(other, config)
     if skipped := skipped_files(config):
         logger.warning(
@@ -100,10 +107,10 @@ def _check_encoding(path: str, config: CorpusConfig) -> None:
     sides = [config.source_lang, config.target_lang]
     if file_type == "XML":
         check_xml_encoding(content, languages=sides, where=where)
-    elif path == config.alignment_path:
-        check_encoding(content, encoding="utf-8", languages=sides, where=where)
-    else:
-        check_encoding(content, encoding=config.encoding, languages=sides, where=where)
+        return
+    encoding = "utf-8" if path == config.alignment_path else config.encoding
+    check_encoding(content, encoding=encoding, languages=sides, where=where)
+    check_line_ends(content, encoding=encoding, where=where)
 
 
 def _check_rows(rows: Sequence[RawRow], path: str, config: CorpusConfig) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import IO, Generic, Literal, TypeVar
 
-from clism_core.preparation.corpus.encodings import utf8_chunks
 from clism_core.utils.compressed import Compression, compression_of_name, open_decompressed
+from clism_core.utils.encodings import utf8_chunks
 from clism_core.utils.errors import InputError
 
 MAX_TEXT = 1 << 20

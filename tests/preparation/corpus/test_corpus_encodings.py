@@ -7,7 +7,7 @@ import pytest
 from corpus_files import corpus, write
 
 from clism_core.preparation.corpus import CorpusConfig, check_corpus, read_rows
-from clism_core.preparation.corpus.encodings import utf8_chunks
+from clism_core.utils.encodings import utf8_chunks
 from clism_core.utils.errors import InputError
 
 ENGLISH = "The house on the hill is old."
@@ -135,7 +135,7 @@ def test_texts_that_can_be_used(tmp_path: Path, content: bytes, fields: dict[str
 @pytest.mark.parametrize(
     ("encoding", "message"),
     [
-        pytest.param("cp1252", "is in UTF-8, not in cp1252; omit encoding", id="utf-8-as-another"),
+        pytest.param("cp1252", "is in UTF-8, not in cp1252, which would turn .* omit encoding", id="utf-8-as-another"),
         pytest.param("utf-16", "is in UTF-8, not in utf-16", id="utf-8-as-utf-16"),
         pytest.param("utf-32", "is in UTF-8, not in utf-32", id="utf-8-as-utf-32"),
         pytest.param("klingon", "encoding 'klingon' is unknown; give one such as", id="unknown"),

@@ -93,7 +93,7 @@ def table(kind: str) -> bytes:
         pytest.param(
             "c.tsv",
             b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
-            "is a pointer of Git LFS",
+            "is a Git LFS pointer",
             id="git-lfs",
         ),
     ],
@@ -128,5 +128,5 @@ def test_other_files_of_a_corpus_are_checked(tmp_path: Path) -> None:
 
 def test_parquet_file_that_is_a_pointer(tmp_path: Path) -> None:
     (tmp_path / "c.parquet").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
-    with pytest.raises(InputError, match=r"c\.parquet is a pointer of Git LFS, .* git lfs pull"):
+    with pytest.raises(InputError, match=r"c\.parquet is a Git LFS pointer, .* git lfs pull"):
         check_corpus(corpus(tmp_path / "c.parquet", format="parquet", source_column="en", target_column="de"))

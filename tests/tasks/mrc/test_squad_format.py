@@ -186,9 +186,15 @@ def test_invalid_content_is_rejected(tmp_path: Path, content: Any, message: str)
     ("content", "message"),
     [
         pytest.param(b'{"data": [', r"Invalid JSON: .* at line 1 column 10", id="cut-off"),
-        pytest.param(b"PK\x03\x04\xff", r"line 1: byte 0xff is invalid in encoding utf-8", id="binary"),
-        pytest.param(b"PAR1\x15\x04", r"is a Parquet file, not text; give its folder as a data set", id="parquet"),
-        pytest.param('{"data": []}'.encode("utf-16-le"), r"line 1: a NUL character, .* encoding: utf-16", id="utf-16"),
+        pytest.param(b'{"data": "\xff"}', r"line 1: byte 0xff is invalid in encoding utf-8", id="another-encoding"),
+        pytest.param(b"PK\x03\x04\xff", r"is a zip archive, which is not supported; unpack it", id="zip"),
+        pytest.param(b"\xfd7zXZ\x00", r"is compressed with xz; decompress it", id="xz"),
+        pytest.param(b"<!DOCTYPE html><html>", r"is HTML, not plain text; it may be an error page", id="html"),
+        pytest.param(
+            b"version https://git-lfs.github.com/spec/v1\n", r"is a Git LFS pointer, not the file itself", id="lfs"
+        ),
+        pytest.param(b"PAR1\x15\x04", r"in the format Parquet, not text; give its folder as a data set", id="parquet"),
+        pytest.param('{"data": []}'.encode("utf-16-le"), r"is in UTF-16-LE; give encoding: utf-16-le", id="utf-16"),
         pytest.param(b'{"id": 1}\n{"id": 2}\n', r"Invalid JSON: trailing characters at line 2", id="json-lines"),
         pytest.param(
             json.dumps(squad(qas(question="\ud83d"))).encode(), r"Invalid JSON: .* hex escape", id="lone-surrogate"

@@ -96,12 +96,18 @@ def test_only_the_language_prefix_is_removed(tmp_path: Path) -> None:
     assert found.sentences == (sentence(":/O", "de:x/B-ORG"),)
 
 
+def test_text_that_was_converted_to_utf_8_twice_is_rejected(tmp_path: Path) -> None:
+    twice = "".join(f"{name.encode().decode('cp1252')} B-LOC\n" for name in ("Köln", "Zürich", "Besançon"))
+    with pytest.raises(InputError, match="was converted to UTF-8 twice: it has 'KÃ¶ln' for 'Köln'"):
+        read_tagged(write(tmp_path / "x.conll", twice))
+
+
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "ascii"])
 def test_a_utf_8_file_in_another_encoding_is_rejected(tmp_path: Path, encoding: str) -> None:
     path = write(tmp_path / "esp.train", SPANISH)
     with pytest.raises(
         InputError,
-        match=rf"esp\.train, line 2: .* UTF-8, but encoding: {encoding} would decode 'Coruña' as '.+'; .* utf-8",
+        match=rf"esp\.train is in UTF-8, not in {encoding}, which would turn 'Coruña' in line 2 into '.+'; .* utf-8",
     ):
         read_tagged(path, encoding=encoding)
 
@@ -156,7 +162,7 @@ def test_files_in_a_bucket(bucket: str) -> None:
         pytest.param("en:a\tO\nen:\tO\n", "line 2: a language prefix without a token", id="no-token-after-language"),
         pytest.param("en:a\tO\nen:b\tO\nRome\tO\n", "line 3: token 'Rome' has no language prefix", id="no-language"),
         pytest.param("a O\nin O\rRome B-LOC\n", "line 2: a carriage return within the line", id="mixed-line-ends"),
-        pytest.param("a\0 O\n", "line 1: a NUL character", id="nul"),
+        pytest.param("a\0 O\n", "NUL bytes, the first in line 1", id="nul"),
         pytest.param("0 In O\n1 Rome B-LOC\n\n0 Ann B-PER\n", "the first column numbers the tokens", id="numbered"),
         pytest.param("a O\nRome NNP\n", "line 2: 'NNP' is not a valid tag", id="no-tag"),
         pytest.param("Rome B-\n", "line 1: 'B-' is not a valid tag", id="no-type"),

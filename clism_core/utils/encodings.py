@@ -1,7 +1,7 @@
-"""Encodings of text files: the one that a corpus is configured with, checked against the beginning of its files.
+"""Encodings of text files: the configured one, checked against the content of the files.
 
-Invalid bytes are replaced by U+FFFD and their rows rejected, since a few of them occur in any web corpus. A whole file
-in another encoding is an error: all rows with accents would be lost.
+A few invalid bytes occur in any web corpus, so the corpora's readers replace them by U+FFFD and reject their rows. A
+whole file in another encoding is an error: all rows with accents would be lost.
 """
 
 import codecs
@@ -59,6 +59,19 @@ _TWICE = re.compile("[\u00c2-\u00f4][\u0080-\u00bf\u0152-\u0192\u02c6\u02dc\u201
 _DECLARED = re.compile(rb"""<\?xml[^>]*\sencoding\s*=\s*["']([\w.-]+)""")
 
 
+def check_encoding_name(encoding: str, *, title: str) -> None:
+    """Raise `InputError` if Python does not know a text encoding; codecs of bytes, such as base64, are none.
+
+    Args:
+        encoding: name of the encoding.
+        title: description of the file or corpus, with which the message begins.
+    """
+    try:
+        "\n".encode(encoding)
+    except (LookupError, ValueError) as error:
+        raise InputError(f"{title}: encoding {encoding!r} is unknown; give one such as utf-8 or cp1252") from error
+
+
 def is_utf8(encoding: str) -> bool:
     """Return whether `encoding` is a name of UTF-8."""
     return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig")
@@ -79,16 +92,16 @@ def utf8_chunks(stream: IO[bytes], encoding: str, *, size: int) -> Iterator[byte
 def check_encoding(content: bytes, *, encoding: str, languages: Sequence[str], where: str) -> None:
     """Raise `InputError` if the beginning of a file shows that it is not in `encoding`, and name the likely one.
 
-    Also refuses text that was converted to UTF-8 twice, and text whose lines end in a lone carriage return.
+    Also refuses text that was converted to UTF-8 twice.
 
     Args:
         content: first bytes of the file, decompressed.
         encoding: configured encoding.
-        languages: languages of the text, which tell its likely encoding.
+        languages: languages of the text, which tell its likely encoding; none if they are unknown.
         where: beginning of the message.
     """
-    if not is_utf8(encoding) and _is_utf8_text(content):
-        raise InputError(f"{where} is in UTF-8, not in {encoding}; omit encoding, or give utf-8")
+    if not is_utf8(encoding):
+        _check_not_utf8(content, encoding, where)
     try:
         text = _decoded(content, encoding)
     except UnicodeError as error:  # no byte order mark
@@ -103,7 +116,6 @@ def check_encoding(content: bytes, *, encoding: str, languages: Sequence[str], w
         raise _unicode_error(content, where)
     if _is_mostly_invalid(text):
         raise _legacy_error(content, text, encoding=encoding, languages=languages, where=where)
-    _check_line_ends(text, where)
 
 
 def check_xml_encoding(content: bytes, *, languages: Sequence[str], where: str) -> None:
@@ -120,14 +132,39 @@ def check_xml_encoding(content: bytes, *, languages: Sequence[str], where: str) 
     _check_decoded_once(text, where)
 
 
+def check_line_ends(content: bytes, *, encoding: str, where: str) -> None:
+    """Raise `InputError` if lines end in a lone carriage return in the beginning of a file."""
+    text = _decoded(content, encoding)
+    lone = text.count("\r") - text.count("\r\n") - text.endswith("\r")
+    feeds = text.count("\n")
+    if (lone >= _MIN_INVALID and lone > _MAX_CR_SHARE * feeds) or (lone and not feeds):
+        raise InputError(
+            f"{where} has {lone:,} carriage returns that are not followed by a line feed, in {feeds:,} lines; convert "
+            "its line ends to line feeds, as mac2unix does"
+        )
+
+
 def _decoded(content: bytes, encoding: str) -> str:
     """Decode the beginning of a file, which may end within a character."""
     return codecs.getincrementaldecoder(encoding)(errors="replace").decode(content)
 
 
-def _is_utf8_text(content: bytes) -> bool:
+def _check_not_utf8(content: bytes, encoding: str, where: str) -> None:
+    """Raise `InputError` for UTF-8: latin-1 decodes any file, and would turn "Coruña" into "CoruÃ±a".
+
+    Text in another encoding is hardly ever valid UTF-8 by chance: its letters beyond ASCII would all have to occur in
+    certain pairs.
+    """
     text = _decoded(content, "utf-8")
-    return "\ufffd" not in text and "\0" not in text and not text.isascii()
+    if "\ufffd" in text or "\0" in text or text.isascii():
+        return
+    number, line = next((number, line) for number, line in enumerate(text.split("\n"), 1) if not line.isascii())
+    word = next((word for word in line.split() if not word.isascii()), line)
+    misread = word.encode().decode(encoding, "replace")
+    raise InputError(
+        f"{where} is in UTF-8, not in {encoding}, which would turn {printable(word)!r} in line {number} into "
+        f"{printable(misread)!r}; omit encoding, or give utf-8"
+    )
 
 
 def _is_mostly_invalid(text: str) -> bool:
@@ -148,7 +185,8 @@ def _unicode_error(content: bytes, where: str) -> InputError:
 
     best = max(_UNICODE, key=separators)
     if separators(best) == 0:
-        return InputError(f"{where} is not a text file: it has NUL bytes; give a text file")
+        line = content.count(b"\n", 0, content.index(0)) + 1
+        return InputError(f"{where} is not a text file: it has NUL bytes, the first in line {line}; give a text file")
     return InputError(f"{where} is in {best.upper()}; {_remedy(best)}")
 
 
@@ -171,6 +209,8 @@ def _remedy(encoding: str) -> str:
 def _guess(content: bytes, languages: Sequence[str]) -> str | None:
     """Return the encoding in which most of the characters beyond ASCII are letters; None if they are in none."""
     candidates = list(dict.fromkeys(name for language in languages for name in _legacy_encodings(language)))
+    if not languages:
+        return None
     scores = {name: _plausibility(content, name) for name in [*candidates, *_WESTERN]}
     best = max(scores, key=lambda name: scores[name])
     return best if scores[best] >= _MIN_LETTER_SHARE else None
@@ -217,13 +257,3 @@ def _decoded_twice(line: str) -> str | None:
 def _cp1252_byte(character: str) -> bytes:
     # Bytes that cp1252 leaves undefined are control characters, as in Latin-1.
     return character.encode("latin-1" if "\x80" <= character <= "\x9f" else "cp1252")
-
-
-def _check_line_ends(text: str, where: str) -> None:
-    lone = text.count("\r") - text.count("\r\n") - text.endswith("\r")
-    feeds = text.count("\n")
-    if (lone >= _MIN_INVALID and lone > _MAX_CR_SHARE * feeds) or (lone and not feeds):
-        raise InputError(
-            f"{where} has {lone:,} carriage returns that are not followed by a line feed, in {feeds:,} lines; convert "
-            "its line ends to line feeds, as mac2unix does"
-        )

@@ -5,8 +5,7 @@ import tarfile
 from collections.abc import Mapping
 from typing import TypeVar
 
-from clism_core.preparation.corpus.lines import open_stream
-from clism_core.utils.compressed import EXTENSIONS, Compression, compression_of_name
+from clism_core.utils.compressed import EXTENSIONS, Compression, compression_of_name, open_decompressed
 from clism_core.utils.errors import InputError
 
 _COMPRESSED: Mapping[Compression, re.Pattern[bytes]] = {
@@ -47,20 +46,24 @@ _MARKUP = {
     "HTML": re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<!DOCTYPE\s+html|<html[^>]*>\s*<head)", flags=re.IGNORECASE),
     "XML": re.compile(rb"(?:\xef\xbb\xbf)?\s*<\?xml\s"),
 }
-_GIT_LFS = re.compile(rb"version https://git-lfs\.github\.com/spec/")
+_GIT_LFS = b"version https://git-lfs.github.com/spec/"
 _Kind = TypeVar("_Kind", bound=str)
 _HEAD = 1024  # bytes: enough for the header of a tar archive
 
 
-def check_file_type(path: str, file_type: str) -> None:
+def check_file_type(path: str, file_type: str, *, where: str, remedies: Mapping[str, str]) -> None:
     """Raise `InputError` if a file does not exist, or its first bytes do not match its extension or `file_type`.
 
-    `file_type` is text, XML or Parquet. Compressed content is checked like that of plain files.
+    Compressed content is checked like that of plain files.
+
+    Args:
+        path: file, local or s3://.
+        file_type: text, XML or Parquet.
+        where: beginning of the message.
+        remedies: what to do about a file of another type, by the type, such as Parquet.
     """
-    where = f"corpora: {path}"
-    content = _head(path, None)
-    if _GIT_LFS.match(content):
-        raise InputError(f"{where} is a pointer of Git LFS, not the file itself; download it with git lfs pull")
+    content = _head(path, None, where)
+    check_not_pointer(content, where=where)
     if file_type == "Parquet":
         if not _DATA["Parquet"].match(content):
             raise InputError(f"{where} is not a Parquet file; give its actual format")
@@ -68,8 +71,8 @@ def check_file_type(path: str, file_type: str) -> None:
     compression = _find(content, _COMPRESSED)
     packed = ""
     if compression is not None:
-        content, packed = _head(path, compression), f" compressed with {compression}"
-    _check_content(content, f"{where} is", packed, file_type)
+        content, packed = _head(path, compression, where), f" compressed with {compression}"
+    _check_content(content, f"{where} is", packed, file_type, remedies)
     expected = compression_of_name(path)
     if compression not in (expected, None):
         raise InputError(f"{where} is{packed}; rename it so that it ends in {EXTENSIONS[compression]}")
@@ -77,23 +80,34 @@ def check_file_type(path: str, file_type: str) -> None:
         raise InputError(f"{where} is not a {expected} file; rename it without {EXTENSIONS[expected]}")
 
 
-def _head(path: str, compression: Compression | None) -> bytes:
-    with open_stream(path, compression=compression) as stream:
-        return stream.read(_HEAD)
+def check_not_pointer(content: bytes, *, where: str) -> None:
+    """Raise `InputError` if the beginning of a file is that of a Git LFS pointer."""
+    if content.startswith(_GIT_LFS):
+        raise InputError(
+            f"{where} is a Git LFS pointer, not the file itself; run git lfs pull in the repository that it comes "
+            "from, or download the file"
+        )
+
+
+def _head(path: str, compression: Compression | None, where: str) -> bytes:
+    try:
+        with open_decompressed(path, compression) as stream:
+            return stream.read(_HEAD)
+    except (OSError, UnicodeError) as error:
+        raise InputError(f"{where} cannot be read: {error}") from error
 
 
 def _find(content: bytes, patterns: Mapping[_Kind, re.Pattern[bytes]]) -> _Kind | None:
     return next((kind for kind, pattern in patterns.items() if pattern.match(content)), None)
 
 
-def _check_content(content: bytes, subject: str, packed: str, file_type: str) -> None:
+def _check_content(content: bytes, subject: str, packed: str, file_type: str, remedies: Mapping[str, str]) -> None:
     """Raise `InputError` if decompressed `content` is not text."""
     if packed and (again := _find(content, _COMPRESSED)) is not None:
         raise InputError(f"{subject}{packed}, and its content with {again}; decompress it once")
     if (archive := "tar" if _is_tar(content) else _find(content, _ARCHIVES)) is not None:
         raise InputError(
-            f"{subject} a {archive} archive{packed}, which is not supported; unpack it, and give the file of the "
-            "corpus that is in it"
+            f"{subject} a {archive} archive{packed}, which is not supported; unpack it, and give the file that is in it"
         )
     if (compression := _find(content, _UNSUPPORTED_COMPRESSIONS)) is not None:
         raise InputError(
@@ -101,10 +115,10 @@ def _check_content(content: bytes, subject: str, packed: str, file_type: str) ->
             "gzip or zstd"
         )
     if (data := _find(content, _DATA)) is not None:
-        remedy = "give format: parquet" if data == "Parquet" and not packed else "give a file of the corpus as text"
+        remedy = "convert it to text" if packed else remedies.get(data, "convert it to text")
         raise InputError(f"{subject} in the format {data}{packed and ' and'}{packed}, not text; {remedy}")
     if file_type == "text" and (markup := _find(content, _MARKUP)) is not None:
-        remedy = "give format: tmx" if markup == "XML" else "it may be an error page; download the file again"
+        remedy = remedies.get(markup, "it may be an error page; download the file again")
         raise InputError(f"{subject} {markup}{packed}, not plain text; {remedy}")
 
 
