@@ -14,6 +14,7 @@ from clism_core.tracking.run import TrackedRun, tracked_run
 from clism_core.training.driver import Hooks, Trained
 from clism_core.training.export import ExportedModel, publish_model, read_exported
 from clism_core.training.resume import RUN_FILE
+from clism_core.utils.output_lock import exclusive_folder
 from clism_core.utils.storage import exists, join
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ class Training(Generic[ConfigT, TrainedT]):
         None if there is none, or if another checkpoint is to be exported.
 
         Raises:
-            InputError: if that run had another configuration.
+            InputError: if that run had another configuration, or another process publishes its model.
             TrackingUnavailableError: as `publish_model` does.
         """
         given: Any = config
@@ -60,7 +61,10 @@ class Training(Generic[ConfigT, TrainedT]):
         if exported.export != given.export:
             return None
         logger.info("the run in %s is already finished; give another --output to train again", given.output)
-        return self.publish(config, exported)
+        if self._is_published(config, exported):
+            return exported
+        with exclusive_folder(given.output):
+            return self.publish(config, read_exported(given.output) or exported)
 
     def publish(self, config: ConfigT, exported: ExportedModel) -> ExportedModel:
         """Log and register the model of a finished run, as far as it is not yet, and end its MLflow run.
@@ -77,10 +81,13 @@ class Training(Generic[ConfigT, TrainedT]):
         return published
 
     def _published(self, config: ConfigT, exported: ExportedModel, run: TrackedRun) -> ExportedModel:
-        given: Any = config
-        if exported.published and (exported.registry_uri or not given.register):
+        if self._is_published(config, exported):
             return exported
         return publish_model(exported, config, run, log_plots=self.log_plots, register=self.register)
+
+    def _is_published(self, config: ConfigT, exported: ExportedModel) -> bool:
+        given: Any = config
+        return exported.published and bool(exported.registry_uri or not given.register)
 
     def run(
         self,

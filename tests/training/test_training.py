@@ -19,6 +19,8 @@ from clism_core.training.checkpoint_store import SavedCheckpoint
 from clism_core.training.driver import Hooks
 from clism_core.training.export import ExportedModel, export_model
 from clism_core.training.training import Training
+from clism_core.utils.errors import InputError
+from clism_core.utils.output_lock import exclusive_folder
 
 
 class Stubs:
@@ -98,6 +100,21 @@ def test_a_model_is_registered_once_the_server_is_back(stubs: Stubs, tmp_path: P
     assert stubs.trained == 1
     assert send_unsent(given.output) == {}
     assert run.status() == "FINISHED"
+
+
+def test_one_process_registers_a_finished_model(stubs: Stubs, tmp_path: Path) -> None:
+    training, given = stubs.training(), config(tmp_path, register=True)
+    with pytest.raises(TrackingUnavailableError):
+        training.run(given)
+    stubs.server.start()
+    with exclusive_folder(given.output), pytest.raises(InputError, match="another one"):
+        training.find_finished(given)
+    assert stubs.registered == []
+    exported = training.find_finished(given)
+    assert exported is not None
+    with exclusive_folder(given.output):  # nothing is written any more
+        assert training.find_finished(given) == exported
+    assert stubs.registered == ["weights"]
 
 
 def test_a_model_that_is_not_to_be_registered_needs_no_server(
