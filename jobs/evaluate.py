@@ -16,7 +16,8 @@ from clism_core.cluster.connect import connect
 from clism_core.command_line import job_command, run_job, show, writing
 from clism_core.evaluation.config import EvaluateConfig
 from clism_core.evaluation.evaluate import CHART, RESULTS, Evaluation, Plan, carry_out, check_cluster, plan
-from clism_core.tracking.run import tracked_run, ui_command
+from clism_core.tracking.lifecycle import tracked_run
+from clism_core.tracking.run import ui_command
 from clism_core.utils import storage
 from clism_core.utils.home import tracking_uri
 

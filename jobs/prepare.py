@@ -24,7 +24,8 @@ from clism_core.preparation.report.page import REPORT
 from clism_core.preparation.report.terminal import format_statistics
 from clism_core.preparation.tracking import log_lost_preparation, log_prepared
 from clism_core.preparation.verification import verify
-from clism_core.tracking.run import tracked_run, ui_command
+from clism_core.tracking.lifecycle import tracked_run
+from clism_core.tracking.run import ui_command
 from clism_core.utils import storage
 from clism_core.utils.home import tracking_uri
 

@@ -27,7 +27,8 @@ from clism_core.evaluation.promotion import (
     find_versions,
 )
 from clism_core.tracking.check import check_tracking
-from clism_core.tracking.run import tracked_run, ui_command
+from clism_core.tracking.lifecycle import tracked_run
+from clism_core.tracking.run import ui_command
 from clism_core.utils.errors import InputError
 from clism_core.utils.fields import check_bounds
 from clism_core.utils.home import default_output, tracking_uri

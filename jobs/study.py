@@ -24,7 +24,8 @@ from clism_core.experiments.studies.dry_run import dry_run_text
 from clism_core.experiments.studies.plan import plan_study, study_concurrency
 from clism_core.experiments.studies.study import StudyResult, check_data, run_study
 from clism_core.model.paths import shared_inputs
-from clism_core.tracking.run import tracked_run, ui_command
+from clism_core.tracking.lifecycle import tracked_run
+from clism_core.tracking.run import ui_command
 from clism_core.training.config import CONFIG_FILE, dump_config
 from clism_core.utils.home import tracking_uri
 from clism_core.utils.storage import is_local, join, write_bytes

@@ -12,7 +12,8 @@ import sys
 from dataclasses import dataclass
 
 from clism_core.command_line import run_job, show
-from clism_core.tracking.run import send_unsent, ui_command
+from clism_core.tracking.lifecycle import send_unsent
+from clism_core.tracking.run import ui_command
 from clism_core.utils.errors import InputError
 from clism_core.utils.home import tracking_uri
 from clism_core.utils.storage import absolute, exists

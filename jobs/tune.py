@@ -33,7 +33,8 @@ from clism_core.model.paths import shared_inputs, with_absolute_paths
 from clism_core.pretraining.config import data_set_configs
 from clism_core.pretraining.mixture import check_existing
 from clism_core.tasks.finetuning.data import check_sources
-from clism_core.tracking.run import end_lost_run, tracked_run, ui_command
+from clism_core.tracking.lifecycle import end_lost_run, tracked_run
+from clism_core.tracking.run import ui_command
 from clism_core.utils.home import default_output, tracking_uri
 from clism_core.utils.storage import is_local
 from tune_spaces import load_space

@@ -21,7 +21,7 @@ from clism_core.inference.models import EvaluatedModel
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.tasks.test_data import TestSetConfig, title
-from clism_core.tracking.run import start_run
+from clism_core.tracking.lifecycle import start_run
 from clism_core.utils.home import tracking_uri
 
 Share = Callable[[Chain], float]

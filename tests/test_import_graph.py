@@ -38,6 +38,7 @@ ENTRY_MODULES = (
     "clism_core.model.resolve",
     "clism_core.model.trainable",
     "clism_core.tracking.registry",
+    "clism_core.tracking.lifecycle",
     "clism_core.tracking.run",
 )
 

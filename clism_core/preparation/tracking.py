@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 from clism_core.preparation.manifest import MANIFEST, Manifest
 from clism_core.preparation.report.page import REPORT
-from clism_core.tracking.run import TrackedRun, unfinished_run
+from clism_core.tracking.lifecycle import unfinished_run
+from clism_core.tracking.run import TrackedRun
 from clism_core.tracking.server import server_problem
 from clism_core.utils import storage
 from clism_core.utils.home import tracking_uri

@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.db.db_types import DATABASE_ENGINES
 from sqlalchemy.exc import SQLAlchemyError
 
-from clism_core.tracking.run import EXPERIMENT
+from clism_core.tracking.lifecycle import EXPERIMENT
 from clism_core.tracking.server import wait_for_server
 from clism_core.utils.environment import environment_variables
 from clism_core.utils.errors import InputError

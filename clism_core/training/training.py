@@ -9,8 +9,9 @@ from typing import Any, Generic, TypeVar
 
 from clism_core.cluster.graceful_stop import NoWorkersError
 from clism_core.model.resolve import pin_version
+from clism_core.tracking.lifecycle import tracked_run
 from clism_core.tracking.registry import RegisteredModel
-from clism_core.tracking.run import TrackedRun, tracked_run
+from clism_core.tracking.run import TrackedRun
 from clism_core.training.driver import Hooks, Trained
 from clism_core.training.export import ExportedModel, publish_model, read_exported
 from clism_core.training.resume import RUN_FILE

@@ -16,7 +16,8 @@ from clism_core.command_line import EXIT_STOPPED
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.pretraining.pretrain import Pretrained
 from clism_core.pretraining.training import PRETRAINING
-from clism_core.tracking.run import TrackedRun, unfinished_run
+from clism_core.tracking.lifecycle import unfinished_run
+from clism_core.tracking.run import TrackedRun
 from clism_core.training.driver import Hooks
 
 

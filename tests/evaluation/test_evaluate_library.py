@@ -25,7 +25,7 @@ from clism_core.tasks.mrc.model import MrcModel
 from clism_core.tasks.ner.config import NerConfig
 from clism_core.tasks.ner.model import NerModel
 from clism_core.tasks.test_data import TestSetConfig
-from clism_core.tracking.run import start_run
+from clism_core.tracking.lifecycle import start_run
 from clism_core.utils import storage
 from clism_core.utils.errors import InputError
 

@@ -11,7 +11,8 @@ from clism_core.experiments import trainings
 from clism_core.experiments.trainings import TRAININGS, child_run
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.tasks.finetuning.config import FinetuneConfig
-from clism_core.tracking.run import TrackedRun, start_run
+from clism_core.tracking.lifecycle import start_run
+from clism_core.tracking.run import TrackedRun
 from clism_core.training.driver import Hooks
 from clism_core.training.export import ExportedModel
 from clism_core.training.training import Training

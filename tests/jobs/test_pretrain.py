@@ -36,7 +36,7 @@ from clism_core.pretraining.held_out_data import HeldOutConfig
 from clism_core.pretraining.model import PretrainingModel
 from clism_core.pretraining.pretrain import Pretrained, pretrain
 from clism_core.pretraining.recipe import PretrainingRecipe
-from clism_core.tracking.run import tracked_run
+from clism_core.tracking.lifecycle import tracked_run
 from clism_core.training.config import WorkersConfig, dump_config
 from clism_core.training.data.indexed_rows import Row
 from clism_core.training.loop import LoopConfig

@@ -16,8 +16,8 @@ from clism_core.inference.models import EvaluatedModel
 from clism_core.tasks.mrc.config import MrcConfig
 from clism_core.tasks.mrc.model import MrcModel
 from clism_core.tasks.registration import register_task_model
+from clism_core.tracking.lifecycle import start_run
 from clism_core.tracking.registry import version_with_alias
-from clism_core.tracking.run import start_run
 from clism_core.utils.errors import InputError
 from clism_core.utils.home import tracking_uri
 

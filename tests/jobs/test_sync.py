@@ -7,7 +7,7 @@ import sync as job
 from mlflow_server import Server
 
 from clism_core.command_line import EXIT_BAD_INPUT, EXIT_DONE, EXIT_FAILURE, run_job
-from clism_core.tracking.run import tracked_run
+from clism_core.tracking.lifecycle import tracked_run
 
 
 def run(output: Path) -> int:

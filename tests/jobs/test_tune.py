@@ -30,7 +30,7 @@ from clism_core.pretraining.config import PretrainConfig
 from clism_core.pretraining.held_out_data import HeldOutConfig
 from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.tasks.mrc.config import MrcConfig
-from clism_core.tracking.run import unfinished_run
+from clism_core.tracking.lifecycle import unfinished_run
 from clism_core.training.config import WorkersConfig
 from clism_core.training.loop import CadenceConfig, LoopConfig
 from clism_core.training.optimizer import OptimizerConfig

@@ -5,7 +5,7 @@ from pathlib import Path
 from clism_core.preparation.manifest import Manifest
 from clism_core.preparation.statistics import merge_statistics
 from clism_core.preparation.tracking import log_lost_preparation, log_prepared, prepared_metrics
-from clism_core.tracking.run import start_run, unfinished_run
+from clism_core.tracking.lifecycle import start_run, unfinished_run
 
 MANIFEST = Manifest(
     samples=6,

@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 
 from clism_core.pretraining.plots import evaluation_figure, log_plots
+from clism_core.tracking.lifecycle import start_run
 from clism_core.tracking.plots import read_curves
-from clism_core.tracking.run import start_run
 
 EXACT = "span_exact_match"
 

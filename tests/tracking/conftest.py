@@ -1,9 +1,12 @@
-"""A tracking store of its own for each test, copied: making one takes MLflow two seconds."""
+"""A tracking store of its own for each test, and a run in it; copied: making one takes MLflow two seconds."""
 
 import shutil
 from pathlib import Path
 
 import pytest
+
+from clism_core.tracking.lifecycle import start_run
+from clism_core.tracking.run import TrackedRun
 
 
 @pytest.fixture
@@ -12,3 +15,8 @@ def home_folder(home_folder: Path, empty_store: Path) -> Path:
     home_folder.mkdir()
     shutil.copy(empty_store, home_folder)
     return home_folder
+
+
+@pytest.fixture
+def run(home_folder: Path) -> TrackedRun:
+    return start_run(job="pretrain", output="/outputs/first")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from clism_core.tracking.check import check_tracking
-from clism_core.tracking.run import start_run
+from clism_core.tracking.lifecycle import start_run
 from clism_core.utils.errors import InputError
 
 SECONDS = 30

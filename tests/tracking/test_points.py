@@ -11,8 +11,9 @@ import pytest
 from mlflow_server import Server
 
 from clism_core.tracking import points as module
+from clism_core.tracking.lifecycle import send_unsent, start_run, unfinished_run
 from clism_core.tracking.points import UNSENT, Latest, Point, new_points, read_points, unsent_files
-from clism_core.tracking.run import TrackedRun, send_unsent, start_run, unfinished_run
+from clism_core.tracking.run import TrackedRun
 from clism_core.tracking.server import TrackingUnavailableError, server_problem, tracking_timeout
 from clism_core.utils.errors import InputError
 

@@ -17,7 +17,8 @@ from transformers import (
 
 from clism_core.model.resolve import resolve_model
 from clism_core.pretraining.registration import register_encoder
-from clism_core.tracking.run import TrackedRun, start_run
+from clism_core.tracking.lifecycle import start_run
+from clism_core.tracking.run import TrackedRun
 
 VOCABULARY = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", "[QUE]", "red", "green", "blue"]
 

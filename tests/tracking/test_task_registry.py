@@ -31,8 +31,9 @@ from clism_core.tasks.ner.config import NerConfig
 from clism_core.tasks.ner.model import NerModel
 from clism_core.tasks.registration import TASK_PACKAGES, description_of, register_task_model
 from clism_core.tasks.registry import TASKS, TaskName
+from clism_core.tracking.lifecycle import start_run
 from clism_core.tracking.registry import version_with_alias
-from clism_core.tracking.run import TrackedRun, start_run
+from clism_core.tracking.run import TrackedRun
 
 CARD = "---\nlanguage: [en]\n---\n# A model\n\nOf two\nlines.\n\n## More\n\ntext\n"
 QUESTION = {"question": "Where was Mary Smith born?", "context": TEXTS[0]}

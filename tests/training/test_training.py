@@ -12,8 +12,9 @@ from mlflow_server import Server
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.pretraining.pretrain import Pretrained
 from clism_core.pretraining.training import PRETRAINING
+from clism_core.tracking.lifecycle import send_unsent
 from clism_core.tracking.registry import RegisteredModel
-from clism_core.tracking.run import TrackedRun, send_unsent
+from clism_core.tracking.run import TrackedRun
 from clism_core.tracking.server import TrackingUnavailableError
 from clism_core.training.checkpoint_store import SavedCheckpoint
 from clism_core.training.driver import Hooks

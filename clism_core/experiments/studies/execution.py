@@ -22,7 +22,8 @@ from clism_core.experiments.studies.plan import StudyPlan
 from clism_core.experiments.studies.run_graph import Stage
 from clism_core.experiments.studies.run_records import FinishedRun, model_folder
 from clism_core.experiments.trainings import child_run
-from clism_core.tracking.run import TrackedRun, end_lost_run, tracked_run
+from clism_core.tracking.lifecycle import end_lost_run, tracked_run
+from clism_core.tracking.run import TrackedRun
 from clism_core.training.checkpoint_store import CHECKPOINTS
 from clism_core.training.driver import Hooks
 from clism_core.training.export import RESULT_FILE

@@ -20,7 +20,8 @@ from clism_core.experiments.studies.run_records import FinishedRun
 from clism_core.pretraining.config import PretrainConfig, data_set_configs
 from clism_core.pretraining.mixture import check_existing
 from clism_core.tasks.finetuning.data import load_data
-from clism_core.tracking.run import TrackedRun, send_unsent
+from clism_core.tracking.lifecycle import send_unsent
+from clism_core.tracking.run import TrackedRun
 from clism_core.utils.errors import InputError
 from clism_core.utils.storage import join, upload_folder
 from clism_core.utils.text import describe

@@ -8,7 +8,7 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 
 from clism_core.experiments.tuning.trial import OBJECTIVE, PROGRESS, Sweep
-from clism_core.tracking.run import end_lost_run
+from clism_core.tracking.lifecycle import end_lost_run
 from clism_core.training.checkpoint_store import CHECKPOINTS
 from clism_core.utils import storage
 from clism_core.utils.progress import time_left

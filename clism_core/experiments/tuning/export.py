@@ -13,8 +13,9 @@ from clism_core.experiments.tuning.results import TrialResult, csv_text, markdow
 from clism_core.experiments.tuning.space import Space
 from clism_core.experiments.tuning.trial import OBJECTIVE, Sweep, with_reported_evaluations
 from clism_core.model.resolve import is_tracked
+from clism_core.tracking.lifecycle import send_unsent
 from clism_core.tracking.plots import png
-from clism_core.tracking.run import TrackedRun, send_unsent
+from clism_core.tracking.run import TrackedRun
 from clism_core.training.config import dump_config
 from clism_core.training.export import RESULT_FILE, read_exported
 from clism_core.utils.errors import InputError

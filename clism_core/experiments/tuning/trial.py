@@ -19,7 +19,8 @@ from clism_core.cluster.nodes import on_this_node
 from clism_core.experiments.trainings import child_run
 from clism_core.experiments.tuning.config import trial_configs
 from clism_core.experiments.tuning.space import Space, objective
-from clism_core.tracking.run import TrackedRun, tracked_run
+from clism_core.tracking.lifecycle import tracked_run
+from clism_core.tracking.run import TrackedRun
 from clism_core.training.driver import Hooks
 from clism_core.training.export import ExportedModel
 from clism_core.utils.storage import join

@@ -21,7 +21,8 @@ from clism_core.experiments.studies.run_graph import Chain, all_stages, chain_st
 from clism_core.experiments.studies.study import check_data, run_study
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.tasks.test_data import TestSetConfig
-from clism_core.tracking.run import TrackedRun, start_run
+from clism_core.tracking.lifecycle import start_run
+from clism_core.tracking.run import TrackedRun
 from clism_core.utils.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("home_folder")
