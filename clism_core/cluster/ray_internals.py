@@ -18,6 +18,9 @@ from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError, Work
 CHECKPOINT_SNAPSHOT: str = train_constants.CHECKPOINT_MANAGER_SNAPSHOT_FILENAME
 """File beside the checkpoints of a run from which Ray Train would restore its record of them."""
 
+HEALTH_CHECK_TIMEOUT: str = train_constants.WORKER_HEALTH_CHECK_TIMEOUT_S_ENV_VAR
+"""Environment variable with the seconds after which Ray Train replaces a worker that does not answer."""
+
 
 def find_address() -> str | None:
     """Return the address of the cluster in `RAY_ADDRESS`, or of one that `ray start` runs on this machine; else None.
@@ -120,5 +123,10 @@ def worker_loss(error: Exception) -> Exception | None:
     """Return why a worker of Ray Train no longer answers; None for an error that its function has raised."""
     if isinstance(error, WorkerHealthCheckFailedError):
         return error.health_check_failure
-    lost = isinstance(error, RayActorError | OutOfMemoryError | WorkerHealthCheckTimeoutError)
+    lost = isinstance(error, RayActorError | OutOfMemoryError) or is_hang(error)
     return error if lost else None
+
+
+def is_hang(error: Exception) -> bool:
+    """Return whether an error of Ray Train says that the process of a worker does not answer."""
+    return isinstance(error, WorkerHealthCheckTimeoutError)

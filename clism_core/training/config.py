@@ -46,6 +46,10 @@ class WorkersConfig:
     threads: Annotated[int | None, Ge(1)] = None
     """Threads per worker on CPUs; null: the cores of its node, divided among the run's workers there. If concurrent
     runs use more threads than there are cores, all of them become many times slower."""
+    hang_timeout: Annotated[float, Gt(0), Le(86_400)] = 600.0
+    """Seconds after which a worker whose process does not answer is replaced, as a lost one is. A worker that answers,
+    but for which the others wait in a collective operation, is replaced after three times as long: at the start, they
+    wait while one worker of a node downloads the checkpoint."""
     max_failures: Annotated[int, Ge(-1)] = 3
     """Maximum number of restarts after failures without a new checkpoint in between, such as losses of workers or
     nodes; -1: no limit."""

@@ -1,6 +1,7 @@
 """Driver of a training run on the cluster, for any recipe."""
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from ray.train.torch import TorchTrainer
 from clism_core.cluster.graceful_stop import run_until_stopped, start_stop_request, stop_signals
 from clism_core.cluster.nodes import this_node_id
 from clism_core.cluster.process_group import OneAddressTorchConfig
-from clism_core.cluster.ray_internals import CHECKPOINT_SNAPSHOT
+from clism_core.cluster.ray_internals import CHECKPOINT_SNAPSHOT, HEALTH_CHECK_TIMEOUT
 from clism_core.model.precision import PrecisionName
 from clism_core.tracking.run import TrackedRun
 from clism_core.training.checkpoint_store import (
@@ -33,10 +34,14 @@ from clism_core.training.data.sampler import SampleOrder
 from clism_core.training.failures import DivergedError, FailureLimit, describe_failure
 from clism_core.training.recipe import Recipe
 from clism_core.training.worker import Assignment, Outcome, train_worker
+from clism_core.utils.environment import environment_variables
 from clism_core.utils.errors import FailureError, InputError, UnavailableError, failure_message
 from clism_core.utils.storage import delete, download_folder, filesystem, join
 
 logger = logging.getLogger(__name__)
+
+COLLECTIVE_TIMEOUT = 3
+"""Limit of a collective operation, in units of `hang_timeout`."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +138,8 @@ def _fit(
         delete(join(store.root, CHECKPOINT_SNAPSHOT))
         trainer = _trainer(settings, assignment, use_gpu=use_gpu, callbacks=callbacks)
         try:
-            result: Any = run_until_stopped(trainer.fit, assignment.stop_request, run=settings.output)
+            with environment_variables({HEALTH_CHECK_TIMEOUT: str(settings.workers.hang_timeout)}):
+                result: Any = run_until_stopped(trainer.fit, assignment.stop_request, run=settings.output)
         except ControllerError as error:  # raised by callbacks, among others
             failure = error.controller_failure
             if isinstance(failure, InputError | FailureError) and not isinstance(failure, UnavailableError):
@@ -224,7 +230,7 @@ def _trainer(
     return TorchTrainer(
         cast("Callable[[dict[Any, Any]], None]", train_worker),
         train_loop_config={"assignment": assignment},
-        torch_config=OneAddressTorchConfig(),
+        torch_config=OneAddressTorchConfig(timeout_s=math.ceil(COLLECTIVE_TIMEOUT * workers.hang_timeout)),
         scaling_config=ScalingConfig(
             num_workers=number,
             use_gpu=use_gpu,

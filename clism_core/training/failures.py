@@ -11,7 +11,7 @@ from ray.train import Checkpoint, UserCallback
 
 from clism_core.cluster.collectives import is_communication_error
 from clism_core.cluster.console import quieten_train_controller
-from clism_core.cluster.ray_internals import worker_loss
+from clism_core.cluster.ray_internals import is_hang, worker_loss
 from clism_core.utils.errors import FailureError, InputError, UnavailableError, failure_message, input_error_within
 
 logger = logging.getLogger(__name__)
@@ -143,26 +143,29 @@ class FailureLimit(UserCallback):
             FailureError: if the failure is not to be survived.
         """
         try:
-            self._check([error for _, error in sorted(worker_exceptions.items())])
+            self._check(dict(sorted(worker_exceptions.items())))
         except (InputError, FailureError):
             quieten_train_controller()  # the error explains itself, but would be logged three times with tracebacks
             raise
 
-    def _check(self, errors: Sequence[Exception]) -> None:
+    def _check(self, errors_by_rank: Mapping[int, Exception]) -> None:
+        errors = list(errors_by_rank.values())
         for error in errors:
             final = error if isinstance(error, FailureError) else input_error_within(error)
             if final is not None and not isinstance(final, UnavailableError):
                 raise final
-        losses = [loss for loss in map(worker_loss, errors) if loss is not None]
-        if any(isinstance(loss, RayActorError) and loss.preempted for loss in losses):
+        losses = {rank: loss for rank, error in errors_by_rank.items() if (loss := worker_loss(error)) is not None}
+        if any(isinstance(loss, RayActorError) and loss.preempted for loss in losses.values()):
             return
-        own = [error for error in errors if isinstance(error, TrainingError)]
+        own = {rank: error for rank, error in errors_by_rank.items() if isinstance(error, TrainingError)}
         if own and not losses:  # otherwise it may be a consequence of the loss of another worker
-            if own[0].same_as(self._previous):
-                raise FailureError(f"the same error occurred twice, at {own[0]}. {_RESUME}")
-            self._previous = own[0]
+            first = next(iter(own.values()))
+            if first.same_as(self._previous):
+                raise FailureError(f"the same error occurred twice, at {first}. {_RESUME}")
+            self._previous = first
         self._failures += 1
-        problem = describe_failure([*losses, *own, *errors][0])
+        rank, cause = next(iter((losses or own or errors_by_rank).items()))
+        problem = f"worker {rank}: {describe_failure(cause)}"
         if 0 <= self._max_failures < self._failures:
             raise FailureError(
                 f"{self._failures} failures since the last checkpoint, more than --workers.max_failures "
@@ -177,6 +180,8 @@ def describe_failure(error: Exception) -> str:
         return str(error)
     if isinstance(error, OutOfMemoryError):
         return f"a process was killed because the memory of its node was full: {MEMORY_ADVICE}"
+    if is_hang(error):
+        return "its process has not answered for --workers.hang_timeout"
     message = failure_message(error)
     if isinstance(error, RayActorError):
         return f"a process or its node was lost ({message}); if its memory was full: {MEMORY_ADVICE}"

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import socket
 from datetime import timedelta
 from multiprocessing.connection import Connection
@@ -12,6 +13,7 @@ import torch
 from sockets import listening_below
 from torch import distributed as dist
 
+from clism_core.cluster.collectives import is_communication_error
 from clism_core.cluster.process_group import LOOPBACK, _stores, join, open_store
 
 TIMEOUT = 120.0
@@ -74,6 +76,45 @@ def test_workers_listen_on_one_address(address: str) -> None:
         for process in processes:
             process.join(TIMEOUT)
         assert [process.exitcode for process in processes] == [0, 0]
+    finally:
+        for process in processes:
+            process.kill()
+
+
+def wait_for_the_other(rank: int, wire: Connection) -> None:
+    """Join a group of two with a short timeout, and report the error of a sum to which only this process comes."""
+    wire.send(open_store(LOOPBACK) if rank == 0 else 0)
+    store = (LOOPBACK, wire.recv())
+    join(own_rank=rank, address=LOOPBACK, store=store, workers=2, backend="gloo", timeout=timedelta(seconds=5))
+    wire.send("joined")
+    wire.recv()
+    try:
+        dist.all_reduce(torch.ones(1))
+    except Exception as error:
+        wire.send((is_communication_error(error), str(error)))
+
+
+def test_a_stopped_process_does_not_keep_the_others_waiting() -> None:
+    context = multiprocessing.get_context("spawn")
+    wires = [context.Pipe() for _ in range(2)]
+    processes = [
+        context.Process(target=wait_for_the_other, args=(rank, inner), daemon=True)
+        for rank, (_, inner) in enumerate(wires)
+    ]
+    for process in processes:
+        process.start()
+    try:
+        outer = [wire for wire, _ in wires]
+        port, _ = [wire.recv() for wire in outer]
+        for wire in outer:
+            wire.send(port)
+        assert [wire.recv() for wire in outer] == ["joined", "joined"]
+        assert processes[1].pid is not None
+        os.kill(processes[1].pid, signal.SIGSTOP)
+        outer[0].send("sum")
+        assert outer[0].poll(60)
+        is_recognised, message = outer[0].recv()
+        assert is_recognised, message
     finally:
         for process in processes:
             process.kill()

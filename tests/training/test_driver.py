@@ -11,7 +11,7 @@ from checkpoint_files import save
 from ray.exceptions import ActorDiedError, OutOfMemoryError
 from ray.train import ControllerError, WorkerGroupError
 
-from clism_core.cluster.ray_internals import CHECKPOINT_SNAPSHOT
+from clism_core.cluster.ray_internals import CHECKPOINT_SNAPSHOT, HEALTH_CHECK_TIMEOUT
 from clism_core.training import driver
 from clism_core.training.checkpoint_store import CheckpointStore
 from clism_core.training.config import WorkersConfig
@@ -36,6 +36,7 @@ def fit(store: CheckpointStore, monkeypatch: pytest.MonkeyPatch) -> Fit:
 
         def attempt(*_: object, **__: object) -> Any:
             snapshot = Path(store.root) / CHECKPOINT_SNAPSHOT
+            assert os.environ[HEALTH_CHECK_TIMEOUT] == "7.5"
             assert not snapshot.exists()  # Ray Train would fail, if it names checkpoints that have been deleted
             for result in remaining:
                 if isinstance(result, int):
@@ -49,7 +50,7 @@ def fit(store: CheckpointStore, monkeypatch: pytest.MonkeyPatch) -> Fit:
 
         monkeypatch.setattr(driver, "_trainer", lambda *_, **__: SimpleNamespace(fit=None))
         monkeypatch.setattr(driver, "run_until_stopped", attempt)
-        settings: Any = SimpleNamespace(output="out", workers=WorkersConfig(max_failures=1))
+        settings: Any = SimpleNamespace(output="out", workers=WorkersConfig(max_failures=1, hang_timeout=7.5))
         assignment: Any = SimpleNamespace(stop_request=None)
         outcome = driver._fit(settings, assignment, store, use_gpu=False, callbacks=[])
         assert not list(remaining)
@@ -93,6 +94,13 @@ def test_errors_that_end_a_run_are_raised_as_they_are(fit: Fit, error: Exception
     with pytest.raises(type(error)) as raised:
         fit([10, ControllerError(error)])
     assert raised.value is error
+
+
+def test_collective_operations_have_a_multiple_of_the_time_of_a_hang() -> None:
+    settings: Any = SimpleNamespace(output="/out", workers=WorkersConfig(number=2, hang_timeout=7.5))
+    assignment: Any = None
+    trainer: Any = driver._trainer(settings, assignment, use_gpu=False, callbacks=[])
+    assert trainer.backend_config.to_dict()["timeout_s"] == 23
 
 
 def exported(store: CheckpointStore, export: str) -> int:

@@ -98,6 +98,22 @@ def test_a_store_that_does_not_answer_a_worker_is_a_failure_that_may_pass() -> N
         fail(limit, UnavailableError("s3://bucket/x: no answer"))
 
 
+@pytest.mark.parametrize(
+    ("failures", "named"),
+    [
+        pytest.param({0: CLOSED, 2: KILLED}, r"worker 2: a process or its node was lost", id="lost"),
+        pytest.param(
+            {1: WorkerHealthCheckTimeoutError("")}, r"worker 1: .* not answered for --workers\.hang", id="hang"
+        ),
+        pytest.param({0: CLOSED, 3: value_error()}, r"worker 3: step 7: ValueError: bad row", id="error"),
+        pytest.param({1: CLOSED}, r"worker 1: RuntimeError: .*Connection closed", id="connection"),
+    ],
+)
+def test_the_worker_that_caused_a_failure_is_named(failures: dict[int, Exception], named: str) -> None:
+    with pytest.raises(FailureError, match=named):
+        FailureLimit(max_failures=0).after_exception(None, failures)
+
+
 def test_preemptions_are_not_counted() -> None:
     limit = FailureLimit(max_failures=0)
     fail(limit, PREEMPTED, CLOSED)
