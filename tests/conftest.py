@@ -23,12 +23,25 @@ def session_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a SQLite file with MLflow's tables."""
+    from mlflow import MlflowClient
+
+    file = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{file}").search_experiments()
+    return file
+
+
 @pytest.fixture
-def home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give one test a home folder and a tracking store of its own."""
-    monkeypatch.setenv("CLISM_HOME", str(tmp_path / "home"))
+def home_folder(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give one test a home folder with a tracking store of its own, copied: making one takes MLflow two seconds."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    shutil.copy(empty_store, folder)
+    monkeypatch.setenv("CLISM_HOME", str(folder))
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    return tmp_path / "home"
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -84,16 +97,6 @@ def bucket() -> Iterator[str]:
         boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="bucket")
         yield "s3://bucket"
     server.stop()
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a SQLite file with MLflow's tables."""
-    from mlflow import MlflowClient
-
-    file = tmp_path_factory.mktemp("store") / "mlflow.db"
-    MlflowClient(f"sqlite:///{file}").search_experiments()
-    return file
 
 
 @pytest.fixture

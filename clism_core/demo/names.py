@@ -111,6 +111,7 @@ def number_name(number: int, *, label: str = "CARDINAL") -> Name:
     return Name(label, dict.fromkeys(LANGUAGES, str(number)))
 
 
+@cache
 def month_name(month: int) -> Name:
     """Return the name of a month, 1 to 12."""
     return Name("DATE", {language: _locale(language).months["format"]["wide"][month] for language in LANGUAGES})

@@ -1,6 +1,7 @@
 """The demo's inputs: which parts are written, kept or replaced, and where they lie."""
 
 import json
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -31,9 +32,17 @@ SMALL = DemoConfig(
 )
 
 
+@pytest.fixture(scope="module")
+def made() -> dict[str, Path]:
+    """Folders that hold a part, by the part and its sizes."""
+    return {}
+
+
 @pytest.fixture
-def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the parts that are written; those that take long, or a cluster, are empty folders."""
+def written(
+    made: dict[str, Path], tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> list[str]:
+    """Names of the parts that are written, each size once; those that take long, or a cluster, are empty folders."""
     found: list[str] = []
     write_part = build._write_part
 
@@ -41,8 +50,12 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         found.append(part)
         if part in ("encoder", "prepared"):
             (folder / part).mkdir(exist_ok=True)
-        else:
-            write_part(part, config, folder)
+            return
+        key = f"{part} {config.sizes(part)}"
+        if key not in made:
+            made[key] = tmp_path_factory.mktemp("made")
+            write_part(part, config, made[key])
+        shutil.copytree(made[key] / part, folder / part, dirs_exist_ok=True)
 
     monkeypatch.setattr(build, "_write_part", note_and_write)
     return found

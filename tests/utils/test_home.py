@@ -6,9 +6,10 @@ from clism_core.utils.errors import InputError
 from clism_core.utils.home import default_output, home, tracking_uri
 
 
-def test_home_is_created(home_folder: Path) -> None:
-    assert home() == home_folder
-    assert home_folder.is_dir()
+def test_home_is_created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLISM_HOME", str(tmp_path / "new" / "home"))
+    assert home() == tmp_path / "new" / "home"
+    assert home().is_dir()
 
 
 def test_home_defaults_to_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
