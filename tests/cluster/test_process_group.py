@@ -85,7 +85,7 @@ def wait_for_the_other(rank: int, wire: Connection) -> None:
     """Join a group of two with a short timeout, and report the error of a sum to which only this process comes."""
     wire.send(open_store(LOOPBACK) if rank == 0 else 0)
     store = (LOOPBACK, wire.recv())
-    join(own_rank=rank, address=LOOPBACK, store=store, workers=2, backend="gloo", timeout=timedelta(seconds=5))
+    join(own_rank=rank, address=LOOPBACK, store=store, workers=2, backend="gloo", timeout=timedelta(seconds=10))
     wire.send("joined")
     wire.recv()
     try:
@@ -94,6 +94,7 @@ def wait_for_the_other(rank: int, wire: Connection) -> None:
         wire.send((is_communication_error(error), str(error)))
 
 
+@pytest.mark.slow
 def test_a_stopped_process_does_not_keep_the_others_waiting() -> None:
     context = multiprocessing.get_context("spawn")
     wires = [context.Pipe() for _ in range(2)]
