@@ -74,8 +74,7 @@ class _PartMaker:
 
 
 def _make_part(data: IndexedRows, order: SampleOrder, steps: range, rank: int, workers: int) -> pa.Table:
-    batches = [order.batch(step) for step in steps]
-    shares = [(batch.ordinals_GK[rank::workers], batch.visits_GK[rank::workers]) for batch in batches]
+    shares = [order.batch(step).part(rank, workers) for step in steps]
     ordinals = np.concatenate([ordinals.ravel() for ordinals, _ in shares])
     visits = np.concatenate([visits.ravel() for _, visits in shares])
     table = _take(data, ordinals).append_column("ordinal", pa.array(ordinals)).append_column("visit", pa.array(visits))
@@ -116,7 +115,7 @@ def sample_ids(
     """Return the ids of the samples of a step, those of one worker of several or of all."""
     indexed: IndexedRows = ray.get(data)
     sample_order: SampleOrder = ray.get(order)
-    rows = _take(indexed, sample_order.batch(step).ordinals_GK[worker::workers].ravel())
+    rows = _take(indexed, sample_order.batch(step).part(worker, workers).ordinals_GK.ravel())
     ids: list[str] = rows["sample_id"].to_pylist()
     return ids
 

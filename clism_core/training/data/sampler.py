@@ -30,6 +30,10 @@ class GlobalBatch(NamedTuple):
     ordinals_GK: Integers
     visits_GK: Integers
 
+    def part(self, rank: int, workers: int) -> "GlobalBatch":
+        """Return the part of worker `rank` of `workers`: every `workers`-th input. Sizes differ by at most one."""
+        return GlobalBatch(self.ordinals_GK[rank::workers], self.visits_GK[rank::workers])
+
 
 @dataclass(frozen=True)
 class Stage:

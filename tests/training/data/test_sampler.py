@@ -52,6 +52,22 @@ def test_epochs_differ() -> None:
     assert ordinals(order, 0, 5) != ordinals(order, 5, 10)
 
 
+@pytest.mark.parametrize("pairs_per_sample", [1, 2])
+@pytest.mark.parametrize("workers", [1, 2, 3, 4, 8])
+def test_workers_take_turns_in_the_same_global_batches(workers: int, pairs_per_sample: int) -> None:
+    """Also where 10 inputs make unequal shares: input i of a batch is that of worker i % workers."""
+    stages = make_stages({0.0: pairs_per_sample}, 1000)
+    alone, divided = make_order(stages=stages, window=3), make_order(stages=stages, window=3)
+    for step in range(40):
+        whole = alone.batch(step)
+        parts = [divided.batch(step).part(rank, workers) for rank in range(workers)]
+        assert max(len(part.ordinals_GK) for part in parts) - min(len(part.ordinals_GK) for part in parts) <= 1
+        turns = [divmod(place, workers)[::-1] for place in range(10)]
+        assert b"".join(parts[rank].ordinals_GK[row].tobytes() for rank, row in turns) == whole.ordinals_GK.tobytes()
+        assert b"".join(parts[rank].visits_GK[row].tobytes() for rank, row in turns) == whole.visits_GK.tobytes()
+        assert sum(part.visits_GK.size for part in parts) == 10 * pairs_per_sample
+
+
 def test_step_does_not_depend_on_earlier_calls() -> None:
     order = make_order(window=3)
     in_turn = [order.batch(step).ordinals_GK.tolist() for step in range(40)]
