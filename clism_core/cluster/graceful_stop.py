@@ -14,6 +14,8 @@ import ray
 import torch
 from ray.actor import ActorHandle
 from ray.exceptions import GetTimeoutError, RayActorError
+from ray.util import get_current_placement_group, remove_placement_group
+from ray.util.placement_group import PlacementGroup
 
 from clism_core.cluster.collectives import rank, sum_over_workers
 from clism_core.cluster.nodes import on_this_node
@@ -41,6 +43,7 @@ class StopRequest:
         self._requested = asyncio.Event()
         self._listeners: dict[str, ActorHandle[Any]] = {}
         self._acknowledged: set[str] = set()
+        self._placement_groups: dict[str, PlacementGroup] = {}
 
     async def request(self) -> None:
         """Ask the runs to stop."""
@@ -59,6 +62,14 @@ class StopRequest:
         """Return the latest listener of `run`; None if there was none yet."""
         return self._listeners.get(run)
 
+    async def note_workers(self, run: str, placement_group: PlacementGroup) -> None:
+        """Note the placement group of the workers of `run`."""
+        self._placement_groups[run] = placement_group
+
+    async def take_workers(self, run: str) -> PlacementGroup | None:
+        """Return the placement group of the latest workers of `run`, once; None if there is none."""
+        return self._placement_groups.pop(run, None)
+
     async def acknowledge(self, run: str) -> None:
         """Record that the workers of `run` have agreed to stop: they save, and exit before the run ends."""
         self._acknowledged.add(run)
@@ -74,6 +85,27 @@ def start_stop_request() -> "ActorHandle[StopRequest]":
     options: dict[str, Any] = {"num_cpus": 0, "max_concurrency": MAX_LISTENERS, "scheduling_strategy": on_this_node()}
     handle: Any = ray.remote(StopRequest).options(**options).remote()
     return cast("ActorHandle[StopRequest]", handle)
+
+
+def note_workers(request: Any, *, run: str) -> None:
+    """Note, in a worker of Ray Train, its placement group in a `StopRequest`, for `release_workers`."""
+    placement_group = get_current_placement_group()
+    if placement_group is not None:
+        ray.get(request.note_workers.remote(run, placement_group))
+
+
+def release_workers(request: Any, *, run: str) -> None:
+    """Free the resources of workers whose controller was lost; nothing happens if they have ended as usual.
+
+    Ray keeps a placement group until both its creator and the job have ended. Ray Train removes that of a lost
+    controller only in clusters with a dashboard.
+    """
+    try:
+        placement_group = ray.get(request.take_workers.remote(run))
+    except RayActorError:  # the request was lost with its node, which ends the run
+        return
+    if placement_group is not None:
+        remove_placement_group(placement_group)
 
 
 class StopPoll:

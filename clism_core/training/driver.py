@@ -14,7 +14,7 @@ from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.train import ControllerError, FailureConfig, RunConfig, ScalingConfig, TrainingFailedError, UserCallback
 from ray.train.torch import TorchTrainer
 
-from clism_core.cluster.graceful_stop import run_until_stopped, start_stop_request, stop_signals
+from clism_core.cluster.graceful_stop import release_workers, run_until_stopped, start_stop_request, stop_signals
 from clism_core.cluster.nodes import this_node_id
 from clism_core.cluster.process_group import OneAddressTorchConfig
 from clism_core.cluster.ray_internals import CHECKPOINT_SNAPSHOT, HEALTH_CHECK_TIMEOUT
@@ -134,6 +134,7 @@ def _fit(
     """Run Ray Train, again if its controller fails, up to `max_failures` times without a new checkpoint in between."""
     restarted_from, failures, limit = list[str](), 0, settings.workers.max_failures
     while True:
+        release_workers(assignment.stop_request, run=settings.output)  # of a lost process that ran this training
         store.check_version(ray_snapshot=CHECKPOINT_SNAPSHOT)
         delete(join(store.root, CHECKPOINT_SNAPSHOT))
         trainer = _trainer(settings, assignment, use_gpu=use_gpu, callbacks=callbacks)
@@ -155,6 +156,8 @@ def _fit(
         else:
             outcome: Outcome = result.return_value
             return outcome
+        finally:
+            release_workers(assignment.stop_request, run=settings.output)
         complete = store.complete()
         failures = failures + 1 if complete == restarted_from else 1
         restarted_from = complete

@@ -21,7 +21,7 @@ from ray.train.torch import get_device, prepare_model
 
 from clism_core.cluster.collectives import gather_objects, rank, world_size
 from clism_core.cluster.connect import tracking_problems
-from clism_core.cluster.graceful_stop import StopPoll
+from clism_core.cluster.graceful_stop import StopPoll, note_workers
 from clism_core.cluster.nodes import this_node_id
 from clism_core.model.inputs import ModelInputs
 from clism_core.model.precision import Precision
@@ -80,6 +80,8 @@ def train_worker(arguments: dict[str, Any]) -> Outcome:
         arguments: `assignment`, an `Assignment`.
     """
     assignment: Assignment = arguments["assignment"]
+    if rank() == 0:
+        note_workers(assignment.stop_request, run=assignment.settings.output)
     _set_up_process(assignment.settings.workers)
     problems = {problem for problem in gather_objects(_problem(assignment)) if problem}
     if problems:
