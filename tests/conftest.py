@@ -1,5 +1,6 @@
 """What all tests share: a home folder of their own, no network, one Ray cluster a session."""
 
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -8,6 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 from mlflow_server import Server
+
+# `precision: auto` is fp32 in all tests, on every processor. torch reads the variable once, as do Ray's workers.
+os.environ["ATEN_CPU_CAPABILITY"] = "avx2"
 
 
 @pytest.fixture(scope="session", autouse=True)

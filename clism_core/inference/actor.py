@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from clism_core.inference.predictor import load_predictor
 from clism_core.model.batching import batches_by_length
 from clism_core.model.encoder import load_plain_encoder
-from clism_core.model.precision import Precision, best_device
+from clism_core.model.precision import best_device, prediction_precision
 from clism_core.model.resolve import resolve_model
 from clism_core.model.tokenizer import TextTokenizer
 from clism_core.pretraining.batches import MaskingConfig
@@ -97,7 +97,7 @@ class Embedder:
             encoder.eval().to(device),
             tokenizer,
             max_length=MaskingConfig().max_length,
-            precision=Precision("auto", device),
+            precision=prediction_precision(device),
         )
 
     @torch.inference_mode()

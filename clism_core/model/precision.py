@@ -1,4 +1,4 @@
-"""Mixed precision (fp32, bf16, fp16), and its choice by device."""
+"""Mixed precision (fp32, bf16, fp16), and which of them a device supports."""
 
 import math
 from contextlib import AbstractContextManager, nullcontext
@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 
 from clism_core.utils.errors import InputError
 
+ResolvedName = Literal["fp32", "bf16", "fp16"]
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
 MIN_LOSS_SCALE = 1e-4
 """Minimum loss scale of fp16 training, as in fairseq; only gradients that are never finite reduce it so far."""
@@ -39,16 +40,14 @@ class Precision:
     """Autocast for forward passes and, with fp16, loss scaling.
 
     Args:
-        name: `auto` selects bf16 on GPUs with hardware support, fp16 on other GPUs (V100), fp32 on CPUs.
+        name: the precision; `clism_core.training.precision` resolves `auto`.
         device: device of the model.
 
     Raises:
         InputError: for fp16 on a CPU, which is not supported.
     """
 
-    def __init__(self, name: PrecisionName, device: torch.device):
-        if name == "auto":
-            name = _best_precision(device)
+    def __init__(self, name: ResolvedName, device: torch.device):
         if name == "fp16" and device.type != "cuda":
             raise InputError(f"--precision fp16: needs a GPU, but the workers train on {device.type}; use fp32 or bf16")
         self.name = name
@@ -82,7 +81,21 @@ class Precision:
         return Update(norm, "overflowed" if overflowed else "skipped")
 
 
-def _best_precision(device: torch.device) -> Literal["fp32", "bf16", "fp16"]:
-    if device.type != "cuda":
-        return "fp32"
-    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+def fast_precisions(device: torch.device) -> tuple[ResolvedName, ...]:
+    """Return the precisions that the hardware of this process computes in, the best one first.
+
+    bf16 needs a GPU with bf16 units, or a CPU with AVX512-BF16 or AMX; V100 has fp16 only. Elsewhere bf16 is emulated
+    and slower than fp32.
+    """
+    if device.type == "cuda":
+        return ("bf16", "fp16", "fp32") if torch.cuda.is_bf16_supported(including_emulation=False) else ("fp16", "fp32")
+    units = torch.cpu.get_capabilities()
+    has_bf16 = units.get("avx512_bf16", False) or units.get("amx_bf16", False)
+    # False for the former if ATEN_CPU_CAPABILITY restricts torch to older instructions
+    return ("bf16", "fp32") if torch.backends.cpu.get_cpu_capability() == "AVX512" and has_bf16 else ("fp32",)
+
+
+def prediction_precision(device: torch.device) -> Precision:
+    """Return the precision of predictions: the best one of a GPU; fp32 on CPUs, so that predictions and scores do not
+    depend on the processor."""
+    return Precision(fast_precisions(device)[0] if device.type == "cuda" else "fp32", device)

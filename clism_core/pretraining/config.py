@@ -58,7 +58,8 @@ class PretrainConfig:
     """Kind of the spans that are masked in training: all, entities or noun_chunks. The evaluation on held-out samples
     always uses all."""
     precision: Annotated[PrecisionName, Adjustable()] = "auto"
-    """fp32, bf16, fp16 (with loss scaling), or auto: selected by device."""
+    """fp32, bf16, fp16 (with loss scaling), or auto: the best one that the hardware of all workers supports: bf16; on
+    V100, fp16; on CPUs without AVX512-BF16 or AMX, fp32. With auto, a resumed run keeps that of its checkpoint."""
     export: Annotated[Literal["last", "best"], Adjustable()] = "last"
     """Checkpoint to export as the model: the last, or the one with the best score on the held-out samples."""
     register: Annotated[bool, Incidental()] = True

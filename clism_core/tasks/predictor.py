@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import torch
 
-from clism_core.model.precision import Precision, best_device
+from clism_core.model.precision import Precision, best_device, prediction_precision
 from clism_core.tasks.task_model import TaskModel
 from clism_core.utils.errors import InputError
 
@@ -35,7 +35,8 @@ class Predictor(ABC, Generic[ModelT]):
     Args:
         model: the model. It is moved to the device of `precision`; a model in training mode stays in that mode.
         batch_size: maximum number of inputs in a forward pass.
-        precision: precision and device of forward passes; None: the GPU if there is one, in its best precision.
+        precision: precision and device of forward passes; None: `prediction_precision` on
+            the GPU if there is one.
 
     Raises:
         InputError: if batch_size is below 1.
@@ -47,7 +48,7 @@ class Predictor(ABC, Generic[ModelT]):
     def __init__(self, model: ModelT, *, batch_size: int = BATCH_SIZE, precision: Precision | None = None):
         if batch_size < 1:
             raise InputError(f"batch_size is {batch_size}, but must be at least 1")
-        self.precision = precision or Precision("auto", best_device())
+        self.precision = precision or prediction_precision(best_device())
         self.model = model.to(self.precision.device)
         self.batch_size = batch_size
 

@@ -11,7 +11,7 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from clism_core.model.precision import Precision
+from clism_core.model.precision import Precision, ResolvedName
 from clism_core.model.trainable import TrainedModel
 
 MODEL_FOLDER, STATE_FILE = "model", "training_state.pt"
@@ -36,10 +36,18 @@ def save_checkpoint(folder: Path, model: TrainedModel[Any], state: TrainingState
             "step": state.step,
             "optimizer": state.optimizer.state_dict(),
             "schedule": state.schedule.state_dict(),
+            "precision": state.precision.name,
             "scaler": state.precision.scaler.state_dict(),
         },
         folder / STATE_FILE,
     )
+
+
+def saved_precision(folder: Path) -> ResolvedName | None:
+    """Return the precision of the training that `save_checkpoint` saved, without reading its tensors; None if an
+    earlier version saved it."""
+    name: ResolvedName | None = torch.load(folder / STATE_FILE, mmap=True, weights_only=True).get("precision")
+    return name
 
 
 def load_training_state(folder: Path, state: TrainingState) -> None:

@@ -54,7 +54,7 @@ def build_optimizer(
         own_rate = {"lr": config.head_learning_rate}
         head_groups = _groups([trained[name] for name in sorted(head)], config.weight_decay)
         groups += [group | own_rate for group in head_groups if group["params"]]
-    optimizer = AdamW(groups, lr=config.learning_rate, betas=config.betas, eps=config.epsilon)
+    optimizer = AdamW(groups, lr=config.learning_rate, betas=config.betas, eps=config.epsilon, fused=True)
     share = config.warmup_steps < 1
     warmup_steps = round(config.warmup_steps * total_steps) if share else int(config.warmup_steps)
     return optimizer, get_linear_schedule_with_warmup(optimizer, warmup_steps, total_steps)

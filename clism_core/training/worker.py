@@ -24,11 +24,11 @@ from clism_core.cluster.connect import tracking_problems
 from clism_core.cluster.graceful_stop import StopPoll, note_workers
 from clism_core.cluster.nodes import this_node_id
 from clism_core.model.inputs import ModelInputs
-from clism_core.model.precision import Precision
+from clism_core.model.precision import ResolvedName
 from clism_core.model.trainable import TrainedModel, freeze_unused
 from clism_core.tracking.run import TrackedRun
 from clism_core.training.checkpoint_store import CheckpointStore
-from clism_core.training.checkpoints import MODEL_FOLDER, TrainingState, load_training_state
+from clism_core.training.checkpoints import MODEL_FOLDER, TrainingState, load_training_state, saved_precision
 from clism_core.training.config import RunSettings, WorkersConfig
 from clism_core.training.data.indexed_rows import IndexedRows, Row
 from clism_core.training.data.loader import ordered_dataset, read_steps, sample_ids, split_among_workers
@@ -36,6 +36,7 @@ from clism_core.training.data.sampler import SampleOrder
 from clism_core.training.failures import DivergedError, Place, located
 from clism_core.training.loop import TrainingLoop
 from clism_core.training.optimizer import build_optimizer
+from clism_core.training.precision import choose_precision
 from clism_core.training.recipe import BatchBuilder, Recipe
 from clism_core.training.restore import latest_checkpoint
 from clism_core.training.resume import RUN_FILE
@@ -195,21 +196,26 @@ def _restore_or_build(assignment: Assignment) -> tuple[TrainedModel[Any], Traini
     with latest_checkpoint(store, **nodes) as folder:
         if folder is None:
             return _build(assignment, assignment.settings.model)
-        model, state = _build(assignment, str(folder / MODEL_FOLDER))
+        model, state = _build(assignment, str(folder / MODEL_FOLDER), precision=saved_precision(folder))
         load_training_state(folder, state)
     if rank() == 0:
         logger.info("resuming from the checkpoint of step %d", state.step)
     return model, state
 
 
-def _build(assignment: Assignment, model_name: str) -> tuple[TrainedModel[Any], TrainingState]:
+def _build(
+    assignment: Assignment, model_name: str, *, precision: ResolvedName | None = None
+) -> tuple[TrainedModel[Any], TrainingState]:
+    """Return a model and the state of its first step; `precision` is that of a checkpoint."""
     settings, recipe = assignment.settings, assignment.recipe
     model: TrainedModel[Any] = recipe.load_model(model_name)
     freeze_unused(model, recipe.probe(model))
     model.to(get_device())
     heads = model.new_head_parameters()
     optimizer, schedule = build_optimizer(model, settings.optimizer, settings.loop.steps, heads=heads)
-    return model, TrainingState(optimizer, schedule, Precision(settings.precision, get_device()))
+    return model, TrainingState(
+        optimizer, schedule, choose_precision(settings.precision, get_device(), before=precision)
+    )
 
 
 def _read_batches(

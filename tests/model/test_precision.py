@@ -1,15 +1,56 @@
+from collections.abc import Mapping
+
 import pytest
 import torch
 from torch import nn
 
-from clism_core.model.precision import MIN_LOSS_SCALE, Precision, Update, at_least_fp32
+from clism_core.model.precision import (
+    MIN_LOSS_SCALE,
+    Precision,
+    Update,
+    at_least_fp32,
+    fast_precisions,
+    prediction_precision,
+)
 from clism_core.utils.errors import InputError
 
 CPU = torch.device("cpu")
 
 
-def test_auto_is_fp32_on_a_cpu() -> None:
-    assert Precision("auto", CPU).name == "fp32"
+@pytest.mark.parametrize(
+    ("units", "torch_uses", "expected"),
+    [
+        pytest.param({"avx512_f": True, "avx512_bf16": True, "amx_bf16": True}, "AVX512", ("bf16", "fp32"), id="AMX"),
+        pytest.param({"avx512_f": True, "avx512_bf16": True}, "AVX512", ("bf16", "fp32"), id="AVX512-BF16"),
+        pytest.param({"avx512_f": True, "avx512_bf16": False, "amx_bf16": False}, "AVX512", ("fp32",), id="AVX512"),
+        pytest.param({"avx512_bf16": True, "amx_bf16": True}, "AVX2", ("fp32",), id="restricted to AVX2"),
+        pytest.param({"neon": True, "bf16": True}, "DEFAULT", ("fp32",), id="ARM"),
+    ],
+)
+def test_cpus_compute_in_bf16_if_they_have_units_for_it(
+    units: Mapping[str, bool], torch_uses: str, expected: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: torch_uses)
+    assert fast_precisions(CPU) == expected
+    assert prediction_precision(CPU).name == "fp32"
+
+
+@pytest.mark.parametrize(
+    ("has_bf16", "expected"),
+    [
+        pytest.param(True, ("bf16", "fp16", "fp32"), id="A100"),
+        pytest.param(False, ("fp16", "fp32"), id="V100"),
+    ],
+)
+def test_gpus_without_bf16_compute_in_fp16(
+    has_bf16: bool, expected: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_bf16_supported(*, including_emulation: bool) -> bool:
+        return has_bf16 or including_emulation
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", is_bf16_supported)
+    assert fast_precisions(torch.device("cuda")) == expected
 
 
 def test_fp16_needs_a_gpu() -> None:

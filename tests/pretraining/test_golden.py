@@ -10,7 +10,7 @@ import torch
 from test_step import WEIGHTS, build_model, samples
 from tiny import write_encoder
 
-from clism_core.model.precision import Precision
+from clism_core.model.precision import Precision, ResolvedName
 from clism_core.pretraining.batches import BatchBuilder, MaskingConfig
 from clism_core.training.optimizer import OptimizerConfig, build_optimizer
 from clism_core.training.step import GradientStep, StepSums
@@ -23,11 +23,11 @@ GOLDEN = [
 ]
 
 
-def train(folder: Path) -> list[dict[str, float]]:
+def train(folder: Path, precision_name: ResolvedName) -> list[dict[str, float]]:
     model = build_model(folder).float()
     model.eval()  # the tiny encoder has no dropout; this makes sure
     builder = BatchBuilder(model.tokenizer, MaskingConfig(max_length=64), seed=0)
-    precision = Precision("fp32", torch.device("cpu"))
+    precision = Precision(precision_name, torch.device("cpu"))
     step = GradientStep(model, weights=WEIGHTS.weights(), precision=precision, seed=0)
     optimizer, schedule = build_optimizer(model, OptimizerConfig(learning_rate=1e-2, warmup_steps=1), 4)
     losses = []
@@ -41,6 +41,7 @@ def train(folder: Path) -> list[dict[str, float]]:
     return losses
 
 
-def test_seeded_losses_are_unchanged(tmp_path: Path) -> None:
-    for got, expected in zip(train(write_encoder("xlmr", tmp_path)), GOLDEN, strict=True):
-        assert got == pytest.approx(expected, rel=1e-4)
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-4), ("bf16", 1e-2)])
+def test_seeded_losses_are_unchanged(precision: ResolvedName, tolerance: float, tmp_path: Path) -> None:
+    for got, expected in zip(train(write_encoder("xlmr", tmp_path), precision), GOLDEN, strict=True):
+        assert got == pytest.approx(expected, rel=tolerance)

@@ -69,7 +69,8 @@ class FinetuneConfig(TaskOptions):
     """Number of global batches whose inputs are sorted by length together, to reduce padding; 1: no sorting. At most a
     tenth of the data, so few-shot examples are not sorted."""
     precision: Annotated[PrecisionName, Adjustable()] = "auto"
-    """fp32, bf16, fp16 (with loss scaling), or auto: the best one for the device."""
+    """fp32, bf16, fp16 (with loss scaling), or auto: the best one that the hardware of all workers supports: bf16; on
+    V100, fp16; on CPUs without AVX512-BF16 or AMX, fp32. With auto, a resumed run keeps that of its checkpoint."""
     export: Annotated[Literal["last", "best"], Adjustable()] = "best"
     """Checkpoint to export as the model: the last one, or the one with the best F1 on the development data."""
     register: Annotated[bool, Incidental()] = True

@@ -8,7 +8,7 @@ from tiny import TEXTS, write_encoder
 from torch import Tensor
 
 from clism_core.inference.predictor import load_predictor
-from clism_core.model.precision import Precision, PrecisionName
+from clism_core.model.precision import Precision, ResolvedName
 from clism_core.tasks.ner.batches import TagBatch
 from clism_core.tasks.ner.config import NerConfig
 from clism_core.tasks.ner.decoding import BioDecoder
@@ -158,7 +158,7 @@ def test_a_saved_model_predicts_the_same(model: NerModel, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(("precision", "autocast"), [(None, False), ("fp32", False), ("bf16", True)])
 def test_prediction_uses_the_given_precision(
-    model: NerModel, monkeypatch: pytest.MonkeyPatch, precision: PrecisionName | None, autocast: bool
+    model: NerModel, monkeypatch: pytest.MonkeyPatch, precision: ResolvedName | None, autocast: bool
 ) -> None:
     found = []
     original = model.logits
