@@ -5,17 +5,22 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python3; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null && command -v $$name && break; done)
 
-.PHONY: help setup demo test check clean
+PROCESSES ?= 2
+
+.PHONY: help setup demo test test-all check clean
 
 help:  ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 setup: $(VENV)/installed  ## Create or update the virtual environment .venv
 
 demo: setup  ## Run the jobs on an embedded demo: pre-train, fine-tune in English, evaluate in six languages, answer
 	$(BIN)/python jobs/demo.py
 
-test: setup  ## Run the tests
+test: setup  ## Run the tests that neither start Ray nor take long
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile -m "not ray and not slow"
+
+test-all: setup  ## Run all tests
 	$(BIN)/python -m pytest
 
 check: setup  ## Check lint, formatting and types
