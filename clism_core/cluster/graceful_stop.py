@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any, TypeVar, cast
 
@@ -19,6 +20,7 @@ from ray.util.placement_group import PlacementGroup
 
 from clism_core.cluster.collectives import rank, sum_over_workers
 from clism_core.cluster.nodes import on_this_node
+from clism_core.cluster.preemption import PreemptionNotices
 
 logger = logging.getLogger(__name__)
 ResultT = TypeVar("ResultT")
@@ -108,24 +110,47 @@ def release_workers(request: Any, *, run: str) -> None:
         remove_placement_group(placement_group)
 
 
-class StopPoll:
-    """A worker's view of a `StopRequest`: rank 0 listens, and all workers agree."""
+@dataclass(frozen=True)
+class Requests:
+    """What the workers have agreed to do at a step boundary."""
 
-    def __init__(self, request: "ActorHandle[Any]", device: torch.device, *, run: str):
-        self._request: Any = request
+    stop: bool = False
+    """Save a checkpoint, and end."""
+    save: bool = False
+    """Save a checkpoint, and continue."""
+
+
+class RequestPoll:
+    """A worker's view of a `StopRequest` and of notices of preemption: rank 0 listens, and all workers agree.
+
+    Args:
+        stop_request: a `StopRequest`.
+        notices: notices of preemption; only those of rank 0 count, for each worker receives all of them.
+        device: device of the workers' collectives.
+        run: name of the run in `stop_request`.
+    """
+
+    def __init__(self, stop_request: "ActorHandle[Any]", notices: PreemptionNotices, device: torch.device, *, run: str):
+        self._stop_request: Any = stop_request
+        self._notices = notices
         self._device = device
         self._run = run
         self._requested: Any = None
         if rank() == 0:
-            self._requested = request.listen.remote(run, ray.get_runtime_context().current_actor)
+            self._requested = stop_request.listen.remote(run, ray.get_runtime_context().current_actor)
 
-    def __call__(self) -> bool:
-        """Return whether to stop now, the same on all workers (a collective)."""
-        requested = self._requested is not None and bool(ray.wait([self._requested], timeout=0)[0])
-        (votes,) = sum_over_workers(torch.tensor([float(requested)], device=self._device))
-        if requested:
-            ray.get(self._request.acknowledge.remote(self._run))
-        return votes > 0
+    def __call__(self, save_seconds: float) -> Requests:
+        """Return what to do now, the same on all workers (a collective).
+
+        Args:
+            save_seconds: time that the latest checkpoint took until it was complete; 0 if there was none.
+        """
+        stop = self._requested is not None and bool(ray.wait([self._requested], timeout=0)[0])
+        save = rank() == 0 and self._notices.is_save_due(save_seconds)
+        votes = sum_over_workers(torch.tensor([float(stop), float(save)], device=self._device))
+        if stop:
+            ray.get(self._stop_request.acknowledge.remote(self._run))
+        return Requests(*(vote > 0 for vote in votes))
 
 
 def run_until_stopped(function: Callable[[], ResultT], request: Any, *, run: str) -> ResultT:

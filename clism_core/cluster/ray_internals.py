@@ -12,11 +12,16 @@ from typing import Any
 from ray._private import ray_constants, ray_logging, services, utils, worker
 from ray._private.authentication import authentication_token_setup
 from ray.exceptions import OutOfMemoryError, RayActorError
+from ray.train import PreemptionInfo
 from ray.train.v2._internal import constants as train_constants
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError
+from ray.train.v2._internal.execution.callback import WorkerGroupCallback
+from ray.train.v2._internal.execution.context import get_train_context
 
 CHECKPOINT_SNAPSHOT: str = train_constants.CHECKPOINT_MANAGER_SNAPSHOT_FILENAME
 """File beside the checkpoints of a run from which Ray Train would restore its record of them."""
+DEFAULT_NOTICE: float = train_constants.DEFAULT_PREEMPTION_DEADLINE_S
+"""Seconds after which Ray Train restarts the workers if a node is to be preempted at a time that is not announced."""
 
 HEALTH_CHECK_TIMEOUT: str = train_constants.WORKER_HEALTH_CHECK_TIMEOUT_S_ENV_VAR
 """Environment variable with the seconds after which Ray Train replaces a worker that does not answer."""
@@ -130,3 +135,23 @@ def worker_loss(error: Exception) -> Exception | None:
 def is_hang(error: Exception) -> bool:
     """Return whether an error of Ray Train says that the process of a worker does not answer."""
     return isinstance(error, WorkerHealthCheckTimeoutError)
+
+
+def preemption_notice() -> PreemptionInfo | None:
+    """Return the nodes of this training run that are about to be preempted, as this worker knows them; None if none is.
+
+    `ray.train.get_preemption_info` is a barrier of all workers, too slow for every step.
+    """
+    notice: PreemptionInfo | None = get_train_context().preemption_context.preemption_info
+    return notice
+
+
+class WorkersStart(WorkerGroupCallback):
+    """Callback in Ray Train's controller that calls `action` before it starts workers, first or again."""
+
+    def __init__(self, action: Callable[[], None]):
+        self._action = action
+
+    def before_worker_group_start(self, worker_group_context: object) -> None:  # noqa: ARG002
+        """Call the action."""
+        self._action()

@@ -17,7 +17,7 @@ from ray.train.torch import TorchTrainer
 from clism_core.cluster.graceful_stop import release_workers, run_until_stopped, start_stop_request, stop_signals
 from clism_core.cluster.nodes import this_node_id
 from clism_core.cluster.process_group import OneAddressTorchConfig
-from clism_core.cluster.ray_internals import CHECKPOINT_SNAPSHOT, HEALTH_CHECK_TIMEOUT
+from clism_core.cluster.ray_internals import CHECKPOINT_SNAPSHOT, HEALTH_CHECK_TIMEOUT, WorkersStart
 from clism_core.model.precision import PrecisionName
 from clism_core.tracking.run import TrackedRun
 from clism_core.training.checkpoint_store import (
@@ -229,6 +229,7 @@ def _trainer(
     workers = settings.workers
     # Any number of failures: those that end the run do so by an error of `FailureLimit`.
     limits: Any = {"max_failures": -1, "max_preemption_failures": workers.max_preemption_failures}
+    failure_limit = FailureLimit(workers.max_failures)
     number: Any = workers.number if isinstance(workers.number, int) else (workers.minimum, workers.maximum)
     return TorchTrainer(
         cast("Callable[[dict[Any, Any]], None]", train_worker),
@@ -244,6 +245,9 @@ def _trainer(
             storage_path=path,
             storage_filesystem=file_system,
             failure_config=FailureConfig(**limits),
-            callbacks=[cast(Any, callback) for callback in (FailureLimit(settings.workers.max_failures), *callbacks)],
+            callbacks=[
+                cast(Any, callback)
+                for callback in (failure_limit, WorkersStart(failure_limit.start_workers), *callbacks)
+            ],
         ),
     )

@@ -120,7 +120,15 @@ class FailureLimit(UserCallback):
     def __init__(self, max_failures: int):
         self._max_failures = max_failures
         self._failures = 0
+        self._is_counted = False
         self._previous: TrainingError | None = None
+
+    def start_workers(self) -> None:
+        """Expect a failure of new workers.
+
+        Ray Train reports a failure again and again while it waits for a node to be preempted.
+        """
+        self._is_counted = False
 
     def after_report(
         self,
@@ -157,6 +165,9 @@ class FailureLimit(UserCallback):
         losses = {rank: loss for rank, error in errors_by_rank.items() if (loss := worker_loss(error)) is not None}
         if any(isinstance(loss, RayActorError) and loss.preempted for loss in losses.values()):
             return
+        if self._is_counted:
+            return
+        self._is_counted = True
         own = {rank: error for rank, error in errors_by_rank.items() if isinstance(error, TrainingError)}
         if own and not losses:  # otherwise it may be a consequence of the loss of another worker
             first = next(iter(own.values()))

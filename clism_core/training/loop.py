@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from ray.train import Checkpoint, CheckpointUploadMode
 from torch import nn
 
 from clism_core.cluster.collectives import rank
+from clism_core.cluster.graceful_stop import Requests
 from clism_core.model.inputs import ModelInputs
 from clism_core.tracking.run import TrackedRun
 from clism_core.training.checkpoint_store import CheckpointStore, folder_name
@@ -65,7 +67,7 @@ class TrainingLoop:
         gradient_step: computation of the gradients of a global batch.
         max_gradient_norm: norm to which gradients are clipped.
         evaluate: returns metrics and the score of a checkpoint (a collective).
-        should_stop: returns at a step boundary whether to stop (a collective).
+        poll: returns at a step boundary what is requested (a collective), given the seconds that a checkpoint takes.
         run: MLflow run to which rank 0 logs metrics.
         store: checkpoints of the run.
         sample_ids: returns the ids of the samples of the global batch of a step, given its index.
@@ -80,7 +82,7 @@ class TrainingLoop:
         gradient_step: GradientStep,
         max_gradient_norm: float,
         evaluate: Callable[[], tuple[dict[str, float], float]],
-        should_stop: Callable[[], bool],
+        poll: Callable[[float], Requests],
         run: TrackedRun,
         store: CheckpointStore,
         sample_ids: Callable[[int], Sequence[str]],
@@ -91,13 +93,14 @@ class TrainingLoop:
         self.gradient_step = gradient_step
         self.max_gradient_norm = max_gradient_norm
         self.evaluate = evaluate
-        self.should_stop = should_stop
+        self.poll = poll
         self.run = run
         self.store = store
         self.sample_ids = sample_ids
         self.evaluating = False
         self._skipped_in_a_row = 0
         self._is_due = False
+        self._save_seconds = 0.0
         self._metrics: dict[str, float] = {}
         self._evaluated = -1
         self._best_score = -math.inf
@@ -117,17 +120,17 @@ class TrainingLoop:
         self.model.train()
         for micro_batches in data:
             self._step(micro_batches, meter)
-            last, stop = self.state.step == self.config.steps, self.should_stop()
-            if last or stop or self.state.step % self.config.log_every == 0:
+            last, requests = self.state.step == self.config.steps, self.poll(self._save_seconds)
+            if last or requests.stop or self.state.step % self.config.log_every == 0:
                 self._log(meter.read(self.gradient_step.weights))
             with meter.paused():
                 due = last or self._is_evaluated(self.state.step)
                 is_best = due and self._evaluate()
-                self._is_due |= is_best or self.state.step % self.config.checkpoint_every == 0
+                self._is_due |= is_best or requests.save or self.state.step % self.config.checkpoint_every == 0
                 # While steps are skipped, the weights may be the cause: they must not replace earlier checkpoints.
-                if last or stop or (self._is_due and not self._skipped_in_a_row):
+                if last or requests.stop or (self._is_due and not self._skipped_in_a_row):
                     self._save()
-            if stop and not last:
+            if requests.stop and not last:
                 return False
         return True
 
@@ -185,7 +188,7 @@ class TrainingLoop:
 
     def _save(self) -> None:
         """Report a checkpoint with the metrics of this step's evaluation; it is uploaded while training continues."""
-        step = self.state.step
+        step, began = self.state.step, time.monotonic()
         if not all(bool(parameter.isfinite().all()) for parameter in self.model.parameters()):
             raise DivergedError(
                 f"the weights are not finite after step {step}", step=step, sample_ids=self.sample_ids(step - 1)
@@ -198,6 +201,7 @@ class TrainingLoop:
 
         def upload(local: Checkpoint, _name: str) -> Checkpoint:
             store, path = filesystem(self.store.upload(Path(local.path), step, metrics))
+            self._save_seconds = time.monotonic() - began
             return Checkpoint(path, store)
 
         checkpoint = None

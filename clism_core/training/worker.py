@@ -21,8 +21,9 @@ from ray.train.torch import get_device, prepare_model
 
 from clism_core.cluster.collectives import gather_objects, rank, world_size
 from clism_core.cluster.connect import tracking_problems
-from clism_core.cluster.graceful_stop import StopPoll, note_workers
+from clism_core.cluster.graceful_stop import RequestPoll, note_workers
 from clism_core.cluster.nodes import this_node_id
+from clism_core.cluster.preemption import PreemptionNotices
 from clism_core.model.inputs import ModelInputs
 from clism_core.model.precision import ResolvedName
 from clism_core.model.trainable import TrainedModel, freeze_unused
@@ -113,7 +114,7 @@ def _train(assignment: Assignment, model: TrainedModel[Any], state: TrainingStat
         gradient_step=GradientStep(wrapped, weights=recipe.weights, precision=state.precision, seed=settings.seed),
         max_gradient_norm=settings.optimizer.max_gradient_norm,
         evaluate=recipe.evaluation(model, batch_size=micro_batch_size, precision=state.precision),
-        should_stop=StopPoll(assignment.stop_request, get_device(), run=settings.output),
+        poll=RequestPoll(assignment.stop_request, PreemptionNotices(), get_device(), run=settings.output),
         run=run,
         store=CheckpointStore(settings.output),
         sample_ids=partial(sample_ids, assignment.data, assignment.order),

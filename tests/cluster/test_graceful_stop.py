@@ -6,12 +6,23 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import ray
+import torch
+from torch import Tensor
 
-from clism_core.cluster.graceful_stop import NoWorkersError, run_until_stopped, start_stop_request, stop_signals
+from clism_core.cluster import graceful_stop
+from clism_core.cluster.graceful_stop import (
+    NoWorkersError,
+    RequestPoll,
+    Requests,
+    run_until_stopped,
+    start_stop_request,
+    stop_signals,
+)
 from clism_core.command_line import EXIT_STOPPED
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.pretraining.pretrain import Pretrained
@@ -35,6 +46,48 @@ def listen(request: Any, worker: Any, *, run: str) -> Any:
     while ray.get(request.listener.remote(run)) is None:
         time.sleep(0.1)
     return requested
+
+
+class Others:
+    """Ray, the stop request, the notices of rank 0 and the votes of the other worker, as seen by one of two workers."""
+
+    def __init__(self, rank: int, *, stop: int, save: int) -> None:
+        self.step = 0
+        self.acknowledged: list[str] = []
+        self.collectives = 0
+        self._rank, self._stop, self._save = rank, stop, save
+        self.listen = self.acknowledge = SimpleNamespace(remote=lambda run, *_worker: run)
+        self.get = self.acknowledged.append
+        self.get_runtime_context = lambda: SimpleNamespace(current_actor=None)
+
+    def wait(self, references: list[Any], **_timeout: int) -> tuple[list[Any], list[Any]]:
+        return (references, []) if self.step == self._stop else ([], references)
+
+    def is_save_due(self, save_seconds: float) -> bool:
+        assert save_seconds == 7.0
+        return self._rank == 1 or self.step == self._save  # rank 1 gets its notice at another time
+
+    def sum_over_workers(self, votes: Tensor) -> list[float]:
+        self.collectives += 1
+        others = [float(self._rank == 1 and self.step == due) for due in (self._stop, self._save)]
+        sums: list[float] = (votes + torch.tensor(others)).tolist()
+        return sums
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_workers_agree_on_rank_0s_requests_by_one_collective_per_step(
+    monkeypatch: pytest.MonkeyPatch, rank: int
+) -> None:
+    others: Any = Others(rank, stop=4, save=2)
+    monkeypatch.setattr(graceful_stop, "ray", others)
+    monkeypatch.setattr(graceful_stop, "rank", lambda: rank)
+    monkeypatch.setattr(graceful_stop, "sum_over_workers", others.sum_over_workers)
+    poll = RequestPoll(others, others, torch.device("cpu"), run="this")
+    found = []
+    for others.step in range(1, 5):
+        found.append(poll(7.0))
+    assert found == [Requests(), Requests(save=True), Requests(), Requests(stop=True)]
+    assert (others.collectives, others.acknowledged) == (4, ["this"] if rank == 0 else [])
 
 
 @pytest.mark.ray

@@ -4,17 +4,29 @@ import inspect
 import logging
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ray._private import accelerators, ray_constants, ray_logging, services, worker
 from ray._private.authentication import authentication_token_setup
-from ray.train import UserCallback
+from ray.train import PreemptionInfo, UserCallback
 from ray.train.torch import TorchConfig
+from ray.train.v2._internal.execution import context, train_fn_utils
+from ray.train.v2._internal.execution.preemption import PreemptionContext
+from ray.train.v2._internal.execution.worker_group import worker_group
 
 from clism_core.cluster.connect import WORKER_ENVIRONMENT
 from clism_core.cluster.process_group import OneAddressTorchConfig
-from clism_core.cluster.ray_internals import address_file, before_connecting, find_address, skip_log_lines
+from clism_core.cluster.ray_internals import (
+    WorkersStart,
+    address_file,
+    before_connecting,
+    find_address,
+    preemption_notice,
+    skip_log_lines,
+)
 
 
 @pytest.fixture
@@ -54,6 +66,26 @@ def test_the_backend_of_torch_is_started_as_expected() -> None:
 def test_callbacks_are_given_what_sweeps_expect() -> None:
     parameters = list(inspect.signature(UserCallback.after_report).parameters)
     assert parameters == ["self", "run_context", "metrics", "checkpoint"]
+
+
+def test_a_notice_of_preemption_is_read_without_a_collective(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where `ray.train.get_preemption_info` reads it before its barrier."""
+    source = inspect.getsource(train_fn_utils.DistributedTrainFnUtils.get_preemption_info)
+    assert "get_internal_train_context().preemption_context.preemption_info" in source
+    assert "preemption_context" in {entry.name for entry in fields(context.TrainContext)}
+    info = PreemptionInfo(deadline_ms=1000, preempted_node_to_ranks={"a": [0]})
+    received = SimpleNamespace(preemption_context=PreemptionContext())
+    monkeypatch.setattr(context, "_train_context", received)
+    assert preemption_notice() is None
+    received.preemption_context.preemption_info = info  # as `mark_preempt` does
+    assert preemption_notice() is info
+
+
+def test_the_start_of_workers_is_told() -> None:
+    assert "before_worker_group_start(" in inspect.getsource(worker_group)
+    started: list[bool] = []
+    WorkersStart(lambda: started.append(True)).before_worker_group_start(None)
+    assert started == [True]
 
 
 def test_the_address_is_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from ray.exceptions import ActorDiedError, ObjectLostError, OutOfMemoryError, Ra
 from ray.train import Checkpoint
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError
 
+from clism_core.cluster.ray_internals import WorkersStart
 from clism_core.training.failures import DivergedError, FailureLimit, Place, TrainingError, describe_failure, located
 from clism_core.utils.errors import FailureError, InputError, UnavailableError
 
@@ -22,6 +23,8 @@ def value_error(place: Place = STEP_7, message: str = "bad row") -> TrainingErro
 
 
 def fail(limit: FailureLimit, *errors: Exception) -> None:
+    """Start workers, and let them fail."""
+    limit.start_workers()
     limit.after_exception(None, dict(enumerate(errors)))
 
 
@@ -117,6 +120,32 @@ def test_the_worker_that_caused_a_failure_is_named(failures: dict[int, Exception
 def test_preemptions_are_not_counted() -> None:
     limit = FailureLimit(max_failures=0)
     fail(limit, PREEMPTED, CLOSED)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [pytest.param(value_error(), id="error"), pytest.param(KILLED, id="loss"), pytest.param(CLOSED, id="gloo")],
+)
+def test_a_failure_that_is_reported_again_while_a_node_is_preempted_counts_once(failure: Exception) -> None:
+    """Ray Train polls the failed workers a second time after a poll that finds a notice of preemption, too."""
+    limit = FailureLimit(max_failures=1)
+    fail(limit, failure)
+    limit.after_exception(None, {0: pickle.loads(pickle.dumps(failure))})
+    with pytest.raises(FailureError, match=r"twice|2 failures"):
+        fail(limit, failure)
+
+
+def test_callbacks_remain_connected_in_the_controller() -> None:
+    """Ray Train sends them in one list."""
+    limit = FailureLimit(max_failures=0)
+    limit, start = pickle.loads(pickle.dumps([limit, WorkersStart(limit.start_workers)]))
+    start.before_worker_group_start(None)
+    with pytest.raises(FailureError, match="1 failures"):
+        limit.after_exception(None, {0: CLOSED})
+    limit.after_exception(None, {0: CLOSED})
+    start.before_worker_group_start(None)
+    with pytest.raises(FailureError, match="2 failures"):
+        limit.after_exception(None, {0: CLOSED})
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from clism_core.cluster.graceful_stop import Requests
 from clism_core.model.inputs import ModelInputs
 from clism_core.model.precision import Precision
 from clism_core.training.checkpoint_store import CheckpointStore
@@ -55,6 +56,7 @@ class Run:
     scores: Mapping[int, float]
     poisoned: Collection[int] = ()
     stop_after: int | None = None
+    requested: Collection[int] = ()
     model: nn.Module = field(default_factory=lambda: nn.Linear(2, 2))
     evaluated: list[int] = field(default_factory=list)
     saved: list[int] = field(default_factory=list)
@@ -85,7 +87,7 @@ class Run:
             state=state,
             max_gradient_norm=1.0,
             evaluate=evaluate,
-            should_stop=lambda: state.step == self.stop_after,
+            poll=lambda _: Requests(stop=state.step == self.stop_after, save=state.step in self.requested),
             store=CheckpointStore("/nowhere"),
             sample_ids=lambda step: [f"{step}a", f"{step}b"],
             **replaced,
@@ -164,6 +166,13 @@ def test_a_best_score_at_a_skipped_step_is_not_that_of_a_checkpoint(monkeypatch:
     run = Run(cadence, {0: 0, 4: 9, 8: 5, 9: 0}, poisoned=[3])
     assert run.train(monkeypatch, steps=9)
     assert run.saved == [5, 8, 9]  # step 8 is the best of those that are saved
+
+
+def test_requested_checkpoints_are_saved_and_training_continues(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not from a skipped step, whose weights may be at fault, but after the next one."""
+    run = Run(SELDOM, {0: 0, 12: 0}, poisoned=[7], requested=[3, 8, 10])
+    assert run.train(monkeypatch, steps=12)
+    assert run.saved == [3, 5, 9, 10, 12]
 
 
 def test_a_stop_request_saves_also_while_steps_are_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
