@@ -33,8 +33,10 @@ def fit(store: CheckpointStore, monkeypatch: pytest.MonkeyPatch) -> Fit:
 
     def fit(attempts: list[Any]) -> Outcome:
         remaining: Iterator[Any] = iter(attempts)
+        released: list[str] = []
 
         def attempt(*_: object, **__: object) -> Any:
+            assert released.pop() == "out"  # those of the attempt before
             snapshot = Path(store.root) / CHECKPOINT_SNAPSHOT
             assert os.environ[HEALTH_CHECK_TIMEOUT] == "7.5"
             assert not snapshot.exists()  # Ray Train would fail, if it names checkpoints that have been deleted
@@ -50,6 +52,7 @@ def fit(store: CheckpointStore, monkeypatch: pytest.MonkeyPatch) -> Fit:
 
         monkeypatch.setattr(driver, "_trainer", lambda *_, **__: SimpleNamespace(fit=None))
         monkeypatch.setattr(driver, "run_until_stopped", attempt)
+        monkeypatch.setattr(driver, "release_workers", lambda _, *, run: released.append(run))
         settings: Any = SimpleNamespace(output="out", workers=WorkersConfig(max_failures=1, hang_timeout=7.5))
         assignment: Any = SimpleNamespace(stop_request=None)
         outcome = driver._fit(settings, assignment, store, use_gpu=False, callbacks=[])
