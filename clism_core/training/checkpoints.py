@@ -11,7 +11,7 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from clism_core.model.precision import Precision, ResolvedName
+from clism_core.model.precision import Precision, ResolvedName, prediction_precision
 from clism_core.model.trainable import TrainedModel
 
 MODEL_FOLDER, STATE_FILE = "model", "training_state.pt"
@@ -43,10 +43,13 @@ def save_checkpoint(folder: Path, model: TrainedModel[Any], state: TrainingState
     )
 
 
-def saved_precision(folder: Path) -> ResolvedName | None:
-    """Return the precision of the training that `save_checkpoint` saved, without reading its tensors; None if an
-    earlier version saved it."""
-    name: ResolvedName | None = torch.load(folder / STATE_FILE, mmap=True, weights_only=True).get("precision")
+def saved_precision(folder: Path, device: torch.device) -> ResolvedName:
+    """Return the precision of the training that `save_checkpoint` saved, without reading its tensors.
+
+    Earlier versions, which did not save it, trained on a device in the precision of predictions unless told otherwise.
+    """
+    saved = torch.load(folder / STATE_FILE, mmap=True, weights_only=True)
+    name: ResolvedName = saved.get("precision", prediction_precision(device).name)
     return name
 
 
@@ -54,6 +57,8 @@ def load_training_state(folder: Path, state: TrainingState) -> None:
     """Restore the state written by `save_checkpoint`; only tensors and plain values are unpickled."""
     saved: dict[str, Any] = torch.load(folder / STATE_FILE, map_location="cpu", weights_only=True)
     state.step = saved["step"]
+    for group in saved["optimizer"]["param_groups"]:
+        group["fused"] = True  # not so in runs of earlier versions
     state.optimizer.load_state_dict(saved["optimizer"])
     state.schedule.load_state_dict(saved["schedule"])
     if saved["scaler"] and state.precision.scaler.is_enabled():  # empty if the run was not in fp16 before

@@ -197,7 +197,7 @@ def _restore_or_build(assignment: Assignment) -> tuple[TrainedModel[Any], Traini
     with latest_checkpoint(store, **nodes) as folder:
         if folder is None:
             return _build(assignment, assignment.settings.model)
-        model, state = _build(assignment, str(folder / MODEL_FOLDER), precision=saved_precision(folder))
+        model, state = _build(assignment, str(folder / MODEL_FOLDER), precision=saved_precision(folder, get_device()))
         load_training_state(folder, state)
     if rank() == 0:
         logger.info("resuming from the checkpoint of step %d", state.step)

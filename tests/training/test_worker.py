@@ -102,3 +102,22 @@ def test_a_resumed_worker_keeps_the_precision_on_another_processor(
     save(tmp_path / "out", *start(before))
     monkeypatch.setattr(precision, "fast_precisions", lambda _: ("bf16", "fp32"))
     assert start("auto")[1].precision.name == before
+
+
+def test_a_run_of_an_earlier_version_stays_in_fp32_and_gets_the_fused_optimiser(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, state = start("fp32")
+    take_step(model, state)
+    for group in state.optimizer.param_groups:
+        group["fused"] = None
+    names = ("step", "optimizer", "schedule", "scaler")
+    original = torch.save
+    monkeypatch.setattr(torch, "save", lambda saved, file: original({name: saved[name] for name in names}, file))
+    save(tmp_path / "out", model, state)
+
+    monkeypatch.setattr(precision, "fast_precisions", lambda _: ("bf16", "fp32"))
+    resumed, its_state = start("auto")
+    assert its_state.precision.name == "fp32"
+    assert [group["fused"] for group in its_state.optimizer.param_groups] == [True, True]
+    take_step(resumed, its_state)
