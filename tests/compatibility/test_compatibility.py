@@ -43,4 +43,4 @@ def test_kept_run_resumes_to_equal_losses(ray_cluster: None, tmp_path: Path) -> 
     curves = read_curves(TrackedRun(exported.tracking_uri, exported.run_id, str(output)))
     for name, expected in json.loads((HERE / "losses.json").read_text()).items():
         found = {str(step): loss for step, loss in curves[name]}  # only steps after the checkpoint
-        assert found == pytest.approx(expected, rel=1e-5), name
+        assert found == pytest.approx(expected, rel=1e-4), name  # as the golden losses
