@@ -23,7 +23,7 @@ from clism_core.tracking.check import check_tracking
 from clism_core.training.config import CONFIG_FILE
 from clism_core.utils.credentials import check_no_credentials, check_variables, hide_credentials
 from clism_core.utils.disk_space import full_disk
-from clism_core.utils.errors import FailureError, InputError, input_error_within
+from clism_core.utils.errors import FailureError, InputError, OnlyCheckedError, input_error_within
 from clism_core.utils.fields import ModelRef, walk, with_changed
 from clism_core.utils.home import home, with_home
 from clism_core.utils.output_lock import exclusive_folder
@@ -246,6 +246,9 @@ def run_job(
         except StoppedError as stopped:
             show(str(stopped))
             return EXIT_STOPPED[stop_signal(default=signal.SIGTERM)]
+        except OnlyCheckedError as passed:
+            show(str(passed))
+            return EXIT_DONE
         except KeyboardInterrupt:  # before the job has begun to write
             show("\nStopped; nothing was written.")
             return EXIT_STOPPED[stop_signal(default=signal.SIGINT)]

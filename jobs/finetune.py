@@ -12,15 +12,16 @@ The same command with the same --output resumes a run that was stopped or lost.
 import dataclasses
 import sys
 
-from clism_core.cluster.connect import check_shared, connect
+from clism_core.cluster.connect import connect
 from clism_core.command_line import StoppedError, job_command, run_job, show, writing
 from clism_core.demo.build import write_missing_inputs
-from clism_core.model.paths import shared_inputs, with_absolute_paths
+from clism_core.model.paths import with_absolute_paths
 from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.tasks.finetuning.training import FINETUNING
 from clism_core.tracking.run import ui_command
 from clism_core.training.export import ExportedModel
-from clism_core.utils.home import default_output, tracking_uri
+from clism_core.training.preflight.check import check_cluster
+from clism_core.utils.home import default_output
 
 
 def main(config: FinetuneConfig) -> None:
@@ -36,12 +37,7 @@ def train(config: FinetuneConfig) -> ExportedModel:
     """Run the training on the cluster."""
     with writing("finetune", config.output):
         connect()
-        check_shared(
-            output=config.output,
-            inputs=shared_inputs(config),
-            tracking=tracking_uri(),
-            wanted=config.workers.resources(),
-        )
+        check_cluster([config], output=config.output)
         exported = FINETUNING.run(config)
     if exported is None:
         raise StoppedError("finetune", output=config.output)

@@ -10,16 +10,17 @@ The same command with the same --output resumes a run that was stopped or lost.
 import dataclasses
 import sys
 
-from clism_core.cluster.connect import check_shared, connect
+from clism_core.cluster.connect import connect
 from clism_core.command_line import PYTHON, StoppedError, job_command, preset_path, run_job, show, writing
 from clism_core.demo.build import write_missing_inputs
-from clism_core.model.paths import shared_inputs, with_absolute_paths
+from clism_core.model.paths import with_absolute_paths
 from clism_core.pretraining.config import PretrainConfig, data_set_configs
 from clism_core.pretraining.mixture import check_existing
 from clism_core.pretraining.training import PRETRAINING
 from clism_core.tracking.run import ui_command
 from clism_core.training.export import ExportedModel
-from clism_core.utils.home import default_output, tracking_uri
+from clism_core.training.preflight.check import check_cluster
+from clism_core.utils.home import default_output
 from clism_core.utils.storage import is_local
 
 
@@ -37,12 +38,7 @@ def train(config: PretrainConfig) -> ExportedModel:
     with writing("pretrain", config.output):
         connect()
         write_missing_inputs(config)
-        check_shared(
-            output=config.output,
-            inputs=shared_inputs(config),
-            tracking=tracking_uri(),
-            wanted=config.workers.resources(),
-        )
+        check_cluster([config], output=config.output)
         exported = PRETRAINING.run(config)
     if exported is None:
         raise StoppedError("pretrain", output=config.output)

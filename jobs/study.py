@@ -11,11 +11,10 @@ import argparse
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from clism_core.cluster.connect import check_shared, connect
+from clism_core.cluster.connect import connect
 from clism_core.command_line import CONFIGS, EXIT_FAILURE, StoppedError, job_command, run_job, show, writing
 from clism_core.demo.build import write_missing_inputs
 from clism_core.experiments.studies.check import check_study
@@ -23,11 +22,10 @@ from clism_core.experiments.studies.config import StudyConfig, resolved
 from clism_core.experiments.studies.dry_run import dry_run_text
 from clism_core.experiments.studies.plan import plan_study, study_concurrency
 from clism_core.experiments.studies.study import StudyResult, check_data, run_study
-from clism_core.model.paths import shared_inputs
 from clism_core.tracking.lifecycle import tracked_run
 from clism_core.tracking.run import ui_command
 from clism_core.training.config import CONFIG_FILE, dump_config
-from clism_core.utils.home import tracking_uri
+from clism_core.training.preflight.check import check_cluster
 from clism_core.utils.storage import is_local, join, write_bytes
 
 
@@ -53,9 +51,8 @@ def run(study: StudyConfig, *, given: StudyConfig) -> StudyResult:
     used = study.without_unused_tasks()
     write_missing_inputs(used)
     folder = join(study.output, study.name)
-    trainings: list[Any] = [study.pretrain, *(study.finetuning(task) for task in study.tasks)]
-    wanted = max((training.workers.resources() for training in trainings), key=lambda each: each["CPU"])
-    check_shared(output=study.output, inputs=shared_inputs(used), tracking=tracking_uri(), wanted=wanted)
+    trainings = [study.pretrain, *(study.finetuning(task) for task in study.tasks)]
+    check_cluster(trainings, output=study.output, configs=[used])
     check_data(study)
     plan = plan_study(study)
     concurrency = study_concurrency(study, plan)

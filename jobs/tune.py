@@ -15,7 +15,7 @@ import dataclasses
 import logging
 import sys
 
-from clism_core.cluster.connect import check_shared, connect
+from clism_core.cluster.connect import connect
 from clism_core.command_line import StoppedError, job_command, run_job, show, writing
 from clism_core.demo.build import write_missing_inputs
 from clism_core.experiments.tuning.config import TuneConfig, check_sweep, with_pinned_models
@@ -29,13 +29,14 @@ from clism_core.experiments.tuning.sweep import (
     trial_concurrency,
 )
 from clism_core.experiments.tuning.trial import Sweep
-from clism_core.model.paths import shared_inputs, with_absolute_paths
+from clism_core.model.paths import with_absolute_paths
 from clism_core.pretraining.config import data_set_configs
 from clism_core.pretraining.mixture import check_existing
 from clism_core.tasks.finetuning.data import check_sources
 from clism_core.tracking.lifecycle import end_lost_run, tracked_run
 from clism_core.tracking.run import ui_command
-from clism_core.utils.home import default_output, tracking_uri
+from clism_core.training.preflight.check import check_cluster
+from clism_core.utils.home import default_output
 from clism_core.utils.storage import is_local
 from tune_spaces import load_space
 
@@ -73,10 +74,8 @@ def search(config: TuneConfig, space: Space) -> SweepResult:
         check_existing(data_set_configs(bases["pretrain"]))
     if "finetune" in bases:
         check_sources(bases["finetune"])
-    wanted = max((base.workers.resources() for base in bases.values()), key=lambda each: each["CPU"])
-    check_shared(  # labelled files are read by the processes of trials, which run on this node
-        output=config.output, inputs=shared_inputs(*bases.values()), tracking=tracking_uri(), wanted=wanted
-    )
+    # Labelled files are read by the processes of trials, which run on this node.
+    check_cluster(list(bases.values()), output=config.output)
     concurrency = trial_concurrency(config, space)
     identity = identify_sweep(config, space)
     check_resumable(config.output)

@@ -18,7 +18,9 @@ from clism_core.cluster.connect import connect
 from clism_core.cluster.nodes import live_nodes, own_resource, this_node_id
 from clism_core.experiments.concurrency import run_concurrency
 from clism_core.experiments.tuning.sweep import TUNE_SETTINGS, trial_resources
+from clism_core.pretraining.config import PretrainConfig
 from clism_core.training.config import WorkersConfig
+from clism_core.training.preflight import check
 from clism_core.utils.errors import InputError
 
 GIB = 2**30
@@ -72,6 +74,8 @@ def main() -> None:
     connect()
     (other,) = (node["NodeID"] for node in live_nodes() if node["NodeID"] != this_node_id())
     small, large = WorkersConfig(use_gpu=False, cpus=0.25), WorkersConfig(number=8, use_gpu=True)
+    check.TIMEOUT = 200.0  # this machine may be busy
+    on_gpus = PretrainConfig(model="", data="", workers=WorkersConfig(use_gpu=True))
     with tempfile.TemporaryDirectory() as folder:
         found = {
             "here": this_node_id(),
@@ -83,6 +87,7 @@ def main() -> None:
             "gpus_of_one": visible_gpus(other, 1),
             "small_runs": run_concurrency([small], requested=None),
             "large_runs": refusal(lambda: run_concurrency([large], requested=None)),
+            "unfit_cluster": refusal(lambda: check.check_cluster([on_gpus], output=folder)),
             "large_runs_by_number": run_concurrency([small, large], requested=2),
         }
     sys.stdout.write(f"{json.dumps(found)}\n")

@@ -6,16 +6,17 @@ import os
 import re
 import socket
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import ray
 from ray.exceptions import AuthenticationError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from clism_core.cluster.console import quieten_core_worker, quieten_ray
-from clism_core.cluster.nodes import live_nodes, this_node_id
+from clism_core.cluster.nodes import NoAnswerError, ask_nodes, node_names, this_node_id, working_nodes
 from clism_core.cluster.private_files import check_address_file, local_session_folder, warn_if_token_is_shared
 from clism_core.cluster.ray_internals import (
     address_file,
@@ -36,7 +37,7 @@ from clism_core.utils.home import home, tracking_uri
 
 logger = logging.getLogger(__name__)
 
-CONNECT_TIMEOUT, PROBE_TIMEOUT = 10.0, 120.0  # seconds
+CONNECT_TIMEOUT, PROBE_TIMEOUT = 10.0, 45.0  # seconds
 WORKER_ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",
     # Hide all GPUs from processes that have reserved none. Otherwise all CPU processes of a GPU node would use GPU 0.
@@ -185,20 +186,10 @@ def check_shared(
 
     Raises `InputError` that lists all problems.
     """
-    available = ray.cluster_resources()
-    missing = [f"{amount:g} {name}s" for name, amount in wanted.items() if amount > available.get(name, 0)]
-    if missing and (problems := tracking_problems(tracking)):
-        raise InputError(
-            f"the job's workers need {' and '.join(missing)}, more than the cluster has, so that nodes would have to "
-            f"join: {'; '.join(problems)}; or request fewer resources for the workers"
-        )
-    if missing:
-        local = ", ".join(path for path in (output, *inputs) if path and storage.is_local(path))
-        logger.warning(
-            "waiting for nodes with %s to join; they need access to %s", " and ".join(missing), local or "S3"
-        )
-    working = [node["NodeID"] for node in live_nodes() if node["Resources"].get("CPU")]
-    others = [node for node in working if node != this_node_id()]
+    inputs = list(inputs)
+    if problem := joining_problem(wanted, tracking=tracking, paths=[output, *inputs]):
+        raise InputError(problem)
+    others = [node for node in working_nodes() if node != this_node_id()]
     if not others:
         return
     problems = [
@@ -207,6 +198,25 @@ def check_shared(
     ]
     if problems:
         raise InputError(f"the job's workers also run on {len(others)} other node(s): " + "; ".join(problems))
+
+
+def joining_problem(wanted: Mapping[str, float], *, tracking: str | None, paths: Iterable[str | None]) -> str:
+    """Return why nodes could not join that the job needs besides those of the cluster; empty if they can or need not.
+
+    If they can, a warning says what the job waits for, and which of `paths` the nodes need.
+    """
+    available = ray.cluster_resources()
+    missing = [f"{amount:g} {name}s" for name, amount in wanted.items() if amount > available.get(name, 0)]
+    if not missing:
+        return ""
+    if problems := tracking_problems(tracking):
+        return (
+            f"the job's workers need {' and '.join(missing)}, more than the cluster has, so that nodes would have to "
+            f"join: {'; '.join(problems)}; or request fewer resources for the workers"
+        )
+    local = ", ".join(path for path in paths if path and storage.is_local(path))
+    logger.warning("waiting for nodes with %s to join; they need access to %s", " and ".join(missing), local or "S3")
+    return ""
 
 
 def tracking_problems(tracking: str | None) -> list[str]:
@@ -228,13 +238,8 @@ def storage_problems(output: str | None, inputs: Iterable[str], count_nodes_with
     """
     missing = {path: count_nodes_without(path) for path in map(storage.absolute, filter(storage.is_local, inputs))}
     if output is not None and storage.is_local(output):
-        marker = Path(storage.absolute(output)) / f".seen-{uuid.uuid4().hex}"
-        marker.parent.mkdir(parents=True, exist_ok=True)
-        marker.touch()
-        try:
-            missing[output] = count_nodes_without(str(marker))
-        finally:
-            marker.unlink()
+        with marker(output) as file:
+            missing[output] = count_nodes_without(file)
     return [
         f"{nodes} of the other nodes do not see {path}; give an s3:// path or a path on shared storage"
         for path, nodes in missing.items()
@@ -242,11 +247,28 @@ def storage_problems(output: str | None, inputs: Iterable[str], count_nodes_with
     ]
 
 
-def _count_nodes_without(file: str, nodes: list[str]) -> int:
-    @ray.remote(num_cpus=0, max_retries=0)
-    def exists(path: str) -> bool:
-        folder = Path(path).parent
-        return folder.is_dir() and path in map(str, folder.iterdir())  # listing the folder refreshes the NFS cache
+@contextmanager
+def marker(output: str) -> Iterator[str]:
+    """Create a file in a local output folder by which other nodes show in the block that they see the same folder."""
+    file = Path(storage.absolute(output)) / f".seen-{uuid.uuid4().hex}"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch()
+    try:
+        yield str(file)
+    finally:
+        file.unlink()
 
-    pinned = [exists.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)) for node in nodes]
-    return ray.get([task.remote(file) for task in pinned], timeout=PROBE_TIMEOUT).count(False)
+
+def is_seen(path: str) -> bool:
+    """Return whether this node sees a local file or folder now; listing its folder refreshes the cache of NFS."""
+    folder = Path(path).parent
+    return folder.is_dir() and path in map(str, folder.iterdir())
+
+
+def _count_nodes_without(path: str, nodes: list[str]) -> int:
+    answers = ask_nodes(partial(is_seen, path), nodes, timeout=PROBE_TIMEOUT)
+    silent = {node: str(answer) for node, answer in answers.items() if isinstance(answer, NoAnswerError)}
+    if silent:
+        names = node_names()
+        raise InputError("; ".join(f"node {names.get(node, node)} {reason}" for node, reason in silent.items()))
+    return list(answers.values()).count(False)

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from transformers import AutoModel
-from transformers.utils import cached_file
 
 from clism_core.cluster.connect import check_shared
 from clism_core.model.encoder import inspect_encoder, inspect_plain_encoder
 from clism_core.model.pretrained import empty_model
-from clism_core.model.resolve import MODEL_FILE, absolute_if_folder, is_folder, is_tracked, pin_version, resolve_model
+from clism_core.model.resolve import absolute_if_folder, hub_commit, is_folder, is_tracked, pin_version, resolve_model
 from clism_core.tasks.registry import read_task, task_of
 from clism_core.tasks.saved_task import TASK_FILE, TaskConfig
 from clism_core.utils.digests import tree_digest
@@ -42,9 +41,9 @@ def find_model(name: str) -> EvaluatedModel:
     """
     name = pin_version(absolute_if_folder(name))
     folder = resolve_model(name)
-    if not Path(folder).is_dir():  # a hub id: the hub's cache has a folder for each commit
+    if not Path(folder).is_dir():  # a hub id
         size = sum(4 * weight.numel() for weight in empty_model(AutoModel, folder).parameters())
-        return EvaluatedModel(name, None, Path(str(cached_file(folder, MODEL_FILE))).parent.name, size)
+        return EvaluatedModel(name, None, hub_commit(folder), size)
     task = read_task(folder) if Path(folder, TASK_FILE).is_file() else None
     if task is None:
         inspect_plain_encoder(folder)

@@ -33,7 +33,7 @@ def resolve_model(name: str) -> str:
             raise InputError(f"model {name}: cannot be downloaded: {error}") from error
     if is_folder(name):
         return _model_folder(Path(storage.absolute(name)), name)
-    _check_hub_id(name)
+    _cached_config(name)
     return name
 
 
@@ -93,6 +93,15 @@ def is_hub_id(name: str) -> bool:
     return ":/" not in name and not is_folder(name)
 
 
+def hub_commit(name: str) -> str:
+    """Return the commit of a hub id that this machine loads, downloading `config.json` if it is not in the hub's cache.
+
+    Raises:
+        InputError: if the model is not found.
+    """
+    return _cached_config(name).parent.name  # the cache has a folder for each commit
+
+
 def _registry_state(name: str) -> str:
     """Return a cache key that changes when `name` resolves to a different model.
 
@@ -141,10 +150,10 @@ def _model_folder(folder: Path, name: str) -> str:
     return str(candidates[0].parent)
 
 
-def _check_hub_id(name: str) -> None:
+def _cached_config(name: str) -> Path:
     from transformers.utils.hub import cached_file
 
     try:
-        cached_file(name, MODEL_FILE)
+        return Path(str(cached_file(name, MODEL_FILE)))
     except OSError as error:
         raise InputError(f"model {name}: no such folder, and not found on the Hugging Face hub: {error}") from error

@@ -14,7 +14,7 @@ from clism_core.pretraining.dataset import TrainedSpans
 from clism_core.pretraining.held_out_data import HeldOutConfig
 from clism_core.pretraining.mixture import DataSetConfig, mixture_problems
 from clism_core.pretraining.objectives.build import ObjectivesConfig
-from clism_core.training.config import WorkersConfig, run_problems
+from clism_core.training.config import CheckMode, WorkersConfig, run_problems
 from clism_core.training.loop import LoopConfig
 from clism_core.training.optimizer import OptimizerConfig
 from clism_core.utils.errors import InputError
@@ -64,6 +64,9 @@ class PretrainConfig:
     """Checkpoint to export as the model: the last, or the one with the best score on the held-out samples."""
     register: Annotated[bool, Incidental()] = True
     """Whether to register the model as a version of clism-encoder in the MLflow registry."""
+    check: Annotated[CheckMode, Incidental()] = None
+    """Whether to check all nodes before training: packages, GPUs, data, storage, tracking server, memory; null: if
+    there are several nodes. `only` checks and ends."""
     masking: MaskingConfig = field(default_factory=MaskingConfig)
     """Conversion of sentence pairs to inputs."""
     objectives: ObjectivesConfig = field(default_factory=ObjectivesConfig)

@@ -15,6 +15,9 @@ from clism_core.training.loop import LoopConfig
 from clism_core.training.optimizer import OptimizerConfig
 from clism_core.utils.storage import damaged, join, read_bytes
 
+CheckMode = bool | Literal["only"] | None
+"""Whether a job checks all nodes before it trains; `only`: it checks them and ends; None: if there are several."""
+
 
 @dataclass
 class ElasticNumber:
@@ -85,6 +88,7 @@ class RunSettings:
     optimizer: OptimizerConfig
     loop: LoopConfig
     workers: WorkersConfig
+    check: CheckMode = None
 
     @classmethod
     def from_config(cls, config: object, **others: Any) -> RunSettings:

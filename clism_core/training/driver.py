@@ -32,6 +32,8 @@ from clism_core.training.data.indexed_rows import IndexedRows
 from clism_core.training.data.loader import INGEST_CPUS
 from clism_core.training.data.sampler import SampleOrder
 from clism_core.training.failures import DivergedError, FailureLimit, describe_failure
+from clism_core.training.preflight.needs import needs_of_workers
+from clism_core.training.preflight.problems import precision_problem
 from clism_core.training.recipe import Recipe
 from clism_core.training.worker import Assignment, Outcome, train_worker
 from clism_core.utils.environment import environment_variables
@@ -104,6 +106,7 @@ def run_training(
         stop_request=stop_request,
         run=run,
         driver_node=this_node_id(),
+        needs=needs_of_workers(settings, use_gpu=use_gpu),
     )
     store = CheckpointStore(settings.output)
     # Within a sweep or study, signals are handled by the enclosing job.
@@ -194,21 +197,28 @@ def choose_device(workers: WorkersConfig, precision: PrecisionName) -> bool:
         InputError: if the precision is not supported on the device.
     """
     _warn_if_no_cpus_for_data(workers)
-    gpus = int(ray.cluster_resources().get("GPU", 0))
-    use_gpu = workers.use_gpu
-    if use_gpu is None:
-        use_gpu = gpus >= workers.minimum * workers.gpus
-        if gpus and not use_gpu:
-            logger.warning(
-                "the cluster has %d GPUs for %d workers: training on CPUs; set --workers.use_gpu true to wait for more "
-                "GPUs",
-                *(gpus, workers.minimum),
-            )
+    use_gpu = trains_on_gpus(workers)
+    gpus = _cluster_gpus()
+    if workers.use_gpu is None and gpus and not use_gpu:
+        logger.warning(
+            "the cluster has %d GPUs for %d workers: training on CPUs; set --workers.use_gpu true to wait for more "
+            "GPUs",
+            *(gpus, workers.minimum),
+        )
     number = f"{workers.minimum}" if workers.minimum == workers.maximum else f"{workers.minimum} to {workers.maximum}"
     logger.info("training on %s %s", number, "GPUs" if use_gpu else "workers without a GPU")
-    if precision == "fp16" and not use_gpu:
-        raise InputError("--precision fp16: needs GPUs, but the workers train on CPUs; use fp32, bf16 or auto")
+    if problem := precision_problem(precision, use_gpu=use_gpu):
+        raise InputError(problem)
     return use_gpu
+
+
+def trains_on_gpus(workers: WorkersConfig) -> bool:
+    """Return whether the workers would train on GPUs if they started now."""
+    return _cluster_gpus() >= workers.minimum * workers.gpus if workers.use_gpu is None else workers.use_gpu
+
+
+def _cluster_gpus() -> int:
+    return int(ray.cluster_resources().get("GPU", 0))
 
 
 def _warn_if_no_cpus_for_data(workers: WorkersConfig) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -38,13 +37,14 @@ from clism_core.training.failures import DivergedError, Place, located
 from clism_core.training.loop import TrainingLoop
 from clism_core.training.optimizer import build_optimizer
 from clism_core.training.precision import choose_precision
+from clism_core.training.preflight.needs import Needs
+from clism_core.training.preflight.node import examine
+from clism_core.training.preflight.problems import node_problems
 from clism_core.training.recipe import BatchBuilder, Recipe
 from clism_core.training.restore import latest_checkpoint
-from clism_core.training.resume import RUN_FILE
 from clism_core.training.step import GradientStep
 from clism_core.utils.errors import InputError
 from clism_core.utils.quiet import quieten_transformers
-from clism_core.utils.storage import exists, is_local, join
 from clism_core.utils.text import PrintableFormatter
 
 logger = logging.getLogger(__name__)
@@ -61,6 +61,7 @@ class Assignment:
     stop_request: "ActorHandle[Any]"
     run: TrackedRun
     driver_node: str
+    needs: Needs
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def train_worker(arguments: dict[str, Any]) -> Outcome:
     if rank() == 0:
         note_workers(assignment.stop_request, run=assignment.settings.output)
     _set_up_process(assignment.settings.workers)
-    problems = {problem for problem in gather_objects(_problem(assignment)) if problem}
+    problems = {problem for found in gather_objects(_problems(assignment)) for problem in found}
     if problems:
         return Outcome(finished=False, error=InputError("; ".join(sorted(problems))))
     try:
@@ -151,22 +152,16 @@ def _set_up_process(workers: WorkersConfig) -> None:
         torch.set_num_threads(workers.threads or max(1, share))
 
 
-def _problem(assignment: Assignment) -> str:
-    """Return which of the driver's paths this worker cannot access, as a message; empty if it can access all of them.
-
-    This is checked here because nodes may have joined the cluster after the checks of the driver.
-    """
+def _problems(assignment: Assignment) -> list[str]:
+    """Return why this worker's node cannot train: it may have joined the cluster after the checks of the driver."""
     if _on_driver_node(assignment):
-        return ""
-    settings = assignment.settings
-    if rank() == 0 and (problems := tracking_problems(assignment.run.tracking_uri)):
-        return f"the workers do not run on the driver's node: {'; '.join(problems)}"
-    written_by_driver = join(settings.output, RUN_FILE)
-    needed = [path for path in (written_by_driver, settings.model) if is_local(path) and Path(path).is_absolute()]
-    unseen = [path for path in needed if not exists(path)]
-    if not unseen:
-        return ""
-    return f"workers on other nodes do not see {', '.join(unseen)}; give s3:// paths or paths on shared storage"
+        return []
+    problems = tracking_problems(assignment.run.tracking_uri) if rank() == 0 else []
+    if ray.train.get_context().get_local_rank() == 0:
+        report = examine(assignment.needs)
+        found = node_problems(report, assignment.needs, gpus=None)
+        problems += [f"on {report.name}: {problem}" for problem in found]
+    return problems
 
 
 def _on_driver_node(assignment: Assignment) -> bool:

@@ -24,6 +24,11 @@ class FailureError(RuntimeError):
     """
 
 
+class OnlyCheckedError(Exception):
+    """Not a failure: a job has passed the checks to which it was limited; the message says so. Jobs print it and exit
+    with status 0."""
+
+
 def causes(error: BaseException) -> Iterator[BaseException]:
     """Yield an error, and those of tasks and workers that Ray has wrapped in it, the outer ones first.
 

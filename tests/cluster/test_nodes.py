@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -51,3 +52,11 @@ def test_max_concurrent_is_required_if_no_run_fits_yet(found: dict[str, Any]) ->
         "joined, or set --max_concurrent"
     ) in found["large_runs"]
     assert found["large_runs_by_number"] == 2
+
+
+def test_several_nodes_are_checked_without_being_asked_to(found: dict[str, Any]) -> None:
+    """They share no tracking server, and torch does not find the GPU that Ray counts on one of them."""
+    _, *problems = found["unfit_cluster"].split("\n- ")
+    assert len(problems) == 2
+    assert problems[0].startswith("several nodes cannot share sqlite:///")
+    assert re.match(rf"on \S+ \({found['other'][:8]}\): torch \S+ (is a build without CUDA|finds no GPU)", problems[1])

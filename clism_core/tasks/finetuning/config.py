@@ -13,7 +13,7 @@ from clism_core.model.precision import PrecisionName
 from clism_core.tasks.hub import HubSplit
 from clism_core.tasks.registry import TASKS, AnyTask, TaskName, TaskOptions
 from clism_core.tasks.saved_task import TaskConfig
-from clism_core.training.config import WorkersConfig, run_problems
+from clism_core.training.config import CheckMode, WorkersConfig, run_problems
 from clism_core.training.loop import CadenceConfig
 from clism_core.training.optimizer import OptimizerConfig
 from clism_core.utils.errors import InputError
@@ -75,6 +75,9 @@ class FinetuneConfig(TaskOptions):
     """Checkpoint to export as the model: the last one, or the one with the best F1 on the development data."""
     register: Annotated[bool, Incidental()] = True
     """Whether to register the model as a version of clism-mrc or clism-ner in the MLflow registry."""
+    check: Annotated[CheckMode, Incidental()] = None
+    """Whether to check all nodes before training: packages, GPUs, data, storage, tracking server, memory; null: if
+    there are several nodes. `only` checks and ends."""
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(learning_rate=3e-5, warmup_steps=0.1))
     """Adam and its learning-rate schedule."""
     loop: CadenceConfig = field(default_factory=CadenceConfig)

@@ -220,7 +220,7 @@ def test_the_result_of_a_sweep_that_cannot_be_resumed_is_kept(
 ) -> None:
     result = sweep_of_another_version / "result.json"
     result.write_text("{}")
-    for name in ("connect", "check_shared", "trial_concurrency", "identify_sweep", "tracking_uri", "shared_inputs"):
+    for name in ("connect", "check_cluster", "trial_concurrency", "identify_sweep"):
         monkeypatch.setattr(job, name, lambda *_, **__: None)
     with pytest.raises(InputError, match="started by another version"):
         job.search(replace(CONFIG, output=str(sweep_of_another_version)), SPACE)
