@@ -27,6 +27,8 @@ class Server:
         handlers._get_tracking_store()  # now, because it sets MLFLOW_TRACKING_URI of this process
         self.lost_answers = 0
         """Number of next writes of metrics that are stored, but answered by an error."""
+        self.authorization = ""
+        """Header `Authorization` without which requests are refused; empty: all are answered."""
         self._port = 0
         self._server: BaseWSGIServer | None = None
         self.start()
@@ -52,6 +54,9 @@ class Server:
     def _answer(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         from mlflow.server import app
 
+        if self.authorization not in ("", environ.get("HTTP_AUTHORIZATION")):
+            start_response("401 Unauthorized", [])
+            return [b""]
         if not (self.lost_answers and environ["PATH_INFO"].endswith("log-batch")):
             return app(environ, start_response)
         self.lost_answers -= 1

@@ -1,23 +1,28 @@
 """Prepare and pretrain with everything in a bucket: corpus, encoder, prepared data, checkpoints and model."""
 
+import base64
 import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import prepare
 import pretrain
 import pytest
 import spacy
+from mlflow import MlflowClient
+from mlflow_server import Server
 from tiny import write_encoder
 
+from clism_core.tracking.lifecycle import EXPERIMENT
 from clism_core.utils import storage
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 SECRET = "OPEN-SESAME"
+SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD", "HF_TOKEN")
 NAMES = ["Anna", "Rome", "Tim", "Bonn"]
 
 
@@ -36,14 +41,21 @@ def ray_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield Path(folder)
 
 
+def basic_authorization(user: str, password: str) -> str:
+    """Return the header of HTTP's basic authentication, in which the password is encoded but not encrypted."""
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+
+
 def test_jobs_live_on_an_object_store(
-    bucket: str, ray_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bucket: str, server: Server, ray_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Everything is in the bucket, and nothing that was written or said contains the secrets of the environment."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    monkeypatch.setenv("CLISM_HOME", str(tmp_path / "home"))
-    for number, name in enumerate(("AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD", "HF_TOKEN")):
-        monkeypatch.setenv(name, f"{SECRET}-{number}")
+    secrets = {name: f"{SECRET}-{number}" for number, name in enumerate(SECRET_VARIABLES)}
+    for name, value in {"MLFLOW_TRACKING_USERNAME": "ada", **secrets}.items():
+        monkeypatch.setenv(name, value)
+    server.authorization = basic_authorization("ada", secrets["MLFLOW_TRACKING_PASSWORD"])
+    monkeypatch.setenv("CLISM_TRACKING_TIMEOUT", "60")
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES")
     nlp = spacy.blank("en")
     nlp.add_pipe("entity_ruler").add_patterns([{"label": "NAME", "pattern": name} for name in NAMES])  # type: ignore[attr-defined]
     nlp.to_disk(tmp_path / "pipeline")
@@ -74,8 +86,19 @@ def test_jobs_live_on_an_object_store(
     assert any(file.startswith("checkpoints/step-00000004/") for file in files)
     assert len([path for path in (tmp_path / "home" / "models").iterdir() if path.is_dir()]) == 1  # the encoder, once
 
-    assert SECRET not in said
+    client = MlflowClient(server.uri)
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    assert experiment is not None
+    assert {each.info.status for each in client.search_runs([experiment.experiment_id])} == {"FINISHED"}
+
+    forms = [SECRET, server.authorization.removeprefix("Basic ")]
+    assert [form for form in forms if form in said] == []
     assert list(ray_folder.rglob("logs/raylet.*"))
-    written = [file for folder in (tmp_path / "home", ray_folder) for file in folder.rglob("*") if file.is_file()]
-    assert [file for file in written if SECRET.encode() in file.read_bytes()] == []
-    assert [file for file in storage.list_files(bucket) if SECRET.encode() in storage.read_bytes(file)] == []
+    assert (tmp_path / "server" / "mlflow.db").exists()
+    written = [file for folder in (tmp_path, ray_folder) for file in folder.rglob("*") if file.is_file()]
+    assert [file for file in written if contains(file.read_bytes(), forms)] == []
+    assert [file for file in storage.list_files(bucket) if contains(storage.read_bytes(file), forms)] == []
+
+
+def contains(content: bytes, texts: Sequence[str]) -> bool:
+    return any(text.encode() in content for text in texts)
