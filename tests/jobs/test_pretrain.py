@@ -20,6 +20,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 from ray import cloudpickle
+from reserved_cpus import wait_for_free_cpus
 from safetensors.torch import load_file
 from sockets import watched_sockets
 from tiny import change_manifest, write_encoder, write_prepared
@@ -283,6 +284,7 @@ def test_killed_workers_and_controllers_are_replaced(
     ):
         done = run(frequent, tmp_path)
     assert killed == ["TrainWorker", "TrainController"], "the run was faster"
+    assert wait_for_free_cpus() == 0  # those of the lost controller's workers, too
     assert done.finished
     assert_same_training(weights(done), undisturbed)
     assert_one_curve(tmp_path, steps=40, every=5)

@@ -19,6 +19,7 @@ import yaml
 from labelled import write_squad
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from reserved_cpus import wait_for_free_cpus
 from tiny import write_encoder, write_prepared
 
 from clism_core.command_line import EXIT_BAD_INPUT, EXIT_STOPPED, build_parser, run_job
@@ -117,6 +118,7 @@ def test_the_best_trial_of_a_grid_becomes_a_preset_and_a_model(
     statuses = {run.info.run_name: run.info.status for run in child_runs(output)}
     assert statuses == {finished["trial"]: "FINISHED", failed["trial"]: "FAILED"}
     assert not list(output.glob(f"trials/{finished['trial']}/checkpoints/*"))
+    assert wait_for_free_cpus() == 0
 
     job.main(config)  # the sweep is finished
     assert capsys.readouterr().out == said
@@ -132,6 +134,7 @@ def test_a_trial_stopped_early_releases_its_resources(ray_cluster: None, base: P
     best, stopped = trials_of(output)
     assert (best["status"], float(best["optimizer.learning_rate"])) == ("finished", 1e-9)
     assert (stopped["status"], float(stopped["progress"])) == ("stopped early", 10.0)
+    assert wait_for_free_cpus() == 0
     statuses = {run.info.run_name: run.info.status for run in child_runs(output)}
     assert statuses == {best["trial"]: "FINISHED", stopped["trial"]: "KILLED"}
     assert not list(output.glob("trials/*/checkpoints/*"))
@@ -185,6 +188,7 @@ def test_a_joint_trial_runs_both_jobs_and_exports_a_preset_and_a_model_of_each(
     parser = build_parser(FinetuneConfig, None)
     preset = parser.instantiate(parser.parse_args(["--config", str(output / "best-finetune.yaml")]))
     assert (preset.model, preset.steps) == (encoder, 6)
+    assert wait_for_free_cpus() == 0
 
 
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM])
