@@ -17,6 +17,8 @@ from clism_core.training.restore import latest_checkpoint
 
 pytestmark = [pytest.mark.chaos, pytest.mark.slow]
 
+BUCKET = "failing"
+"""Not that of other tests: moto keeps one set of buckets per process."""
 REJECTED = 0.3
 GONE = 5.0  # seconds
 WEIGHTS = 12 * 2**20
@@ -64,7 +66,7 @@ def failing_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[FailingStore]:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{store.port}")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="bucket")
+    boto3.client("s3", region_name="us-east-1").create_bucket(Bucket=BUCKET)
     store.share = REJECTED
     yield store
     store.stop()
@@ -74,7 +76,7 @@ def test_checkpoints_outlast_their_store(
     failing_store: FailingStore, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     """The store goes away while the third of four checkpoints is uploaded."""
-    checkpoints = CheckpointStore("s3://bucket/run")
+    checkpoints = CheckpointStore(f"s3://{BUCKET}/run")
     contents = {step: weights_of(step) for step in (10, 20, 30, 40)}
     seconds = {}
     for step, weights in contents.items():
