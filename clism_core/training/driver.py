@@ -136,8 +136,8 @@ def _fit(
 ) -> Outcome:
     """Run Ray Train, again if its controller fails, up to `max_failures` times without a new checkpoint in between."""
     restarted_from, failures, limit = list[str](), 0, settings.workers.max_failures
+    release_workers(assignment.stop_request, run=settings.output)  # of a lost process that ran this training
     while True:
-        release_workers(assignment.stop_request, run=settings.output)  # of a lost process that ran this training
         store.check_version(ray_snapshot=CHECKPOINT_SNAPSHOT)
         delete(join(store.root, CHECKPOINT_SNAPSHOT))
         trainer = _trainer(settings, assignment, use_gpu=use_gpu, callbacks=callbacks)
