@@ -35,8 +35,8 @@ class Predictor(ABC, Generic[ModelT]):
     Args:
         model: the model. It is moved to the device of `precision`; a model in training mode stays in that mode.
         batch_size: maximum number of inputs in a forward pass.
-        precision: precision and device of forward passes; None: `prediction_precision` on
-            the GPU if there is one.
+        precision: precision and device of forward passes; None: `prediction_precision` on the GPU if there
+            is one.
 
     Raises:
         InputError: if batch_size is below 1.

@@ -10,6 +10,8 @@ The policy:
   Larger files are identified by size and ETag (object stores) or modification time, without reading them.
 - Folders of an object store that are only cached are identified by the names, sizes and times of their files
   (`folder_state`).
+- Folders of several nodes are compared by names, sizes and small descriptions (`description_digest`): all nodes read
+  them at once, and the times of copies differ.
 
 Many of these digests are stored in outputs and decide whether a run is resumed: keep the algorithms.
 """
@@ -30,6 +32,7 @@ from clism_core.utils import storage
 CONTENT_LIMIT = 4 << 30
 """Maximum number of bytes of corpora read for digests: seconds from a disk, half a minute from an object store."""
 
+_DESCRIPTIONS, _MAX_DESCRIPTION = (".json", ".yaml"), 1 << 20  # suffixes, bytes
 _READERS, _CHUNK = 16, 1 << 23  # number of files read concurrently, and bytes per read
 
 
@@ -109,10 +112,15 @@ def named_files_digest(files: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def tree_digest(folder: str) -> str:
-    """Return the digest, in hex, of the relative names and contents of all files in a local folder, recursively."""
+def tree_digest(folder: str, *, pattern: str = "*") -> str:
+    """Return the digest, in hex, of the relative names and contents of the files in a local folder, recursively.
+
+    Args:
+        folder: the folder.
+        pattern: glob of the names of the files.
+    """
     digest = hashlib.blake2b(digest_size=16)
-    for file in sorted(path for path in Path(folder).rglob("*") if path.is_file()):
+    for file in sorted(path for path in Path(folder).rglob(pattern) if path.is_file()):
         digest.update(file.relative_to(folder).as_posix().encode() + b"\0")
         digest.update(bytes.fromhex(content_digest(str(file), algorithm="blake2b")))
     return digest.hexdigest()
@@ -127,6 +135,25 @@ def folder_state(folder: str) -> str:
     store, inner = storage.filesystem(folder)
     infos = store.get_file_info(fs.FileSelector(inner, recursive=True))
     return text_digest(repr(sorted((info.path, info.size, info.mtime_ns) for info in infos if info.is_file)))
+
+
+def description_digest(folder: str) -> str:
+    """Return a digest of the names and sizes of all files in a folder, and of the content of the small descriptions at
+    its top, such as `manifest.json` and `config.json`; other files are not read.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    files = {
+        name: size
+        for name, size in storage.file_sizes(folder).items()
+        if not any(part.startswith(".") for part in name.split("/"))
+    }
+    digest = hashlib.sha256(repr(sorted(files.items())).encode())
+    for name, size in sorted(files.items()):
+        if "/" not in name and posixpath.splitext(name)[1] in _DESCRIPTIONS and size <= _MAX_DESCRIPTION:
+            digest.update(storage.read_bytes(storage.join(folder, name)))
+    return digest.hexdigest()
 
 
 def _file_info(path: str) -> fs.FileInfo:

@@ -17,9 +17,10 @@ from clism_core.model.paths import shared_inputs
 from clism_core.model.pretrained import empty_model
 from clism_core.model.resolve import hub_commit, is_hub_id, is_tracked, resolve_model
 from clism_core.training.driver import trains_on_gpus
-from clism_core.training.preflight.needs import Load, Needs, folder_digest, installed_packages
+from clism_core.training.preflight.needs import Load, Needs, installed_packages
 from clism_core.training.preflight.node import examine_with_gpus
 from clism_core.training.preflight.problems import grouped, node_problems, node_warnings, precision_problem
+from clism_core.utils.digests import description_digest
 from clism_core.utils.errors import InputError, OnlyCheckedError
 from clism_core.utils.fields import ModelRef, PreparedData, walk
 from clism_core.utils.home import tracking_uri
@@ -96,7 +97,7 @@ def _needs(trainings: Sequence[Any], configs: Sequence[Any], problems: list[str]
             if is_model and is_hub_id(name):
                 hub_models[name] = hub_commit(name)
             elif not is_tracked(name):
-                folders[name] = folder_digest(name)
+                folders[name] = description_digest(name)
         except (InputError, OSError) as error:
             problems.append(str(error))
     loads = [

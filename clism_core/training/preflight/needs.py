@@ -1,9 +1,7 @@
 """What a training needs of the nodes on which it runs, as the driver knows it."""
 
-import hashlib
 import importlib.metadata
 import platform
-import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -13,12 +11,12 @@ import clism_core
 from clism_core.model.precision import PrecisionName
 from clism_core.training.config import RunSettings
 from clism_core.training.resume import RUN_FILE
-from clism_core.utils.storage import file_sizes, is_local, join, read_bytes
+from clism_core.utils.digests import tree_digest
+from clism_core.utils.storage import is_local, join
 
 PACKAGES = ("ray", "torch", "transformers", "tokenizers", "pyarrow", "mlflow", "numpy")
 """Packages whose versions affect results or what processes send to each other."""
 OWN = "clism_core"
-_DESCRIPTIONS, _MAX_DESCRIPTION = (".json", ".yaml"), 1 << 20  # suffixes, bytes
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Needs:
     paths: tuple[str, ...] = ()
     """Local files and folders that the node has to see."""
     folders: Mapping[str, str] = field(default_factory=dict)
-    """Folders that the node reads, local or in an object store, with their `folder_digest` on the driver's node."""
+    """Folders that the node reads, local or in an object store, with the driver's `description_digest` of them."""
     hub_models: Mapping[str, str] = field(default_factory=dict)
     """Hub ids of models that the node loads, with the commit that the driver has found."""
     output: str | None = None
@@ -72,30 +70,7 @@ def installed_packages() -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def _source_digest() -> str:
-    root = Path(clism_core.__file__).parent
-    digest = hashlib.sha256()
-    for file in sorted(root.rglob("*.py")):
-        digest.update(f"{file.relative_to(root).as_posix()} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
-    return digest.hexdigest()[:12]
-
-
-def folder_digest(folder: str) -> str:
-    """Return a digest of the names and sizes of all files in a folder, and of the content of the small descriptions at
-    its top, such as `manifest.json` and `config.json`; other files are not read.
-
-    Raises:
-        OSError: if it cannot be read.
-    """
-    files = {
-        name: size
-        for name, size in file_sizes(folder).items()
-        if not any(part.startswith(".") for part in name.split("/"))
-    }
-    digest = hashlib.sha256(repr(sorted(files.items())).encode())
-    for name, size in sorted(files.items()):
-        if "/" not in name and posixpath.splitext(name)[1] in _DESCRIPTIONS and size <= _MAX_DESCRIPTION:
-            digest.update(read_bytes(join(folder, name)))
-    return digest.hexdigest()
+    return tree_digest(str(Path(clism_core.__file__).parent), pattern="*.py")[:12]
 
 
 def needs_of_workers(settings: RunSettings, *, use_gpu: bool) -> Needs:

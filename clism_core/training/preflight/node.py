@@ -15,8 +15,9 @@ import torch
 from clism_core.cluster.connect import is_seen
 from clism_core.model.resolve import hub_commit
 from clism_core.tracking.check import check_tracking
-from clism_core.training.preflight.needs import Needs, folder_digest, installed_packages
+from clism_core.training.preflight.needs import Needs, installed_packages
 from clism_core.utils import storage
+from clism_core.utils.digests import description_digest
 from clism_core.utils.environment import environment_variables
 from clism_core.utils.errors import InputError, failure_message
 
@@ -105,7 +106,7 @@ def _folder_problem(folder: str, digest: str) -> str:
     try:
         if not storage.exists(folder):
             return f"{folder} is not there; {_SHARE}"
-        same = folder_digest(folder) == digest
+        same = description_digest(folder) == digest
     except (OSError, InputError) as error:
         return f"{folder} cannot be read: {failure_message(error)}"
     return "" if same else f"{folder} has other files than on the driver's node; {_SHARE}, or copy it again"

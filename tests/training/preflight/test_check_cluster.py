@@ -136,7 +136,7 @@ def test_all_problems_of_the_nodes_are_reported_together(
         check_cluster([config], output=str(output))
     assert list(output.iterdir()) == []
     monkeypatch.setattr(check, "installed_packages", lambda: installed_packages() | {"torch": "1.0"})
-    monkeypatch.setattr(check, "folder_digest", lambda folder: f"of {folder}")
+    monkeypatch.setattr(check, "description_digest", lambda folder: f"of {folder}")
     with pytest.raises(InputError) as raised:
         check_cluster([replace(config, precision="fp16")], output=str(output))
     _, *problems = str(raised.value).split("\n- ")

@@ -13,12 +13,12 @@ from clism_core.training.preflight.needs import (
     PACKAGES,
     Load,
     Needs,
-    folder_digest,
     installed_packages,
     needs_of_workers,
 )
 from clism_core.training.preflight.node import access_problems, examine, write_problem
 from clism_core.training.preflight.problems import node_problems
+from clism_core.utils.digests import description_digest
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_a_node_that_has_all_it_needs(data: Path, tmp_path: Path) -> None:
     needs = Needs(
         packages=installed_packages(),
         paths=(str(data),),
-        folders={str(data): folder_digest(str(data))},
+        folders={str(data): description_digest(str(data))},
         output=str(tmp_path / "output"),
         marker=str(tmp_path / "output" / "seen"),
         is_tracked=True,
@@ -72,10 +72,10 @@ def test_paths_that_are_not_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize("change", ["description", "size", "lost"])
 def test_data_other_than_the_drivers(data: Path, tmp_path: Path, change: str) -> None:
     copy = shutil.copytree(data, tmp_path / "copy")
-    digest = folder_digest(str(data))
-    assert folder_digest(str(copy)) == digest
+    digest = description_digest(str(data))
+    assert description_digest(str(copy)) == digest
     (copy / ".lock").touch()
-    assert folder_digest(str(copy)) == digest, "a job reads the data"
+    assert description_digest(str(copy)) == digest, "a job reads the data"
     if change == "description":
         (copy / "manifest.json").write_text('{"samples": 2}')
     elif change == "size":
@@ -95,7 +95,7 @@ def test_an_output_that_cannot_be_written() -> None:
 def test_a_bucket_that_does_not_exist(bucket: str, data: Path) -> None:
     assert write_problem(f"{bucket}/output") == ""
     assert "--output s3://other/output: cannot be written" in write_problem("s3://other/output")
-    (problem,) = access_problems(Needs(folders={f"{bucket}/data": folder_digest(str(data))}))
+    (problem,) = access_problems(Needs(folders={f"{bucket}/data": description_digest(str(data))}))
     assert problem.startswith(f"{bucket}/data is not there")
 
 
