@@ -1,15 +1,14 @@
 """An MLflow server in this process, which can go away and come back."""
 
-import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from werkzeug.serving import BaseWSGIServer, make_server
+from local_server import LocalServer
 
 
-class Server:
+class Server(LocalServer):
     """MLflow's own web application on a SQLite file, at a fixed port of 127.0.0.1.
 
     Args:
@@ -29,29 +28,9 @@ class Server:
         """Number of next writes of metrics that are stored, but answered by an error."""
         self.authorization = ""
         """Header `Authorization` without which requests are refused; empty: all are answered."""
-        self._port = 0
-        self._server: BaseWSGIServer | None = None
-        self.start()
+        super().__init__()
 
-    @property
-    def uri(self) -> str:
-        """Tracking URI."""
-        return f"http://127.0.0.1:{self._port}"
-
-    def start(self) -> None:
-        """Answer requests."""
-        self._server = make_server("127.0.0.1", self._port, self._answer, threaded=True)
-        self._port = self._server.port
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def stop(self) -> None:
-        """Refuse connections until `start`."""
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
-            self._server = None
-
-    def _answer(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def answer(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         from mlflow.server import app
 
         if self.authorization not in ("", environ.get("HTTP_AUTHORIZATION")):

@@ -9,8 +9,8 @@ from typing import Any
 
 import boto3
 import pytest
+from local_server import LocalServer
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import BaseWSGIServer, make_server
 
 from clism_core.training.checkpoint_store import KEPT, CheckpointStore
 from clism_core.training.restore import latest_checkpoint
@@ -25,32 +25,17 @@ WEIGHTS = 12 * 2**20
 """Bytes of a file that pyarrow uploads in two parts."""
 
 
-class FailingStore:
+class FailingStore(LocalServer):
     """An S3 store at a fixed port of 127.0.0.1 that rejects a part of the requests."""
 
     def __init__(self) -> None:
         self.share = 0.0
         self.rejected = 0
-        self.port = 0
         self._random = random.Random(0)
         self._application = DomainDispatcherApplication(create_backend_app)
-        self._server: BaseWSGIServer | None = None
-        self.start()
+        super().__init__()
 
-    def start(self) -> None:
-        """Answer requests."""
-        self._server = make_server("127.0.0.1", self.port, self._answer, threaded=True)
-        self.port = self._server.port
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def stop(self) -> None:
-        """Refuse connections until `start`."""
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
-            self._server = None
-
-    def _answer(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def answer(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if self._random.random() >= self.share:
             answer: Iterable[bytes] = self._application(environ, start_response)
             return answer
@@ -63,7 +48,7 @@ class FailingStore:
 @pytest.fixture
 def failing_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[FailingStore]:
     store = FailingStore()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{store.port}")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", store.uri)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     boto3.client("s3", region_name="us-east-1").create_bucket(Bucket=BUCKET)
