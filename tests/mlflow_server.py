@@ -23,6 +23,8 @@ class Server(LocalServer):
 
         environment.setattr(handlers, "_tracking_store", None)
         environment.setattr(handlers, "_model_registry_store", None)
+        # The application sets the stores of its process, which is the test's, too: the registry's is never reset.
+        environment.setattr(handlers.registry_utils, "set_registry_uri", lambda _: None)
         handlers._get_tracking_store()  # now, because it sets MLFLOW_TRACKING_URI of this process
         self.lost_answers = 0
         """Number of next writes of metrics that are stored, but answered by an error."""
