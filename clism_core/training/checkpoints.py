@@ -3,6 +3,7 @@
 Dropout, sample order and masking are functions of seed, step and rank, so that no random state is saved.
 """
 
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,16 @@ def save_checkpoint(folder: Path, model: TrainedModel[Any], state: TrainingState
         },
         folder / STATE_FILE,
     )
+
+
+def state_problem(folder: Path) -> str:
+    """Return why the training state in `folder` cannot be read, without reading its tensors; empty if it can."""
+    try:
+        saved = torch.load(folder / STATE_FILE, mmap=True, weights_only=True)
+    except (pickle.UnpicklingError, EOFError, RuntimeError, ValueError, LookupError) as error:
+        return f"{STATE_FILE} is not a file of torch ({type(error).__name__})"
+    missing = {"step", "optimizer", "schedule", "scaler"} - (saved.keys() if isinstance(saved, dict) else set())
+    return f"{STATE_FILE} lacks {', '.join(sorted(missing))}" if missing else ""
 
 
 def saved_precision(folder: Path, device: torch.device) -> ResolvedName:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from clism_core.cluster.collectives import gather_objects, rank
 from clism_core.training.checkpoint_store import CheckpointStore, DamagedCheckpointError, read_manifest
+from clism_core.training.checkpoints import state_problem
 from clism_core.utils import storage
 from clism_core.utils.errors import InputError
 
@@ -19,8 +20,8 @@ def latest_checkpoint(store: CheckpointStore, *, node_rank: int, local_rank: int
     """Yield a local folder with the latest undamaged checkpoint (a collective); None if the run has no checkpoint.
 
     One worker per node downloads and verifies it. Damaged checkpoints are named in warnings and, if an earlier one is
-    undamaged, deleted; those that a single node reads wrongly are kept. What interrupted runs have left behind is
-    deleted, too.
+    undamaged, deleted. Those with all the files that were written are kept: a single node reads them wrongly, or the
+    training state was unusable when it was written. What interrupted runs have left behind is deleted, too.
 
     Args:
         store: checkpoints of the run.
@@ -74,7 +75,7 @@ def _fetch(store: CheckpointStore, folder: str, downloads: ExitStack) -> tuple[P
         read_manifest(folder, str(local)).verify(str(local))
     except DamagedCheckpointError as error:
         return local, str(error)
-    return local, ""
+    return local, state_problem(local)
 
 
 def _delete_damaged(store: CheckpointStore, damaged: Mapping[str, str], *, resumed: str) -> None:
@@ -85,4 +86,4 @@ def _delete_damaged(store: CheckpointStore, damaged: Mapping[str, str], *, resum
             logger.warning("%s is damaged, and is deleted: %s; resuming from %s", folder, problem, resumed)
             store.delete(folder)
         else:
-            logger.warning("%s was read wrongly by a node: %s; resuming from %s", folder, problem, resumed)
+            logger.warning("%s has all its files, but cannot be used: %s; resuming from %s", folder, problem, resumed)

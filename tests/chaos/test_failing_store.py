@@ -9,6 +9,8 @@ from typing import Any
 
 import boto3
 import pytest
+import torch
+from checkpoint_files import state_bytes
 from local_server import LocalServer
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
@@ -68,7 +70,7 @@ def test_checkpoints_outlast_their_store(
         local = tmp_path / str(step)
         (local / "model").mkdir(parents=True)
         (local / "model" / "model.safetensors").write_bytes(weights)
-        (local / "training_state.pt").write_bytes(b"state %d" % step)
+        (local / "training_state.pt").write_bytes(state_bytes(step=step))
         if step == 30:
             threading.Timer(0.05, failing_store.stop).start()
             threading.Timer(GONE, failing_store.start).start()
@@ -85,7 +87,7 @@ def test_checkpoints_outlast_their_store(
     with latest_checkpoint(checkpoints, node_rank=0, local_rank=0) as folder:
         assert folder is not None
         assert (folder / "model" / "model.safetensors").read_bytes() == contents[40]
-        assert (folder / "training_state.pt").read_bytes() == b"state 40"
+        assert torch.load(folder / "training_state.pt")["step"] == 40
     record_property("seconds_of_an_upload", round(seconds[20], 1))
     record_property("seconds_of_the_upload_in_which_the_store_was_gone", round(seconds[30], 1))
     record_property("rejected_requests", failing_store.rejected)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from checkpoint_files import DAMAGE, flip, save
+from checkpoint_files import DAMAGE, STATE, flip, save
 
 from clism_core.training.checkpoint_store import CheckpointStore, DamagedCheckpointError, SavedCheckpoint, read_manifest
 from clism_core.utils import storage
@@ -30,7 +30,7 @@ def test_the_manifest_lists_sizes_and_digests_of_all_files(store: CheckpointStor
     assert (manifest["format"], manifest["step"], manifest["metrics"]) == (1, 7, {"step": 7, "score": 0.5})
     assert manifest["files"] == {
         name: {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        for name, content in {"model/span_head.safetensors": b"head 7", "training_state.pt": b"state"}.items()
+        for name, content in {"model/span_head.safetensors": b"head 7", "training_state.pt": STATE}.items()
     }
     assert sorted(path.name for path in folder.iterdir()) == ["checkpoint.json", "model", "training_state.pt"]
 

@@ -1,16 +1,24 @@
 """Choice of the checkpoint to resume from, without a cluster."""
 
+import io
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from checkpoint_files import DAMAGE, save
+import torch
+from checkpoint_files import DAMAGE, STATE, save, state_bytes
 
 from clism_core.training import restore
 from clism_core.training.checkpoint_store import CheckpointStore
 from clism_core.training.restore import latest_checkpoint
 from clism_core.utils import storage
 from clism_core.utils.errors import InputError
+
+
+def list_bytes() -> bytes:
+    file = io.BytesIO()
+    torch.save([1], file)
+    return file.getvalue()
 
 
 def resumed_head(store: CheckpointStore) -> bytes | None:
@@ -55,8 +63,32 @@ def test_a_checkpoint_that_one_node_reads_wrongly_is_kept(
 
     monkeypatch.setattr(restore, "_fetch", fetch_wrongly)
     assert resumed_head(store) == b"head 10"
-    assert "step-00000020 was read wrongly by a node: a stale view; resuming from" in caplog.text
+    assert "step-00000020 has all its files, but cannot be used: a stale view; resuming from" in caplog.text
     assert [saved.step for saved in store.saved()] == [20, 10]
+
+
+@pytest.mark.parametrize(
+    ("state", "problem"),
+    [
+        pytest.param(b"", "is not a file of torch", id="empty"),
+        pytest.param(b"version https://git-lfs.github.com/spec/v1\n", "is not a file of torch", id="text"),
+        pytest.param(STATE[: len(STATE) // 2], "is not a file of torch", id="cut off"),
+        pytest.param(STATE.replace(b"optimizer", b"\xff" * 9), "is not a file of torch", id="damaged within"),
+        pytest.param(state_bytes(step=Path("x")), "is not a file of torch", id="an object"),
+        pytest.param(list_bytes(), "lacks optimizer, scaler, schedule, step", id="a list"),
+    ],
+)
+def test_a_checkpoint_that_was_written_without_a_usable_state_is_passed_over(
+    state: bytes, problem: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its digests fit, because they are those of the unusable file."""
+    store = CheckpointStore(str(tmp_path / "out"))
+    save(store, 10)
+    save(store, 20, state=state)
+    assert resumed_head(store) == b"head 10"
+    assert f"{store.path(20)} has all its files, but cannot be used: training_state.pt {problem}" in caplog.text
+    save(store, 20)  # training comes to this step again
+    assert resumed_head(store) == b"head 20"
 
 
 def test_all_checkpoints_damaged_is_an_error_that_leaves_them_in_place(tmp_path: Path) -> None:
@@ -85,7 +117,7 @@ def test_a_copy_of_a_remote_checkpoint_is_verified_and_deleted(
     store = CheckpointStore(f"{bucket}/restored")
     save(store, 10)
     save(store, 20)
-    storage.write_bytes(storage.join(store.path(20), "training_state.pt"), b"stale")
+    storage.write_bytes(storage.join(store.path(20), "training_state.pt"), b"?" * len(STATE))
     assert resumed_head(store) == b"head 10"
     assert "training_state.pt has other content" in caplog.text
     assert not list(tmp_path.iterdir())
