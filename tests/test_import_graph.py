@@ -16,13 +16,14 @@ LAYERS = (
     ("preparation", "training"),
     ("pretraining", "tasks"),
     ("inference",),
-    ("evaluation",),
+    ("clism_core", "evaluation"),
     ("demo", "experiments"),
     ("cli",),
     ("command_line", "tune_spaces"),
     ("jobs",),
 )
-"""Packages of clism_core, and those beside it, lowest first. A module imports its own package and lower layers."""
+"""Packages of clism_core, and those beside it, lowest first. A module imports its own package and lower layers.
+`clism_core` is the package's own file, with `load`, which imports nothing before it is called."""
 HEIGHT = {package: height for height, packages in enumerate(LAYERS) for package in packages}
 MAX_JOB_LINES = 120
 
@@ -116,7 +117,7 @@ def graph() -> dict[str, set[str]]:
 
 
 def test_every_package_has_a_layer() -> None:
-    assert {package_of(module) for module in read_modules(ROOT)} - {"clism_core"} == HEIGHT.keys()
+    assert {package_of(module) for module in read_modules(ROOT)} == HEIGHT.keys()
 
 
 def test_imports_lead_to_lower_layers(graph: dict[str, set[str]]) -> None:

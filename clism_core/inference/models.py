@@ -11,7 +11,7 @@ from clism_core.model.encoder import inspect_encoder, inspect_plain_encoder
 from clism_core.model.pretrained import empty_model
 from clism_core.model.resolve import absolute_if_folder, hub_commit, is_folder, is_tracked, pin_version, resolve_model
 from clism_core.tasks.registry import read_task, task_of
-from clism_core.tasks.saved_task import TASK_FILE, TaskConfig
+from clism_core.tasks.saved_task import TaskConfig, has_task
 from clism_core.utils.digests import tree_digest
 from clism_core.utils.home import tracking_uri
 
@@ -41,10 +41,10 @@ def find_model(name: str) -> EvaluatedModel:
     """
     name = pin_version(absolute_if_folder(name))
     folder = resolve_model(name)
+    task = read_task(folder) if has_task(folder) else None
     if not Path(folder).is_dir():  # a hub id
         size = sum(4 * weight.numel() for weight in empty_model(AutoModel, folder).parameters())
-        return EvaluatedModel(name, None, hub_commit(folder), size)
-    task = read_task(folder) if Path(folder, TASK_FILE).is_file() else None
+        return EvaluatedModel(name, task, hub_commit(folder), size)
     if task is None:
         inspect_plain_encoder(folder)
     else:

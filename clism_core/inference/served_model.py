@@ -1,6 +1,5 @@
 """`predict` of registered task models. MLflow stores this file with the model and runs it directly."""
 
-from threading import Lock
 from typing import Any
 
 import mlflow
@@ -9,8 +8,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from clism_core.inference.predictor import load_predictor
-from clism_core.tasks.predictor import BATCH_SIZE
-from clism_core.tasks.registry import task_of
+from clism_core.inference.task_pipeline import TaskPipeline
 from clism_core.utils.errors import InputError
 
 
@@ -19,10 +17,7 @@ class ServedTaskModel(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the artefact `model`, on a GPU if there is one."""
-        self.model = load_predictor(context.artifacts["model"]).model.eval()
-        # MLflow's server calls `predict` from several threads: concurrent calls would need several times the memory and
-        # share one tokenizer
-        self.lock = Lock()
+        self.pipeline = TaskPipeline(load_predictor(context.artifacts["model"]))
 
     def predict(
         self,
@@ -43,12 +38,8 @@ class ServedTaskModel(PythonModel):
             MlflowException: if a record or an option is invalid; MLflow's server answers with status 400 and the
                 message.
         """
-        options = {"batch_size": BATCH_SIZE} | (params or {})
-        batch_size = options.pop("batch_size")
         try:
-            records = read_records(model_input)
-            with self.lock:
-                return task_of(self.model.config).predictor(self.model, batch_size=batch_size)(records, **options)
+            return self.pipeline.predict(read_records(model_input), **(params or {}))
         except InputError as error:  # the server answers 400, with this message, only to MLflow's own exception
             raise MlflowException.invalid_parameter_value(str(error)) from error
 
@@ -57,21 +48,14 @@ def read_records(model_input: pd.DataFrame) -> list[dict[Any, Any]]:
     """Return a record for each row, without the fields whose value is null or NaN.
 
     Raises:
-        InputError: if no column has the name of a field, or a text is blank, naming the record (from 1) and the field.
+        InputError: if no column has the name of a field.
     """
     if model_input.columns.empty:  # MLflow drops columns that are not in the signature
         raise InputError("the columns that this model accepts are missing; see its signature")
-    records = [
+    return [
         {field: value for field, value in row.items() if not _is_missing(value)}
         for row in model_input.to_dict("records")
     ]
-    for number, record in enumerate(records, start=1):
-        for field, value in record.items():
-            if isinstance(value, str) and not value.strip():
-                raise InputError(f"record {number}: {field} is blank; give a text")
-            if isinstance(value, list) and not value:
-                raise InputError(f"record {number}: {field} is empty; give at least one token")
-    return records
 
 
 def _is_missing(value: Any) -> bool:

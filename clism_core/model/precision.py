@@ -31,6 +31,25 @@ def best_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def find_device(name: str | None) -> torch.device:
+    """Return the device of that name, or `best_device` for None.
+
+    Raises:
+        InputError: if there is no such device, or this process cannot compute on it.
+    """
+    if name is None:
+        return best_device()
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, TypeError) as error:  # torch asserts that it was built for the device
+        reason = str(error).strip().partition("\n")[0]
+        raise InputError(
+            f"device {name!r}: cannot be used here; give cpu, or cuda if it has a GPU: {reason}"
+        ) from error
+    return device
+
+
 def at_least_fp32(tensor: Tensor) -> Tensor:
     """Convert half-precision values to fp32; return others unchanged."""
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

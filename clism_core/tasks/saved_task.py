@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
+from clism_core.model.weights import find_file
 from clism_core.utils import storage
 from clism_core.utils.errors import InputError
 
@@ -32,11 +33,16 @@ def write_task(folder: Path, config: TaskConfig) -> None:
     (folder / TASK_FILE).write_text(json.dumps(content, indent=2) + "\n")
 
 
+def has_task(folder: str) -> bool:
+    """Return whether a folder or hub id holds a task model."""
+    return find_file(folder, TASK_FILE) is not None
+
+
 def read_task_name(folder: str) -> str:
     """Return the name of the task in `task.json`.
 
     Raises:
-        InputError: if the folder does not hold a task model.
+        InputError: if the folder or hub id does not hold a task model.
     """
     return str(_read(folder).get("task"))
 
@@ -61,8 +67,8 @@ def read_config(folder: str, config_class: type[ConfigT]) -> ConfigT:
 
 
 def _read(folder: str) -> dict[str, Any]:
-    file = Path(folder) / TASK_FILE
-    if not file.is_file():
+    file = find_file(folder, TASK_FILE)
+    if file is None:
         raise InputError(
             f"{folder}: not a task model ({TASK_FILE} is missing); give a model trained by jobs/finetune.py, such as "
             "models:/clism-mrc@champion"

