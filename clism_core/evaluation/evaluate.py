@@ -22,6 +22,7 @@ from clism_core.evaluation.table import COMPARISON, Row, csv_text, markdown, tab
 from clism_core.evaluation.tracking import log_evaluation, tag_version
 from clism_core.inference.models import EvaluatedModel, check_nodes, find_model
 from clism_core.inference.pool import predict
+from clism_core.model.notice import with_notice
 from clism_core.model.paths import with_absolute_paths
 from clism_core.model.resolve import resolve_model
 from clism_core.model.tokenizer import load_tokenizer
@@ -190,12 +191,17 @@ def carry_out(plan: Plan, run: TrackedRun) -> Evaluation:
         model=plan.model.name,
         output=config.output,
         metrics=metrics,
-        table=markdown(rows, metrics),
+        table=with_notice(markdown(rows, metrics), *_folders(plan)),
         examples=_examples(test_sets, scores),
         compared_examples=None if compared_scores is None else _examples(test_sets, compared_scores),
     )
     _write_and_log(plan, run, evaluation, rows, predictions)
     return evaluation
+
+
+def _folders(plan: Plan) -> list[str]:
+    """Return the folders of the models on this machine."""
+    return [resolve_model(model.name) for model in (plan.model, plan.compared) if model is not None]
 
 
 def _write_and_log(

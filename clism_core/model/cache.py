@@ -21,17 +21,26 @@ IN_USE = 3600.0
 """Seconds after its last use during which a model is not deleted, because it may be about to be loaded."""
 
 
-def cached(key: str, download: Callable[[Path], object]) -> Path:
+def cached(key: str, download: Callable[[Path], object], *, is_intact: Callable[[Path], bool] = Path.is_dir) -> Path:
     """Return the folder that `download` has filled for `key`; it is called once per machine, under a lock.
 
     If models exceed their share of the disk, the least recently used ones are deleted.
+
+    Args:
+        key: what the folder contains.
+        download: fills the folder.
+        is_intact: returns whether a folder filled earlier is unchanged; if not, it is deleted and filled again.
     """
     folder = home() / "models" / text_digest(key)
     folder.parent.mkdir(exist_ok=True)
     with _lock(folder):
+        partial = folder.with_suffix(".partial")
+        if folder.is_dir() and not is_intact(folder):
+            logger.warning("the downloaded model in %s has changed; it is downloaded again", folder)
+            shutil.rmtree(partial, ignore_errors=True)
+            folder.rename(partial)
         if not folder.is_dir():
             _make_room(folder.parent)
-            partial = folder.with_suffix(".partial")
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir()
             download(partial)

@@ -10,6 +10,7 @@ from typing import Any
 
 from mlflow.exceptions import MlflowException
 
+from clism_core.model.notice import with_notice
 from clism_core.tracking.registry import RegisteredModel
 from clism_core.tracking.run import TrackedRun
 from clism_core.tracking.server import TrackingUnavailableError, server_problem
@@ -67,7 +68,7 @@ def export_model(
         config: configuration of the training.
         trained: result of the training.
         run: MLflow run of the training.
-        card: model card, as Markdown.
+        card: model card, as Markdown, with `table`.
         table: evaluation of the model, as Markdown.
         samples: number of training samples.
 
@@ -78,7 +79,8 @@ def export_model(
         folder = Path(temporary) / MODEL_FOLDER
         trained.copy_model(folder)
         (folder / CONFIG_FILE).write_text(dump_config(config))
-        (folder / CARD).write_text(card)
+        noticed = with_notice(table, folder)
+        (folder / CARD).write_text(card.replace(table, noticed))
         replace_folder(folder, join(config.output, MODEL_FOLDER))
     exported = ExportedModel(
         model=join(config.output, MODEL_FOLDER),
@@ -88,7 +90,7 @@ def export_model(
         export=config.export,
         step=trained.step,
         samples=samples,
-        table=table,
+        table=noticed,
         metrics=trained.metrics,
         published=False,
     )

@@ -1,11 +1,13 @@
 """The demo's inputs: which parts are written, kept or replaced, and where they lie."""
 
+import hashlib
 import json
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import finetune
 import pytest
@@ -22,11 +24,11 @@ from clism_core.pretraining.config import PretrainConfig
 from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.tasks.finetuning.training import FINETUNING
 from clism_core.training.export import ExportedModel
-from clism_core.utils.errors import InputError
+from clism_core.utils.errors import InputError, UnavailableError
 
 SMALL = DemoConfig(
     corpus=DemoCorpusConfig(target_langs=["de"], pairs_per_language=60, questions_per_language=0),
-    encoder=DemoEncoderConfig(vocab_size=800, hidden_size=16, num_hidden_layers=1, intermediate_size=16),
+    encoder=DemoEncoderConfig(kind="random", vocab_size=800, hidden_size=16, num_hidden_layers=1, intermediate_size=16),
     questions=DemoQuestionsConfig(train=6, dev=2, test=2, known_names_test=6),
     entities=DemoEntitiesConfig(train=6, dev=2, test=2, known_names_test=2),
 )
@@ -205,6 +207,71 @@ def test_nodes_without_the_output_are_found_before_the_cluster_prepares(
     monkeypatch.setattr(build, "prepare", lambda _: pytest.fail("prepared"))
     with pytest.raises(InputError, match=f"do not see {tmp_path / 'prepared'}"):
         build._write_part("prepared", SMALL, tmp_path)
+
+
+def no_source() -> Path:
+    """Fail as a download without a network."""
+    raise UnavailableError("no network")
+
+
+@pytest.mark.parametrize("available", [True, False], ids=["downloaded", "no-network"])
+def test_auto_is_the_pretrained_encoder_or_without_a_source_the_random_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, available: bool
+) -> None:
+    (tmp_path / "download").mkdir()
+    (tmp_path / "download" / "config.json").write_text("{}")
+    monkeypatch.setattr(build, "pretrained_encoder", lambda: tmp_path / "download" if available else no_source())
+    monkeypatch.setattr(build, "build_encoder", lambda _, __, folder: folder.mkdir())
+    write_demo(replace(SMALL, encoder=replace(SMALL.encoder, kind="auto")), tmp_path / "demo", ["encoder"])
+    assert (tmp_path / "demo" / "encoder" / "config.json").exists() == available
+    assert ("all scores mean nothing: no network" in caplog.text) == (not available)
+    note = json.loads((tmp_path / "demo" / "demo.json").read_text())
+    assert note["encoder"]["encoder"]["kind"] == ("pretrained" if available else "random")
+
+
+def test_a_required_pretrained_encoder_that_is_unavailable_is_an_error(
+    tmp_path: Path, written: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "pretrained_encoder", no_source)
+    with pytest.raises(UnavailableError, match=r"--encoder\.kind pretrained: no network"):
+        write_demo(replace(SMALL, encoder=DemoEncoderConfig(kind="pretrained")), tmp_path)
+    assert not written
+
+
+@pytest.mark.parametrize("kind", ["pretrained", "random"])
+def test_jobs_keep_either_encoder_of_auto_and_do_not_ask_again(
+    home_folder: Path,
+    written: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    kind: Literal["pretrained", "random"],
+) -> None:
+    caplog.set_level("INFO")
+    folder = home_folder / "demo"
+    monkeypatch.setattr(build, "pretrained_encoder", lambda: home_folder)
+    write_demo(replace(SMALL, encoder=replace(SMALL.encoder, kind=kind)), folder, ["encoder"])
+    monkeypatch.setattr(build, "pretrained_encoder", lambda: pytest.fail("asked"))
+    monkeypatch.setattr(build, "FOLDERS", {"demo": replace(SMALL, encoder=replace(SMALL.encoder, kind="auto"))})
+    write_missing_inputs(PretrainConfig(model=str(folder / "encoder"), data=""))
+    assert written == ["corpus", "encoder"]
+    assert "keeping" not in caplog.text
+
+
+def test_a_damaged_pretrained_encoder_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    download = tmp_path / "download"
+    download.mkdir()
+    (download / "model.safetensors").write_bytes(b"weights")
+    digest = hashlib.sha256(b"weights").hexdigest()
+    (download / "digests.json").write_text(json.dumps({"files": {"model.safetensors": digest}}))
+    monkeypatch.setattr(build, "pretrained_encoder", lambda: download)
+    config = replace(SMALL, encoder=DemoEncoderConfig(kind="pretrained"))
+    for replaced in (True, False):
+        weights = tmp_path / "demo" / "encoder" / "model.safetensors"
+        write_demo(config, tmp_path / "demo", ["encoder"])
+        weights.unlink()
+        weights.write_bytes(b"wEights")
+        write_demo(config, tmp_path / "demo", ["encoder"], replace=replaced)
+        assert weights.read_bytes() == b"weights"
 
 
 def test_sizes_that_are_not_the_presets_have_a_folder_of_their_own(home_folder: Path) -> None:

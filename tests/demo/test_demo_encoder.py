@@ -9,6 +9,7 @@ from transformers.models.xlm_roberta.modeling_xlm_roberta import XLMRobertaSelfA
 
 from clism_core.demo.corpus import DemoCorpusConfig, generate_corpus, write_corpus
 from clism_core.demo.encoder import MATCHING_LOGIT, DemoEncoderConfig, build_encoder, sentence_id_vectors, sinusoids
+from clism_core.model.notice import model_notice
 
 CORPUS = DemoCorpusConfig(target_langs=["ar", "hi"], pairs_per_language=600, held_out_pairs_per_language=60)
 ENCODER = DemoEncoderConfig(vocab_size=3500, hidden_size=64, num_hidden_layers=2, num_attention_heads=2)
@@ -104,6 +105,10 @@ def test_half_of_the_heads_attend_to_similar_states_at_first(model: PreTrainedMo
         assert alike.mean() == pytest.approx(MATCHING_LOGIT, rel=0.1)
         assert by_chance.mean().abs() < 1
         assert (logits[0].argmax(-1) == torch.arange(200)).float().mean() > 0.9
+
+
+def test_scores_of_the_random_weights_have_a_notice(folder: Path) -> None:
+    assert model_notice(folder) == "The encoder of this demo has random weights: its scores mean nothing."
 
 
 def test_held_out_rows_are_ignored(folder: Path, corpus_files: list[Path], tmp_path: Path) -> None:

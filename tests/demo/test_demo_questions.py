@@ -25,6 +25,8 @@ from clism_core.tasks.mrc.squad_format import Question, read_questions
 from clism_core.utils.errors import InputError
 
 SMALL = DemoQuestionsConfig(train=61, dev=9, test=14, known_names_test=6, clauses_per_passage=2)
+TEST_PASSAGES = 4
+"""Four questions a passage, of which the last one has two."""
 SUBJECTS = {fields(record)[0].name for record in (Person, CountryRecord, City, Organisation, Event, Match)}
 CLAUSES = [used_slots(pattern["en"][0]) for section in patterns()["clauses"].values() for pattern in section]
 ASKED = [
@@ -62,11 +64,13 @@ def test_tests_are_named_as_in_mlqa(files: DemoQuestionFiles) -> None:
     }
 
 
-def test_examples_are_three_of_the_tests(files: DemoQuestionFiles) -> None:
+def test_examples_are_the_first_questions_of_the_first_passages_about_new_names(files: DemoQuestionFiles) -> None:
     rows = [json.loads(line) for line in files.examples.read_text(encoding="utf-8").splitlines()]
-    tests = read(files.known_names_tests)
-    for row, pair in zip(rows, [("es", "es"), ("vi", "en"), ("ar", "en")], strict=True):
-        (question,) = (question for question in tests[pair] if f"{'-'.join(pair)}-{question.id}" == row["id"])
+    tests = read(files.new_names_tests)
+    pairs = [("en", "en"), ("de", "de"), ("es", "es"), ("hi", "hi"), ("vi", "en"), ("ar", "en")]
+    for number, (row, pair) in enumerate(zip(rows, pairs, strict=True)):
+        question = {question.id: question for question in tests[pair]}[f"test-{number % TEST_PASSAGES}-0"]
+        assert row["id"] == f"{'-'.join(pair)}-{question.id}"
         assert row["question"] == question.question
         assert row["context"] == question.context
         assert row["expected"] == question.answers[0].text

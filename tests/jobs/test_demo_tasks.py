@@ -18,6 +18,7 @@ from clism_core.demo.build import DemoConfig, write_demo
 from clism_core.demo.questions import TEST_PAIRS, DemoQuestionsConfig
 from clism_core.evaluation.config import EvaluateConfig
 from clism_core.inference.config import PredictConfig
+from clism_core.model.notice import NOTICE
 from clism_core.tasks.finetuning.config import FinetuneConfig
 
 SMALL = DemoConfig(questions=DemoQuestionsConfig(train=16, dev=4, test=4, known_names_test=6))
@@ -26,17 +27,25 @@ import pathlib, sys
 pathlib.Path(__file__).with_suffix(".txt").write_text(" ".join(sys.argv[1:]))
 sys.exit({status})
 """
+PREDICT_SCRIPT = """
+import pathlib, sys
+answers = pathlib.Path(sys.argv[sys.argv.index("--output") + 1])
+answers.parent.mkdir(parents=True)
+answers.write_text('{"question": "Who?", "answer": "Ann", "expected": "Ann"}')
+"""
 
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_fine_tuning_evaluation_and_three_answers(
+def test_fine_tuning_evaluation_and_six_answers(
     ray_cluster: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, output = tmp_path / "demo", tmp_path / "outputs"
     write_demo(SMALL, folder, ["questions"])
     given = job.commands(folder, output)
     encoder = str(write_encoder("xlmr", tmp_path / "encoder"))
+    settings = tmp_path / "encoder" / "config.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | {NOTICE: "Only a test."}))
     few = [
         "--mrc.max_length=128",
         "--steps=2",
@@ -46,16 +55,20 @@ def test_fine_tuning_evaluation_and_three_answers(
     ]
     arguments = [*given["finetune"], f"--model={encoder}", *few]
     assert run_job(FinetuneConfig, finetune.main, description="", arguments=arguments) == EXIT_DONE
-    assert "models:/clism-mrc/" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "models:/clism-mrc/" in said
+    assert "**Only a test.**\n\n|" in said
+    assert "**Only a test.**\n\n|" in (output / "finetune" / "model" / "README.md").read_text()
     arguments = [*given["evaluate"], "--resamples=100"]
     assert run_job(EvaluateConfig, evaluate.main, description="", arguments=arguments) == EXIT_DONE
     languages = {passage if passage == question else f"{passage}-{question}" for passage, question in TEST_PAIRS}
+    assert (output / "evaluate" / "table.md").read_text().startswith("**Only a test.**\n\n### ")
     for dataset in ("known-names", "new-names"):
         predictions = (output / "evaluate" / "predictions" / dataset).iterdir()
         assert {path.stem for path in predictions} == languages
     assert run_job(PredictConfig, predict.main, description="", arguments=given["predict"]) == EXIT_DONE
     rows = [json.loads(line) for line in (output / "answers.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert len(rows) == 3
+    assert len(rows) == 6
     said = capsys.readouterr().out
     assert all(f"{row['question']}  ->  {row['answer']}  (" in said for row in rows)
 
@@ -65,6 +78,7 @@ def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Stubs in place of the jobs, which record their arguments; the inputs are not written."""
     for name in ("pretrain", "finetune", "evaluate", "predict"):
         (tmp_path / f"{name}.py").write_text(SCRIPT.format(status=0))
+    (tmp_path / "predict.py").write_text(PREDICT_SCRIPT + SCRIPT.format(status=0))
     monkeypatch.setattr(command_line, "JOBS", tmp_path)
     monkeypatch.setattr(job, "connect", lambda: None)
     monkeypatch.setattr("ray.shutdown", lambda: None)
@@ -81,8 +95,11 @@ def test_the_jobs_run_in_order_on_the_written_inputs(
     assert f"--train {home_folder}/demo/questions/train.json" in given["finetune"]
     assert "--model models:/clism-mrc@candidate" in given["evaluate"]
     assert f"--input {home_folder}/demo/questions/examples.jsonl" in given["predict"]
-    commands = [line for line in capsys.readouterr().out.splitlines() if line.startswith("$ ")]
+    said = capsys.readouterr().out.splitlines()
+    commands = [line for line in said if line.startswith("$ ")]
     assert [line.split("jobs/")[1].split(".py")[0] for line in commands] == list(given)
+    assert "  Who?  ->  Ann  (right)" in said
+    assert [line.split()[0] for line in said[-5:]] == ["inputs", *given]
 
 
 def test_a_failed_job_ends_the_demo(scripts: Path, home_folder: Path) -> None:

@@ -11,7 +11,7 @@ from clism_core.command_line import CONFIGS, EXIT_DONE, run_job
 from clism_core.demo import build
 from clism_core.demo.build import DemoConfig
 from clism_core.demo.corpus import DemoCorpusConfig
-from clism_core.demo.encoder import DemoEncoderConfig
+from clism_core.demo.encoder import RANDOM_WEIGHTS, DemoEncoderConfig
 from clism_core.model.resolve import resolve_model
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.utils.errors import InputError
@@ -22,7 +22,7 @@ SMALL = DemoConfig(
     corpus=DemoCorpusConfig(
         target_langs=["de", "hi"], pairs_per_language=120, questions_per_language=20, held_out_pairs_per_language=20
     ),
-    encoder=DemoEncoderConfig(vocab_size=1000, hidden_size=32, intermediate_size=64),
+    encoder=DemoEncoderConfig(kind="random", vocab_size=1000, hidden_size=32, intermediate_size=64),
 )
 FEW_STEPS = [
     "--global_batch_size=8",
@@ -59,6 +59,7 @@ def test_demo(
     enough = 100 if eflomal else 30  # the embeddings of so small an encoder align little
     assert all(counts["samples"] > enough for counts in manifest["pairs"].values())
     said = capsys.readouterr().out
+    assert f"**{RANDOM_WEIGHTS}**\n\n|" in said
     assert "| en-de |" in said
     uri = next(word for word in said.split() if word.startswith("models:/clism-encoder/"))
     assert AutoModel.from_pretrained(resolve_model(uri)).config.hidden_size == 32
