@@ -1,8 +1,8 @@
-"""Effect of pre-training in the demo: its encoder, fine-tuned equally with and without it, on few and on all questions.
+"""Effect of pre-training in the demo: its encoder, fine-tuned equally with and without it, on few and on many questions.
 
     python benchmarks/demo_ablation.py --output ablation --seed 0
 
-Runs the demo's own jobs, one after the other: jobs/pretrain.py; jobs/finetune.py on 128 and on all English questions,
+Runs the demo's own jobs, one after the other: jobs/pretrain.py; jobs/finetune.py on 128 and on 3,200 English questions,
 each time from the pre-trained encoder with its span head, and from the encoder as it was, with a standard head;
 jobs/evaluate.py on the test questions of six languages about new names, with a paired test. To resume after an
 interruption, run the same command.
@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 ENCODER = "$CLISM_HOME/demo/encoder"
-QUESTIONS = {"few": ["--examples=128", "--steps=60"], "all": []}
+QUESTIONS = {"few": ["--examples=128", "--steps=60"], "many": []}
 """Options of fine-tuning by number of questions."""
 
 
