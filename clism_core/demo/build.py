@@ -45,6 +45,9 @@ PARTS: Mapping[str, Collection[str]] = {
     "entities": ("entities",),
 }
 """Subfolders in the order in which they are written, with the fields of `DemoConfig` that they depend on."""
+PRETRAINED_ALIGNMENT_LAYER = 5
+"""Layer of the pre-trained encoder that aligns words best: of the links of names in Arabic, 93 % are within the name's
+translation, and 79 % at layer 0."""
 NOTE = "demo.json"
 """File that lists the parts with their sizes; null for a part that is not finished."""
 
@@ -212,7 +215,7 @@ def _write_part(part: str, config: DemoConfig, folder: Path) -> None:
         case "encoder":
             build_encoder(config.encoder, _corpus_files(config, folder), folder / part)
         case "prepared":
-            _prepare(_corpus_files(config, folder), encoder=folder / "encoder", output=folder / part)
+            _prepare(_corpus_files(config, folder), aligner=_aligner(config, folder / "encoder"), output=folder / part)
         case "questions":
             write_questions(config.questions, folder / part)
         case "entities":
@@ -223,7 +226,7 @@ def _corpus_files(config: DemoConfig, folder: Path) -> list[Path]:
     return [folder / "corpus" / f"{SOURCE_LANGUAGE}-{target}.tsv" for target in config.corpus.target_langs]
 
 
-def _prepare(files: Collection[Path], *, encoder: Path, output: Path) -> None:
+def _prepare(files: Collection[Path], *, aligner: AlignerConfig, output: Path) -> None:
     corpora = [
         CorpusConfig(
             path=str(file),
@@ -236,15 +239,16 @@ def _prepare(files: Collection[Path], *, encoder: Path, output: Path) -> None:
         )
         for file in files
     ]
-    preparation = plan(PrepareConfig(corpora=corpora, output=str(output), aligner=_aligner(encoder)))
+    preparation = plan(PrepareConfig(corpora=corpora, output=str(output), aligner=aligner))
     check_shared(output=str(output), inputs=[], tracking=None)
     prepare(preparation)
 
 
-def _aligner(encoder: Path) -> AlignerConfig:
+def _aligner(config: DemoConfig, encoder: Path) -> AlignerConfig:
     try:
         find_program()
     except InputError:
         logger.warning("demo: eflomal is not installed (it needs a C compiler); words are aligned by embeddings")
-        return AlignerConfig(kind="embedding", model=str(encoder), layer=0)
+        layer = 0 if config.encoder.kind == "random" else PRETRAINED_ALIGNMENT_LAYER
+        return AlignerConfig(kind="embedding", model=str(encoder), layer=layer)
     return AlignerConfig(kind="eflomal", min_pairs=0)  # enough is less for sentences from a few templates

@@ -20,6 +20,7 @@ from clism_core.demo.corpus import DemoCorpusConfig
 from clism_core.demo.encoder import DemoEncoderConfig
 from clism_core.demo.entities import DemoEntitiesConfig
 from clism_core.demo.questions import DemoQuestionsConfig
+from clism_core.preparation.config import PrepareConfig
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.tasks.finetuning.training import FINETUNING
@@ -272,6 +273,31 @@ def test_a_damaged_pretrained_encoder_is_replaced(tmp_path: Path, monkeypatch: p
         weights.write_bytes(b"wEights")
         write_demo(config, tmp_path / "demo", ["encoder"], replace=replaced)
         assert weights.read_bytes() == b"weights"
+
+
+@pytest.mark.parametrize(("kind", "layer"), [("pretrained", 5), ("random", 0)])
+def test_words_are_aligned_by_a_layer_of_the_encoder_without_eflomal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Literal["pretrained", "random"], layer: int
+) -> None:
+    def missing() -> str:
+        raise InputError("no eflomal")
+
+    planned: list[PrepareConfig] = []
+
+    def note(config: PrepareConfig) -> None:
+        planned.append(config)
+        raise InputError("stop here")
+
+    monkeypatch.setattr(build, "find_program", missing)
+    monkeypatch.setattr(build, "plan", note)
+    with pytest.raises(InputError, match="stop here"):
+        build._write_part("prepared", replace(SMALL, encoder=DemoEncoderConfig(kind=kind)), tmp_path)
+    (config,) = planned
+    assert (config.aligner.kind, config.aligner.model, config.aligner.layer) == (
+        "embedding",
+        str(tmp_path / "encoder"),
+        layer,
+    )
 
 
 def test_sizes_that_are_not_the_presets_have_a_folder_of_their_own(home_folder: Path) -> None:
