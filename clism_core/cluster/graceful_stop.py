@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 import ray
 import torch
 from ray.actor import ActorHandle
-from ray.exceptions import GetTimeoutError, RayActorError
+from ray.exceptions import ActorUnavailableError, GetTimeoutError, RayActorError
 from ray.util import get_current_placement_group, remove_placement_group
 from ray.util.placement_group import PlacementGroup
 
@@ -39,7 +39,10 @@ class NoWorkersError(Exception):
 
 
 class StopRequest:
-    """Actor that holds the stop request of one or several runs; one worker of each run waits for it."""
+    """Actor that holds the stop request of one or several runs; one worker of each run waits for it.
+
+    Ray repeats calls that fail, or whose answers are lost: each call can be made twice.
+    """
 
     def __init__(self) -> None:
         self._requested = asyncio.Event()
@@ -68,9 +71,13 @@ class StopRequest:
         """Note the placement group of the workers of `run`."""
         self._placement_groups[run] = placement_group
 
-    async def take_workers(self, run: str) -> PlacementGroup | None:
-        """Return the placement group of the latest workers of `run`, once; None if there is none."""
-        return self._placement_groups.pop(run, None)
+    async def workers(self, run: str) -> PlacementGroup | None:
+        """Return the placement group of the latest workers of `run`; None if there is none."""
+        return self._placement_groups.get(run)
+
+    async def forget_workers(self, run: str) -> None:
+        """Forget the placement group of the latest workers of `run`, which has been removed."""
+        self._placement_groups.pop(run, None)
 
     async def acknowledge(self, run: str) -> None:
         """Record that the workers of `run` have agreed to stop: they save, and exit before the run ends."""
@@ -84,8 +91,8 @@ class StopRequest:
 def start_stop_request() -> "ActorHandle[StopRequest]":
     """Start the actor that holds the stop request, on the driver's node, so that it lives as long as the driver."""
     # Every training run of a study keeps a listener until the study ends, one for each start of its workers.
-    options: dict[str, Any] = {"num_cpus": 0, "max_concurrency": MAX_LISTENERS, "scheduling_strategy": on_this_node()}
-    handle: Any = ray.remote(StopRequest).options(**options).remote()
+    options: dict[str, Any] = {"num_cpus": 0, "max_concurrency": MAX_LISTENERS, "max_task_retries": -1}
+    handle: Any = ray.remote(StopRequest).options(**options, scheduling_strategy=on_this_node()).remote()
     return cast("ActorHandle[StopRequest]", handle)
 
 
@@ -103,11 +110,12 @@ def release_workers(request: Any, *, run: str) -> None:
     controller only in clusters with a dashboard.
     """
     try:
-        placement_group = ray.get(request.take_workers.remote(run))
+        placement_group = ray.get(request.workers.remote(run))
+        if placement_group is not None:
+            remove_placement_group(placement_group)
+            ray.get(request.forget_workers.remote(run))
     except RayActorError:  # the request was lost with its node, which ends the run
         return
-    if placement_group is not None:
-        remove_placement_group(placement_group)
 
 
 @dataclass(frozen=True)
@@ -189,7 +197,7 @@ def _has_listener(request: Any, run: str) -> bool:
     worker = ray.get(request.listener.remote(run))
     try:
         return worker is not None and ray.get(worker.__ray_ready__.remote(), timeout=ANSWER_TIMEOUT) is not None
-    except GetTimeoutError:  # the worker is busy
+    except (GetTimeoutError, ActorUnavailableError):  # the worker is busy, or a call has failed
         return True
     except RayActorError:  # the worker is lost, and its replacement has not started yet
         return False

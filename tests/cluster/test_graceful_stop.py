@@ -1,3 +1,4 @@
+import asyncio
 import os
 import signal
 import subprocess
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 import ray
 import torch
+from ray.exceptions import ActorDiedError, ActorUnavailableError, GetTimeoutError
+from ray.util.placement_group import PlacementGroup
 from torch import Tensor
 
 from clism_core.cluster import graceful_stop
@@ -19,6 +22,7 @@ from clism_core.cluster.graceful_stop import (
     NoWorkersError,
     RequestPoll,
     Requests,
+    StopRequest,
     run_until_stopped,
     start_stop_request,
     stop_signals,
@@ -100,6 +104,46 @@ def test_run_that_waits_for_nodes_stops_at_once(ray_cluster: None, number: signa
     with stop_signals(request.request.remote, "stopping") as received, pytest.raises(NoWorkersError):
         run_until_stopped(threading.Event().wait, request, run="this")
     assert received == [number]
+
+
+@pytest.mark.parametrize(
+    ("error", "has_listener"),
+    [
+        pytest.param(GetTimeoutError(), True, id="busy"),
+        pytest.param(ActorUnavailableError("RpcError", b"0" * 16), True, id="call-failed"),
+        pytest.param(ActorDiedError(), False, id="lost"),
+    ],
+)
+def test_only_a_lost_worker_is_no_listener(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, has_listener: bool
+) -> None:
+    """Otherwise the run would end without saving."""
+
+    def get(answer: object, **_timeout: float) -> object:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(ray, "get", get)
+    worker = SimpleNamespace(__ray_ready__=SimpleNamespace(remote=lambda: error))
+    request: Any = SimpleNamespace(
+        is_acknowledged=SimpleNamespace(remote=lambda _: False), listener=SimpleNamespace(remote=lambda _: worker)
+    )
+    assert graceful_stop._has_listener(request, "this") is has_listener
+
+
+def test_calls_of_a_stop_request_can_be_repeated() -> None:
+    """Ray does so where an answer is lost."""
+    request, group = StopRequest(), PlacementGroup.empty()
+
+    async def use() -> list[PlacementGroup | None]:
+        await request.note_workers("this", group)
+        found = [await request.workers("this"), await request.workers("this")]
+        await request.forget_workers("this")
+        await request.forget_workers("this")
+        return [*found, await request.workers("this")]
+
+    assert asyncio.run(use()) == [group, group, None]
 
 
 @pytest.mark.ray
