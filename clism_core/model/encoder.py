@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModel, AutoModelForMaskedLM, PreTrainedModel, PreTrainedTokenizerBase
 
+from clism_core.model.mlm_head import find_mlm_head
 from clism_core.model.precision import at_least_fp32
 from clism_core.model.pretrained import inspect_model, load_model, load_raw_tokenizer
 from clism_core.model.resolve import resolve_model
@@ -108,14 +109,14 @@ def _with_que(model: PreTrainedModel, folder: str) -> LoadedEncoder:
         has, lacks = ("config.json", "the tokenizer") if is_new else ("the tokenizer", "config.json")
         raise InputError(f"model {folder}: {has} has {QUE}, {lacks} does not; copy the folder of one model as a whole")
     if is_new:
-        _add_que(model, que_id, mask_id=special_id(tokenizer, "mask"))
+        _add_que(model, que_id, mask_id=special_id(tokenizer, "mask"), name=folder)
     elif model.config.que_token_id != que_id or que_id >= len(embedding_weight(model)):
         raise InputError(
             f"model {folder}: {QUE} is token {que_id} of the tokenizer, but token {model.config.que_token_id} of the "
             f"{len(embedding_weight(model)):,} of the encoder; copy the folder of one model as a whole"
         )
     base: Any = model.base_model
-    return LoadedEncoder(base, _mlm_head(model, folder), tokenizer, folder, has_que=not is_new)
+    return LoadedEncoder(base, find_mlm_head(model), tokenizer, folder, has_que=not is_new)
 
 
 def check_max_length(encoder: PreTrainedModel, folder: str, *, max_length: int, field: str) -> None:
@@ -135,9 +136,15 @@ def _positions_before_the_first(model: PreTrainedModel) -> int:
     return 0
 
 
-def _add_que(model: PreTrainedModel, que_id: int, *, mask_id: int) -> None:
+def _add_que(model: PreTrainedModel, que_id: int, *, mask_id: int, name: str) -> None:
     """Add an embedding of `[QUE]`, a copy of that of the mask token."""
     if que_id >= len(embedding_weight(model)):
+        output: Any = model.get_output_embeddings()
+        if output is not None and len(output.weight) != len(embedding_weight(model)):
+            raise InputError(
+                f"model {name}: the MLM head of {type(model).__name__} cannot be extended by {QUE}: transformers gives "
+                "none of its layers an output for each token; for DeBERTa, set legacy: true in config.json"
+            )
         model.resize_token_embeddings(que_id + 1, mean_resizing=False)
     with torch.no_grad():
         weight = embedding_weight(model)
@@ -150,19 +157,6 @@ def embedding_weight(model: PreTrainedModel) -> nn.Parameter:
     weight = model.get_input_embeddings().weight
     assert isinstance(weight, nn.Parameter)
     return weight
-
-
-def _mlm_head(model: PreTrainedModel, name: str) -> nn.Module:
-    """Return the module of a masked language model that maps states to logits over the vocabulary."""
-    heads = [module for module in model.children() if module is not model.base_model]
-    if len(heads) != 1:
-        raise InputError(
-            f"--model {name}: {type(model).__name__} is not supported: it does not have exactly one MLM head; BERT, "
-            "RoBERTa and XLM do"
-        )
-    # XLM's prediction layer computes the loss itself; its projection returns the logits
-    head: nn.Module = getattr(heads[0], "proj", heads[0])
-    return head
 
 
 def encode(

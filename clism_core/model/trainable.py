@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from clism_core.model.encoder import embedding_weight, encode
+from clism_core.model.encoder import encode
 from clism_core.model.objective import (
     AnyObjective,
     BaseObjective,
@@ -36,8 +36,8 @@ class TrainedModel(nn.Module, ABC, Generic[InputsT]):
 
     @property
     def hidden_size(self) -> int:
-        """Width D of the encoder's states."""
-        return embedding_weight(self.encoder).shape[1]
+        """Width D of the encoder's states, which may differ from that of its embeddings."""
+        return int(self.encoder.config.hidden_size)
 
     def use(self, objectives: Mapping[str, AnyObjective]) -> None:
         """Set the objectives to train with."""
@@ -89,9 +89,13 @@ class TrainedModel(nn.Module, ABC, Generic[InputsT]):
 
     def save(self, folder: Path) -> None:
         """Write encoder and tokenizer as a Hugging Face folder, with the heads beside them."""
-        self.encoder.save_pretrained(folder)
+        self.plain().save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
         self.save_heads(folder)
+
+    def plain(self) -> PreTrainedModel:
+        """Return the model as transformers loads it from the folder of `save`: by default, the encoder."""
+        return self.encoder
 
     @abstractmethod
     def save_heads(self, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from transformers import MODEL_FOR_QUESTION_ANSWERING_MAPPING, PreTrainedModel
 
 from clism_core.model.encoder import encode
 from clism_core.model.precision import at_least_fp32
@@ -9,6 +10,7 @@ from clism_core.model.span_head import SPAN_HEAD_FILE, SpanHead, SpanLogits
 from clism_core.tasks.mrc.batches import QuestionBatch
 from clism_core.tasks.mrc.config import MrcConfig
 from clism_core.tasks.mrc.objective import SpanExtraction, within_passage
+from clism_core.tasks.plain_model import plain_model
 from clism_core.tasks.task_model import TaskModel
 
 LINEAR_SPAN_HEAD_FILE = "linear_span_head.safetensors"
@@ -52,6 +54,16 @@ class MrcModel(TaskModel[QuestionBatch, MrcConfig]):
     def head_file(self) -> str:
         """File name of the span head: that of pre-training if the head reads the state of `[QUE]`."""
         return SPAN_HEAD_FILE if self.config.use_que else LINEAR_SPAN_HEAD_FILE
+
+    def plain(self) -> PreTrainedModel:
+        """Return a question-answering model of transformers with the encoder and the head, if it has one like that.
+
+        It has none that reads the state of `[QUE]`.
+        """
+        if not isinstance(self.head, LinearSpanHead):
+            return self.encoder
+        classes = MODEL_FOR_QUESTION_ANSWERING_MAPPING
+        return plain_model(classes, self.encoder, self.head.scores, ("start", "end")) or self.encoder
 
     def logits(self, batch: QuestionBatch) -> SpanLogits:
         """Return the logits [B, 1, L] of the answer's first and last token, in fp32; -inf outside the passage."""

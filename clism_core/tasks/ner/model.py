@@ -3,13 +3,14 @@
 from functools import cached_property
 
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING, PreTrainedModel
 
 from clism_core.tasks.ner.batches import TagBatch
 from clism_core.tasks.ner.config import NerConfig
 from clism_core.tasks.ner.labels import Labels
 from clism_core.tasks.ner.objective import Tagging
 from clism_core.tasks.ner.tagger import Tagger
+from clism_core.tasks.plain_model import plain_model
 from clism_core.tasks.task_model import TaskModel
 
 
@@ -33,6 +34,11 @@ class NerModel(TaskModel[TagBatch, NerConfig]):
     def build_objective(self) -> Tagging:
         """Return the objective that predicts the labels of words."""
         return Tagging(self.head)
+
+    def plain(self) -> PreTrainedModel:
+        """Return a token classifier of transformers with the encoder and the tagger, if it has one like that."""
+        classes = MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING
+        return plain_model(classes, self.encoder, self.head.linear, self.labels.names) or self.encoder
 
     def logits(self, batch: TagBatch) -> Tensor:
         """Return the logits [B, L, labels] of all tokens, in fp32."""

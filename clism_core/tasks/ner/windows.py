@@ -38,7 +38,7 @@ class SentenceEncoder:
     A sentence that is too long is split at words into windows that overlap by `stride` sub-words or slightly less. A
     word in several windows is predicted where it has most context: where its distance to the nearer end of the window,
     in sub-words, is greatest; in a tie, in the first of them. A word longer than a window is truncated to fit. A word
-    without sub-words, such as a lone zero-width character, becomes the unknown token.
+    without sub-words, such as a lone zero-width character, becomes the unknown token or, without one, the mask token.
 
     Raises:
         InputError: if `max_length` leaves no room for a sub-word.
@@ -51,7 +51,8 @@ class SentenceEncoder:
         # byte-level sub-words start with the space before a word: without it, words would be joined
         alone, twice = self._tokenize("a").ids, self._tokenize("a a").ids
         self._before_word = "" if twice == alone * 2 else " "
-        self._unknown_id = special_id(tokenizer, "unk")
+        # tokenizers that know all bytes may have no unknown token
+        self._unknown_id = special_id(tokenizer, "mask" if tokenizer.unk_token_id is None else "unk")
         first, last = find_template(tokenizer, pair=False).parts
         self._first, self._last = first, (*((tokenizer.convert_tokens_to_ids(QUE),) if config.use_que else ()), *last)
         self.capacity = config.max_length - len(self._first) - len(self._last)
