@@ -2,12 +2,15 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
+import sync
+from mlflow_server import Server
 from recorded_training import (
     Reference,
     assert_undisturbed,
@@ -19,10 +22,13 @@ from recorded_training import (
 )
 
 from clism_core.pretraining.config import PretrainConfig
+from clism_core.tracking.points import unsent_files
 
 pytestmark = [pytest.mark.chaos, pytest.mark.ray, pytest.mark.slow]
 
 HANG_TIMEOUT = 10.0  # seconds
+END = 120.0
+"""Seconds in which a job ends that waits half a second for its server, beside MLflow's own timeouts."""
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +58,28 @@ def test_a_stopped_worker_is_replaced_within_the_stated_time(
         run(replace(config, output=output, workers=workers), records)
     assert not processes[0].is_running()
     repeated = assert_undisturbed(output, records, reference)
-    assert 0 < repeated <= 10  # two checkpoints: the last may have been on its way
+    assert 0 < repeated <= 15  # three intervals of checkpoints: the last one may have been on its way
     recovery = next(record.began for record in read_records(records)[2:]) - stopped[0]
     assert HANG_TIMEOUT - 5 < recovery < config.workers.hang_timeout
     record_property("recovery_seconds", round(recovery, 1))
     record_property("repeated_steps", repeated)
+
+
+def test_a_run_ends_without_its_tracking_server_and_has_one_curve_later(
+    reference: Reference,
+    config: PretrainConfig,
+    server: Server,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+) -> None:
+    output, records = str(tmp_path / "out"), tmp_path / "records"
+    with once_trained(records, 20, server.stop) as stopped:
+        run(replace(config, output=output), records)
+    ended = time.time() - stopped[0]
+    assert ended < END
+    assert unsent_files(output)
+    server.start()
+    sync.main(sync.SyncConfig(output=output))
+    assert not unsent_files(output)
+    assert assert_undisturbed(output, records, reference) == 0
+    record_property("seconds_to_the_end", round(ended, 1))
