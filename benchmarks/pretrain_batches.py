@@ -19,10 +19,15 @@ WINDOW = 16
 
 
 class Batches:
-    """Batches of rounds, on the model's device: sorted by length as in the job, or in random order."""
+    """Batches of rounds, on the model's device: sorted by length as in the job, or in random order.
+
+    MLM's random replacements are tokens that the model trains.
+    """
 
     def __init__(self, model: PretrainingModel, samples: Sequence[EncodedSample], batch_size: int, rounds: int):
-        self.builder = BatchBuilder(model.tokenizer, MaskingConfig(), seed=0)
+        trained = model.vocabulary.ids
+        token_ids = None if trained is None else trained.tolist()
+        self.builder = BatchBuilder(model.tokenizer, MaskingConfig(), seed=0, token_ids=token_ids)
         self._device = next(model.parameters()).device
         self._samples = samples
         self._size = batch_size

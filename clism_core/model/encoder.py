@@ -26,6 +26,8 @@ class LoadedEncoder:
     folder: str
     has_que: bool
     """Whether the checkpoint has an embedding of `[QUE]`: this project trained it, and saved heads beside it."""
+    output_projection: nn.Module | None
+    """Module of the MLM head that has a row for each token; None if transformers does not name one."""
 
 
 class EncoderLoader(Protocol):
@@ -116,7 +118,14 @@ def _with_que(model: PreTrainedModel, folder: str) -> LoadedEncoder:
             f"{len(embedding_weight(model)):,} of the encoder; copy the folder of one model as a whole"
         )
     base: Any = model.base_model
-    return LoadedEncoder(base, find_mlm_head(model), tokenizer, folder, has_que=not is_new)
+    return LoadedEncoder(
+        base,
+        find_mlm_head(model),
+        tokenizer,
+        folder,
+        has_que=not is_new,
+        output_projection=model.get_output_embeddings(),
+    )
 
 
 def check_max_length(encoder: PreTrainedModel, folder: str, *, max_length: int, field: str) -> None:

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from clism_core.model.encoder import encode
+from clism_core.model.encoder import embedding_weight, encode
 from clism_core.model.objective import (
     AnyObjective,
     BaseObjective,
@@ -21,17 +21,22 @@ from clism_core.model.objective import (
     Result,
     States,
 )
+from clism_core.model.trained_vocabulary import TrainedVocabulary
 from clism_core.model.weights import check_finite, find_file, read_weights
 from clism_core.utils.errors import InputError
 
 
 class TrainedModel(nn.Module, ABC, Generic[InputsT]):
-    """Encoder, its tokenizer with `[QUE]`, and objectives over the encoder's states, set by `use`."""
+    """Encoder, its tokenizer with `[QUE]`, and objectives over the encoder's states, set by `use`.
+
+    While it is trained, its vocabulary may be restricted to some tokens by `restrict_vocabulary`.
+    """
 
     def __init__(self, encoder: PreTrainedModel, tokenizer: PreTrainedTokenizerBase):
         super().__init__()
         self.encoder = encoder
         self.tokenizer = tokenizer
+        self.vocabulary = TrainedVocabulary()
         self.objectives = nn.ModuleDict()
 
     @property
@@ -43,6 +48,31 @@ class TrainedModel(nn.Module, ABC, Generic[InputsT]):
         """Set the objectives to train with."""
         del self.objectives  # must be the last module: shared parameters of a head are named by their first module
         self.objectives = nn.ModuleDict(dict(objectives))
+
+    def token_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters that have a row for each token."""
+        return [embedding_weight(self.encoder)]
+
+    def vocabulary_problem(self) -> str:
+        """Return why the vocabulary cannot be restricted; empty if it can."""
+        embedding = self.encoder.get_input_embeddings()
+        return "" if isinstance(embedding, nn.Embedding) else f"its embeddings are a {type(embedding).__name__}"
+
+    def restrict_vocabulary(self, ids: Tensor) -> None:
+        """Keep the embeddings and logits of some tokens only, while the ids of inputs remain those of the tokenizer.
+
+        Args:
+            ids: ids [K] of the tokens, with those of all special tokens and of padding.
+        """
+        embedding = self.encoder.get_input_embeddings()
+        assert isinstance(embedding, nn.Embedding)
+        self.vocabulary.restrict(ids, size=embedding.num_embeddings)
+        for parameter in self.token_parameters():
+            parameter.data = parameter.data[ids]  # parameters stay the same objects: tied ones remain tied
+        embedding.num_embeddings = len(ids)
+        if embedding.padding_idx is not None:
+            embedding.padding_idx = int(self.vocabulary(torch.tensor(embedding.padding_idx)))
+        embedding.register_forward_pre_hook(lambda _, inputs: (self.vocabulary(inputs[0]), *inputs[1:]))
 
     def new_head_parameters(self) -> list[nn.Parameter]:
         """Return the parameters of the heads that the objectives declare as untrained."""
@@ -89,6 +119,7 @@ class TrainedModel(nn.Module, ABC, Generic[InputsT]):
 
     def save(self, folder: Path) -> None:
         """Write encoder and tokenizer as a Hugging Face folder, with the heads beside them."""
+        assert self.vocabulary.ids is None, "only a model with its whole vocabulary has this format"
         self.plain().save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
         self.save_heads(folder)

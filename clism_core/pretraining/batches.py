@@ -5,7 +5,7 @@ Shapes: B inputs, L tokens of X, S tokens of the plain source, at most K questio
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -79,16 +79,31 @@ class _Input:
 
 
 class BatchBuilder:
-    """Builder of micro-batches from encoded samples; the masking depends only on seed, sample and visit."""
+    """Builder of micro-batches from encoded samples; the masking depends only on seed, sample and visit.
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, config: MaskingConfig, *, seed: int):
+    Args:
+        tokenizer: tokenizer of the samples.
+        config: masking and lengths.
+        seed: seed of the masking.
+        token_ids: tokens from which MLM's random replacements are drawn, if they are not special; None: all.
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        config: MaskingConfig,
+        *,
+        seed: int,
+        token_ids: Iterable[int] | None = None,
+    ):
         self.config = config
         self.seed = seed
         self.que_id: int = tokenizer.get_vocab()[QUE]
         self.mask_id = special_id(tokenizer, "mask")
         self.pad_id = special_id(tokenizer, "pad")
         self.special_ids = find_special_ids(tokenizer)
-        self.ordinary_ids = np.array([i for i in range(len(tokenizer)) if i not in self.special_ids], dtype=np.int64)
+        token_ids = range(len(tokenizer)) if token_ids is None else token_ids
+        self.ordinary_ids = np.array([i for i in token_ids if i not in self.special_ids], dtype=np.int64)
         self.pair_template = find_template(tokenizer, pair=True)
         self.single_template = find_template(tokenizer, pair=False)
         self.side_length = (config.max_length - self.pair_template.size) // 2

@@ -57,6 +57,14 @@ class PretrainConfig:
     span_kind: TrainedSpans = "all"
     """Kind of the spans that are masked in training: all, entities or noun_chunks. The evaluation on held-out samples
     always uses all."""
+    trained_vocabulary: Annotated[Literal["data", "full"], Adjustable()] = "data"
+    """Tokens whose embeddings are trained. data: those of the data, training and held-out, special ones and
+    `vocabulary_sample` others; embeddings, logits, gradients, optimiser and checkpoints are then as small as these. The
+    exported model has the whole vocabulary, other embeddings as before training. full: all tokens. It changes the
+    softmax of MLM only, which is over the trained tokens. A run resumes with that of its checkpoint."""
+    vocabulary_sample: Annotated[int, Adjustable(), Ge(0)] = 20_000
+    """Number of tokens outside of the data that MLM uses as random replacements and as wrong answers in its softmax,
+    drawn by the seed; only with `trained_vocabulary: data`."""
     precision: Annotated[PrecisionName, Adjustable()] = "auto"
     """fp32, bf16, fp16 (with loss scaling), or auto: the best one that the hardware of all workers supports: bf16; on
     V100, fp16; on CPUs without AVX512-BF16 or AMX, fp32. With auto, a resumed run keeps that of its checkpoint."""

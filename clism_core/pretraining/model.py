@@ -34,6 +34,7 @@ class PretrainingModel(TrainedModel[Batch]):
         self._folder = loaded.folder
         self._is_checkpoint = is_checkpoint
         self.mlm_head = loaded.mlm_head
+        self._projection = [loaded.output_projection]  # in a list, because it is a part of the MLM head
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.span_head = SpanHead(self.hidden_size)
@@ -47,6 +48,28 @@ class PretrainingModel(TrainedModel[Batch]):
         for name, objective in objectives.items():
             if own := self._own_weights(objective):
                 load_head(objective, self._folder, _objective_file(name), saved=own, required=self._is_checkpoint)
+
+    def token_parameters(self) -> list[nn.Parameter]:
+        """Return the word embeddings, and the projection and biases of the MLM head, each once."""
+        size = len(embedding_weight(self.encoder))
+        (projection,) = self._projection
+        parameters = [embedding_weight(self.encoder), *([] if projection is None else projection.parameters())]
+        for module in self.mlm_head.modules():  # BERT and RoBERTa: a bias of the head that its projection shares
+            if any(module.children()):
+                parameters += [each for each in module.parameters(recurse=False) if each.shape == (size,)]
+        return list({id(parameter): parameter for parameter in parameters}.values())
+
+    def vocabulary_problem(self) -> str:
+        """Return why the vocabulary cannot be restricted; empty if it can."""
+        if problem := super().vocabulary_problem():
+            return problem
+        size, (projection,) = len(embedding_weight(self.encoder)), self._projection
+        restricted = {id(parameter) for parameter in self.token_parameters()}
+        others = [parameter for parameter in self.mlm_head.parameters() if id(parameter) not in restricted]
+        is_linear = isinstance(projection, nn.Linear) and len(projection.weight) == size
+        if not is_linear or any(size in parameter.shape for parameter in others):
+            return "its MLM head is no linear projection to the tokens"
+        return ""
 
     def states(self, batch: Batch, needs: AbstractSet[str] = frozenset()) -> States:
         """Encode X, then the plain source if it is needed, in this order because dropout depends on it."""

@@ -17,6 +17,7 @@ from clism_core.pretraining.held_out_data import find_held_out, load_held_out
 from clism_core.pretraining.identity import identity
 from clism_core.pretraining.mixture import FIELD, DataSet, open_data_sets
 from clism_core.pretraining.recipe import PretrainingRecipe, build_model
+from clism_core.pretraining.trained_tokens import choose_trained_tokens
 from clism_core.tracking.data_sets import LoggedDataSet
 from clism_core.tracking.run import TrackedRun
 from clism_core.training.config import CONFIG_FILE, RunSettings, dump_config
@@ -82,9 +83,10 @@ def pretrain(config: PretrainConfig, run: TrackedRun, *, hooks: Hooks | None = N
     if len(data_sets) > 1:
         _log_passes(data_sets, data, order)
     run.log_summary({"data/samples": len(data), "data/unencodable_spans": data.unencodable_spans})
+    tokens = choose_trained_tokens(config, model, data, held_out)
     save_identity(config.output, this_run)
     write_bytes(join(config.output, CONFIG_FILE), dump_config(config).encode())
-    recipe = PretrainingRecipe(config, ray.put(held_out))
+    recipe = PretrainingRecipe(config, ray.put(held_out), None if tokens is None else ray.put(tokens))
     trained = run_training(
         RunSettings.from_config(config), recipe, data=data, order=order, run=run, use_gpu=use_gpu, hooks=hooks
     )

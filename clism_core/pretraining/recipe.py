@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import ray
+import torch
+from torch import Tensor
 
 from clism_core.model.encoder import LoadedEncoder, load_encoder
 from clism_core.model.precision import Precision
@@ -17,6 +19,7 @@ from clism_core.pretraining.model import PretrainingModel
 from clism_core.pretraining.objectives.build import build_objectives
 from clism_core.training import recipe
 from clism_core.training.data.indexed_rows import Row
+from clism_core.training.data.sampler import Integers
 
 
 def build_model(loaded: LoadedEncoder, config: PretrainConfig, *, is_checkpoint: bool = False) -> PretrainingModel:
@@ -28,15 +31,27 @@ def build_model(loaded: LoadedEncoder, config: PretrainConfig, *, is_checkpoint:
 
 @dataclass(frozen=True)
 class PretrainingRecipe:
-    """Pre-training with a configuration; `held_out` are the prepared samples for evaluation."""
+    """Pre-training with a configuration.
+
+    Args:
+        config: the configuration.
+        held_out: prepared samples for evaluation.
+        token_ids: ids of the tokens that are trained; None: all.
+    """
 
     config: PretrainConfig
     held_out: "ray.ObjectRef[list[dict[str, Any]]]"
+    token_ids: "ray.ObjectRef[Integers] | None"
 
     @property
     def weights(self) -> dict[str, float]:
         """Weights of the enabled objectives."""
         return self.config.objectives.weights()
+
+    @property
+    def trained_tokens(self) -> Tensor | None:
+        """Ids of the tokens to which the vocabulary is restricted; None for all."""
+        return None if self.token_ids is None else torch.tensor(ray.get(self.token_ids))
 
     def load_model(self, name: str) -> PretrainingModel:
         """Load the encoder with its heads and the objectives."""
@@ -78,4 +93,6 @@ class PretrainingRecipe:
         config = self.config
         masked = MASKED_TOKENS in model.needs()
         masking = config.masking if masked else replace(config.masking, mlm_probability=0.0)
-        return BatchBuilder(model.tokenizer, masking, seed=config.seed)
+        trained = model.vocabulary.ids
+        token_ids = None if trained is None else trained.tolist()
+        return BatchBuilder(model.tokenizer, masking, seed=config.seed, token_ids=token_ids)

@@ -1,4 +1,6 @@
-"""Checkpoints for resuming a run: the model as a Hugging Face folder, and the state of optimiser, schedule and scaler.
+"""Checkpoints for resuming a run: the model, and the state of optimiser, schedule and scaler.
+
+The model is a Hugging Face folder or, with a restricted vocabulary, only its trained weights.
 
 Dropout, sample order and masking are functions of seed, step and rank, so that no random state is saved.
 """
@@ -14,6 +16,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from clism_core.model.precision import Precision, ResolvedName, prediction_precision
 from clism_core.model.trainable import TrainedModel
+from clism_core.model.trained_weights import save_trained_weights
 
 MODEL_FOLDER, STATE_FILE = "model", "training_state.pt"
 
@@ -31,7 +34,8 @@ class TrainingState:
 
 def save_checkpoint(folder: Path, model: TrainedModel[Any], state: TrainingState) -> None:
     """Write `model/` and `training_state.pt` into `folder`."""
-    model.save(folder / MODEL_FOLDER)
+    save_model = TrainedModel.save if model.vocabulary.ids is None else save_trained_weights
+    save_model(model, folder / MODEL_FOLDER)
     torch.save(
         {
             "step": state.step,

@@ -4,7 +4,8 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +20,8 @@ from clism_core.cluster.nodes import this_node_id
 from clism_core.cluster.process_group import OneAddressTorchConfig
 from clism_core.cluster.ray_internals import CHECKPOINT_SNAPSHOT, HEALTH_CHECK_TIMEOUT, WorkersStart
 from clism_core.model.precision import PrecisionName
+from clism_core.model.trainable import TrainedModel
+from clism_core.model.trained_weights import complete_model, has_trained_weights
 from clism_core.tracking.run import TrackedRun
 from clism_core.training.checkpoint_store import (
     CHECKPOINTS,
@@ -54,10 +57,14 @@ class Trained:
     step: int
     checkpoint: SavedCheckpoint
     metrics: dict[str, float]
+    load_initial: Callable[[], TrainedModel[Any]] = field(kw_only=True, repr=False)
+    """Loads the initial model of the training."""
 
     def copy_model(self, folder: Path) -> None:
-        """Copy the checkpoint's model into the local `folder`, which is created."""
+        """Write the checkpoint's model, with the whole vocabulary, into the local `folder`, which is created."""
         download_folder(join(self.checkpoint.path, MODEL_FOLDER), folder)
+        if has_trained_weights(folder):
+            complete_model(self.load_initial(), folder)
 
 
 @dataclass(frozen=True)
@@ -123,6 +130,7 @@ def run_training(
         step=checkpoint.step,
         checkpoint=checkpoint,
         metrics={name: value for name, value in checkpoint.metrics.items() if "/" in name},
+        load_initial=partial(recipe.load_model, settings.model),
     )
 
 

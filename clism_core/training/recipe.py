@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
+from torch import Tensor
+
 from clism_core.model.inputs import ModelInputs
 from clism_core.model.precision import Precision
 from clism_core.model.trainable import TrainedModel
@@ -21,6 +23,10 @@ class Recipe(Protocol[ModelT]):
     @property
     def weights(self) -> dict[str, float]:
         """Weight of each objective's loss, by objective."""
+
+    @property
+    def trained_tokens(self) -> Tensor | None:
+        """Ids [K] of the tokens to which the vocabulary is restricted; None for all."""
 
     def load_model(self, name: str) -> ModelT:
         """Load the model `name`, or a model saved in the folder `name`, on the CPU and with its objectives."""

@@ -26,6 +26,7 @@ from clism_core.cluster.preemption import PreemptionNotices
 from clism_core.model.inputs import ModelInputs
 from clism_core.model.precision import ResolvedName
 from clism_core.model.trainable import TrainedModel, freeze_unused
+from clism_core.model.trained_weights import has_trained_weights, load_trained_weights
 from clism_core.tracking.run import TrackedRun
 from clism_core.training.checkpoint_store import CheckpointStore
 from clism_core.training.checkpoints import MODEL_FOLDER, TrainingState, load_training_state, saved_precision
@@ -190,9 +191,16 @@ def _restore_or_build(assignment: Assignment) -> tuple[TrainedModel[Any], Traini
     store = CheckpointStore(assignment.settings.output)
     nodes = {"node_rank": context.get_node_rank(), "local_rank": context.get_local_rank()}
     with latest_checkpoint(store, **nodes) as folder:
+        initial = assignment.settings.model
         if folder is None:
-            return _build(assignment, assignment.settings.model)
-        model, state = _build(assignment, str(folder / MODEL_FOLDER), precision=saved_precision(folder, get_device()))
+            return _build(assignment, initial)
+        saved = folder / MODEL_FOLDER
+        is_restricted = has_trained_weights(saved)
+        model, state = _build(
+            assignment, initial if is_restricted else str(saved), precision=saved_precision(folder, get_device())
+        )
+        if is_restricted:
+            load_trained_weights(model, saved)
         load_training_state(folder, state)
     if rank() == 0:
         logger.info("resuming from the checkpoint of step %d", state.step)
@@ -205,6 +213,11 @@ def _build(
     """Return a model and the state of its first step; `precision` is that of a checkpoint."""
     settings, recipe = assignment.settings, assignment.recipe
     model: TrainedModel[Any] = recipe.load_model(model_name)
+    if (tokens := recipe.trained_tokens) is not None:
+        if model_name == settings.model:
+            model.restrict_vocabulary(tokens)
+        elif rank() == 0:
+            logger.info("the run began with the whole vocabulary, and resumes with it")
     freeze_unused(model, recipe.probe(model))
     model.to(get_device())
     heads = model.new_head_parameters()

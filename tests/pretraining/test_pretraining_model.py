@@ -117,7 +117,7 @@ def test_tokens_are_masked_only_if_an_objective_needs_it(tmp_path: Path, w_mlm: 
         objectives=ObjectivesConfig(w_mlm=w_mlm),
     )
     held_out: Any = None
-    recipe = PretrainingRecipe(config, held_out)
+    recipe = PretrainingRecipe(config, held_out, None)
     row = dataclasses.asdict(sample(source=[20, 21, 22], target=[30, 31, 32], spans=[]))
     batch = recipe.batch_builder(recipe.load_model(config.model))([[row]])
     assert isinstance(batch, Batch)

@@ -42,7 +42,15 @@ class Stubs:
             run.log_metrics({"train/loss": 1 / step}, step=step)
         self.server.stop()
         checkpoint = SavedCheckpoint(str(self.checkpoint), 2, {}, {})
-        return Pretrained(finished=True, step=2, checkpoint=checkpoint, metrics={}, samples=7, language_pairs=[])
+        return Pretrained(
+            finished=True,
+            step=2,
+            checkpoint=checkpoint,
+            metrics={},
+            load_initial=pytest.fail,
+            samples=7,
+            language_pairs=[],
+        )
 
     def export(self, config: PretrainConfig, trained: Any, run: TrackedRun) -> ExportedModel:
         return export_model(config, trained, run, card="# Card", table="| |", samples=7)

@@ -38,7 +38,7 @@ class ObjectivesConfig:
 OBJECTIVES: dict[type[AnyObjective], Callable[[PretrainingModel, ObjectivesConfig], AnyObjective]] = {
     CLISM: lambda model, _: CLISM(model.span_head),
     CACR: lambda _, config: CACR(config.temperature),
-    MLM: lambda model, _: MLM(model.mlm_head),
+    MLM: lambda model, _: MLM(model.mlm_head, model.vocabulary),
 }
 """Objectives, each with its constructor; its weight is the field `w_NAME` of `ObjectivesConfig`."""
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import ray
+from torch import Tensor
 
 from clism_core.cluster.collectives import rank
 from clism_core.model.inputs import ModelInputs
@@ -41,6 +42,11 @@ class FinetuningRecipe:
     def weights(self) -> dict[str, float]:
         """Weight of the only objective."""
         return {self.config.task_object.model.objective_class.name: 1.0}
+
+    @property
+    def trained_tokens(self) -> Tensor | None:
+        """None: the whole vocabulary is trained."""
+        return None
 
     def load_model(self, name: str) -> AnyTaskModel:
         """Return a new task model if `name` is the initial encoder of the run, else the task model of a checkpoint."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from clism_core.model.objective import States
 from clism_core.model.span_head import SpanHead, SpanLogits, best_spans
+from clism_core.model.trained_vocabulary import TrainedVocabulary
 from clism_core.pretraining.batches import PLAIN_SOURCE, Batch
 from clism_core.pretraining.objectives.cacr import CACR
 from clism_core.pretraining.objectives.clism import CLISM
@@ -206,20 +207,20 @@ def test_mlm_predicts_only_masked_tokens() -> None:
     head = nn.Linear(DIM, 4)
     seen = []
     head.register_forward_hook(lambda _module, inputs, _output: seen.append(inputs[0].shape))
-    result = MLM(head)(States(h), batch)
+    result = MLM(head, TrainedVocabulary())(States(h), batch)
     assert seen == [(3, DIM)]
     expected = 0.0
     for row, position, label in ((0, 3, 2), (1, 0, 0), (1, 2, 1)):
         scores = [math.exp(float(score)) for score in head(h[row, position])]
         expected -= math.log(scores[label] / sum(scores))
     assert float(result.loss_sum) == pytest.approx(expected, rel=1e-5)
-    assert MLM(head).count(batch) == 3
+    assert MLM(head, TrainedVocabulary()).count(batch) == 3
 
 
 def test_mlm_without_masked_tokens_is_zero_with_a_graph() -> None:
     batch = make_batch(questions=[[]], lengths=[4])
     head = nn.Linear(DIM, 4)
-    result = MLM(head)(States(random_states(batch)), batch)
+    result = MLM(head, TrainedVocabulary())(States(random_states(batch)), batch)
     result.loss_sum.backward()
     assert float(result.loss_sum) == 0.0
     assert head.weight.grad is not None

@@ -89,7 +89,13 @@ def test_other_data_makes_another_run(finished: FinetuneConfig, tmp_path: Path) 
 def test_the_card_describes_the_training(changes: dict[str, Any], said: list[str]) -> None:
     config = replace(FinetuneConfig(task="mrc", model="m", train="t.json", dev="d.json"), **changes)
     trained = Finetuned(
-        True, 24, SavedCheckpoint("/nowhere", 24, {}, {}), {"en/f1": 81.26}, examples=12, dev_examples=4
+        True,
+        24,
+        SavedCheckpoint("/nowhere", 24, {}, {}),
+        {"en/f1": 81.26},
+        load_initial=pytest.fail,
+        examples=12,
+        dev_examples=4,
     )
     card = task_card(config, trained)
     assert all(words in card for words in [*said, "24 steps", "12 examples", "81.3"])
