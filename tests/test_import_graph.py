@@ -212,6 +212,22 @@ def test_the_list_of_commands_loads_no_library() -> None:
     assert found.stderr.strip() == "set()"
 
 
+@pytest.mark.parametrize(
+    ("module", "libraries"),
+    [
+        ("clism_core.cluster.stop_request", {"torch", "transformers", "mlflow", "ray.train", "ray.data"}),
+        ("clism_core.training.failures", {"transformers", "mlflow"}),
+        ("clism_core.training.outcome", {"torch", "transformers", "mlflow", "ray"}),
+        ("clism_core.cluster.process_group", {"transformers", "mlflow"}),
+    ],
+)
+def test_what_rays_own_processes_load_is_light(module: str, libraries: set[str]) -> None:
+    """A training starts several processes, and each library costs each of them seconds."""
+    code = f"import sys, {module}; sys.exit(str({libraries!r} & {{*sys.modules}} or ''))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stderr.strip() == ""
+
+
 @pytest.mark.parametrize("job", [pytest.param(file, id=file.stem) for file in sorted((ROOT / "jobs").glob("*.py"))])
 def test_job_files_are_short(job: Path) -> None:
     assert len(job.read_text().splitlines()) < MAX_JOB_LINES

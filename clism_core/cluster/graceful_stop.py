@@ -1,6 +1,5 @@
 """Graceful stop: from a signal at the driver to all workers, which agree on a step boundary."""
 
-import asyncio
 import logging
 import signal
 import threading
@@ -16,11 +15,11 @@ import torch
 from ray.actor import ActorHandle
 from ray.exceptions import ActorUnavailableError, GetTimeoutError, RayActorError
 from ray.util import get_current_placement_group, remove_placement_group
-from ray.util.placement_group import PlacementGroup
 
 from clism_core.cluster.collectives import rank, sum_over_workers
 from clism_core.cluster.nodes import on_this_node
 from clism_core.cluster.preemption import PreemptionNotices
+from clism_core.cluster.stop_request import StopRequest
 
 logger = logging.getLogger(__name__)
 ResultT = TypeVar("ResultT")
@@ -36,56 +35,6 @@ _received: list[int] = []
 
 class NoWorkersError(Exception):
     """Stop request for a run without workers, which has nothing to save beyond its last checkpoint."""
-
-
-class StopRequest:
-    """Actor that holds the stop request of one or several runs; one worker of each run waits for it.
-
-    Ray repeats calls that fail, or whose answers are lost: each call can be made twice.
-    """
-
-    def __init__(self) -> None:
-        self._requested = asyncio.Event()
-        self._listeners: dict[str, ActorHandle[Any]] = {}
-        self._acknowledged: set[str] = set()
-        self._placement_groups: dict[str, PlacementGroup] = {}
-
-    async def request(self) -> None:
-        """Ask the runs to stop."""
-        self._requested.set()
-
-    async def is_requested(self) -> bool:
-        """Return whether the runs were asked to stop."""
-        return self._requested.is_set()
-
-    async def listen(self, run: str, worker: "ActorHandle[Any]") -> None:
-        """Register `worker` as the listener of `run`, and return once the run is asked to stop."""
-        self._listeners[run] = worker
-        await self._requested.wait()
-
-    async def listener(self, run: str) -> "ActorHandle[Any] | None":
-        """Return the latest listener of `run`; None if there was none yet."""
-        return self._listeners.get(run)
-
-    async def note_workers(self, run: str, placement_group: PlacementGroup) -> None:
-        """Note the placement group of the workers of `run`."""
-        self._placement_groups[run] = placement_group
-
-    async def workers(self, run: str) -> PlacementGroup | None:
-        """Return the placement group of the latest workers of `run`; None if there is none."""
-        return self._placement_groups.get(run)
-
-    async def forget_workers(self, run: str) -> None:
-        """Forget the placement group of the latest workers of `run`, which has been removed."""
-        self._placement_groups.pop(run, None)
-
-    async def acknowledge(self, run: str) -> None:
-        """Record that the workers of `run` have agreed to stop: they save, and exit before the run ends."""
-        self._acknowledged.add(run)
-
-    async def is_acknowledged(self, run: str) -> bool:
-        """Return whether the workers of `run` have agreed to stop."""
-        return run in self._acknowledged
 
 
 def start_stop_request() -> "ActorHandle[StopRequest]":

@@ -9,13 +9,14 @@ import ray
 
 from clism_core.cluster.nodes import resources_here
 from clism_core.training.config import WorkersConfig
-from clism_core.training.data.loader import INGEST_CPUS
 from clism_core.utils.errors import InputError
 
 logger = logging.getLogger(__name__)
 
 MIN_SHARE = 0.0001
 """Granularity of resources in Ray."""
+DATA_CPUS = 0.25
+"""CPUs that a run leaves to tasks that read and encode data, such as those of runs that start beside it."""
 PROCESS_MEMORY = 2 * 2**30
 """Bytes reserved for a run's own process and Ray Train's controller, which were seen to take about 1.6 GB."""
 _TINY = 1e-9
@@ -24,14 +25,13 @@ _TINY = 1e-9
 def cluster_share(workers: WorkersConfig, resources: Mapping[str, float]) -> float:
     """Return the larger of a run's shares of the cluster's CPUs and GPUs; above 1 if it does not fit.
 
-    The CPUs of a run include those that read data for its workers. If workers held all CPUs, runs would wait for each
-    other with none left to read data.
+    The CPUs of a run include `DATA_CPUS`. If workers held all CPUs, the next run could not encode its data beside them.
 
     Args:
         workers: workers of the run.
         resources: current resources of the cluster.
     """
-    parts = [(workers.maximum * workers.cpus + INGEST_CPUS) / max(resources.get("CPU", 0.0), _TINY)]
+    parts = [(workers.maximum * workers.cpus + DATA_CPUS) / max(resources.get("CPU", 0.0), _TINY)]
     if workers.use_gpu or (workers.use_gpu is None and resources.get("GPU")):
         parts.append(workers.maximum * workers.gpus / max(resources.get("GPU", 0.0), _TINY))
     return max(parts)
@@ -83,7 +83,7 @@ def _fitting_runs(workers: Sequence[WorkersConfig]) -> int:
 
 def _needs(workers: WorkersConfig) -> dict[str, float]:
     taken = workers.resources()
-    return {**taken, "CPU": taken["CPU"] + INGEST_CPUS}
+    return {**taken, "CPU": taken["CPU"] + DATA_CPUS}
 
 
 def node_share(share: float) -> float:

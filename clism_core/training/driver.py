@@ -32,13 +32,13 @@ from clism_core.training.checkpoint_store import (
 from clism_core.training.checkpoints import MODEL_FOLDER
 from clism_core.training.config import RunSettings, WorkersConfig
 from clism_core.training.data.indexed_rows import IndexedRows
-from clism_core.training.data.loader import INGEST_CPUS
 from clism_core.training.data.sampler import SampleOrder
 from clism_core.training.failures import DivergedError, FailureLimit, describe_failure
+from clism_core.training.outcome import Outcome
 from clism_core.training.preflight.needs import needs_of_workers
 from clism_core.training.preflight.problems import precision_problem
 from clism_core.training.recipe import Recipe
-from clism_core.training.worker import Assignment, Outcome, train_worker
+from clism_core.training.worker import Assignment, train_worker
 from clism_core.utils.environment import environment_variables
 from clism_core.utils.errors import FailureError, InputError, UnavailableError, failure_message
 from clism_core.utils.storage import delete, download_folder, filesystem, join
@@ -119,7 +119,9 @@ def run_training(
     # Within a sweep or study, signals are handled by the enclosing job.
     own_signals = stop_signals(stop_request.request.remote, "saving at the next step, then stopping")
     with nullcontext() if hooks.stop_request else own_signals:
-        outcome = _fit(settings, assignment, store, use_gpu=use_gpu, callbacks=hooks.callbacks)
+        # A reference: Ray Train's controller receives it, too, and would load all that training imports.
+        reference = ray.put(assignment)
+        outcome = _fit(settings, reference, store, stop_request, use_gpu=use_gpu, callbacks=hooks.callbacks)
     if isinstance(outcome.error, DivergedError):
         store.delete(store.path(outcome.error.step))  # holds the weights in question
     if outcome.error is not None:
@@ -136,22 +138,23 @@ def run_training(
 
 def _fit(
     settings: RunSettings,
-    assignment: Assignment,
+    assignment: "ray.ObjectRef[Assignment]",
     store: CheckpointStore,
+    stop_request: "ActorHandle[Any]",
     *,
     use_gpu: bool,
     callbacks: Sequence[UserCallback],
 ) -> Outcome:
     """Run Ray Train, again if its controller fails, up to `max_failures` times without a new checkpoint in between."""
     restarted_from, failures, limit = list[str](), 0, settings.workers.max_failures
-    release_workers(assignment.stop_request, run=settings.output)  # of a lost process that ran this training
+    release_workers(stop_request, run=settings.output)  # of a lost process that ran this training
     while True:
         store.check_version(ray_snapshot=CHECKPOINT_SNAPSHOT)
         delete(join(store.root, CHECKPOINT_SNAPSHOT))
         trainer = _trainer(settings, assignment, use_gpu=use_gpu, callbacks=callbacks)
         try:
             with environment_variables({HEALTH_CHECK_TIMEOUT: str(settings.workers.hang_timeout)}):
-                result: Any = run_until_stopped(trainer.fit, assignment.stop_request, run=settings.output)
+                result: Any = run_until_stopped(trainer.fit, stop_request, run=settings.output)
         except ControllerError as error:  # raised by callbacks, among others
             failure = error.controller_failure
             if isinstance(failure, InputError | FailureError) and not isinstance(failure, UnavailableError):
@@ -168,7 +171,7 @@ def _fit(
             outcome: Outcome = result.return_value
             return outcome
         finally:
-            release_workers(assignment.stop_request, run=settings.output)
+            release_workers(stop_request, run=settings.output)
         complete = store.complete()
         failures = failures + 1 if complete == restarted_from else 1
         restarted_from = complete
@@ -199,12 +202,11 @@ def _exported(settings: RunSettings, store: CheckpointStore) -> SavedCheckpoint:
 
 
 def choose_device(workers: WorkersConfig, precision: PrecisionName) -> bool:
-    """Return whether the workers train on GPUs, and warn if they leave no CPUs for reading data.
+    """Return whether the workers train on GPUs.
 
     Raises:
         InputError: if the precision is not supported on the device.
     """
-    _warn_if_no_cpus_for_data(workers)
     use_gpu = trains_on_gpus(workers)
     gpus = _cluster_gpus()
     if workers.use_gpu is None and gpus and not use_gpu:
@@ -229,19 +231,12 @@ def _cluster_gpus() -> int:
     return int(ray.cluster_resources().get("GPU", 0))
 
 
-def _warn_if_no_cpus_for_data(workers: WorkersConfig) -> None:
-    """Warn that training will wait if the workers reserve all CPUs; nodes that join later may add CPUs."""
-    total, reserved = float(ray.cluster_resources().get("CPU", 0)), workers.minimum * workers.cpus
-    if total < reserved + INGEST_CPUS:
-        logger.warning(
-            "the workers reserve %g of %g CPUs in the cluster, and reading data needs %g: training waits for nodes to "
-            "join; otherwise stop the job and lower --workers.number or --workers.cpus",
-            *(reserved, total, INGEST_CPUS),
-        )
-
-
 def _trainer(
-    settings: RunSettings, assignment: Assignment, *, use_gpu: bool, callbacks: Sequence[UserCallback]
+    settings: RunSettings,
+    assignment: "ray.ObjectRef[Assignment]",
+    *,
+    use_gpu: bool,
+    callbacks: Sequence[UserCallback],
 ) -> TorchTrainer:
     file_system, path = filesystem(settings.output)
     workers = settings.workers

@@ -14,8 +14,6 @@ import ray
 import ray.train
 import torch
 from ray.actor import ActorHandle
-from ray.data import DataIterator
-from ray.train.collective import broadcast_from_rank_zero
 from ray.train.torch import get_device, prepare_model
 
 from clism_core.cluster.collectives import gather_objects, rank, world_size
@@ -32,11 +30,12 @@ from clism_core.training.checkpoint_store import CheckpointStore
 from clism_core.training.checkpoints import MODEL_FOLDER, TrainingState, load_training_state, saved_precision
 from clism_core.training.config import RunSettings, WorkersConfig
 from clism_core.training.data.indexed_rows import IndexedRows, Row
-from clism_core.training.data.loader import ordered_dataset, read_steps, sample_ids, split_among_workers
+from clism_core.training.data.loader import made_ahead, read_step, sample_ids
 from clism_core.training.data.sampler import SampleOrder
 from clism_core.training.failures import DivergedError, Place, located
 from clism_core.training.loop import TrainingLoop
 from clism_core.training.optimizer import build_optimizer
+from clism_core.training.outcome import Outcome
 from clism_core.training.precision import choose_precision
 from clism_core.training.preflight.needs import Needs
 from clism_core.training.preflight.node import examine
@@ -65,25 +64,13 @@ class Assignment:
     needs: Needs
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """Result of a worker; that of rank 0 is the result of the run.
-
-    Errors that would recur, and that all workers have found, are returned in `error` instead of raised: the workers
-    then end as usual, after their checkpoints have been uploaded.
-    """
-
-    finished: bool
-    error: Exception | None = None
-
-
 def train_worker(arguments: dict[str, Any]) -> Outcome:
     """Train on one worker, resuming from the latest checkpoint if there is one.
 
     Args:
-        arguments: `assignment`, an `Assignment`.
+        arguments: `assignment`, a reference to an `Assignment`.
     """
-    assignment: Assignment = arguments["assignment"]
+    assignment: Assignment = ray.get(arguments["assignment"])
     if rank() == 0:
         note_workers(assignment.stop_request, run=assignment.settings.output)
     _set_up_process(assignment.settings.workers)
@@ -121,7 +108,7 @@ def _train(assignment: Assignment, model: TrainedModel[Any], state: TrainingStat
         store=CheckpointStore(settings.output),
         sample_ids=partial(sample_ids, assignment.data, assignment.order),
     )
-    batches = _read_batches(assignment, state.step, recipe.batch_builder(model), share, micro_batch_size)
+    batches = _read_batches(assignment, state.step, recipe.batch_builder(model), micro_batch_size)
     try:
         with _system_metrics(assignment), located(lambda: _place(assignment, loop)):
             return loop.fit(batches)
@@ -228,28 +215,18 @@ def _build(
 
 
 def _read_batches(
-    assignment: Assignment, first_step: int, build: BatchBuilder, share: int, micro_batch_size: int
+    assignment: Assignment, first_step: int, build: BatchBuilder, micro_batch_size: int
 ) -> Iterator[Sequence[ModelInputs]]:
     """Yield this worker's micro-batches of each step from `first_step` on, on its device."""
-    steps = range(first_step, assignment.settings.loop.steps)
-    if not steps:
-        return
-    for groups in read_steps(_shard(assignment, steps, share), steps, rank()):
+    data: IndexedRows = ray.get(assignment.data)
+    order: SampleOrder = ray.get(assignment.order)
+
+    def make(step: int) -> list[ModelInputs]:
+        groups = read_step(data, order, step, rank=rank(), workers=world_size())
         parts: list[list[list[Row]]] = [
             groups[first : first + micro_batch_size] for first in range(0, len(groups), micro_batch_size)
         ]
-        yield [build(part).to(get_device()) for part in parts]
+        return list(map(build, parts))
 
-
-def _shard(assignment: Assignment, steps: range, share: int) -> DataIterator:
-    """Return this worker's shard of the ordered data set, which rank 0 builds and splits.
-
-    It is not built by the driver, because only the workers know the step to start from and their number.
-    """
-    splits = None
-    if rank() == 0:
-        dataset = ordered_dataset(assignment.data, assignment.order, steps=steps, workers=world_size(), share=share)
-        # a reference, because only small objects can be broadcast; in a list, because Ray would resolve a bare one
-        splits = [ray.put(split_among_workers(dataset, world_size()))]
-    shard: DataIterator = ray.get(broadcast_from_rank_zero(splits)[0])[rank()]
-    return shard
+    for micro_batches in made_ahead(make, range(first_step, assignment.settings.loop.steps)):
+        yield [micro_batch.to(get_device()) for micro_batch in micro_batches]

@@ -15,7 +15,7 @@ from clism_core.cluster.ray_internals import CHECKPOINT_SNAPSHOT, HEALTH_CHECK_T
 from clism_core.training import driver
 from clism_core.training.checkpoint_store import CheckpointStore
 from clism_core.training.config import WorkersConfig
-from clism_core.training.worker import Outcome
+from clism_core.training.outcome import Outcome
 from clism_core.utils.errors import FailureError, InputError
 
 DONE = Outcome(finished=True)
@@ -54,8 +54,8 @@ def fit(store: CheckpointStore, monkeypatch: pytest.MonkeyPatch) -> Fit:
         monkeypatch.setattr(driver, "run_until_stopped", attempt)
         monkeypatch.setattr(driver, "release_workers", lambda _, *, run: released.append(run))
         settings: Any = SimpleNamespace(output="out", workers=WorkersConfig(max_failures=1, hang_timeout=7.5))
-        assignment: Any = SimpleNamespace(stop_request=None)
-        outcome = driver._fit(settings, assignment, store, use_gpu=False, callbacks=[])
+        anything: Any = None
+        outcome = driver._fit(settings, anything, store, anything, use_gpu=False, callbacks=[])
         assert not list(remaining)
         return outcome
 

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from clism_core.evaluation.config import EvaluateConfig
+from clism_core.experiments.concurrency import DATA_CPUS
 from clism_core.experiments.trainings import TRAININGS
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.training.config import WorkersConfig
-from clism_core.training.data.loader import INGEST_CPUS
 from clism_core.training.resume import with_relative_paths
 from clism_core.utils.fields import Incidental, without_fields
 from clism_core.utils.storage import join
 
 Label = str | int | float | bool
 Kind = Literal["pretrain", "finetune", "evaluate"]
-EVALUATION_WORKERS = WorkersConfig(number=1, cpus=1.0 - INGEST_CPUS)
+EVALUATION_WORKERS = WorkersConfig(number=1, cpus=1.0 - DATA_CPUS)
 """Resources of an evaluation: one copy of the model, on one CPU or GPU."""
 _DIGITS = 12
 

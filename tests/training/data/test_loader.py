@@ -1,6 +1,5 @@
-"""Inputs that Ray Data delivers to each worker, compared with the order."""
+"""Inputs that each worker reads, compared with the order."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import ray
-from ray.util.placement_group import placement_group, remove_placement_group
 from tiny import change_manifest, write_encoder, write_prepared
 
 from clism_core.model.tokenizer import load_tokenizer
@@ -19,7 +17,7 @@ from clism_core.pretraining.dataset import EncodedData, encode_training_data
 from clism_core.pretraining.held_out_data import HeldOutConfig, find_held_out, load_held_out
 from clism_core.pretraining.mixture import DataSet, DataSetConfig, open_data_sets
 from clism_core.training.data.indexed_rows import Row
-from clism_core.training.data.loader import INGEST_CPUS, ordered_dataset, read_steps, split_among_workers
+from clism_core.training.data.loader import read_step
 from clism_core.training.data.sampler import SampleOrder, make_stages
 from clism_core.utils.errors import InputError, input_error_within
 
@@ -62,11 +60,8 @@ def make_order(data: EncodedData, *, pairs_per_sample: int = 1, set_weights: tup
 
 
 def draw(data: EncodedData, order: SampleOrder, steps: range, workers: int) -> list[list[list[list[Row]]]]:
-    """Return the groups of each worker and step; all workers read concurrently, as in training."""
-    dataset = ordered_dataset(ray.put(data), ray.put(order), steps=steps, workers=workers, share=BATCH // workers)
-    shards = split_among_workers(dataset, workers)
-    with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(lambda rank: list(read_steps(shards[rank], steps, rank)), range(workers)))
+    """Return the groups of each worker and step."""
+    return [[read_step(data, order, step, rank=rank, workers=workers) for step in steps] for rank in range(workers)]
 
 
 def whole_steps(parts: list[list[list[list[Row]]]]) -> Drawn:
@@ -103,17 +98,6 @@ def test_any_number_of_workers_gets_the_steps_of_the_order(data: EncodedData, wo
         assert [(ordinal, visit) for _, ordinal, visit in sorted(got, key=lambda entry: entry[1:])] == sorted(expected)
 
 
-def test_workers_may_reserve_all_but_a_fraction_of_a_cpu(data: EncodedData) -> None:
-    workers = placement_group([{"CPU": ray.cluster_resources()["CPU"] - 2 * INGEST_CPUS}])
-    assert workers.wait(60)  # for what ran before to give its own back
-    with ThreadPoolExecutor(1) as pool:
-        drawn = pool.submit(draw, data, make_order(data), range(3), 1)
-        try:
-            assert len(whole_steps(drawn.result(60))) == 3
-        finally:  # what waits for a CPU gets it now
-            remove_placement_group(workers)
-
-
 def test_resuming_in_mid_epoch_with_other_workers_repeats_and_skips_nothing(data: EncodedData) -> None:
     order = make_order(data)
     whole = whole_steps(draw(data, order, range(30), 2))
@@ -129,13 +113,6 @@ def test_joined_pairs_arrive_as_groups(data: EncodedData) -> None:
     for groups in part:
         assert [len(group) for group in groups] == [3] * BATCH
         assert all(len({entry["target_lang"] for entry in group}) == 1 for group in groups)
-
-
-def test_part_in_the_wrong_position_is_an_error(data: EncodedData) -> None:
-    dataset = ordered_dataset(ray.put(data), ray.put(make_order(data)), steps=range(3), workers=1, share=BATCH)
-    (shard,) = split_among_workers(dataset, 1)
-    with pytest.raises(RuntimeError, match="expected step 1, but received step 0"):
-        list(read_steps(shard, range(1, 4), 0))
 
 
 def test_too_little_data_is_an_input_error(ray_cluster: None, prepared: Path, tmp_path: Path) -> None:
