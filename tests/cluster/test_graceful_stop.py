@@ -22,11 +22,11 @@ from clism_core.cluster.graceful_stop import (
     NoWorkersError,
     RequestPoll,
     Requests,
-    StopRequest,
     run_until_stopped,
     start_stop_request,
     stop_signals,
 )
+from clism_core.cluster.stop_request import StopRequest
 from clism_core.command_line import EXIT_STOPPED
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.pretraining.pretrain import Pretrained
