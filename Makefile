@@ -20,8 +20,8 @@ demo: setup  ## Run the jobs on an embedded demo: pre-train, fine-tune in Englis
 test: setup  ## Run the tests that neither start Ray nor take long
 	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile -m "not ray and not slow"
 
-test-all: setup  ## Run all tests
-	$(BIN)/python -m pytest
+test-all: test  ## Run all tests
+	$(BIN)/python -m pytest -m "ray or slow"
 
 check: setup  ## Check lint, formatting and types
 	$(BIN)/ruff check .
