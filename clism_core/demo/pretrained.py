@@ -13,13 +13,14 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
-import torch
 from huggingface_hub import constants, snapshot_download
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel
 
 from clism_core.demo.four_bit import read_bert
 from clism_core.model.cache import cached
+from clism_core.model.pretrained import load_model, load_raw_tokenizer
 from clism_core.utils.digests import content_digest
 from clism_core.utils.errors import UnavailableError
 
@@ -159,7 +160,8 @@ def _check(file: Path, digest: str | None) -> None:
 
 
 def _write_lower_layers(full: Path, folder: Path) -> None:
-    model = AutoModel.from_pretrained(full, num_hidden_layers=LAYERS, add_pooling_layer=False, dtype=torch.float32)
+    model: Any = load_model(AutoModel, str(full), num_hidden_layers=LAYERS)
+    model.pooler = None  # the weights in 4 bits have none, so that it would be random
     model.save_pretrained(folder)
     (full / "tokenizer_config.json").write_text(json.dumps(TOKENIZER_CONFIG))
-    AutoTokenizer.from_pretrained(full).save_pretrained(folder)
+    load_raw_tokenizer(str(full)).save_pretrained(folder)
