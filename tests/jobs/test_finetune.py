@@ -134,7 +134,9 @@ def test_a_stopped_run_resumes_from_its_checkpoint(
     ray_cluster: None, config: FinetuneConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Resumes on another number of workers, and reaches the weights of an uninterrupted run."""
-    longer = replace(config, register=False, export="last", loop=replace(config.loop, evaluate_every=24))
+    # 16 inputs per worker, one at a time: otherwise the run may be finished before its first checkpoint is complete.
+    slow = replace(config, global_batch_size=32, micro_batch_size=1)
+    longer = replace(slow, register=False, export="last", loop=replace(config.loop, evaluate_every=24))
     assert start(longer, tmp_path / "undisturbed") == EXIT_DONE
 
     def stop_after_a_checkpoint() -> None:

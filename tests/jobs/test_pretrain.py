@@ -231,8 +231,9 @@ def test_two_data_sets_with_weights(
 
 @pytest.fixture(scope="module")
 def longer(config: PretrainConfig) -> PretrainConfig:
-    """Run that is long enough to be interrupted."""
-    return replace(config, loop=LoopConfig(steps=40, evaluate_every=40, checkpoint_every=10, log_every=5))
+    """Run that is long enough to be interrupted after a checkpoint: 16 inputs per worker, one at a time."""
+    loop = LoopConfig(steps=40, evaluate_every=40, checkpoint_every=10, log_every=5)
+    return replace(config, global_batch_size=32, micro_batch_size=1, loop=loop)
 
 
 @pytest.fixture(scope="module")
