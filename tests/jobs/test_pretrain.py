@@ -7,10 +7,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence, Set
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -273,8 +273,7 @@ def test_killed_workers_and_controllers_are_replaced(
     killed: list[str] = []
 
     def kill(name: str) -> None:
-        processes = psutil.Process().children(recursive=True)
-        next(process for process in processes if name in " ".join(process.cmdline())).kill()
+        kill_child(name)
         if not list((tmp_path / "checkpoints").glob("step-00000040")):
             killed.append(name)
 
@@ -343,6 +342,16 @@ def weights(done: Pretrained) -> dict[str, Tensor]:
     return load_file(Path(done.checkpoint.path) / "model" / "model.safetensors")
 
 
+def kill_child(name: str) -> None:
+    """Kill a process below this one whose command line has this name. Zombies of other tests have none to read."""
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # a zombie, or one that has just ended
+            if name in " ".join(process.cmdline()):
+                process.kill()
+                return
+    raise ProcessLookupError(f"no child process is named {name}")
+
+
 def checkpoints(output: Path) -> set[Path]:
     return {file.parent for file in (output / "checkpoints").glob("step-*/checkpoint.json")}
 
@@ -351,7 +360,10 @@ def checkpoints(output: Path) -> set[Path]:
 def once_there_is_a_checkpoint(
     output: Path, act: Callable[[], None], *, besides: Set[Path] = frozenset(), step: int = 0
 ) -> Iterator[None]:
-    """Do something while the body runs, as soon as the run has saved a checkpoint of `step` or a later one."""
+    """Do something while the body runs, as soon as the run has saved a checkpoint of `step` or a later one.
+
+    Raises what `act` raised, and TimeoutError if there is no such checkpoint within 240 seconds.
+    """
 
     def watch() -> None:
         deadline = time.monotonic() + 240
@@ -360,8 +372,9 @@ def once_there_is_a_checkpoint(
                 act()
                 return
             time.sleep(0.02)
+        raise TimeoutError(f"no checkpoint of step {step} in {output}")
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    yield
-    watcher.join()
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        watcher = pool.submit(watch)
+        yield
+        watcher.result()
