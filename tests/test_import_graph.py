@@ -17,7 +17,7 @@ LAYERS = (
     ("pretraining", "tasks"),
     ("inference",),
     ("clism_core", "evaluation"),
-    ("demo", "experiments"),
+    ("demo", "experiments", "report"),
     ("cli",),
     ("command_line", "tune_spaces"),
     ("jobs",),

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import constants, snapshot_download
+from huggingface_hub.utils import logging as hub_logging
 from transformers import AutoModel
 
 from clism_core.demo.four_bit import read_bert
@@ -112,11 +113,15 @@ def _download(folder: Path) -> None:
 def _download_from_hub(folder: Path) -> str:
     """Download the full model, and return its source."""
     logger.info("fetching %s (MIT licence) from the Hugging Face hub, 488 MB", MODEL)
+    verbosity = hub_logging.get_verbosity()
+    hub_logging.set_verbosity_error()  # a warning for every attempt, printed twice
     try:
         snapshot_download(MODEL, revision=REVISION, local_dir=folder, allow_patterns=list(HUB_FILES))
     except Exception as error:  # the client lets errors of its HTTP and storage libraries through
         problem = next(iter(str(error).splitlines()), type(error).__name__)
         raise UnavailableError(f"{MODEL} cannot be fetched from the hub: {problem}") from error
+    finally:
+        hub_logging.set_verbosity(verbosity)
     for name, digest in HUB_FILES.items():
         _check(folder / name, digest)
     return f"{MODEL} {REVISION}"

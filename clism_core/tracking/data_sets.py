@@ -8,6 +8,8 @@ from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag
 
+FINGERPRINTS_TAG = "clism.data_fingerprint"
+"""Tag of a run with the fingerprints of its data sets, separated by commas."""
 MAX_DIGEST_LENGTH = 36  # MLflow's limit for the digest of a data set
 
 

@@ -19,7 +19,7 @@ from clism_core.utils.home import SQLITE, home, tracking_uri
 logger = logging.getLogger(__name__)
 
 EXPERIMENT = "clism"
-OUTPUT_TAG = "clism.output"
+JOB_TAG, OUTPUT_TAG = "clism.job", "clism.output"
 
 
 @contextmanager
@@ -77,7 +77,7 @@ def start_run(
     Raises:
         TrackingUnavailableError: if the tracking server is unreachable.
     """
-    run_tags = {"clism.job": job, OUTPUT_TAG: output, **(tags or {})}
+    run_tags = {JOB_TAG: job, OUTPUT_TAG: output, **(tags or {})}
     uri = tracking_uri()
     wait_for_server(uri)
     client = tracking_client(uri)

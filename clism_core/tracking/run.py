@@ -19,7 +19,7 @@ from mlflow.entities import Param
 from mlflow.exceptions import MlflowException
 from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH
 
-from clism_core.tracking.data_sets import LoggedDataSet, dataset_input
+from clism_core.tracking.data_sets import FINGERPRINTS_TAG, LoggedDataSet, dataset_input
 from clism_core.tracking.environment import environment
 from clism_core.tracking.points import (
     UNSENT,
@@ -113,7 +113,7 @@ class TrackedRun:
         except MlflowException:  # a concurrent run has just logged the same data set, so that it exists now
             self.client.log_inputs(self.run_id, datasets=inputs)
         fingerprints = ",".join(data_set.fingerprint for data_set in data_sets)
-        self.client.set_tag(self.run_id, "clism.data_fingerprint", fingerprints)
+        self.client.set_tag(self.run_id, FINGERPRINTS_TAG, fingerprints)
 
     def log_metrics(self, metrics: Mapping[str, float], *, step: int) -> None:
         """Add a point to the curve of each metric, and return immediately; the points are sent in the background.

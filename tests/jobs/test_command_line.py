@@ -43,6 +43,7 @@ CONFIG_CLASSES = {
     "evaluate": "EvaluateConfig",
     "predict": "PredictConfig",
     "promote": "PromoteConfig",
+    "report": "ReportConfig",
     "sync": "SyncConfig",
     "tune": "TuneConfig",
     "study": "StudyConfig",

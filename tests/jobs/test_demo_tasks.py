@@ -10,6 +10,9 @@ import evaluate
 import finetune
 import predict
 import pytest
+import report
+from markupsafe import escape
+from report import ReportConfig
 from tiny import write_encoder
 
 from clism_core import cli, command_line
@@ -23,6 +26,7 @@ from clism_core.model.notice import NOTICE
 from clism_core.tasks.finetuning.config import FinetuneConfig
 
 SMALL = DemoConfig(questions=DemoQuestionsConfig(train=16, dev=4, test=4, known_names_test=6))
+JOBS = ("pretrain", "finetune", "evaluate", "predict", "report")
 SCRIPT = """
 import pathlib, sys
 pathlib.Path(__file__).with_suffix(".txt").write_text(" ".join(sys.argv[1:]))
@@ -73,12 +77,16 @@ def test_fine_tuning_evaluation_and_six_answers(
     said = capsys.readouterr().out
     assert all(f"{row['question']}  ->  {row['answer']}  (" in said for row in rows[:3])
     assert answers_text(output / "answers.jsonl").startswith("Answers to 6 questions about new names")
+    assert run_job(ReportConfig, report.main, description="", arguments=given["report"]) == EXIT_DONE
+    page = (output / "demo.html").read_text(encoding="utf-8")
+    assert page.count('<section class="step"') == 2  # the encoder has no run
+    assert all(escape(row["question"]) in page for row in rows)
 
 
 @pytest.fixture
 def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Stubs in place of the jobs, which record their arguments; the inputs are not written."""
-    for name in ("pretrain", "finetune", "evaluate", "predict"):
+    for name in JOBS:
         (tmp_path / f"{name}.py").write_text(SCRIPT.format(status=0))
     (tmp_path / "predict.py").write_text(PREDICT_SCRIPT + SCRIPT.format(status=0))
     monkeypatch.setattr(command_line, "JOBS", tmp_path)
@@ -92,7 +100,7 @@ def test_the_jobs_run_in_order_on_the_written_inputs(
     scripts: Path, home_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     job.main(DemoConfig())
-    given = {name: (scripts / f"{name}.txt").read_text() for name in ("pretrain", "finetune", "evaluate", "predict")}
+    given = {name: (scripts / f"{name}.txt").read_text() for name in JOBS}
     assert f"--data {home_folder}/demo/prepared" in given["pretrain"]
     assert f"--train {home_folder}/demo/questions/train.json" in given["finetune"]
     assert "--model models:/clism-mrc@candidate" in given["evaluate"]
@@ -101,7 +109,7 @@ def test_the_jobs_run_in_order_on_the_written_inputs(
     commands = [line for line in said if line.startswith("$ ")]
     assert [line.split("jobs/")[1].split(".py")[0] for line in commands] == list(given)
     assert "  Who?  ->  Ann  (right)" in said
-    assert [line.split()[0] for line in said[-5:]] == ["inputs", *given]
+    assert [line.split()[0] for line in said[-1 - len(JOBS) :]] == ["inputs", *given]
 
 
 def test_a_failed_job_ends_the_demo(scripts: Path, home_folder: Path) -> None:

@@ -4,13 +4,9 @@ The texts of a corpus are not trusted: they are embedded as escaped text or as J
 content security policy allows no script but its own.
 """
 
-import base64
-import hashlib
 from collections.abc import Mapping
-from importlib import resources
 from typing import Any, NamedTuple
 
-import jinja2
 import yaml
 from babel import Locale, localedata
 from markupsafe import Markup
@@ -21,6 +17,7 @@ from clism_core.preparation.report.examples import MAX_SAMPLES, Examples
 from clism_core.preparation.report.summary import Origin, coverage, origins, outcome, percent, ranked, spread
 from clism_core.preparation.statistics import MAX_ORIGINS, Histogram, Statistics
 from clism_core.utils import storage
+from clism_core.utils.html_page import asset, content_policy, template
 from clism_core.utils.language_pair import LanguagePair
 from clism_core.utils.words import base_language, script_subtag
 
@@ -69,20 +66,10 @@ def write_report(manifest: Manifest, *, examples: Mapping[str, Examples], folder
 def render_report(manifest: Manifest, *, examples: Mapping[str, Examples]) -> str:
     """Return the report as HTML, for the arguments of `write_report`."""
     style, script = (_asset(name) for name in ("page.css", "page.js"))
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader(__package__, "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
-    environment.filters["percent"] = percent
-    environment.filters["number"] = "{:,}".format
-    return environment.get_template("page.html").render(
+    return template(__package__, "page.html", percent=percent).render(
         style=style,
         script=script,
-        policy=_policy(style=style, script=script),
+        policy=content_policy(style=style, script=script),
         manifest=manifest,
         totals=_totals(manifest),
         pairs=[_pair(name, counts) for name, counts in manifest["pairs"].items()],
@@ -138,18 +125,7 @@ def _compact(sample: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _asset(name: str) -> Markup:
-    return Markup((resources.files(__package__) / name).read_text("utf-8"))
-
-
-def _policy(*, style: str, script: str) -> str:
-    """Return a content security policy that allows only the page's own script and style, and loads nothing."""
-    style_hash, script_hash = (
-        base64.b64encode(hashlib.sha256(part.encode()).digest()).decode() for part in (style, script)
-    )
-    return (
-        f"default-src 'none'; style-src 'sha256-{style_hash}'; script-src 'sha256-{script_hash}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
+    return asset(__package__, name)
 
 
 def _totals(manifest: Manifest) -> dict[str, int]:
