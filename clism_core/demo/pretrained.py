@@ -114,7 +114,7 @@ def _download_from_hub(folder: Path) -> str:
     """Download the full model, and return its source."""
     logger.info("fetching %s (MIT licence) from the Hugging Face hub, 488 MB", MODEL)
     verbosity = hub_logging.get_verbosity()
-    hub_logging.set_verbosity_error()  # a warning for every attempt, printed twice
+    hub_logging.set_verbosity(logging.ERROR)  # a warning for every attempt, printed twice
     try:
         snapshot_download(MODEL, revision=REVISION, local_dir=folder, allow_patterns=list(HUB_FILES))
     except Exception as error:  # the client lets errors of its HTTP and storage libraries through
