@@ -29,7 +29,9 @@ class Step:
     """A run on the page."""
 
     job: str
-    name: str
+    """Name of its job, such as `pretrain`."""
+    title: str
+    """Job and name of the run."""
     run_id: str
     status: str
     facts: dict[str, str]
@@ -62,7 +64,7 @@ def read_step(client: MlflowClient, run: Run) -> Step:
         config = files[CONFIG].read_text(encoding="utf-8") if CONFIG in files else ""
     return Step(
         job=job,
-        name=run.info.run_name,
+        title=job if run.info.run_name == job else f"{job}: {run.info.run_name}",
         run_id=run_id,
         status=run.info.status,
         facts=_facts(run),
