@@ -232,6 +232,12 @@ class Template:
         return sum(map(len, self.parts))
 
 
+def find_special_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """Return the ids of all special tokens: those with a role (including `<unk>` and `[QUE]`), and added ones."""
+    added = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
+    return frozenset(added | set(tokenizer.all_special_ids))
+
+
 def find_template(tokenizer: PreTrainedTokenizerBase, *, pair: bool) -> Template:
     """Determine the template of single sentences or sentence pairs from the output of `tokenizer`.
 

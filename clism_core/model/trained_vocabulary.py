@@ -2,11 +2,24 @@
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from clism_core.model.tokenizer import find_special_ids, find_template
 from clism_core.utils.errors import InputError
 from clism_core.utils.text import listed
 
 _SHOWN = 3
+
+
+def template_tokens(tokenizer: PreTrainedTokenizerBase, encoder: PreTrainedModel) -> set[int]:
+    """Return the ids of the tokens that inputs have besides those of their texts: special ones and padding."""
+    embedding = encoder.get_input_embeddings()
+    assert isinstance(embedding, nn.Embedding)
+    templates = [find_template(tokenizer, pair=pair) for pair in (False, True)]
+    special = {*find_special_ids(tokenizer), *(token for each in templates for part in each.parts for token in part)}
+    if embedding.padding_idx is not None:
+        special.add(embedding.padding_idx)
+    return special
 
 
 class TrainedVocabulary(nn.Module):

@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerBase
 
 from clism_core.model.batching import attention_mask, pad
 from clism_core.model.inputs import ModelInputs
-from clism_core.model.tokenizer import QUE, find_template, special_id
+from clism_core.model.tokenizer import QUE, find_special_ids, find_template, special_id
 from clism_core.pretraining.encoding import EncodedSample, Span
 
 TRUNCATED = "truncated_questions"
@@ -222,12 +222,6 @@ class BatchBuilder:
     def _plain(self, texts: list[list[int]]) -> tuple[Tensor, Tensor, Tensor]:
         first, last = self.single_template.parts
         return pad_sentences(texts, first=first, last=last, pad_id=self.pad_id)
-
-
-def find_special_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
-    """Return the ids of all special tokens: those with a role (including `<unk>` and `[QUE]`), and added ones."""
-    added = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
-    return frozenset(added | set(tokenizer.all_special_ids))
 
 
 def pad_sentences(

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from torch import nn
 
 from clism_core.model.encoder import embedding_weight
-from clism_core.model.tokenizer import TextTokenizer, find_template, special_id
-from clism_core.pretraining.batches import MASKED_TOKENS, find_special_ids
+from clism_core.model.tokenizer import TextTokenizer
+from clism_core.model.trained_vocabulary import template_tokens
+from clism_core.pretraining.batches import MASKED_TOKENS
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.pretraining.dataset import EncodedData
 from clism_core.pretraining.encoding import encode_row
@@ -53,16 +53,9 @@ def choose_trained_tokens(
 
 def needed_tokens(model: PretrainingModel, held_out: Sequence[Mapping[str, Any]]) -> Flags:
     """Return which tokens [V] are special or occur in held-out samples."""
-    tokenizer, embedding = model.tokenizer, model.encoder.get_input_embeddings()
-    assert isinstance(embedding, nn.Embedding)
     needed = np.zeros(len(embedding_weight(model.encoder)), dtype=np.bool_)
-    templates = [find_template(tokenizer, pair=pair) for pair in (False, True)]
-    special = {*find_special_ids(tokenizer), special_id(tokenizer, "pad"), special_id(tokenizer, "mask")}
-    special |= {token for template in templates for part in template.parts for token in part}
-    if embedding.padding_idx is not None:
-        special.add(embedding.padding_idx)
-    needed[list(special)] = True
-    tokenize = TextTokenizer(tokenizer)
+    needed[list(template_tokens(model.tokenizer, model.encoder))] = True
+    tokenize = TextTokenizer(model.tokenizer)
     for row in held_out:
         encoded = encode_row(tokenize, dict(row))
         needed[encoded["source_ids"] + encoded["target_ids"]] = True

@@ -121,6 +121,17 @@ class Task(ABC, Generic[ConfigT, ExampleT, ModelT]):
     ) -> Callable[[ExampleT], tuple[list[Row], dict[str, int]]]:
         """Return the function from an example to rows of `training_schema` and counts for `encoder_warnings`."""
 
+    def development_inputs(
+        self,
+        tokenizer: PreTrainedTokenizerBase,  # noqa: ARG002 (a task need not know)
+        config: ConfigT,  # noqa: ARG002
+    ) -> Callable[[ExampleT], Iterable[list[int]]] | None:
+        """Return the function from a development example to the token ids of its inputs in a prediction.
+
+        None if the task does not know them: the whole vocabulary is trained then.
+        """
+        return None
+
     @abstractmethod
     def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[Sequence[Row]], ModelInputs]:
         """Return the function that pads rows into a batch."""

@@ -8,9 +8,8 @@ from test_pretraining_model import build
 from tiny import write_encoder
 
 from clism_core.model.encoder import inspect_encoder
-from clism_core.model.tokenizer import TextTokenizer
+from clism_core.model.tokenizer import TextTokenizer, find_special_ids
 from clism_core.pretraining import trained_tokens
-from clism_core.pretraining.batches import find_special_ids
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.pretraining.model import PretrainingModel
 from clism_core.pretraining.recipe import build_model

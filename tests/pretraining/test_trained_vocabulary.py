@@ -20,6 +20,7 @@ from transformers import (
 from clism_core.model.encoder import embedding_weight, inspect_encoder, load_encoder
 from clism_core.model.objective import Result
 from clism_core.model.precision import Precision
+from clism_core.model.tokenizer import find_special_ids
 from clism_core.model.trained_weights import (
     TRAINED_WEIGHTS_FILE,
     complete_model,
@@ -27,7 +28,7 @@ from clism_core.model.trained_weights import (
     load_trained_weights,
     save_trained_weights,
 )
-from clism_core.pretraining.batches import Batch, BatchBuilder, MaskingConfig, find_special_ids
+from clism_core.pretraining.batches import Batch, BatchBuilder, MaskingConfig
 from clism_core.pretraining.model import PretrainingModel
 from clism_core.training.optimizer import OptimizerConfig, build_optimizer
 from clism_core.training.step import GradientStep, StepSums
@@ -215,7 +216,7 @@ def test_weights_are_loaded_into_a_model_with_the_same_tokens_only(tmp_path: Pat
     assert restricted.vocabulary.ids is not None
     other.restrict_vocabulary(restricted.vocabulary.ids[:-1])
     for wrong, own in ((full, "all"), (other, str(len(restricted.vocabulary.ids) - 1))):
-        with pytest.raises(InputError, match=rf"the run has {own}, or others; give --trained_vocabulary"):
+        with pytest.raises(InputError, match=rf"the run has {own}, or others; give the data"):
             load_trained_weights(wrong, tmp_path)
 
 

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from clism_core.model.encoder import embedding_weight
 from clism_core.model.precision import PrecisionName, ResolvedName
+from clism_core.model.tokenizer import find_special_ids
 from clism_core.model.trained_weights import TRAINED_WEIGHTS_FILE
-from clism_core.pretraining.batches import Batch, BatchBuilder, MaskingConfig, find_special_ids
+from clism_core.pretraining.batches import Batch, BatchBuilder, MaskingConfig
 from clism_core.pretraining.config import PretrainConfig
 from clism_core.pretraining.model import PretrainingModel
 from clism_core.pretraining.recipe import PretrainingRecipe
@@ -187,7 +188,7 @@ def test_a_run_with_a_part_of_the_vocabulary_does_not_resume_with_another(
     monkeypatch.setattr(Recipe, "others", [100, 102])
     save(tmp_path / "out", *start("fp32"))
     monkeypatch.setattr(Recipe, "others", [100, 101])
-    with pytest.raises(InputError, match="give --trained_vocabulary and --vocabulary_sample"):
+    with pytest.raises(InputError, match="the options of the vocabulary as in the run"):
         start("fp32")
     monkeypatch.setattr(Recipe, "others", None)
     with pytest.raises(InputError, match="the run has all, or others"):

@@ -68,6 +68,10 @@ class FinetuneConfig(TaskOptions):
     length_window: Annotated[int, Ge(1)] = 16
     """Number of global batches whose inputs are sorted by length together, to reduce padding; 1: no sorting. At most a
     tenth of the data, so few-shot examples are not sorted."""
+    trained_vocabulary: Annotated[Literal["data", "full"], Adjustable()] = "data"
+    """Tokens whose embeddings are trained. data: those of the training and development data, and special ones, so that
+    gradients, optimiser and checkpoints are smaller; the exported model has the whole vocabulary. full: all tokens;
+    those that the data does not contain have no gradients, but decay. A run resumes with that of its checkpoint."""
     precision: Annotated[PrecisionName, Adjustable()] = "auto"
     """fp32, bf16, fp16 (with loss scaling), or auto: the best one that the hardware of all workers supports: bf16; on
     V100, fp16; on CPUs without AVX512-BF16 or AMX, fp32. With auto, a resumed run keeps that of its checkpoint."""

@@ -21,6 +21,7 @@ from clism_core.tasks.finetuning.data import (
     source_names,
 )
 from clism_core.tasks.finetuning.recipe import PROBE_ROWS, FinetuningRecipe
+from clism_core.tasks.finetuning.trained_tokens import choose_trained_tokens
 from clism_core.tracking.data_sets import LoggedDataSet
 from clism_core.tracking.run import TrackedRun
 from clism_core.training.config import CONFIG_FILE, RunSettings, dump_config
@@ -87,7 +88,8 @@ def finetune(config: FinetuneConfig, run: TrackedRun, *, hooks: Hooks | None = N
     save_identity(config.output, this_run)
     write_bytes(join(config.output, CONFIG_FILE), dump_config(config).encode())
     probe_rows = ray.get(encoded.rows.blocks[0]).slice(0, PROBE_ROWS).to_pylist()
-    recipe = FinetuningRecipe(config, ray.put(data.dev), probe_rows)
+    tokens = choose_trained_tokens(config, model, encoded.rows, data.dev)
+    recipe = FinetuningRecipe(config, ray.put(data.dev), probe_rows, None if tokens is None else ray.put(tokens))
     loop = LoopConfig(**vars(config.loop), steps=steps)
     trained = run_training(
         RunSettings.from_config(config, loop=loop),

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import ray
+import torch
 from torch import Tensor
 
 from clism_core.cluster.collectives import rank
@@ -16,6 +17,7 @@ from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.tasks.finetuning.dev_evaluation import evaluate_development
 from clism_core.tasks.task_model import TaskModel
 from clism_core.training.data.indexed_rows import Row
+from clism_core.training.data.sampler import Integers
 from clism_core.training.recipe import BatchBuilder, Evaluation
 
 logger = logging.getLogger(__name__)
@@ -32,11 +34,13 @@ class FinetuningRecipe:
         config: configuration of the run.
         dev: development examples.
         probe_rows: a few rows of the training data.
+        token_ids: ids of the tokens that are trained; None: all.
     """
 
     config: FinetuneConfig
     dev: "ray.ObjectRef[Sequence[Any]]"
     probe_rows: Sequence[Row]
+    token_ids: "ray.ObjectRef[Integers] | None" = None
 
     @property
     def weights(self) -> dict[str, float]:
@@ -45,8 +49,8 @@ class FinetuningRecipe:
 
     @property
     def trained_tokens(self) -> Tensor | None:
-        """None: the whole vocabulary is trained."""
-        return None
+        """Ids of the tokens to which the vocabulary is restricted; None for all."""
+        return None if self.token_ids is None else torch.tensor(ray.get(self.token_ids))
 
     def load_model(self, name: str) -> AnyTaskModel:
         """Return a new task model if `name` is the initial encoder of the run, else the task model of a checkpoint."""

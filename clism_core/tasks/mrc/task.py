@@ -98,6 +98,13 @@ class QuestionAnswering(Task[MrcConfig, Question, MrcModel]):
         """Return the function from a question to the windows that contain its answer."""
         return QuestionEncoder(tokenizer, config).encode_example
 
+    def development_inputs(
+        self, tokenizer: PreTrainedTokenizerBase, config: MrcConfig
+    ) -> Callable[[Question], list[list[int]]]:
+        """Return the function from a question to the token ids of its windows."""
+        encode = QuestionEncoder(tokenizer, config)
+        return lambda question: [each.input_ids for each in encode(question.question, question.context).windows]
+
     def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[Sequence[Row]], QuestionBatch]:
         """Return the function that pads windows into a batch."""
         return partial(collate, input_format=InputFormat.of(tokenizer))

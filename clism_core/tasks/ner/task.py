@@ -101,6 +101,13 @@ class EntityRecognition(Task[NerConfig, Sentence, NerModel]):
         """Return the function from a sentence to its windows."""
         return SentenceEncoder(tokenizer, config).encode_example
 
+    def development_inputs(
+        self, tokenizer: PreTrainedTokenizerBase, config: NerConfig
+    ) -> Callable[[Sentence], list[list[int]]]:
+        """Return the function from a sentence to the token ids of its windows."""
+        encoder = SentenceEncoder(tokenizer, config)
+        return lambda sentence: [window.input_ids for window in encoder.windows(sentence.tokens)]
+
     def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[Sequence[Row]], TagBatch]:
         """Return the function that pads windows into a batch."""
         return partial(collate, pad_id=special_id(tokenizer, "pad"))
