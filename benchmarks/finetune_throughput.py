@@ -23,6 +23,7 @@ from transformers import AutoModelForQuestionAnswering
 from clism_core.model.batching import attention_mask, pad
 from clism_core.model.encoder import embedding_weight
 from clism_core.model.precision import Precision, ResolvedName, best_device
+from clism_core.model.pretrained import load_config
 from clism_core.model.resolve import resolve_model
 from clism_core.model.tokenizer import special_id
 from clism_core.model.trained_vocabulary import template_tokens
@@ -109,8 +110,9 @@ def ours(
 
 
 def plain(folder: str, batches: list[list[Row]], *, max_length: int, pad_id: int) -> Contestant:
-    """Return a loop as in transformers' examples, on the same inputs without `[QUE]`."""
-    model: Any = AutoModelForQuestionAnswering.from_pretrained(folder, trust_remote_code=False)
+    """Return a loop as in transformers' examples, on the same inputs. Its weights are random, as times do not depend on
+    them."""
+    model: Any = AutoModelForQuestionAnswering.from_config(load_config(folder))
     model.to(best_device()).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-5)
     size = len(model.get_input_embeddings().weight)
