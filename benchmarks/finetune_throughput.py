@@ -55,6 +55,8 @@ def main() -> None:
     tokenizer = MrcModel.begin(folder, config, seed=0).tokenizer
     encode = MRC.encoder(tokenizer, config)
     rows = [row for question in questions for row in encode(question)[0]]
+    if len(rows) < given.batch_size:
+        parser.error(f"{len(rows)} inputs are fewer than --batch_size {given.batch_size}")
     order = np.concatenate([np.random.default_rng(n).permutation(len(rows)) for n in range(given.rounds)])
     batches = [
         [rows[place] for place in part]

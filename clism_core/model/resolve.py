@@ -1,12 +1,16 @@
 """Resolution of model names: a hub id, a folder, `s3://...`, or a model of the MLflow registry or of an MLflow run."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from clism_core.model.cache import cached
 from clism_core.utils import storage
 from clism_core.utils.digests import folder_state, named_files_digest
 from clism_core.utils.errors import InputError
 from clism_core.utils.home import tracking_uri
+
+if TYPE_CHECKING:
+    import mlflow
 
 MODEL_FILE = "config.json"
 WEIGHTS = (".safetensors", ".bin")
@@ -69,6 +73,25 @@ def is_alias(name: str) -> bool:
 def is_tracked(name: str) -> bool:
     """Return whether `name` is a model of the MLflow registry or of an MLflow run."""
     return name.startswith(("models:/", "runs:/"))
+
+
+def tracked_run_id(client: "mlflow.MlflowClient", name: str) -> str | None:
+    """Return the id of the run that a model of the MLflow registry or of a run comes from; None if it has none.
+
+    Args:
+        client: client of the tracking store.
+        name: `models:/NAME/3`, `models:/m-ID` or `runs:/ID/PATH`.
+
+    Raises:
+        MlflowException: if the store does not know the model.
+    """
+    kind, _, rest = name.partition(":/")
+    if kind == "runs":
+        return rest.strip("/").split("/")[0]
+    model, _, version = rest.partition("/")
+    if model.startswith(_LOGGED_MODEL) and not version:
+        return client.get_logged_model(model).source_run_id
+    return client.get_model_version(model, version).run_id
 
 
 def is_folder(name: str) -> bool:

@@ -62,7 +62,7 @@ class TrainedVocabulary(nn.Module):
             missing = ids[rows < 0].unique().tolist()
             raise InputError(
                 f"{len(missing)} tokens, such as {listed(map(str, missing[:_SHOWN]))}, are not in the part of the "
-                "vocabulary that is trained: they occur neither in the training data nor in the held-out samples; give "
-                "--trained_vocabulary full"
+                "vocabulary that is trained: they occur neither in the training data nor in the data for evaluation; "
+                "give --trained_vocabulary full"
             )
         return rows

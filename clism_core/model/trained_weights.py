@@ -43,8 +43,8 @@ def load_trained_weights(model: TrainedModel[Any], folder: Path) -> None:
     if own is None or not torch.equal(own.cpu(), ids):
         raise InputError(
             f"{folder}: the checkpoint has {len(ids):,} trained tokens, the run has "
-            f"{'all' if own is None else f'{len(own):,}'}, or others; give the data and the "
-            "options of the vocabulary as in the run's config.yaml"
+            f"{'all' if own is None else f'{len(own):,}'}, or others; use the same data and "
+            "vocabulary options as in the run's config.yaml"
         )
     _copy(saved, model, folder, rows=None)
 

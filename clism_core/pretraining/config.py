@@ -61,7 +61,8 @@ class PretrainConfig:
     """Tokens whose embeddings are trained. data: those of the data, training and held-out, special ones and
     `vocabulary_sample` others; embeddings, logits, gradients, optimiser and checkpoints are then as small as these. The
     exported model has the whole vocabulary, other embeddings as before training. full: all tokens. It changes the
-    softmax of MLM only, which is over the trained tokens. A run resumes with that of its checkpoint."""
+    softmax of MLM only, which is over the trained tokens. A run that began with full resumes with it; one that began
+    with data needs data."""
     vocabulary_sample: Annotated[int, Adjustable(), Ge(0)] = 20_000
     """Number of tokens outside of the data that MLM uses as random replacements and as wrong answers in its softmax,
     drawn by the seed; only with `trained_vocabulary: data`."""

@@ -9,10 +9,14 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from clism_core.evaluation.tracking import MODEL_TAG
+from clism_core.model.resolve import is_tracked, tracked_run_id
 from clism_core.tracking.data_sets import FINGERPRINTS_TAG
-from clism_core.tracking.lifecycle import JOB_TAG, OUTPUT_TAG
+from clism_core.tracking.lifecycle import JOB_TAG, OUTPUT_TAG, tag_filter
 from clism_core.utils.errors import InputError
 from clism_core.utils.storage import absolute
+
+TRAININGS = ("pretrain", "finetune")
+"""Jobs that write a model into their output folder."""
 
 
 def find_run(client: MlflowClient, name: str) -> Run:
@@ -24,7 +28,7 @@ def find_run(client: MlflowClient, name: str) -> Run:
     try:
         return client.get_run(name)
     except MlflowException:
-        found = _search(client, OUTPUT_TAG, absolute(name))
+        found = _search(client, tag_filter(OUTPUT_TAG, absolute(name)))
     if not found:
         raise InputError(
             f"--run {name}: MLflow has no run with this id, nor one of a job with this output folder; give the id that "
@@ -38,17 +42,18 @@ def lineage(client: MlflowClient, run: Run) -> list[Run]:
 
     A source without a run in this tracking store, such as a model of the hub, is left out.
     """
-    found: dict[str, Run] = {}
+    seen: set[str] = set()
+    ordered: list[Run] = []
 
     def visit(each: Run) -> None:
-        if each.info.run_id in found:
-            return
-        for source in _sources(client, each):
-            visit(source)
-        found[each.info.run_id] = each
+        if each.info.run_id not in seen:
+            seen.add(each.info.run_id)
+            for source in _sources(client, each):
+                visit(source)
+            ordered.append(each)
 
     visit(run)
-    return list(found.values())
+    return ordered
 
 
 def prepared_folders(runs: Sequence[Run]) -> list[str]:
@@ -64,44 +69,32 @@ def prepared_folders(runs: Sequence[Run]) -> list[str]:
 
 def _sources(client: MlflowClient, run: Run) -> Iterator[Run]:
     tags, params = run.data.tags, run.data.params
-    job = tags.get(JOB_TAG)
-    if job != "prepare":
+    if tags.get(JOB_TAG) != "prepare":
         for fingerprint in filter(None, tags.get(FINGERPRINTS_TAG, "").split(",")):
-            prepared = _search(client, FINGERPRINTS_TAG, fingerprint)
-            yield from [each for each in prepared if each.data.tags.get(JOB_TAG) == "prepare"][:1]
+            prepared = tag_filter(JOB_TAG, "prepare")
+            yield from _search(client, f"{tag_filter(FINGERPRINTS_TAG, fingerprint)} AND {prepared}")[:1]
     model = tags.get(MODEL_TAG) or params.get("model")
-    if model and (trained := _training_of(client, model)):
+    if model and (trained := _training_of(client, model, run)):
         yield trained
 
 
-def _training_of(client: MlflowClient, model: str) -> Run | None:
-    """Return the run that a model comes from; None if there is none in this store."""
-    try:
-        if (run_id := _run_id(client, model)) is not None:
-            return client.get_run(run_id)
-    except MlflowException:  # deleted, or of another store
+def _training_of(client: MlflowClient, model: str, child: Run) -> Run | None:
+    """Return the run that the model of a later run comes from; None if there is none in this store."""
+    if is_tracked(model):
+        try:
+            run_id = tracked_run_id(client, model)
+            return None if run_id is None else client.get_run(run_id)
+        except MlflowException:  # deleted, or of another store
+            return None
+    if not model.startswith(("/", "s3://")):  # a hub id: jobs store folders as absolute paths
         return None
-    found = _search(client, OUTPUT_TAG, posixpath.dirname(absolute(model)))
-    return found[0] if found else None
+    earlier = f"{tag_filter(OUTPUT_TAG, posixpath.dirname(model))} AND attributes.start_time < {child.info.start_time}"
+    found = _search(client, earlier)
+    return next((each for each in found if each.data.tags.get(JOB_TAG) in TRAININGS), None)
 
 
-def _run_id(client: MlflowClient, model: str) -> str | None:
-    """Return the id of the run that a model of the registry or of a run comes from; None for other models."""
-    if model.startswith("models:/m-"):
-        return client.get_logged_model(model.removeprefix("models:/")).source_run_id
-    if model.startswith("models:/"):
-        name, _, version = model.removeprefix("models:/").partition("/")
-        return client.get_model_version(name, version).run_id
-    if model.startswith("runs:/"):
-        return model.removeprefix("runs:/").partition("/")[0]
-    return None
-
-
-def _search(client: MlflowClient, tag: str, value: str) -> Sequence[Run]:
-    """Return the runs with a tag, the latest first."""
-    quote = '"' if "'" in value else "'"  # MLflow's filters have no escapes
+def _search(client: MlflowClient, condition: str) -> Sequence[Run]:
+    """Return the runs that meet a condition, the latest first."""
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    found: Sequence[Run] = client.search_runs(
-        experiments, f"tags.`{tag}` = {quote}{value}{quote}", order_by=["attributes.start_time DESC"]
-    )
+    found: Sequence[Run] = client.search_runs(experiments, condition, order_by=["attributes.start_time DESC"])
     return found

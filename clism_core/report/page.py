@@ -5,9 +5,10 @@ allows its own style and embedded pictures only.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from clism_core.inference.row_readers import Row, columns_of, file_format, read_chunks, rows_of
 from clism_core.preparation import report as preparation_report
 from clism_core.report.samples import ShownSample
 from clism_core.report.steps import Step
@@ -15,7 +16,6 @@ from clism_core.tracking.run import ui_command
 from clism_core.utils import storage
 from clism_core.utils.errors import InputError
 from clism_core.utils.html_page import asset, content_policy, template
-from clism_core.utils.storage import damaged
 
 MAX_PREDICTIONS = 50
 
@@ -24,32 +24,41 @@ class Predictions(NamedTuple):
     """Predicted rows as a table of texts."""
 
     columns: Sequence[str]
-    rows: Sequence[Mapping[str, Any]]
-    """The first rows, at most `MAX_PREDICTIONS`."""
+    rows: Sequence[Sequence[str]]
+    """The first rows, at most `MAX_PREDICTIONS`, with a text for each column."""
     total: int
     """Number of all rows."""
 
 
 def read_predictions(file: str) -> Predictions:
-    """Return the rows of a JSONL file that jobs/predict.py has written, with the columns that are text or numbers.
+    """Return the rows of a file that jobs/predict.py has written.
 
     Raises:
-        InputError: if it is not there, or is not a file of JSON objects.
+        InputError: if it is not there, or has a row that cannot be read.
     """
+    kind = file_format(file, option="predictions")
     if not storage.exists(file):
         raise InputError(f"--predictions {file}: does not exist; give the --output of jobs/predict.py")
-    rows: list[dict[str, Any]] = []
-    for number, line in enumerate(storage.read_bytes(file).splitlines(), start=1):
-        try:
-            row = json.loads(line)
-        except ValueError:
-            row = None
-        if not isinstance(row, dict):
-            raise damaged(file, f"line {number} is not a JSON object", advice="give a JSONL file of jobs/predict.py")
-        rows.append(row)
+    rows: list[Row] = []
+    total = 0
+    for chunk in read_chunks(file):
+        total += chunk.rows
+        if len(rows) < MAX_PREDICTIONS:
+            rows += rows_of(chunk, kind)
     shown = rows[:MAX_PREDICTIONS]
-    columns = {name: None for row in shown for name, value in row.items() if isinstance(value, str | int | float)}
-    return Predictions(list(columns), shown, len(rows))
+    for row in shown:
+        if row.values is None:
+            raise InputError(f"--predictions {file}: row {row.number} cannot be read; give a file of jobs/predict.py")
+    columns = columns_of(shown)
+    return Predictions(columns, [[_text((row.values or {}).get(name)) for name in columns] for row in shown], total)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return "" if value is None else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def render(

@@ -1,6 +1,7 @@
 """Samples of prepared data as the page shows them: the masked source and the answers in the target."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow.compute as pc
@@ -11,7 +12,10 @@ from clism_core.preparation.report.page import direction
 from clism_core.preparation.schema import SAMPLE_SCHEMA
 from clism_core.utils import storage
 from clism_core.utils.arrow import open_parquet_dataset, parquet_errors
+from clism_core.utils.errors import InputError
 from clism_core.utils.language_pair import LanguagePair
+
+logger = logging.getLogger(__name__)
 
 SHOWN_SPANS = 2
 COLUMNS = ["source_lang", "target_lang", "source", "target", "spans"]
@@ -40,6 +44,17 @@ class ShownSample(NamedTuple):
     masked: Side
     source: Side
     target: Side
+
+
+def samples_of(folders: Iterable[str]) -> list[ShownSample]:
+    """Return samples of prepared data in several folders, as far as it is still there; a warning names the others."""
+    shown: list[ShownSample] = []
+    for folder in folders:
+        try:
+            shown += example_samples(folder)
+        except (InputError, OSError) as error:
+            logger.warning("the report shows no samples of %s: %s", folder, error)
+    return shown
 
 
 def example_samples(folder: str) -> list[ShownSample]:

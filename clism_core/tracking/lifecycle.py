@@ -14,6 +14,7 @@ from mlflow.tracking.context.registry import resolve_tags
 from clism_core.tracking.points import read_points, take_status, tracking_client, unsent_files
 from clism_core.tracking.run import TrackedRun
 from clism_core.tracking.server import TrackingUnavailableError, server_problem, wait_for_server
+from clism_core.utils.errors import InputError
 from clism_core.utils.home import SQLITE, home, tracking_uri
 
 logger = logging.getLogger(__name__)
@@ -103,13 +104,24 @@ def unfinished_run(output: str) -> TrackedRun | None:
     """Return the run of the job with this absolute output folder; None if there is none, or it is finished."""
     uri = tracking_uri()
     client = tracking_client(uri)
-    quote = '"' if "'" in output else "'"  # MLflow's filters have no escapes
     unfinished = client.search_runs(
         [_experiment_id(client, uri)],
-        f"tags.`{OUTPUT_TAG}` = {quote}{output}{quote} AND attributes.status != 'FINISHED'",
+        f"{tag_filter(OUTPUT_TAG, output)} AND attributes.status != 'FINISHED'",
         max_results=1,
     )
     return _tracked(uri, unfinished[0], output) if unfinished else None
+
+
+def tag_filter(tag: str, value: str) -> str:
+    """Return the filter of MLflow's search for runs with this value of a tag.
+
+    Raises:
+        InputError: if the value has quotes of both kinds, for which MLflow has no filter.
+    """
+    if "'" in value and '"' in value:
+        raise InputError(f"{value}: MLflow cannot search for a name with both ' and \"; rename it")
+    quote = '"' if "'" in value else "'"
+    return f"tags.`{tag}` = {quote}{value}{quote}"
 
 
 def send_unsent(output: str, *, recursive: bool = False) -> dict[str, int]:

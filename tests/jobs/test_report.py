@@ -33,3 +33,10 @@ def test_a_run_becomes_a_page_with_samples_of_its_data(
 def test_an_unknown_run_is_an_input_error(home_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--run", "none") == EXIT_BAD_INPUT
     assert "MLflow has no run with this id" in capsys.readouterr().err
+
+
+def test_an_output_that_is_a_folder_is_an_input_error(
+    home_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--run", "none", "--output", str(tmp_path)) == EXIT_BAD_INPUT
+    assert "is a folder" in capsys.readouterr().err

@@ -216,7 +216,7 @@ def test_weights_are_loaded_into_a_model_with_the_same_tokens_only(tmp_path: Pat
     assert restricted.vocabulary.ids is not None
     other.restrict_vocabulary(restricted.vocabulary.ids[:-1])
     for wrong, own in ((full, "all"), (other, str(len(restricted.vocabulary.ids) - 1))):
-        with pytest.raises(InputError, match=rf"the run has {own}, or others; give the data"):
+        with pytest.raises(InputError, match=rf"the run has {own}, or others; use the same data"):
             load_trained_weights(wrong, tmp_path)
 
 

@@ -1,5 +1,6 @@
 """The runs that a run builds on, found in MLflow."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,8 @@ def client(home_folder: Path) -> MlflowClient:
     return MlflowClient(tracking_uri())
 
 
-def finished(job: str, **config: str) -> TrackedRun:
-    run = start_run(job=job, output=f"/outputs/{job}")
+def finished(job: str, *, output: str = "", **config: str) -> TrackedRun:
+    run = start_run(job=job, output=output or f"/outputs/{job}")
     run.log_config(config)
     run.finish()
     return run
@@ -28,6 +29,10 @@ def finished(job: str, **config: str) -> TrackedRun:
 
 def names(client: MlflowClient, run: TrackedRun) -> list[str]:
     return [each.data.tags["clism.job"] for each in lineage(client, stored(client, run))]
+
+
+def run_ids(client: MlflowClient, run: TrackedRun) -> list[str]:
+    return [each.info.run_id for each in lineage(client, stored(client, run))]
 
 
 def stored(client: MlflowClient, run: TrackedRun) -> Run:
@@ -60,6 +65,7 @@ def test_from_the_evaluation_back_to_the_prepared_data(client: MlflowClient) -> 
 @pytest.mark.parametrize("model", ["/outputs/pretrain/model", "runs:/RUN/model"])
 def test_a_model_is_traced_by_its_folder_and_its_run(client: MlflowClient, model: str) -> None:
     pretrained = finished("pretrain", model="xlm-roberta-base")
+    time.sleep(0.002)
     finetuned = finished("finetune", model=model.replace("RUN", pretrained.run_id))
     assert names(client, finetuned) == ["pretrain", "finetune"]
 
@@ -70,6 +76,37 @@ def test_a_model_logged_without_a_version_is_traced_by_its_id(client: MlflowClie
     logged = client.create_logged_model(experiment, name="encoder", source_run_id=pretrained.run_id)
     finetuned = finished("finetune", model=f"models:/{logged.model_id}")
     assert names(client, finetuned) == ["pretrain", "finetune"]
+
+
+def test_a_registered_model_without_a_run_is_a_start(client: MlflowClient) -> None:
+    client.create_registered_model("m-own")  # the name is no id of a logged model
+    client.create_model_version("m-own", source="/models/own")
+    assert names(client, finished("finetune", model="models:/m-own/1")) == ["finetune"]
+
+
+def test_a_model_comes_from_the_training_that_was_in_its_folder_before(client: MlflowClient) -> None:
+    first = finished("pretrain", output="/runs/a", model="xlm-roberta-base")
+    finished("evaluate", output="/runs/a")
+    time.sleep(0.002)  # MLflow's times are in milliseconds
+    tuned = finished("finetune", output="/runs/b", model="/runs/a/model")
+    time.sleep(0.002)
+    again = finished("pretrain", output="/runs/a", model="/runs/b/model")
+    assert run_ids(client, tuned) == [first.run_id, tuned.run_id]
+    assert run_ids(client, again) == [first.run_id, tuned.run_id, again.run_id]
+
+
+@pytest.mark.parametrize(
+    ("output", "model"),
+    [("/runs", "/runs/encoder"), (str(Path.cwd()), "xlm-roberta-base"), ("/runs/x", "/runs/x/model")],
+)
+def test_a_run_is_not_its_own_source(client: MlflowClient, output: str, model: str) -> None:
+    assert names(client, finished("finetune", output=output, model=model)) == ["finetune"]
+
+
+def test_an_output_with_quotes_of_both_kinds_is_refused(client: MlflowClient) -> None:
+    assert names(client, finished("finetune", output="/it's", model="/a 'quoted' one/model")) == ["finetune"]
+    with pytest.raises(InputError, match="MLflow cannot search"):
+        find_run(client, '/it\'s "so"')
 
 
 @pytest.mark.parametrize("model", ["models:/elsewhere/3", "runs:/0123/model", "xlm-roberta-base", "/models/own"])

@@ -1,9 +1,11 @@
 """The page of a run: what it shows, and that nothing in it is run or loaded."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
 from tiny import change_manifest, write_prepared
@@ -44,7 +46,8 @@ def page_of(step: Step, predictions: Path | None = None) -> str:
 def test_a_run_is_shown_with_its_files_and_the_commands_that_repeat_it(step: Step, run: TrackedRun) -> None:
     page = page_of(step)
     assert step.status == "FINISHED"
-    assert ">57.6</td>" in page
+    assert '<td class="number">57.6</td>' in page
+    assert " style=" not in page  # the policy forbids them
     assert "license: mit" not in page
     assert page.count('<img src="data:image/png;base64,') == 1
     assert "steps: 3" in page
@@ -55,34 +58,87 @@ def test_a_run_is_shown_with_its_files_and_the_commands_that_repeat_it(step: Ste
 
 def test_texts_are_escaped_and_nothing_is_loaded(step: Step, tmp_path: Path) -> None:
     file = tmp_path / "answers.jsonl"
-    file.write_text(json.dumps({"question": "<img src=x onerror=alert(1)>", "answer": "ماري", "spans": []}) + "\n")
+    file.write_text(
+        json.dumps({"question": "<img src=x onerror=alert(1)>", "answer": "ماري", "spans": []}, ensure_ascii=False)
+        + "\n"
+    )
     page = page_of(step, file)
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "&lt;img src=x onerror=alert(1)&gt;" in page
     assert "/outputs/&lt;first&gt;" in page
-    assert '<th scope="col">spans</th>' not in page  # only texts and numbers are columns
     policy = page.partition('http-equiv="Content-Security-Policy" content="')[2].partition('"')[0]
     assert "default-src &#39;none&#39;" in policy
     assert "script-src" not in policy
 
 
-def test_only_the_first_predictions_are_shown_and_all_are_counted(tmp_path: Path) -> None:
-    file = tmp_path / "answers.jsonl"
-    file.write_text("".join(json.dumps({"id": row}) + "\n" for row in range(MAX_PREDICTIONS + 7)))
+def test_links_lead_to_the_web_only(run: TrackedRun) -> None:
+    targets = [
+        "https://example.org/a",
+        "#part",
+        "file:///etc",
+        "data:image/png;base64,AA",
+        "vscode://x",
+        "//host/x",
+        "../x",
+    ]
+    text = " ".join(f"[link]({target})" for target in targets) + " ![picture](https://example.org/b.png)"
+    run.client.log_text(run.run_id, text, "links.md")
+    client = MlflowClient(tracking_uri())
+    page = str(read_step(client, client.get_run(run.run_id)).documents["links.md"])
+    assert re.findall(r'href="([^"]*)"', page) == [*targets[:2], "https://example.org/b.png"]
+    assert "<img" not in page
+
+
+def test_a_run_whose_files_cannot_be_read_is_shown_without_them(
+    run: TrackedRun, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def download(*_: object) -> str:
+        raise EndpointConnectionError(endpoint_url="http://store")
+
+    monkeypatch.setattr(MlflowClient, "download_artifacts", download)
+    client = MlflowClient(tracking_uri())
+    step = read_step(client, client.get_run(run.run_id))
+    assert (step.documents, step.pictures, step.commands) == ({}, {}, [])
+    assert f"the report shows no files of run {run.run_id}" in caplog.text
+
+
+def test_a_run_of_another_project_has_no_command(home_folder: Path) -> None:
+    client = MlflowClient(tracking_uri())
+    other = client.create_run(client.create_experiment("other"), run_name="lynx")
+    client.log_text(other.info.run_id, "a: 1", "config.yaml")
+    step = read_step(client, client.get_run(other.info.run_id))
+    assert (step.title, step.commands, step.config) == ("lynx", [], "a: 1")
+
+
+def test_predictions_of_any_task_are_texts_in_columns(tmp_path: Path) -> None:
+    file = tmp_path / "tagged.jsonl"
+    entity = {"label": "PER", "text": "ماري"}
+    rows = [{"tokens": ["a", "b"], "entities": [entity], "score": 0.123456, "note": None}, {"text": "c"}]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows) + "\n")
     predictions = read_predictions(str(file))
-    assert [row["id"] for row in predictions.rows] == list(range(MAX_PREDICTIONS))
+    assert predictions.columns == ["tokens", "entities", "score", "note", "text"]
+    first, second = predictions.rows
+    assert first == ['["a", "b"]', '[{"label": "PER", "text": "ماري"}]', "0.123", "", ""]
+    assert second == ["", "", "", "", "c"]
+
+
+def test_only_the_first_predictions_are_shown_and_all_are_counted(tmp_path: Path) -> None:
+    file = tmp_path / "answers.csv"
+    file.write_text("id\n" + "".join(f"{row}\n" for row in range(MAX_PREDICTIONS + 7)))
+    predictions = read_predictions(str(file))
+    assert [row for (row,) in predictions.rows] == [str(row) for row in range(MAX_PREDICTIONS)]
     assert predictions.total == MAX_PREDICTIONS + 7
 
 
-@pytest.mark.parametrize(("content", "line"), [("[1]\n", 1), ('{"id": 1}\n{"id"', 2)])
-def test_a_file_that_is_no_jsonl_is_named_with_its_line(tmp_path: Path, content: str, line: int) -> None:
+@pytest.mark.parametrize(("content", "row"), [("[1]\n", 1), ('{"id": 1}\n{"id"', 2)])
+def test_an_unreadable_row_is_named(tmp_path: Path, content: str, row: int) -> None:
     file = tmp_path / "answers.jsonl"
     file.write_text(content)
-    with pytest.raises(InputError, match=rf"answers\.jsonl.*line {line} is not a JSON object"):
+    with pytest.raises(InputError, match=rf"answers\.jsonl: row {row} cannot be read"):
         read_predictions(str(file))
     with pytest.raises(InputError, match="does not exist"):
-        read_predictions(str(tmp_path / "none"))
+        read_predictions(str(tmp_path / "none.jsonl"))
 
 
 def test_a_sample_of_each_pair_is_masked_in_the_source(tmp_path: Path) -> None:

@@ -71,7 +71,8 @@ class FinetuneConfig(TaskOptions):
     trained_vocabulary: Annotated[Literal["data", "full"], Adjustable()] = "data"
     """Tokens whose embeddings are trained. data: those of the training and development data, and special ones, so that
     gradients, optimiser and checkpoints are smaller; the exported model has the whole vocabulary. full: all tokens;
-    those that the data does not contain have no gradients, but decay. A run resumes with that of its checkpoint."""
+    those that are not in the data get no gradient, but are still subject to weight decay. A run that began with full
+    resumes with it; one that began with data needs data."""
     precision: Annotated[PrecisionName, Adjustable()] = "auto"
     """fp32, bf16, fp16 (with loss scaling), or auto: the best one that the hardware of all workers supports: bf16; on
     V100, fp16; on CPUs without AVX512-BF16 or AMX, fp32. With auto, a resumed run keeps that of its checkpoint."""

@@ -1,9 +1,11 @@
 """Fine-tuning with the embeddings of the data's tokens only, beside that with all of them."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from tiny import TEXTS, write_encoder
@@ -11,6 +13,8 @@ from tiny import TEXTS, write_encoder
 from clism_core.model.encoder import embedding_weight
 from clism_core.model.trained_vocabulary import template_tokens
 from clism_core.model.trained_weights import complete_model, save_trained_weights
+from clism_core.tasks.finetuning import trained_tokens
+from clism_core.tasks.finetuning.config import FinetuneConfig
 from clism_core.tasks.finetuning.trained_tokens import tokens_of
 from clism_core.tasks.mrc.config import MrcConfig
 from clism_core.tasks.mrc.squad_format import Answer, Question
@@ -19,6 +23,8 @@ from clism_core.tasks.ner.config import NerConfig
 from clism_core.tasks.ner.conll_format import Sentence
 from clism_core.tasks.ner.task import NER
 from clism_core.tasks.registry import AnyTask
+from clism_core.tasks.task import Task
+from clism_core.training.data.used_tokens import used_in_table
 from clism_core.training.optimizer import OptimizerConfig, build_optimizer
 
 PASSAGE = TEXTS[0]
@@ -98,3 +104,44 @@ def test_development_data_is_predicted_alike(task: AnyTask, folder: str) -> None
     records = task.development_set(DEV[task.name], "de").records()
     expected, found = (task.predictor(model, batch_size=2).outputs(records)[0] for model in (full, restricted))
     assert found == expected
+
+
+@pytest.mark.parametrize("task", [MRC, NER], ids=["mrc", "ner"])
+def test_the_tokens_of_training_and_development_data_are_chosen(
+    task: AnyTask, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = begin(task, folder)
+    encode = task.encoder(model.tokenizer, model.config)
+    rows = pa.table({"input_ids": [row["input_ids"] for each in TRAIN[task.name] for row in encode(each)[0]]})
+    monkeypatch.setattr(trained_tokens, "find_used_tokens", used_in_table)  # without Ray, as they do on a cluster
+    monkeypatch.setattr(trained_tokens, "find_tokens_of_examples", tokens_of_examples)
+    found = trained_tokens.choose_trained_tokens(config_of(task), model, rows, DEV[task.name])
+    assert found is not None
+    assert found.tolist() == needed(task, model).tolist()
+
+
+def tokens_of_examples(inputs: Any, examples: Any, *, size: int) -> Any:
+    used = np.zeros(size, dtype=np.bool_)
+    used[tokens_of(inputs, examples)] = True
+    return used
+
+
+def config_of(task: AnyTask) -> FinetuneConfig:
+    given: Any = {task.name: OPTIONS[task.name]}
+    return FinetuneConfig(task=task.name, model="m", train="t", dev="d", **given)
+
+
+def test_the_whole_vocabulary_is_trained_on_request_and_where_its_parts_are_unknown(
+    folder: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    model, rows, config = begin(MRC, folder), cast("Any", None), config_of(MRC)
+    assert trained_tokens.choose_trained_tokens(replace(config, trained_vocabulary="full"), model, rows, []) is None
+    assert not caplog.text
+    with monkeypatch.context() as patch:
+        patch.setattr(type(model), "vocabulary_problem", lambda _: "its embeddings are odd")
+        assert trained_tokens.choose_trained_tokens(config, model, rows, []) is None
+    assert "the whole vocabulary is trained: its embeddings are odd" in caplog.text
+    monkeypatch.setattr(type(MRC), "development_inputs", Task.development_inputs)
+    assert trained_tokens.choose_trained_tokens(config, model, rows, []) is None
+    assert "the whole vocabulary is trained: mrc does not know its inputs" in caplog.text
