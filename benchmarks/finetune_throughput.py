@@ -12,12 +12,11 @@ Ratios have 95 % intervals by bootstrap over the rounds.
 """
 
 import argparse
-import time
 from typing import Any
 
 import numpy as np
 import torch
-from pretrain_throughput import Contestant, ours_in, ratio, synchronise
+from pretrain_throughput import Contestant, ours_in, ratio, run_rounds
 from transformers import AutoModelForQuestionAnswering
 
 from clism_core.model.batching import attention_mask, pad
@@ -60,22 +59,14 @@ def main() -> None:
     order = np.concatenate([np.random.default_rng(n).permutation(len(rows)) for n in range(given.rounds)])
     batches = [
         [rows[place] for place in part]
-        for part in order.reshape(-1)[: given.rounds * given.batch_size].reshape(given.rounds, given.batch_size)
+        for part in order[: given.rounds * given.batch_size].reshape(given.rounds, given.batch_size)
     ]
     contestants = [
         ours(folder, config, batches, name, vocabulary) for name in ours_in(device) for vocabulary in ("data", "full")
     ]
     contestants.append(plain(folder, batches, max_length=given.max_length, pad_id=special_id(tokenizer, "pad")))
-    for number in (-1, *range(given.rounds)):  # -1: warm-up
-        for place in range(len(contestants)):
-            contestant = contestants[(number + place) % len(contestants)]
-            began = time.perf_counter()
-            contestant.step(max(number, 0))
-            synchronise(device)
-            if number >= 0:
-                contestant.seconds.append(time.perf_counter() - began)
-        if number >= 0:
-            print(f"round {number + 1}: " + " ".join(f"{each.seconds[-1]:.2f}" for each in contestants), flush=True)
+    for _ in run_rounds(contestants, given.rounds, device):
+        pass
     lengths = [len(row["input_ids"]) for row in rows]
     print(f"{len(rows)} inputs of {len(questions)} questions, {np.mean(lengths):.0f} tokens on average")
     print(f"{'loop':14}{'precision':11}{'s/step':>8}{'inputs/s':>10}  time / ours [95 %]")

@@ -22,7 +22,7 @@ intervals by bootstrap over the rounds.
 
 import argparse
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -82,7 +82,23 @@ def main() -> None:
     contestants += [ours(restricted, smaller, name, "ours, data") for name in ours_in(device)]
     contestants = [each for each in contestants if not given.loops or each.name in given.loops]
     products: dict[ResolvedName, list[float]] = {each.precision: [] for each in contestants}
-    for number in (-1, *range(given.rounds)):  # -1: warm-up
+    for _ in run_rounds(contestants, given.rounds, device):
+        for name, rates in products.items():
+            rates.append(matrix_product(name, device))
+    useful = sum(useful_flop(model, batches.sorted(number)) for number in range(given.rounds))
+    print(f"{len(embedding_weight(restricted.encoder)):,} of {len(embedding_weight(model.encoder)):,} tokens in `data`")
+    cores = f"{torch.get_num_threads()} threads" if device.type == "cpu" else torch.cuda.get_device_name(device)
+    tokens = np.mean([batches.sorted(number).n_tokens for number in range(given.rounds)]) / given.batch_size
+    print(f"{given.rounds} steps of {given.batch_size} pairs, {tokens:.0f} tokens of X on average; {cores}")
+    print_table(contestants, products, useful=useful, pairs=given.batch_size * given.rounds)
+
+
+def run_rounds(contestants: Sequence[Contestant], rounds: int, device: torch.device) -> Iterator[int]:
+    """Take a step of each contestant in every round, in changing order, and yield the number of the round.
+
+    The first round, -1, is a warm-up, whose seconds are not kept.
+    """
+    for number in (-1, *range(rounds)):
         for place in range(len(contestants)):
             contestant = contestants[(number + place) % len(contestants)]
             began = time.perf_counter()
@@ -90,16 +106,9 @@ def main() -> None:
             synchronise(device)
             if number >= 0:
                 contestant.seconds.append(time.perf_counter() - began)
-        for name, rates in products.items():
-            rates.append(matrix_product(name, device))
         if number >= 0:
             print(f"round {number + 1}: " + " ".join(f"{each.seconds[-1]:.2f}" for each in contestants), flush=True)
-    useful = sum(useful_flop(model, batches.sorted(number)) for number in range(given.rounds))
-    print(f"{len(embedding_weight(restricted.encoder)):,} of {len(embedding_weight(model.encoder)):,} tokens in `data`")
-    cores = f"{torch.get_num_threads()} threads" if device.type == "cpu" else torch.cuda.get_device_name(device)
-    tokens = np.mean([batches.sorted(number).n_tokens for number in range(given.rounds)]) / given.batch_size
-    print(f"{given.rounds} steps of {given.batch_size} pairs, {tokens:.0f} tokens of X on average; {cores}")
-    print_table(contestants, products, useful=useful, pairs=given.batch_size * given.rounds)
+        yield number
 
 
 def load(name: str) -> PretrainingModel:

@@ -75,7 +75,7 @@ def read_step(client: MlflowClient, run: Run) -> Step:
         documents=documents,
         pictures=pictures,
         config=config,
-        commands=_commands(job, run_id) if config and job in REPEATED else [],
+        commands=_commands(client.tracking_uri, job, run_id) if config and job in REPEATED else [],
     )
 
 
@@ -117,6 +117,7 @@ def _facts(run: Run) -> dict[str, str]:
     return facts
 
 
-def _commands(job: str, run_id: str) -> list[str]:
+def _commands(tracking_uri: str, job: str, run_id: str) -> list[str]:
     download = ["mlflow", "artifacts", "download", "--run-id", run_id, "--artifact-path", CONFIG, "--dst-path", "."]
-    return [shlex.join(download), shlex.join(["clism", job, "--config", CONFIG, "--output", "NEW_FOLDER"])]
+    repeat = ["clism", job, "--config", CONFIG, "--output", "NEW_FOLDER"]
+    return [f"export MLFLOW_TRACKING_URI={shlex.quote(tracking_uri)}", shlex.join(download), shlex.join(repeat)]

@@ -1,7 +1,10 @@
 """The page of a run: what it shows, and that nothing in it is run or loaded."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,6 +57,14 @@ def test_a_run_is_shown_with_its_files_and_the_commands_that_repeat_it(step: Ste
     assert f"mlflow artifacts download --run-id {run.run_id} --artifact-path config.yaml --dst-path ." in page
     assert "clism pretrain --config config.yaml --output NEW_FOLDER" in page
     assert "not shown" not in page
+
+
+def test_the_commands_find_the_run_without_settings_of_their_own(step: Step, tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW", "CLISM"))}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    script = "\n".join(step.commands[:2])
+    subprocess.run(["sh", "-e", "-c", script], cwd=tmp_path, env=environment, check=True)
+    assert (tmp_path / "config.yaml").read_text(encoding="utf-8") == step.config
 
 
 def test_texts_are_escaped_and_nothing_is_loaded(step: Step, tmp_path: Path) -> None:
